@@ -1,0 +1,284 @@
+//! What the file says. Ranges of single values are already checked; references between objects are
+//! not (that is `compile`'s part). Objects keep the order of the file; names are unique per kind.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::dns::name::WireName;
+use crate::geo::{Coordinates, location::Code};
+use crate::health::Monitor;
+use crate::net::{Family, Prefix};
+use crate::steer::GeoMode;
+use crate::units::{Ttl, Weight};
+
+use super::Marked;
+
+/// The whole configuration.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Spec {
+    /// `[dns]`: settings of the answering, the same on every node.
+    pub dns: DnsSpec,
+    /// `[regions.NAME]`
+    pub regions: Vec<RegionSpec>,
+    /// `[nodes.NAME]`
+    pub nodes: Vec<NodeSpec>,
+    /// `[zones."NAME"]`
+    pub zones: Vec<ZoneSpec>,
+    /// `[geoip]`
+    pub geoip: GeoipSpec,
+    /// `[monitors.NAME]`
+    pub monitors: Vec<MonitorSpec>,
+    /// `[pools.NAME]`
+    pub pools: Vec<PoolSpec>,
+    /// `[policies.NAME]`
+    pub policies: Vec<PolicySpec>,
+    /// `[names."NAME"]`
+    pub names: Vec<NameSpec>,
+}
+
+/// `[dns]`
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct DnsSpec {
+    /// `explain-allow`: sources that may ask `_explain.NAME TXT`. Default loopback.
+    pub explain_allow: Vec<Marked<Prefix>>,
+    /// `failover-slo`: a name whose worst-case failover time exceeds this is an error (O11).
+    pub failover_slo: Option<Marked<Duration>>,
+    /// `first-round`: longest wait for the first probes before serving (H1). Default 10 s.
+    pub first_round: Option<Marked<Duration>>,
+}
+
+/// `[regions.NAME]`
+#[derive(Clone, PartialEq, Debug)]
+pub struct RegionSpec {
+    /// Table key.
+    pub name: Marked<String>,
+    /// `latitude`, `longitude` in degrees.
+    pub coordinates: Coordinates,
+}
+
+/// What a node does.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Role {
+    /// Answers DNS.
+    Dns,
+    /// Probes.
+    Probe,
+    /// Carries traffic.
+    Proxy,
+    /// Serves the admin API.
+    Admin,
+}
+
+/// `[nodes.NAME]`
+#[derive(Clone, PartialEq, Debug)]
+pub struct NodeSpec {
+    /// Table key.
+    pub name: Marked<String>,
+    /// `region`
+    pub region: Marked<String>,
+    /// `roles`, not empty.
+    pub roles: Vec<Marked<Role>>,
+    /// `dns.listen`: addresses for UDP and TCP; port 0 picks a free one.
+    pub dns_listen: Vec<Marked<SocketAddr>>,
+    /// `dns.workers`: UDP worker threads; default one per core.
+    pub dns_workers: Option<Marked<u32>>,
+    /// `dns.tcp-max-connections`, default 1000.
+    pub tcp_max_connections: u32,
+    /// `dns.tcp-idle-timeout`, default 10 s.
+    pub tcp_idle_timeout: Duration,
+    /// `admin.listen`; default 127.0.0.1:8053 with role `admin`.
+    pub admin_listen: Option<Marked<SocketAddr>>,
+}
+
+/// `[zones."NAME"]`
+#[derive(Clone, PartialEq, Debug)]
+pub struct ZoneSpec {
+    /// Table key: the apex.
+    pub name: Marked<WireName>,
+    /// `file`, relative to the configuration file that says so.
+    pub file: Marked<PathBuf>,
+}
+
+/// `[geoip]`
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct GeoipSpec {
+    /// `databases`: MaxMind-format files; where several know a fact, the first listed wins.
+    pub databases: Vec<Marked<PathBuf>>,
+    /// `networks`: CSV of own networks; wins over all databases.
+    pub networks: Option<Marked<PathBuf>>,
+}
+
+/// `[monitors.NAME]` with its one kind table.
+#[derive(Clone, PartialEq, Debug)]
+pub struct MonitorSpec {
+    /// Table key.
+    pub name: Marked<String>,
+    /// The check; `ca_pem` holds the text of `ca-file`.
+    pub monitor: Monitor,
+    /// Place of `expect-body-regex`, which `compile` checks.
+    pub regex_span: Option<super::Span>,
+}
+
+/// `[pools.NAME]`
+#[derive(Clone, PartialEq, Debug)]
+pub struct PoolSpec {
+    /// Table key.
+    pub name: Marked<String>,
+    /// `region`
+    pub region: Marked<String>,
+    /// `monitor`; without one the endpoints count as up.
+    pub monitor: Option<Marked<String>>,
+    /// `min-live`, default 1.
+    pub min_live: Marked<u32>,
+    /// `[[pools.NAME.endpoints]]`, not empty.
+    pub endpoints: Vec<EndpointSpec>,
+}
+
+/// `[[pools.NAME.endpoints]]`
+#[derive(Clone, PartialEq, Debug)]
+pub struct EndpointSpec {
+    /// `name`, unique over all pools.
+    pub name: Marked<String>,
+    /// `address`
+    pub address: Option<Marked<IpAddr>>,
+    /// `cname`; at least one of both is present.
+    pub cname: Option<Marked<WireName>>,
+    /// `port`, required with a monitor.
+    pub port: Option<Marked<u16>>,
+    /// `weight`, default 1.
+    pub weight: Weight,
+    /// `backup`, default false.
+    pub backup: bool,
+    /// `enabled`, default true.
+    pub enabled: bool,
+}
+
+/// `[policies.NAME]`
+#[derive(Clone, PartialEq, Debug)]
+pub struct PolicySpec {
+    /// Table key.
+    pub name: Marked<String>,
+    /// `stages`, not empty.
+    pub stages: Vec<Marked<StageSpec>>,
+}
+
+/// One stage: `{ proximity = { band = "200km" } }`.
+#[derive(Clone, PartialEq, Debug)]
+pub enum StageSpec {
+    /// `failover = {}`
+    Failover,
+    /// `geo = { mode = "prefer", rules = [...] }`
+    Geo {
+        /// `mode`, default prefer.
+        mode: GeoMode,
+        /// `rules`, not empty.
+        rules: Vec<GeoRuleSpec>,
+    },
+    /// `proximity = { band = "100km", bias = { eu = "500km" } }`
+    Proximity {
+        /// `band`, default 0.
+        band_km: f64,
+        /// `bias`: by region, kilometres.
+        bias_km: Vec<(Marked<String>, f64)>,
+    },
+    /// `latency = { tolerance = "10ms", fallback-band = "100km" }`
+    Latency {
+        /// `tolerance`, default 10 ms.
+        tolerance: Duration,
+        /// `fallback-band`, default 0.
+        fallback_band_km: f64,
+    },
+    /// `weighted = {}`
+    Weighted,
+    /// `round-robin = {}`
+    RoundRobin,
+    /// `random = {}`
+    Random,
+    /// `sticky = { prefix4 = 24, prefix6 = 56 }`
+    Sticky {
+        /// `prefix4`, 8 to 32, default 24.
+        prefix4: u8,
+        /// `prefix6`, 16 to 128, default 56.
+        prefix6: u8,
+    },
+}
+
+impl StageSpec {
+    /// The key in the file.
+    pub fn keyword(&self) -> &'static str {
+        match self {
+            StageSpec::Failover => "failover",
+            StageSpec::Geo { .. } => "geo",
+            StageSpec::Proximity { .. } => "proximity",
+            StageSpec::Latency { .. } => "latency",
+            StageSpec::Weighted => "weighted",
+            StageSpec::RoundRobin => "round-robin",
+            StageSpec::Random => "random",
+            StageSpec::Sticky { .. } => "sticky",
+        }
+    }
+}
+
+/// One rule of a geo stage.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct GeoRuleSpec {
+    /// `regions` the matching clients are for.
+    pub regions: Vec<Marked<String>>,
+    /// `pools` the matching clients are for; at least one of both is present.
+    pub pools: Vec<Marked<String>>,
+    /// `continents = ["EU"]`
+    pub continents: Vec<Marked<Code>>,
+    /// `countries = ["DE"]`
+    pub countries: Vec<Marked<Code>>,
+    /// `subdivisions = ["US-CA"]`
+    pub subdivisions: Vec<Marked<(Code, Code)>>,
+    /// `asns = [64500]`
+    pub asns: Vec<Marked<u32>>,
+    /// `networks = ["192.0.2.0/24"]`
+    pub networks: Vec<Marked<Prefix>>,
+    /// `default = true`: every client. At least one criterion is present.
+    pub default: bool,
+}
+
+/// `[names."NAME"]`
+#[derive(Clone, PartialEq, Debug)]
+pub struct NameSpec {
+    /// Table key.
+    pub name: Marked<WireName>,
+    /// `pools`, not empty. Their order is the priority in `failover` unless `priorities` says it.
+    pub pools: Vec<Marked<String>>,
+    /// `policy`
+    pub policy: Marked<String>,
+    /// `weights = { eu = 90 }`: share of a pool, default 1.
+    pub weights: Vec<(Marked<String>, Weight)>,
+    /// `priorities = { eu = 1 }`: for `failover`, lower first.
+    pub priorities: Vec<(Marked<String>, u32)>,
+    /// `backup = ["us"]`: pools that serve only after the others.
+    pub backup: Vec<Marked<String>>,
+    /// `ttl.min`, default 5 s; `ttl.max`, default 60 s.
+    pub ttl: (Marked<Ttl>, Marked<Ttl>),
+    /// `answers`, 1 to 32, default 1.
+    pub answers: Marked<u8>,
+    /// `families = ["ipv4", "ipv6"]`; default all that every pool offers.
+    pub families: Option<Vec<Marked<Family>>>,
+    /// `ignore-ecs`, default false.
+    pub ignore_ecs: bool,
+    /// `last-resort`, default `all`.
+    pub last_resort: Marked<LastResortSpec>,
+}
+
+/// `last-resort = { all = {} }` and its fellows: exactly one.
+#[derive(Clone, PartialEq, Debug)]
+pub enum LastResortSpec {
+    /// `all = {}`
+    All,
+    /// `endpoints = ["eu-1"]`
+    Endpoints(Vec<Marked<String>>),
+    /// `pool = "static"`
+    Pool(Marked<String>),
+    /// `cname = "sorry.example.net"`
+    Cname(Marked<WireName>),
+    /// `servfail = {}`
+    ServFail,
+}

@@ -1,0 +1,3 @@
+//! DNS on the wire: names, message parsing and building, EDNS options. Pure; bytes in, bytes out.
+
+pub mod name;

@@ -1,0 +1,1 @@
+//! Explain: the same decision, with its trace.

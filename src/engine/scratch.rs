@@ -1,0 +1,45 @@
+//! What a worker carries from query to query, so that answering allocates nothing.
+
+use std::sync::Arc;
+
+use crate::ids::NameId;
+use crate::steer::Draw;
+use crate::telemetry::DnsCounters;
+
+/// A worker's own state: chance, turns, counters.
+#[derive(Debug)]
+pub struct Scratch {
+    rng: u64,
+    turns: Vec<u32>,
+    /// This worker's counters.
+    pub counters: Arc<DnsCounters>,
+}
+
+impl Scratch {
+    /// Starts with a seed (any value) and room for `names` steered names.
+    pub fn new(seed: u64, counters: Arc<DnsCounters>) -> Scratch {
+        Scratch {
+            rng: seed | 1,
+            turns: Vec::new(),
+            counters,
+        }
+    }
+
+    /// The chance for the next query to `name`, of `names` names in all.
+    ///
+    /// Random bits come from xorshift64* (Vigna 2016): fast, and good enough to split traffic.
+    pub fn draw(&mut self, name: NameId, names: usize) -> Draw {
+        self.rng ^= self.rng >> 12;
+        self.rng ^= self.rng << 25;
+        self.rng ^= self.rng >> 27;
+        if self.turns.len() < names {
+            self.turns.resize(names, 0); // once per reload that adds names
+        }
+        let turn = &mut self.turns[name.index()];
+        *turn = turn.wrapping_add(1);
+        Draw {
+            random: self.rng.wrapping_mul(0x2545_F491_4F6C_DD1D),
+            turn: *turn,
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! The board: every endpoint's verdict at one moment, immutable.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::ids::EndpointId;
+use crate::time::Moment;
+
+/// What is believed of an endpoint.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum State {
+    /// Passes its checks, or has none.
+    Up,
+    /// Fails them.
+    Down,
+    /// Not yet known; counts as up once `counts_as_up`, when the bounded wait of requirement H1 is over.
+    Unknown {
+        /// Whether the wait is over.
+        counts_as_up: bool,
+    },
+}
+
+impl State {
+    /// Whether clients may be sent here as far as health goes.
+    pub fn serves(self) -> bool {
+        matches!(self, State::Up | State::Unknown { counts_as_up: true })
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            State::Up => "up",
+            State::Down => "down",
+            State::Unknown { counts_as_up: true } => "unknown (counts as up)",
+            State::Unknown {
+                counts_as_up: false,
+            } => "unknown (first probe awaited)",
+        })
+    }
+}
+
+/// What a verdict rests on.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Cause {
+    /// The endpoint's pool has no monitor.
+    Unmonitored,
+    /// No probe has ended yet.
+    NotProbed,
+    /// Probes passed.
+    Passing,
+    /// Probes failed; the last error.
+    Failing(Arc<str>),
+}
+
+/// An endpoint's health with its cause and validity: they travel together.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Verdict {
+    /// What is believed.
+    pub state: State,
+    /// Why.
+    pub cause: Cause,
+    /// Since when `state` holds.
+    pub since: Moment,
+    /// No probe result can change `state` earlier than this from any moment on; `None`: none can at
+    /// all. Bounds the TTL (requirement T1).
+    pub steady_for: Option<Duration>,
+    /// Accumulated failures while up.
+    pub failures: u32,
+    /// Consecutive passes while down.
+    pub passes: u32,
+    /// When the last probe ended.
+    pub last_probe: Option<Moment>,
+    /// The last failure, also when the endpoint is up.
+    pub last_error: Option<Arc<str>>,
+}
+
+impl Verdict {
+    /// The verdict on an endpoint without monitor: up for good.
+    pub fn unmonitored() -> Verdict {
+        Verdict {
+            state: State::Up,
+            cause: Cause::Unmonitored,
+            since: Moment::ZERO,
+            steady_for: None,
+            failures: 0,
+            passes: 0,
+            last_probe: None,
+            last_error: None,
+        }
+    }
+}
+
+/// All verdicts, by endpoint.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Board(Vec<Verdict>);
+
+impl Board {
+    /// The board of these verdicts, in endpoint order.
+    pub fn new(verdicts: Vec<Verdict>) -> Board {
+        Board(verdicts)
+    }
+
+    /// The verdict on `endpoint`.
+    ///
+    /// # Panics
+    /// When the board was made for another snapshot; a [`crate::snapshot::View`] never mixes them.
+    pub fn verdict(&self, endpoint: EndpointId) -> &Verdict {
+        &self.0[endpoint.index()]
+    }
+
+    /// All verdicts with their endpoints.
+    pub fn iter(&self) -> impl Iterator<Item = (EndpointId, &Verdict)> {
+        self.0
+            .iter()
+            .enumerate()
+            .map(|(i, v)| (EndpointId::from_index(i), v))
+    }
+
+    /// Number of endpoints.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are no endpoints.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}

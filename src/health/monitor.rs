@@ -1,0 +1,70 @@
+//! Monitors: what a check does and when a result counts. Plain data; `probe` runs it.
+
+use std::time::Duration;
+
+/// A check's definition.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Monitor {
+    /// Name in the configuration.
+    pub name: Box<str>,
+    /// What is done.
+    pub kind: MonitorKind,
+    /// Time between the starts of two probes of one target, 100 ms to 1 h.
+    pub interval: Duration,
+    /// A probe that takes longer fails; less than `interval`.
+    pub timeout: Duration,
+    /// Consecutive passes that bring a target up, or clear its failures, 1 to 100.
+    pub rise: u32,
+    /// Accumulated failures that bring a target down, 1 to 100.
+    pub fall: u32,
+    /// Largest random shift of a probe's start as a share of the interval in percent, 0 to 50.
+    pub jitter_percent: u32,
+    /// Probe this port instead of the endpoint's own.
+    pub port: Option<u16>,
+}
+
+/// What a check does.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum MonitorKind {
+    /// Connects.
+    Tcp(TcpCheck),
+    /// Asks over HTTP or HTTPS.
+    Http(HttpCheck),
+}
+
+/// A TCP check: passes when the connection is established.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub struct TcpCheck {}
+
+/// An HTTP(S) check (requirement H8).
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct HttpCheck {
+    /// HTTPS instead of HTTP.
+    pub tls: bool,
+    /// Verify certificate and name; off only when told so.
+    pub verify: bool,
+    /// Extra trust anchors, PEM text (read at load).
+    pub ca_pem: Option<Box<str>>,
+    /// Name for SNI and certificate verification; `host` without port when `None`.
+    pub server_name: Option<Box<str>>,
+    /// `Host` header; the address when `None`.
+    pub host: Option<Box<str>>,
+    /// Request method.
+    pub method: Box<str>,
+    /// Path and query, starting with `/`.
+    pub path: Box<str>,
+    /// Further request headers.
+    pub headers: Vec<(Box<str>, Box<str>)>,
+    /// Request body.
+    pub body: Option<Box<str>>,
+    /// Accepted status codes as inclusive ranges.
+    pub expect_status: Vec<(u16, u16)>,
+    /// Text the body must contain.
+    pub expect_body: Option<Box<str>>,
+    /// Regular expression the body must match (checked at compile time).
+    pub expect_body_regex: Option<Box<str>>,
+    /// Redirects followed, 0 to 10; with 0 a redirect's own status is judged.
+    pub follow_redirects: u32,
+    /// Body bytes read at most; the rest is not read.
+    pub max_body: usize,
+}

@@ -1,0 +1,8 @@
+//! The snapshot (compiled configuration), the view (snapshot, health, measurements, overrides) and
+//! its publication in one swap.
+
+pub mod publish;
+pub mod view;
+
+pub use publish::{Publisher, Reader};
+pub use view::{ProbeTarget, Settings, Snapshot, View};

@@ -1,0 +1,96 @@
+//! Snapshot and view: all that readers need together, published together.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::geo::GeoTable;
+use crate::health::{Board, Monitor, Overrides};
+use crate::ids::{EndpointId, MonitorId, TargetId};
+use crate::net::Prefix;
+use crate::steer::{Live, Measurements, Steering};
+use crate::time::Moment;
+use crate::units::Generation;
+use crate::zone::ZoneSet;
+
+/// One thing this node probes: endpoints with the same address, port and monitor share it (H7).
+#[derive(Clone, PartialEq, Debug)]
+pub struct ProbeTarget {
+    /// Address.
+    pub addr: IpAddr,
+    /// Port.
+    pub port: u16,
+    /// How.
+    pub monitor: MonitorId,
+    /// The endpoints whose verdict it gives.
+    pub endpoints: Vec<EndpointId>,
+}
+
+/// Settings of the answering itself.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Settings {
+    /// This node's name (NSID, explain).
+    pub node: Box<str>,
+    /// Sources that may ask `_explain.NAME TXT`.
+    pub explain_allow: Vec<Prefix>,
+}
+
+/// The compiled configuration. Immutable; built by `compile` only.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Static data and where steered names sit in it.
+    pub zones: ZoneSet,
+    /// Address → location.
+    pub geo: GeoTable,
+    /// Pools, policies, names.
+    pub steering: Steering,
+    /// By [`MonitorId`].
+    pub monitors: Vec<Monitor>,
+    /// By [`TargetId`].
+    pub targets: Vec<ProbeTarget>,
+    /// For each endpoint its target; `None` without monitor.
+    pub target_of: Vec<Option<TargetId>>,
+    /// Settings.
+    pub settings: Settings,
+}
+
+/// All that one answer needs, at one generation. Take it once per query or batch.
+#[derive(Debug)]
+pub struct View {
+    /// Number of this view.
+    pub generation: Generation,
+    /// When it was published.
+    pub published: Moment,
+    /// Compiled configuration.
+    pub snapshot: Arc<Snapshot>,
+    /// Health.
+    pub board: Arc<Board>,
+    /// Round-trip times.
+    pub measurements: Arc<Measurements>,
+    /// The operators' word.
+    pub overrides: Arc<Overrides>,
+    /// The above resolved into what each plan offers now.
+    pub live: Live,
+}
+
+impl View {
+    /// Resolves the parts into a view.
+    pub fn new(
+        generation: Generation,
+        now: Moment,
+        snapshot: Arc<Snapshot>,
+        board: Arc<Board>,
+        measurements: Arc<Measurements>,
+        overrides: Arc<Overrides>,
+    ) -> View {
+        let live = Live::resolve(&snapshot.steering, &board, &measurements, &overrides, now);
+        View {
+            generation,
+            published: now,
+            snapshot,
+            board,
+            measurements,
+            overrides,
+            live,
+        }
+    }
+}

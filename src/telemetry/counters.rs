@@ -1,0 +1,91 @@
+//! Per-worker counters, summed when read.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Declares the events counted on the DNS path, with the metric's labels.
+macro_rules! dns_events {
+    ($($(#[$doc:meta])* $name:ident => $metric:literal, $labels:literal;)*) => {
+        /// Something countable that happened to a query.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+        pub enum DnsEvent {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl DnsEvent {
+            /// All of them, in metric order.
+            pub const ALL: &'static [DnsEvent] = &[$(DnsEvent::$name,)*];
+
+            /// Metric name and labels in Prometheus form.
+            pub const fn metric(self) -> (&'static str, &'static str) {
+                match self {
+                    $(DnsEvent::$name => ($metric, $labels),)*
+                }
+            }
+        }
+    };
+}
+
+dns_events! {
+    /// A datagram over IPv4.
+    QueryUdp4 => "tradewind_dns_queries_total", r#"transport="udp",family="ipv4""#;
+    /// A datagram over IPv6.
+    QueryUdp6 => "tradewind_dns_queries_total", r#"transport="udp",family="ipv6""#;
+    /// A message over TCP and IPv4.
+    QueryTcp4 => "tradewind_dns_queries_total", r#"transport="tcp",family="ipv4""#;
+    /// A message over TCP and IPv6.
+    QueryTcp6 => "tradewind_dns_queries_total", r#"transport="tcp",family="ipv6""#;
+    /// Answered NOERROR with records or a referral.
+    NoError => "tradewind_dns_responses_total", r#"rcode="NOERROR""#;
+    /// Answered NOERROR without records (NODATA).
+    NoData => "tradewind_dns_responses_total", r#"rcode="NODATA""#;
+    /// Answered NXDOMAIN.
+    NxDomain => "tradewind_dns_responses_total", r#"rcode="NXDOMAIN""#;
+    /// Answered FORMERR.
+    FormErr => "tradewind_dns_responses_total", r#"rcode="FORMERR""#;
+    /// Answered NOTIMP.
+    NotImp => "tradewind_dns_responses_total", r#"rcode="NOTIMP""#;
+    /// Answered REFUSED.
+    Refused => "tradewind_dns_responses_total", r#"rcode="REFUSED""#;
+    /// Answered SERVFAIL.
+    ServFail => "tradewind_dns_responses_total", r#"rcode="SERVFAIL""#;
+    /// Answered BADVERS.
+    BadVers => "tradewind_dns_responses_total", r#"rcode="BADVERS""#;
+    /// Not answered: too short, or itself a response.
+    Dropped => "tradewind_dns_dropped_total", r#"reason="not-a-query""#;
+    /// The answer did not fit and TC was set.
+    Truncated => "tradewind_dns_truncated_total", "";
+    /// The query carried a valid ECS option.
+    Ecs => "tradewind_dns_ecs_queries_total", "";
+    /// A steered answer from live, positive-weight members.
+    SteeredNormal => "tradewind_steered_answers_total", r#"standing="normal""#;
+    /// A steered answer from backups or incomplete pools.
+    SteeredDegraded => "tradewind_steered_answers_total", r#"standing="degraded""#;
+    /// A steered answer from the last resort.
+    SteeredLastResort => "tradewind_steered_answers_total", r#"standing="last-resort""#;
+    /// An `_explain` query that was answered.
+    Explained => "tradewind_dns_explained_total", "";
+}
+
+/// One worker's counters. Only that worker writes, so an increment is a plain load and store.
+#[derive(Debug)]
+pub struct DnsCounters([AtomicU64; DnsEvent::ALL.len()]);
+
+impl Default for DnsCounters {
+    fn default() -> Self {
+        DnsCounters(std::array::from_fn(|_| AtomicU64::new(0)))
+    }
+}
+
+impl DnsCounters {
+    /// Counts one. Call from the owning worker only.
+    #[inline]
+    pub fn count(&self, event: DnsEvent) {
+        let c = &self.0[event as usize];
+        c.store(c.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    }
+
+    /// The present value; from any thread.
+    pub fn get(&self, event: DnsEvent) -> u64 {
+        self.0[event as usize].load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,5 @@
+//! Counters and events.
+
+pub mod counters;
+
+pub use counters::{DnsCounters, DnsEvent};

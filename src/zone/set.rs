@@ -1,0 +1,5 @@
+//! All zones of the node in one index.
+
+/// All zones.
+#[derive(Clone, Debug, Default)]
+pub struct ZoneSet {}
