@@ -1,14 +1,211 @@
 //! Lookup: RFC 1034 section 4.3.2 with RFC 4592 (wildcards) and RFC 2308 (negative answers).
 
+use crate::dns::name::{MAX_NAME, WireName};
 use crate::ids::NameId;
+use crate::units::Ttl;
 
-use super::RrSet;
+use super::rrset::{RrSet, rtype};
+use super::set::{Node, ZoneSet};
+
+/// What the zones hold for a name and type, and the zone that speaks.
+#[derive(Clone, Copy, Debug)]
+pub struct Lookup<'z> {
+    /// The zone that answers; `None` exactly when [`Found::OutOfZone`].
+    pub zone: Option<&'z ZoneInfo>,
+    /// The outcome.
+    pub found: Found<'z>,
+}
+
+/// What every answer from a zone may need.
+#[derive(Clone, Debug)]
+pub struct ZoneInfo {
+    /// The zone's own name.
+    pub apex: WireName,
+    /// The SOA, exactly one record.
+    pub soa: RrSet,
+    /// TTL of the SOA in negative answers: the smaller of its own TTL and its MINIMUM field
+    /// (RFC 2308 section 3).
+    pub negative_ttl: Ttl,
+    /// The NS records at the apex.
+    pub ns: RrSet,
+}
 
 /// What the zones hold for a name and type.
-#[derive(Clone, Copy, Debug)]
+///
+/// Where a wildcard matched, the records are those of the wildcard; their owner in the answer is the
+/// name that was asked for (RFC 4592 section 3.3.1).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Found<'z> {
-    /// Static records.
+    /// Static records of the type.
     Answer(&'z RrSet),
-    /// The steered name decides.
-    Steered(NameId),
+    /// Type ANY: everything the owner has, ordered by type, never empty. The engine picks one RRset
+    /// (RFC 8482 section 4.1).
+    Any(&'z [RrSet]),
+    /// The owner is an alias and the type is neither CNAME nor ANY.
+    Cname {
+        /// The one CNAME record.
+        rrset: &'z RrSet,
+        /// Where it points, in canonical form.
+        target: &'z WireName,
+    },
+    /// The steered name decides: type A or AAAA, or any type at a name steered by CNAME, or ANY where
+    /// the owner has no static data.
+    Steered {
+        /// The name.
+        name: NameId,
+    },
+    /// The owner is at or below a zone cut (RFC 1034 section 4.3.2 step 3b). Glue is
+    /// [`ZoneSet::rrset`] of those NS targets that lie at or below the cut.
+    Referral {
+        /// The delegated name.
+        cut: &'z WireName,
+        /// Its NS records; not authoritative here.
+        ns: &'z RrSet,
+    },
+    /// The name exists, also as an empty non-terminal, but has nothing of this type.
+    NoData,
+    /// The name does not exist and no wildcard covers it.
+    NxDomain,
+    /// No zone here holds the name.
+    OutOfZone,
+}
+
+impl ZoneSet {
+    /// Looks up a name and type.
+    ///
+    /// `qname` is the complete wire name, uncompressed, lower-cased, with its root label; anything
+    /// else finds nothing. The cost depends on the number of labels of `qname` only.
+    pub fn lookup(&self, qname: &[u8], qtype: u16) -> Lookup<'_> {
+        if let Some(node) = self.node(qname) {
+            return self.at(node, qtype);
+        }
+        let Some(encloser) = self.closest_encloser(qname) else {
+            return Lookup {
+                zone: None,
+                found: Found::OutOfZone,
+            };
+        };
+        if let Some(referral) = self.referral(encloser) {
+            return referral;
+        }
+        // RFC 4592 section 3.3.1: only the wildcard directly below the closest encloser may match.
+        match encloser.wildcard {
+            Some(wildcard) => self.at(&self.nodes[wildcard as usize], qtype),
+            None => self.say(encloser, Found::NxDomain),
+        }
+    }
+
+    /// The RRset of exactly this owner and type, wherever it stands: static data, glue below a cut,
+    /// or the NS of a cut. Wildcards do not apply.
+    ///
+    /// `owner` has the form that [`ZoneSet::lookup`] asks for.
+    pub fn rrset(&self, owner: &[u8], rtype: u16) -> Option<&RrSet> {
+        self.node(owner)?.rrset(rtype)
+    }
+
+    /// The answer of a node that exists, or of the wildcard that stands for the name.
+    fn at<'z>(&'z self, node: &'z Node, qtype: u16) -> Lookup<'z> {
+        if qtype == rtype::DS {
+            // RFC 4035 section 3.1.4.1: DS belongs to the parent's side of a cut.
+            if let Some(side) = &node.parent_side {
+                return Lookup {
+                    zone: Some(&self.zones[side.zone as usize]),
+                    found: side.ds.as_ref().map_or(Found::NoData, Found::Answer),
+                };
+            }
+            if node.is_cut {
+                let found = node.rrset(rtype::DS);
+                return self.say(node, found.map_or(Found::NoData, Found::Answer));
+            }
+        }
+        if let Some(referral) = self.referral(node) {
+            return referral;
+        }
+        self.say(node, node.found(qtype))
+    }
+
+    fn referral<'z>(&'z self, node: &'z Node) -> Option<Lookup<'z>> {
+        let cut = &self.nodes[node.cut? as usize];
+        let ns = cut.rrset(rtype::NS)?;
+        Some(self.say(node, Found::Referral { cut: &cut.name, ns }))
+    }
+
+    fn say<'z>(&'z self, node: &Node, found: Found<'z>) -> Lookup<'z> {
+        Lookup {
+            zone: Some(&self.zones[node.zone as usize]),
+            found,
+        }
+    }
+
+    /// The longest existing name above `qname` (RFC 4592 section 3.3.1).
+    pub(super) fn closest_encloser(&self, qname: &[u8]) -> Option<&Node> {
+        // Names deeper than any name here cannot exist, so a query of 127 labels does not cost 127
+        // probes.
+        let mut excess = labels(qname)?.saturating_sub(self.max_labels);
+        let mut rest = qname;
+        loop {
+            let len = usize::from(*rest.first()?);
+            if len == 0 {
+                return None;
+            }
+            rest = rest.get(1 + len..)?;
+            excess = excess.saturating_sub(1);
+            if excess == 0
+                && let Some(node) = self.node(rest)
+            {
+                return Some(node);
+            }
+        }
+    }
+}
+
+/// Number of labels without the root; `None` for bytes that are no complete name.
+fn labels(name: &[u8]) -> Option<usize> {
+    if name.len() > MAX_NAME {
+        return None;
+    }
+    let (mut rest, mut count) = (name, 0);
+    loop {
+        let len = usize::from(*rest.first()?);
+        if len == 0 {
+            return Some(count);
+        }
+        rest = rest.get(1 + len..)?;
+        count += 1;
+    }
+}
+
+impl Node {
+    /// The RRset of a type.
+    pub(super) fn rrset(&self, rtype: u16) -> Option<&RrSet> {
+        self.rrsets.iter().find(|set| set.rtype == rtype)
+    }
+
+    /// The outcome at this node, which is authoritative data.
+    fn found(&self, qtype: u16) -> Found<'_> {
+        if let Some((name, cname)) = self.steered {
+            let decides = match qtype {
+                rtype::A | rtype::AAAA => true,
+                rtype::ANY => self.rrsets.is_empty(),
+                _ => false,
+            };
+            if cname || decides {
+                return Found::Steered { name };
+            }
+        }
+        if qtype == rtype::ANY {
+            return if self.rrsets.is_empty() {
+                Found::NoData
+            } else {
+                Found::Any(&self.rrsets)
+            };
+        }
+        if let Some(rrset) = self.rrset(qtype) {
+            return Found::Answer(rrset);
+        }
+        match (&self.target, self.rrset(rtype::CNAME)) {
+            (Some(target), Some(rrset)) => Found::Cname { rrset, target },
+            _ => Found::NoData,
+        }
+    }
 }

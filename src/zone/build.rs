@@ -1,0 +1,420 @@
+//! From parsed zones and steered owners to one [`ZoneSet`].
+
+use std::hash::BuildHasher;
+
+use hashbrown::{HashMap, HashTable};
+
+use crate::dns::name::WireName;
+use crate::units::Ttl;
+
+use super::lookup::{Found, ZoneInfo};
+use super::rrset::{RrSet, rtype};
+use super::set::{BuildProblem, BuildRule, Node, ParentSide, ParsedZone, SteeredAt, ZoneSet};
+
+/// Line of the CNAME of a node, for the report of a loop.
+type CnameLines = HashMap<u32, u32>;
+
+impl ZoneSet {
+    /// Joins zones and steered owners.
+    ///
+    /// Where one zone lies inside another, the inner one holds everything at and below its apex but
+    /// the DS, and what the outer file says there is dropped.
+    ///
+    /// # Errors
+    /// Every breach of a [`BuildRule`], not only the first.
+    pub fn build(
+        zones: Vec<ParsedZone>,
+        steered: &[SteeredAt],
+    ) -> Result<ZoneSet, Vec<BuildProblem>> {
+        let mut set = ZoneSet::default();
+        let mut problems = Vec::new();
+        let expected: usize = zones.iter().map(|z| z.rrsets.len()).sum::<usize>() + steered.len();
+        set.nodes.reserve(expected);
+        set.table = HashTable::with_capacity(expected);
+
+        let zones = set.add_apexes(zones, &mut problems);
+        set.link_apexes();
+        let mut lines = CnameLines::new();
+        for (zone, parsed) in zones {
+            set.add_records(zone, parsed, &mut lines);
+        }
+        for at in steered {
+            if let Err(problem) = set.add_steered(at) {
+                problems.push(problem);
+            }
+        }
+        set.settle();
+        for at in steered {
+            problems.extend(set.steered_below_cut(at));
+        }
+        set.cname_loops(&lines, &mut problems);
+        if problems.is_empty() {
+            Ok(set)
+        } else {
+            Err(problems)
+        }
+    }
+
+    /// Creates the zones and their apex nodes; returns the zones that are sound with their index.
+    fn add_apexes(
+        &mut self,
+        zones: Vec<ParsedZone>,
+        problems: &mut Vec<BuildProblem>,
+    ) -> Vec<(u32, ParsedZone)> {
+        let mut sound = Vec::with_capacity(zones.len());
+        for parsed in zones {
+            let apex = parsed.apex.clone();
+            let problem = |rule, message| BuildProblem {
+                rule,
+                owner: apex.clone(),
+                zone: Some(apex.clone()),
+                line: None,
+                steered: None,
+                message,
+            };
+            if self.index(apex.as_bytes()).is_some() {
+                problems.push(problem(
+                    BuildRule::DuplicateApex,
+                    format!("zone `{apex}` is given twice; keep one of the two"),
+                ));
+                continue;
+            }
+            let at_apex = |rtype| {
+                parsed
+                    .rrsets
+                    .iter()
+                    .find(|(owner, set, _)| set.rtype == rtype && *owner == apex)
+                    .map(|(_, set, _)| set.clone())
+            };
+            let (soa, ns) = (at_apex(rtype::SOA), at_apex(rtype::NS));
+            match (soa.filter(|soa| soa.records.len() == 1), ns) {
+                (Some(soa), Some(ns)) => {
+                    let zone = self.zones.len() as u32;
+                    self.zones.push(ZoneInfo {
+                        apex: apex.clone(),
+                        negative_ttl: negative_ttl(&soa),
+                        soa,
+                        ns,
+                    });
+                    self.insert(apex.clone(), zone);
+                    sound.push((zone, parsed));
+                }
+                (soa, _) => problems.push(problem(
+                    BuildRule::ApexIncomplete,
+                    format!(
+                        "zone `{apex}` has no usable {} record at its apex; a zone needs exactly one SOA and at least one NS",
+                        if soa.is_none() { "SOA" } else { "NS" }
+                    ),
+                )),
+            }
+        }
+        sound
+    }
+
+    /// Connects every apex with the zone around it, so that the names between exist (RFC 8020).
+    fn link_apexes(&mut self) {
+        for zone in 0..self.zones.len() as u32 {
+            let apex = self.zones[zone as usize].apex.clone();
+            let Some(parent) = apex.parent() else {
+                continue;
+            };
+            let Some(outer) = self.zone_of(parent.as_bytes()) else {
+                continue;
+            };
+            self.ensure(parent.as_bytes(), outer);
+            // The apex nodes come first and in the order of the zones.
+            self.nodes[zone as usize].parent_side = Some(Box::new(ParentSide {
+                zone: outer,
+                ds: None,
+            }));
+        }
+    }
+
+    fn add_records(&mut self, zone: u32, parsed: ParsedZone, lines: &mut CnameLines) {
+        let apex_labels = parsed.apex.label_count();
+        for (owner, rrset, line) in parsed.rrsets {
+            if !owner.is_at_or_below(&parsed.apex) {
+                // `parse` refuses these with a line; nothing outside may leak in from elsewhere.
+                continue;
+            }
+            // With a single zone the question whose name this is does not arise.
+            if self.zones.len() > 1
+                && owner.label_count() > apex_labels
+                && self.zone_of(owner.as_bytes()) != Some(zone)
+            {
+                self.add_parent_ds(zone, &owner, rrset);
+                continue;
+            }
+            let index = self.ensure(owner.as_bytes(), zone);
+            if rrset.rtype == rtype::CNAME {
+                lines.entry(index).or_insert(line);
+            }
+            let node = &mut self.nodes[index as usize];
+            if rrset.rtype == rtype::CNAME {
+                node.target = rrset.records.first().and_then(|r| r.name(0));
+            }
+            node.rrsets.push(rrset);
+        }
+    }
+
+    /// Keeps the one thing an outer zone says about an inner apex with authority.
+    fn add_parent_ds(&mut self, zone: u32, owner: &WireName, rrset: RrSet) {
+        if rrset.rtype != rtype::DS {
+            return;
+        }
+        if let Some(index) = self.index(owner.as_bytes())
+            && let Some(side) = &mut self.nodes[index as usize].parent_side
+            && side.zone == zone
+        {
+            side.ds = Some(rrset);
+        }
+    }
+
+    fn add_steered(&mut self, at: &SteeredAt) -> Result<(), BuildProblem> {
+        let owner = &at.owner;
+        let zone = self.zone_of(owner.as_bytes());
+        let problem = |set: &ZoneSet, rule, message| BuildProblem {
+            rule,
+            owner: owner.clone(),
+            zone: zone.map(|z| set.zones[z as usize].apex.clone()),
+            line: None,
+            steered: Some(at.name),
+            message,
+        };
+        let Some(zone) = zone else {
+            return Err(problem(
+                self,
+                BuildRule::SteeredInNoZone,
+                format!(
+                    "steered name `{owner}` lies in none of the {} zones served here; add its zone or correct the name",
+                    self.zones.len()
+                ),
+            ));
+        };
+        let index = self.ensure(owner.as_bytes(), zone);
+        let node = &self.nodes[index as usize];
+        let apex = &self.zones[zone as usize].apex;
+        if node.steered.is_some() {
+            return Err(problem(
+                self,
+                BuildRule::SteeredTwice,
+                format!("`{owner}` is steered twice; keep one of the two"),
+            ));
+        }
+        if at.cname && owner == apex {
+            return Err(problem(
+                self,
+                BuildRule::SteeredCnameAtApex,
+                format!(
+                    "`{owner}` is the apex of its zone, where SOA and NS stand, and so cannot answer with a CNAME (RFC 1034 section 3.6.2); steer addresses here or use another name"
+                ),
+            ));
+        }
+        let clash = node
+            .rrsets
+            .iter()
+            .find(|set| at.cname || matches!(set.rtype, rtype::A | rtype::AAAA | rtype::CNAME));
+        if let Some(clash) = clash {
+            let kind = hickory_proto::rr::RecordType::from(clash.rtype);
+            let why = if at.cname {
+                "a name that answers with a CNAME can have no other data (RFC 1034 section 3.6.2)"
+            } else {
+                "only one of the two can answer"
+            };
+            return Err(problem(
+                self,
+                BuildRule::SteeredHasStaticData,
+                format!(
+                    "steered name `{owner}` also has a static {kind} record in zone `{apex}`: {why}; remove the record or the steered name"
+                ),
+            ));
+        }
+        self.nodes[index as usize].steered = Some((at.name, at.cname));
+        Ok(())
+    }
+
+    /// Computes what lookups want to know about each node: cuts, wildcards, order of types.
+    fn settle(&mut self) {
+        for i in 0..self.nodes.len() {
+            let node = &self.nodes[i];
+            let is_apex = i < self.zones.len();
+            if !is_apex {
+                let (first, rest) = split(node.name.as_bytes());
+                let is_wildcard = first == b"*";
+                let zone = node.zone;
+                let has_ns = node.rrset(rtype::NS).is_some();
+                // A parent always comes before its children: see `ensure`.
+                let parent = self.index(rest);
+                let above = parent
+                    .map(|p| &self.nodes[p as usize])
+                    .filter(|p| p.zone == zone)
+                    .and_then(|p| p.cut);
+                let node = &mut self.nodes[i];
+                node.is_cut = above.is_none() && has_ns;
+                node.cut = above.or(node.is_cut.then_some(i as u32));
+                if is_wildcard && let Some(parent) = parent {
+                    self.nodes[parent as usize].wildcard = Some(i as u32);
+                }
+            }
+            let node = &mut self.nodes[i];
+            node.rrsets.sort_by_key(|set| set.rtype);
+            node.rrsets.shrink_to_fit();
+        }
+        // An outer zone that delegates away a name above an inner apex is not that apex's parent.
+        for apex in 0..self.zones.len() {
+            let above = self.index(split(self.nodes[apex].name.as_bytes()).1);
+            if above.is_some_and(|p| self.nodes[p as usize].cut.is_some()) {
+                self.nodes[apex].parent_side = None;
+            }
+        }
+    }
+
+    fn steered_below_cut(&self, at: &SteeredAt) -> Option<BuildProblem> {
+        let node = self.node(at.owner.as_bytes())?;
+        let cut = &self.nodes[node.cut? as usize].name;
+        let owner = &at.owner;
+        let apex = &self.zones[node.zone as usize].apex;
+        Some(BuildProblem {
+            rule: BuildRule::SteeredBelowCut,
+            owner: owner.clone(),
+            zone: Some(apex.clone()),
+            line: None,
+            steered: Some(at.name),
+            message: format!(
+                "steered name `{owner}` would never be asked for here: zone `{apex}` delegates `{cut}` away; remove the NS records of `{cut}` or steer another name"
+            ),
+        })
+    }
+
+    /// Requirement O8: CNAME records of the zones must not lead back to themselves.
+    fn cname_loops(&self, lines: &CnameLines, problems: &mut Vec<BuildProblem>) {
+        // 0: not seen; otherwise the number of the walk that saw the node first.
+        let mut seen = vec![0u32; self.nodes.len()];
+        let mut starts: Vec<u32> = lines.keys().copied().collect();
+        starts.sort_unstable();
+        for (walk, &start) in (1u32..).zip(&starts) {
+            let mut at = start;
+            while seen[at as usize] == 0 {
+                seen[at as usize] = walk;
+                let Some(next) = self.next_alias(at) else {
+                    break;
+                };
+                at = next;
+                if seen[at as usize] == walk {
+                    problems.push(self.cname_loop(at, lines));
+                }
+            }
+        }
+    }
+
+    /// The node that answers for the target of the CNAME at `index`, when that is a CNAME again.
+    fn next_alias(&self, index: u32) -> Option<u32> {
+        let target = self.nodes[index as usize].target.as_ref()?;
+        let found = self.lookup(target.as_bytes(), rtype::A).found;
+        let Found::Cname { target: next, .. } = found else {
+            return None;
+        };
+        // The node is the target itself or the wildcard that covers it; both own `next`.
+        self.index(target.as_bytes())
+            .or_else(|| self.closest_encloser(target.as_bytes())?.wildcard)
+            .filter(|&i| self.nodes[i as usize].target.as_ref() == Some(next))
+    }
+
+    fn cname_loop(&self, start: u32, lines: &CnameLines) -> BuildProblem {
+        let name = |i: u32| &self.nodes[i as usize].name;
+        let mut path = vec![name(start).to_string()];
+        let mut at = start;
+        while let Some(next) = self.next_alias(at) {
+            path.push(name(next).to_string());
+            at = next;
+            // A chain long enough to bury the point is cut in the middle.
+            if at == start {
+                break;
+            }
+        }
+        if path.len() > 12 {
+            let hidden = path.len() - 10;
+            path.splice(5..5 + hidden, [format!("… {hidden} more …")]);
+        }
+        let node = &self.nodes[start as usize];
+        BuildProblem {
+            rule: BuildRule::CnameLoop,
+            owner: node.name.clone(),
+            zone: Some(self.zones[node.zone as usize].apex.clone()),
+            line: lines.get(&start).copied(),
+            steered: None,
+            message: format!(
+                "CNAME records go in a circle: {}; point one of them at a name with addresses",
+                path.join(" → ")
+            ),
+        }
+    }
+
+    /// The zone with the longest apex at or above `name`. Only apex nodes count.
+    fn zone_of(&self, name: &[u8]) -> Option<u32> {
+        let mut rest = name;
+        loop {
+            // Any existing node knows its zone, and the first one met is the closest.
+            if let Some(node) = self.node(rest) {
+                return Some(node.zone);
+            }
+            if rest.first().is_none_or(|len| *len == 0) {
+                return None;
+            }
+            rest = split(rest).1;
+        }
+    }
+
+    /// The node of `name` in `zone`, created with every name between it and the apex, ancestors first.
+    fn ensure(&mut self, name: &[u8], zone: u32) -> u32 {
+        if let Some(index) = self.index(name) {
+            return index;
+        }
+        let parent = split(name).1;
+        if parent.len() < name.len() {
+            self.ensure(parent, zone);
+        }
+        let name = WireName::from_wire(name).expect("a suffix of a wire name is a wire name");
+        self.insert(name, zone)
+    }
+
+    fn insert(&mut self, name: WireName, zone: u32) -> u32 {
+        let index = u32::try_from(self.nodes.len()).expect("fewer than 2^32 names fit in memory");
+        let hash = self.hasher.hash_one(name.as_bytes());
+        self.max_labels = self.max_labels.max(name.label_count());
+        self.nodes.push(Node {
+            name,
+            zone,
+            cut: None,
+            is_cut: false,
+            wildcard: None,
+            steered: None,
+            target: None,
+            parent_side: None,
+            rrsets: Vec::new(),
+        });
+        let (nodes, hasher) = (&self.nodes, &self.hasher);
+        self.table.insert_unique(hash, index, |&i| {
+            hasher.hash_one(nodes[i as usize].name.as_bytes())
+        });
+        index
+    }
+}
+
+/// The first label of a wire name and the name above it; the root has neither.
+fn split(name: &[u8]) -> (&[u8], &[u8]) {
+    match name.first() {
+        Some(&len) if len > 0 => name[1..].split_at(usize::from(len)),
+        _ => (&[], name),
+    }
+}
+
+/// RFC 2308 section 3: the smaller of the SOA's own TTL and its MINIMUM field, its last 32 bits.
+fn negative_ttl(soa: &RrSet) -> Ttl {
+    let minimum = soa
+        .records
+        .first()
+        .and_then(|r| r.bytes.last_chunk::<4>())
+        .map_or(0, |b| u32::from_be_bytes(*b));
+    soa.ttl.min(Ttl::from_secs(minimum))
+}
