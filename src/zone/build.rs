@@ -8,8 +8,9 @@ use crate::dns::name::WireName;
 use crate::units::Ttl;
 
 use super::lookup::{Found, ZoneInfo};
+use super::parse::ParsedZone;
 use super::rrset::{RrSet, rtype};
-use super::set::{BuildProblem, BuildRule, Node, ParentSide, ParsedZone, SteeredAt, ZoneSet};
+use super::set::{BuildProblem, BuildRule, Node, ParentSide, SteeredAt, ZoneSet};
 
 /// Line of the CNAME of a node, for the report of a loop.
 type CnameLines = HashMap<u32, u32>;
