@@ -1,0 +1,64 @@
+//! What one input knows: its distinct records, and which address has which.
+
+use std::net::IpAddr;
+
+use crate::net::{Prefix, RangeMap};
+
+use super::table::{EMBEDDED, embedded_v4};
+use super::{Location, Slot6};
+
+/// Number of the record that says nothing, in every [`Facts`].
+pub(super) const NOTHING: u32 = 0;
+
+/// One input, flattened.
+#[derive(Clone, Debug)]
+pub(super) struct Facts {
+    /// The distinct records; number [`NOTHING`] is empty. Their `source` is not set.
+    pub(super) records: Vec<Location>,
+    /// IPv4 half.
+    pub(super) v4: RangeMap<u32, u32>,
+    /// IPv6 half, without the forms of [`EMBEDDED`] that only repeat the IPv4 half.
+    pub(super) v6: RangeMap<u128, u32>,
+}
+
+impl Facts {
+    /// Knows nothing.
+    pub(super) fn none() -> Facts {
+        Facts {
+            records: vec![Location::default()],
+            v4: RangeMap::uniform(NOTHING),
+            v6: RangeMap::uniform(NOTHING),
+        }
+    }
+
+    /// The record for `addr`, if there is one, and the widest prefix around `addr` that has it.
+    pub(super) fn lookup(&self, addr: IpAddr) -> (Option<&Location>, Prefix) {
+        let (record, len) = match addr {
+            IpAddr::V4(a) => self.v4.lookup(a.into()),
+            IpAddr::V6(a) => {
+                let bits = u128::from(a);
+                let own = self.v6.lookup(bits);
+                match embedded(bits) {
+                    Some(Slot6::Embedded { offset }) if own.0 == NOTHING => {
+                        let (record, len) = self.v4.lookup(embedded_v4(bits, offset));
+                        (record, len + offset)
+                    }
+                    _ => own,
+                }
+            }
+        };
+        let known = (record != NOTHING).then(|| &self.records[record as usize]);
+        (known, Prefix::containing(addr, len))
+    }
+}
+
+/// The slot of an IPv6 address that carries an IPv4 address.
+fn embedded(addr: u128) -> Option<Slot6<u32>> {
+    EMBEDDED
+        .iter()
+        .find(|(prefix, len, _)| {
+            let shift = 128 - u32::from(*len);
+            u128::from(*prefix) >> shift == addr >> shift
+        })
+        .map(|(_, _, offset)| Slot6::Embedded { offset: *offset })
+}
