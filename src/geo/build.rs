@@ -11,7 +11,7 @@ use hashbrown::HashMap;
 use crate::ids::LocationId;
 use crate::net::{Key, Prefix, RangeMap, bogon};
 
-use super::facts::{Facts, NOTHING};
+use super::facts::NOTHING;
 use super::mmdb::Database;
 use super::networks::OwnNetworks;
 use super::table::EMBEDDED;

@@ -2,10 +2,10 @@
 
 use std::net::IpAddr;
 
-use crate::net::{Prefix, RangeMap};
+use crate::net::{Key, Prefix, RangeMap};
 
+use super::Location;
 use super::table::{EMBEDDED, embedded_v4};
-use super::{Location, Slot6};
 
 /// Number of the record that says nothing, in every [`Facts`].
 pub(super) const NOTHING: u32 = 0;
@@ -35,30 +35,23 @@ impl Facts {
     pub(super) fn lookup(&self, addr: IpAddr) -> (Option<&Location>, Prefix) {
         let (record, len) = match addr {
             IpAddr::V4(a) => self.v4.lookup(a.into()),
-            IpAddr::V6(a) => {
-                let bits = u128::from(a);
-                let own = self.v6.lookup(bits);
-                match embedded(bits) {
-                    Some(Slot6::Embedded { offset }) if own.0 == NOTHING => {
-                        let (record, len) = self.v4.lookup(embedded_v4(bits, offset));
-                        (record, len + offset)
-                    }
-                    _ => own,
+            IpAddr::V6(a) => match embedded(a.into()) {
+                Some(offset) => {
+                    let (record, len) = self.v4.lookup(embedded_v4(a.into(), offset));
+                    (record, len + offset)
                 }
-            }
+                None => self.v6.lookup(a.into()),
+            },
         };
         let known = (record != NOTHING).then(|| &self.records[record as usize]);
         (known, Prefix::containing(addr, len))
     }
 }
 
-/// The slot of an IPv6 address that carries an IPv4 address.
-fn embedded(addr: u128) -> Option<Slot6<u32>> {
-    EMBEDDED
+/// The bits before the IPv4 address that an IPv6 address carries, if it does.
+fn embedded(addr: u128) -> Option<u8> {
+    let form = EMBEDDED
         .iter()
-        .find(|(prefix, len, _)| {
-            let shift = 128 - u32::from(*len);
-            u128::from(*prefix) >> shift == addr >> shift
-        })
-        .map(|(_, _, offset)| Slot6::Embedded { offset: *offset })
+        .find(|(prefix, len, _)| addr.first_of(*len) == u128::from(*prefix));
+    form.map(|(_, _, offset)| *offset)
 }
