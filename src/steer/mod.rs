@@ -12,6 +12,7 @@ pub mod model;
 pub mod offer;
 pub mod partition;
 pub mod refine;
+mod rules;
 pub mod step;
 pub mod trace;
 
