@@ -8,7 +8,7 @@ use crate::net::Prefix;
 
 use super::rules::best_match;
 use super::step::Ranked;
-use super::{GeoMode, GeoRule, Region, Stage, Step, Trace};
+use super::{GeoMode, GeoRule, NoTrace, Region, Stage, Step, Trace};
 
 /// An ordered list of tiers of member indices; within a tier members are sorted. Members fenced out
 /// are in no tier.
@@ -104,21 +104,16 @@ pub fn refine<T: Trace>(
 /// `latency` stage whose members are all measured is split by them and then by the stages that
 /// follow; the others keep the order they have. The same as refining with the times known, but
 /// without asking again where the client is.
-pub fn overlay<T: Trace>(
-    terrain: &Terrain<'_>,
-    before: &Tiers,
-    unmeasured: &Tiers,
-    rtt: Rtt<'_>,
-    trace: &mut T,
-) -> Tiers {
-    let at = terrain
+pub fn overlay(terrain: &Terrain<'_>, before: &Tiers, unmeasured: &Tiers, rtt: Rtt<'_>) -> Tiers {
+    let latency = terrain
         .stages
         .iter()
-        .position(|s| matches!(s, Stage::Latency { .. }));
-    let Some(at) = at else {
-        return unmeasured.clone();
-    };
-    let Stage::Latency { tolerance, .. } = &terrain.stages[at] else {
+        .enumerate()
+        .find_map(|(at, s)| match s {
+            Stage::Latency { tolerance, .. } => Some((at, *tolerance)),
+            _ => None,
+        });
+    let Some((at, tolerance)) = latency else {
         return unmeasured.clone();
     };
     let mut rest = unmeasured.0.iter();
@@ -132,13 +127,13 @@ pub fn overlay<T: Trace>(
             members += part.len();
             split.push(part.clone());
         }
-        match by_rtt(tier, *tolerance, rtt) {
+        match by_rtt(tier, tolerance, rtt) {
             None => out.0.extend(split),
             Some(parts) => {
                 let mut parts = Tiers(parts);
                 for stage in &terrain.stages[at + 1..] {
                     if matches!(stage, Stage::Failover) {
-                        parts = by_priority(terrain, parts, trace);
+                        parts = by_priority(terrain, parts, &mut NoTrace);
                     }
                 }
                 out.0.extend(parts.0);
@@ -342,11 +337,13 @@ fn by_latency<T: Trace>(
             match rtt(m) {
                 Some(d) if by_time.contains(&m) => format!("rtt {:.1} ms", d.as_secs_f64() * 1e3),
                 known => {
-                    let known = if known.is_some() { "of another" } else { "" };
+                    let rtt = match known {
+                        Some(d) => format!("rtt {:.1} ms, another's", d.as_secs_f64() * 1e3),
+                        None => "rtt".to_owned(),
+                    };
                     let km = distance_key(terrain, viewpoint, &[], m);
                     let km = if km.is_empty() { "nothing" } else { &km };
-                    let space = if known.is_empty() { "" } else { " " };
-                    format!("rtt{space}{known} unknown: by {km}")
+                    format!("{rtt} unknown: by {km}")
                 }
             }
         });
