@@ -4,6 +4,7 @@
 //! [`set`], and [`ZoneSet::lookup`] answers without allocating. Steered names are known here only as
 //! owners: what they answer is decided above this layer.
 
+mod alias;
 mod build;
 mod check;
 pub mod lookup;
@@ -12,6 +13,9 @@ mod rdata;
 pub mod rrset;
 mod scan;
 pub mod set;
+#[cfg(test)]
+mod tests;
+mod word;
 
 pub use lookup::{Found, Lookup, ZoneInfo};
 pub use parse::{ParsedZone, ZoneProblem};

@@ -13,6 +13,7 @@ use super::check;
 use super::rdata;
 use super::rrset::{Rdata, RrSet};
 use super::scan::{Entry, Scanner, Token};
+use super::word;
 
 /// One zone, read and checked on its own.
 #[derive(Clone, Debug)]
@@ -149,7 +150,7 @@ impl Reader {
             (owner, &entry.tokens[..])
         } else {
             self.owner = Some(Err(()));
-            let owner = rdata::name(first, &self.origin)?;
+            let owner = word::name(first, &self.origin)?;
             self.owner = Some(Ok(owner.clone()));
             (owner, rest)
         };
@@ -166,8 +167,8 @@ impl Reader {
             ))),
         };
         match word.raw.to_ascii_uppercase().as_str() {
-            "$ORIGIN" => self.origin = rdata::name(&argument("one name")?, &self.origin)?,
-            "$TTL" => self.default_ttl = Some(rdata::seconds(&argument("one time")?)?),
+            "$ORIGIN" => self.origin = word::name(&argument("one name")?, &self.origin)?,
+            "$TTL" => self.default_ttl = Some(word::seconds(&argument("one time")?)?),
             "$INCLUDE" => {
                 return Err(word.problem(
                     "$INCLUDE is not supported: a zone is one file; put the records of the other file here",
@@ -206,7 +207,7 @@ impl Reader {
             };
             rest = tail;
             if ttl.is_none() && word.raw.starts_with(|c: char| c.is_ascii_digit()) {
-                ttl = Some(rdata::seconds(word)?);
+                ttl = Some(word::seconds(word)?);
             } else if !class && is_class(word)? {
                 class = true;
             } else {

@@ -5,17 +5,17 @@
 //! to the origin, `/` and `_` in labels). All other types go through hickory-proto's text parser.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
-use std::str::FromStr;
 
+use hickory_proto::rr::rdata::HTTPS;
 use hickory_proto::rr::{RData, RecordType};
 use hickory_proto::serialize::binary::{BinEncodable, BinEncoder};
 
-use crate::dns::name::{NameError, WireName};
-use crate::units::Ttl;
+use crate::dns::name::WireName;
 
 use super::parse::ZoneProblem;
 use super::rrset::Rdata;
 use super::scan::Token;
+use super::word::{character_string, hex, name, parsed, seconds, unescape};
 
 /// What one word of the data must be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -222,21 +222,13 @@ fn by_library(
     words: &[Token<'_>],
     origin: &WireName,
 ) -> Result<Rdata, ZoneProblem> {
+    let service = matches!(rtype, RecordType::SVCB | RecordType::HTTPS);
     let mut text = String::new();
     for (i, word) in words.iter().enumerate() {
-        if i > 0 {
-            text.push(' ');
-        }
-        // The library does not know the origin here: the target is made absolute first.
-        if i == 1 && matches!(rtype, RecordType::SVCB | RecordType::HTTPS) {
-            let target = name(word, origin)?;
-            text.push_str(&target.to_string());
-            if !text.ends_with(" .") {
-                text.push('.');
-            }
-        } else {
-            text.push_str(word.raw);
-        }
+        // The library knows neither the origin nor every label that RFC 1035 allows, so it gets the
+        // root in place of the target.
+        text.push_str(if service && i == 1 { "." } else { word.raw });
+        text.push(' ');
     }
     let refused = |why: String| {
         words
@@ -244,10 +236,21 @@ fn by_library(
             .unwrap_or(&at)
             .problem(format!("this is not the data of a {rtype} record: {why}"))
     };
-    let data = RData::try_from_str(rtype, &text).map_err(|e| refused(e.to_string()))?;
+    let mut data = RData::try_from_str(rtype, &text).map_err(|e| refused(e.to_string()))?;
+    if let RData::SVCB(svcb) | RData::HTTPS(HTTPS(svcb)) = &mut data {
+        // RFC 9460 section 2.2: any order in text, ascending on the wire, each key once.
+        svcb.svc_params.sort_by_key(|(key, _)| u16::from(*key));
+        if let Some(twice) = svcb.svc_params.windows(2).find(|w| w[0].0 == w[1].0) {
+            return Err(refused(format!("the key `{}` stands twice", twice[0].0)));
+        }
+    }
     let mut bytes = Vec::new();
     data.emit(&mut BinEncoder::new(&mut bytes))
         .map_err(|e| refused(e.to_string()))?;
+    if service && let Some(target) = words.get(1) {
+        // After the priority of two octets stands the root that was put in.
+        bytes.splice(2..3, name(target, origin)?.as_bytes().iter().copied());
+    }
     Ok(Rdata {
         bytes: bytes.into(),
         names: Box::default(),
@@ -291,153 +294,4 @@ fn digest_length(words: &[Token<'_>], have: usize) -> Result<(), ZoneProblem> {
         "a digest of type {} has {need} octets; this one has {have}",
         words[2].raw
     )))
-}
-
-fn parsed<T: FromStr>(word: &Token<'_>, what: &str) -> Result<T, ZoneProblem> {
-    // The number parser of the standard library also takes a sign.
-    (!word.raw.starts_with('+'))
-        .then(|| word.raw.parse().ok())
-        .flatten()
-        .ok_or_else(|| word.problem(format!("`{}` is not {what}", word.raw)))
-}
-
-/// A name, relative to `origin` unless it ends in a dot.
-pub(super) fn name(word: &Token<'_>, origin: &WireName) -> Result<WireName, ZoneProblem> {
-    let text = word.raw;
-    if text == "@" {
-        return Ok(origin.clone());
-    }
-    if word.is_quoted() {
-        return Err(word.problem(format!("{text} is a string; a name stands without quotes")));
-    }
-    if !text.is_ascii() {
-        return Err(word.problem(format!(
-            "`{text}` is not ASCII; write internationalised names in their `xn--` form"
-        )));
-    }
-    let located = |e: NameError| word.problem(format!("{e}"));
-    let own: WireName = text.parse().map_err(located)?;
-    let bare = text.trim_end_matches('.');
-    let backslashes = bare.len() - bare.trim_end_matches('\\').len();
-    if bare.len() < text.len() && backslashes.is_multiple_of(2) {
-        return Ok(own);
-    }
-    let mut wire = own.as_bytes().to_vec();
-    wire.pop();
-    wire.extend_from_slice(origin.as_bytes());
-    WireName::from_wire(&wire).map_err(|_| {
-        word.problem(format!(
-            "`{text}.{origin}` takes {} octets on the wire; the limit is 255",
-            wire.len()
-        ))
-    })
-}
-
-/// A time: seconds, or numbers with the units `s`, `m`, `h`, `d` and `w` (`1h30m`).
-pub(super) fn seconds(word: &Token<'_>) -> Result<Ttl, ZoneProblem> {
-    let text = word.raw;
-    let malformed = || {
-        word.problem(format!(
-            "`{text}` is not a time; write seconds or units such as `300`, `5m`, `1h30m`"
-        ))
-    };
-    let (mut total, mut number) = (0u64, None::<u64>);
-    for ch in text.bytes() {
-        if ch.is_ascii_digit() {
-            let n = number.unwrap_or(0).saturating_mul(10);
-            number = Some(n.saturating_add(u64::from(ch - b'0')));
-            continue;
-        }
-        let unit = match ch.to_ascii_lowercase() {
-            b's' => 1,
-            b'm' => 60,
-            b'h' => 3_600,
-            b'd' => 86_400,
-            b'w' => 604_800,
-            _ => return Err(malformed()),
-        };
-        let n = number.take().ok_or_else(malformed)?;
-        total = total.saturating_add(n.saturating_mul(unit));
-    }
-    if text.is_empty() {
-        return Err(malformed());
-    }
-    total = total.saturating_add(number.unwrap_or(0));
-    match u32::try_from(total) {
-        Ok(secs) if secs <= Ttl::MAX.secs() => Ok(Ttl::from_secs(secs)),
-        _ => Err(word.problem(format!(
-            "`{text}` is {total} s; the limit is {} s (RFC 2181 section 8)",
-            Ttl::MAX.secs()
-        ))),
-    }
-}
-
-/// Appends one character-string with its length (RFC 1035 section 3.3).
-fn character_string(word: &Token<'_>, out: &mut Vec<u8>) -> Result<(), ZoneProblem> {
-    let bytes = unescape(word)?;
-    let len = u8::try_from(bytes.len()).map_err(|_| {
-        word.problem(format!(
-            "this string has {} octets; the limit is 255: split it into several strings",
-            bytes.len()
-        ))
-    })?;
-    out.push(len);
-    out.extend(bytes);
-    Ok(())
-}
-
-/// Resolves `\X` and `\DDD` (decimal, RFC 1035 section 5.1).
-fn unescape(word: &Token<'_>) -> Result<Vec<u8>, ZoneProblem> {
-    let bytes = word.content().as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut i = 0;
-    while let Some(&b) = bytes.get(i) {
-        i += 1;
-        if b != b'\\' {
-            out.push(b);
-            continue;
-        }
-        match bytes.get(i) {
-            Some(d) if d.is_ascii_digit() => {
-                let code = bytes
-                    .get(i..i + 3)
-                    .and_then(|d| std::str::from_utf8(d).ok())
-                    .and_then(|d| d.parse::<u8>().ok())
-                    .ok_or_else(|| {
-                        word.problem("`\\` and a digit must be three digits from 000 to 255")
-                    })?;
-                out.push(code);
-                i += 3;
-            }
-            Some(&other) => {
-                out.push(other);
-                i += 1;
-            }
-            None => return Err(word.problem("`\\` escapes nothing here")),
-        }
-    }
-    Ok(out)
-}
-
-/// Appends the octets of hexadecimal digits spread over words.
-fn hex(words: &[Token<'_>], label: &str, out: &mut Vec<u8>) -> Result<(), ZoneProblem> {
-    let mut high = None;
-    for word in words {
-        for ch in word.raw.chars() {
-            // A digit of base 16 is below 16.
-            let digit = ch.to_digit(16).ok_or_else(|| {
-                word.problem(format!("`{ch}` in the {label} is not a hexadecimal digit"))
-            })? as u8;
-            match high.take() {
-                None => high = Some(digit),
-                Some(h) => out.push(h << 4 | digit),
-            }
-        }
-    }
-    match (high, words.last()) {
-        (Some(_), Some(last)) => Err(last.problem(format!(
-            "the {label} has an odd number of hexadecimal digits"
-        ))),
-        _ => Ok(()),
-    }
 }
