@@ -42,7 +42,7 @@ impl Control for Controller {
 impl Controller {
     async fn hand_over(&self, loaded: Loaded) -> ReloadOutcome {
         let warnings: Vec<String> =
-            loaded.warnings.iter().map(|w| w.one_line(&loaded.sources)).collect();
+            loaded.warnings.lines().collect();
         for line in &warnings {
             tracing::warn!("{line}");
         }
@@ -62,7 +62,7 @@ impl Controller {
 }
 
 fn refused(report: Report) -> ReloadOutcome {
-    let lines: Vec<String> = report.one_lines();
+    let lines: Vec<String> = report.lines().collect();
     for line in &lines {
         tracing::error!("{line}");
     }

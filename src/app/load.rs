@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::compile::{Compiled, compile};
 use crate::config::load::{Overlay, load};
-use crate::config::{Diagnostic, Report, Sources};
+use crate::config::Report;
 
 /// What is loaded, and what the command line puts over it.
 #[derive(Clone, Debug, Default)]
@@ -23,9 +23,7 @@ pub struct Loaded {
     /// The compiled configuration.
     pub compiled: Compiled,
     /// What is doubtful in it.
-    pub warnings: Vec<Diagnostic>,
-    /// The texts the warnings point into.
-    pub sources: Sources,
+    pub warnings: Report,
 }
 
 /// Loads and compiles; every error at once (requirement O4). Changes nothing that runs.
@@ -35,5 +33,17 @@ pub struct Loaded {
 pub fn load_all(wanted: &Wanted) -> Result<Loaded, Report> {
     let mut loaded = load(&wanted.config)?;
     loaded.spec.apply(&wanted.overlay);
-    compile(loaded, wanted.node.as_deref())
+    let (compiled, diagnostics) = compile(
+        &loaded.spec,
+        &loaded.inputs,
+        &mut loaded.sources,
+        wanted.node.as_deref(),
+    );
+    let mut all = loaded.warnings;
+    all.extend(diagnostics);
+    let warnings = Report::new(all, loaded.sources);
+    match compiled {
+        Some(compiled) => Ok(Loaded { compiled, warnings }),
+        None => Err(warnings),
+    }
 }

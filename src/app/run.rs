@@ -75,8 +75,8 @@ pub enum RunError {
 /// When the configuration is wrong or a listener cannot be had.
 pub fn run(options: Options, ready: impl FnOnce(&Ready)) -> Result<(), RunError> {
     let loaded = load_all(&options.wanted).map_err(RunError::Config)?;
-    for w in &loaded.warnings {
-        tracing::warn!("{}", w.one_line(&loaded.sources));
+    for line in loaded.warnings.lines() {
+        tracing::warn!("{line}");
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

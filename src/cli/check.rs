@@ -12,11 +12,10 @@ pub(super) fn check(path: &Path, deny_warnings: bool) -> ExitCode {
         Ok(loaded) => loaded,
         Err(report) => return super::config_refused(&report),
     };
-    let count = loaded.warnings.len();
+    let count = loaded.warnings.diagnostics.len();
     if count > 0 {
         let colour = std::io::IsTerminal::is_terminal(&std::io::stderr());
-        let report = crate::config::Report::new(loaded.warnings, loaded.sources);
-        eprint!("{}", report.render(colour));
+        eprint!("{}", loaded.warnings.render(colour));
         if deny_warnings {
             return ExitCode::from(78);
         }
@@ -26,7 +25,7 @@ pub(super) fn check(path: &Path, deny_warnings: bool) -> ExitCode {
         "{}: ok ({} zones with {} names, {} steered names, {} pools, {} endpoints, {} monitors, {} networks{})",
         path.display(),
         s.zones.zone_count(),
-        s.zones.name_count(),
+        s.zones.names(),
         s.steering.names.len(),
         s.steering.pools.len(),
         s.steering.endpoints.len(),

@@ -147,7 +147,7 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::demo(&args),
         Command::Check { path, deny_warnings } => check::check(&path, deny_warnings),
         Command::Explain(args) => explain::explain(&args),
-        Command::Geoip(GeoipCommand::Build { csv, out }) => done(geoip::build(&csv, &out)),
+        Command::Geoip(GeoipCommand::Build { csv, out }) => done(geoip::build(&csv, &out).map(|()| format!("{} written", out.display()))),
         Command::Geoip(GeoipCommand::Lookup { address, databases, networks }) => {
             done(geoip::lookup(address, &databases, networks.as_deref()))
         }

@@ -67,10 +67,7 @@ pub(super) fn node(spec: &Spec, wanted: Option<&str>, p: &mut Problems) -> Optio
             None if known.is_empty() => format!("add a table [nodes.{wanted}]"),
             None => format!("defined are {}", known.join(", ")),
         };
-        p.push(crate::config::Diagnostic::general(format!(
-            "the configuration has no node `{wanted}`"
-        )))
-        .help = Some(help);
+        p.general(format!("the configuration has no node `{wanted}`")).help = Some(help);
         return None;
     };
     let cores = std::thread::available_parallelism().map_or(1, |c| c.get() as u32);

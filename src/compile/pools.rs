@@ -24,7 +24,7 @@ pub(super) struct Regions<'s> {
 /// All regions, sorted by name so that the order of the file does not matter (O6).
 pub(super) fn regions<'s>(spec: &'s Spec, p: &mut Problems) -> Regions<'s> {
     if spec.regions.is_empty() {
-        p.push(crate::config::Diagnostic::general("the configuration has no region")).help =
+        p.general("the configuration has no region").help =
             Some("add a table such as [regions.eu] with `latitude` and `longitude`".to_owned());
     }
     let mut specs: Vec<_> = spec.regions.iter().collect();

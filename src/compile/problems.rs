@@ -1,6 +1,6 @@
 //! Gathers diagnostics.
 
-use crate::config::{Diagnostic, Span};
+use crate::config::{Diagnostic, Severity, Span};
 
 /// The problems found so far.
 #[derive(Debug, Default)]
@@ -10,6 +10,11 @@ impl Problems {
     /// An error at `span`.
     pub(super) fn error(&mut self, span: Span, message: impl Into<String>) -> &mut Diagnostic {
         self.push(Diagnostic::error(span, message))
+    }
+
+    /// An error of the configuration as a whole.
+    pub(super) fn general(&mut self, message: impl Into<String>) -> &mut Diagnostic {
+        self.push(Diagnostic::error(None, message))
     }
 
     /// A warning at `span`.
@@ -52,7 +57,7 @@ impl Problems {
 
     /// Whether any is an error.
     pub(super) fn any_error(&self) -> bool {
-        self.0.iter().any(Diagnostic::is_error)
+        self.0.iter().any(|d| d.severity == Severity::Error)
     }
 
     /// All of them.

@@ -1,7 +1,7 @@
 //! Zones: parsed from their files, then joined with the steered names.
 
 use crate::config::load::{Inputs, Sources};
-use crate::config::{Diagnostic, FileId, Spec};
+use crate::config::{FileId, Spec};
 use crate::dns::name::WireName;
 use crate::ids::NameId;
 use crate::zone::parse::ParsedZone;
@@ -39,7 +39,7 @@ pub(super) fn parse(
             Err(problems) => {
                 whole = false;
                 for e in problems {
-                    let span = sources.span_at(file, e.line, e.column);
+                    let span = sources.span_at(file, e.line as usize, e.column as usize);
                     p.error(span, format!("zone `{}`: {}", z.name.value, e.message));
                 }
             }
@@ -79,7 +79,7 @@ pub(super) fn build(
             spec.zones.iter().find(|z| z.name.value == *apex).map(|z| z.name.span)
         };
         let in_file = e.zone.as_ref().and_then(file).zip(e.line);
-        let at_line = in_file.map(|(file, line)| sources.span_at(file, line, 1));
+        let at_line = in_file.map(|(file, line)| sources.span_at(file, line as usize, 1));
         // A steered name is shown where it is configured; what a zone lacks, in the zone's file.
         let steered = e.steered.map(|id| names[id.index()].span);
         let span = steered.or(at_line).or(e.zone.as_ref().and_then(table));
@@ -93,7 +93,7 @@ pub(super) fn build(
                 }
             }
             None => {
-                p.push(Diagnostic::general(e.message));
+                p.general(e.message);
             }
         }
     }

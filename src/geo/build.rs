@@ -225,6 +225,8 @@ fn fill(to: Location, from: &Location, source: Source) -> Location {
 mod tests {
     use super::*;
     use crate::geo::location::Code;
+    use crate::net::Key;
+    use proptest::prelude::*;
 
     fn country(code: &str) -> Location {
         Location {
@@ -313,5 +315,103 @@ mod tests {
         assert_eq!(merged.source, Source(0b11));
         // What adds nothing is no source.
         assert_eq!(fill(merged, &first, Source::database(1)), merged);
+    }
+
+    /// Networks where nesting and neighbours are likely, in both families.
+    fn network() -> impl Strategy<Value = (Prefix, Location)> {
+        let v4 = (0u32..64, 0u8..=32).prop_map(|(a, len)| {
+            Prefix::containing(std::net::Ipv4Addr::from(a << 26 | a << 12 | a).into(), len)
+        });
+        let v6 = (0u128..32, 3u8..=128).prop_map(|(a, len)| {
+            Prefix::containing(std::net::Ipv6Addr::from(a << 123 | a << 70 | a).into(), len)
+        });
+        let fields = (0u8..4, 0u8..4, 0u32..4);
+        (prop_oneof![v4, v6], fields).prop_map(|(prefix, (country, continent, asn))| {
+            let location = Location {
+                country: [None, Code::new("DE"), Code::new("US"), Code::new("SG")]
+                    [country as usize],
+                continent: [None, Code::new("EU"), Code::new("NA"), Code::new("AS")]
+                    [continent as usize],
+                asn: Some(asn).filter(|asn| *asn != 0),
+                ..Location::default()
+            };
+            (prefix, location)
+        })
+    }
+
+    fn distinct(networks: Vec<(Prefix, Location)>) -> Vec<(Prefix, Location)> {
+        let mut seen = std::collections::BTreeSet::new();
+        let mut networks = networks;
+        networks.retain(|(prefix, _)| seen.insert(*prefix));
+        networks
+    }
+
+    /// The plain meaning: of each input the longest prefix around the address.
+    fn naive(inputs: &[&Vec<(Prefix, Location)>], addr: IpAddr) -> Location {
+        let mut merged = Location::default();
+        for (n, networks) in inputs.iter().enumerate() {
+            let around = networks.iter().filter(|(prefix, _)| prefix.contains(addr));
+            let Some((_, location)) = around.max_by_key(|(prefix, _)| prefix.len()) else {
+                continue;
+            };
+            if n == 0 {
+                merged = Location {
+                    source: Source::OWN,
+                    ..*location
+                };
+            } else {
+                merged = fill(merged, location, Source::database(n - 1));
+            }
+        }
+        merged
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_longest_prefix_match_in_every_input(
+            own in proptest::collection::vec(network(), 0..12).prop_map(distinct),
+            first in proptest::collection::vec(network(), 0..12).prop_map(distinct),
+            second in proptest::collection::vec(network(), 0..12).prop_map(distinct),
+            addrs in proptest::collection::vec(any::<u32>(), 0..20),
+        ) {
+            let outside = |networks: Vec<(Prefix, Location)>| -> Vec<_> {
+                let stays = |p: &Prefix| match p.addr() {
+                    IpAddr::V6(a) => !in_embedded(a.into(), p.len()) && u128::from(a) >> 32 != 0,
+                    IpAddr::V4(_) => true,
+                };
+                networks.into_iter().filter(|(p, l)| stays(p) && (l.asn.is_some() || l.country.is_some())).collect()
+            };
+            let (first, second) = (outside(first), outside(second));
+            let database = |networks: &Vec<(Prefix, Location)>| {
+                let own = OwnNetworks::from_prefixes(networks.iter().copied());
+                Database::read(crate::geo::write_mmdb(&own, 0).unwrap()).unwrap()
+            };
+            let databases = vec![("1".into(), database(&first)), ("2".into(), database(&second))];
+            let t = GeoTable::build(Some(OwnNetworks::from_prefixes(own.iter().copied())), databases);
+            let inputs = [&own, &first, &second];
+            let borders = inputs.iter().flat_map(|n| n.iter()).flat_map(|(p, _)| {
+                let beyond = |a: IpAddr| -> IpAddr { match a {
+                    IpAddr::V4(a) => std::net::Ipv4Addr::from(u32::from(a).succ()).into(),
+                    IpAddr::V6(a) => std::net::Ipv6Addr::from(u128::from(a).succ()).into(),
+                }};
+                [p.addr(), p.last(), beyond(p.last())]
+            });
+            let v4 = addrs.iter().map(|a| std::net::Ipv4Addr::from(*a).into());
+            for addr in v4.chain(borders) {
+                let place = t.locate(addr);
+                let embedding = match addr {
+                    IpAddr::V6(a) => super::super::facts::embedding(a.into()),
+                    IpAddr::V4(_) => None,
+                };
+                if embedding.is_none() {
+                    // A bogon is a place of which no input knows anything, and no own network covers.
+                    prop_assert_eq!(*t.location(place.id), naive(&inputs, addr), "{}", addr);
+                }
+                // Sound: both ends of the scope are in the same place.
+                let scope = Prefix::containing(addr, place.len);
+                prop_assert_eq!(t.locate(scope.addr()).id, place.id);
+                prop_assert_eq!(t.locate(scope.last()).id, place.id);
+            }
+        }
     }
 }

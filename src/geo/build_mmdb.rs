@@ -297,3 +297,97 @@ fn map(fields: &[(&str, Vec<u8>)]) -> Vec<u8> {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::geo::{Database, Location};
+
+    fn database(csv: &str) -> Database {
+        let own = OwnNetworks::parse(csv.as_bytes()).unwrap();
+        Database::read(write_mmdb(&own, 7).unwrap()).unwrap()
+    }
+
+    fn asn(database: &Database, addr: &str) -> (Option<u32>, String) {
+        let (location, prefix) = database.lookup(addr.parse().unwrap());
+        (location.and_then(|l| l.asn), prefix.to_string())
+    }
+
+    #[test]
+    fn nested_prefixes_and_all_facts_come_back() {
+        let csv = "network,continent,country,subdivision,latitude,longitude,asn,place\n\
+                   1.2.3.0/24,EU,DE,HE,50,-8.682,4294967295,Frankfurt\n\
+                   1.0.0.0/8,,,,,,300,\n";
+        let database = database(csv);
+        assert_eq!(database.kind(), DATABASE_TYPE);
+        assert_eq!(database.build_epoch(), 7);
+        assert_eq!(database.records(), 2);
+        let own = OwnNetworks::parse(csv.as_bytes()).unwrap();
+        let (inner, prefix) = database.lookup("1.2.3.4".parse().unwrap());
+        assert_eq!(inner, Some(&own.rows()[0].location));
+        assert_eq!(prefix.to_string(), "1.2.3.0/24");
+        assert_eq!(asn(&database, "1.2.2.1"), (Some(300), "1.2.2.0/24".into()));
+        assert_eq!(asn(&database, "2.0.0.1"), (None, "2.0.0.0/7".into()));
+    }
+
+    #[test]
+    fn whole_families_are_apart() {
+        let both = database("network,asn\n::/0,6\n0.0.0.0/0,4\n");
+        assert_eq!(asn(&both, "9.9.9.9").0, Some(4));
+        assert_eq!(asn(&both, "2a00::1").0, Some(6));
+        let v6 = database("network,asn\n::/0,6\n");
+        assert_eq!(asn(&v6, "9.9.9.9").0, None);
+        assert_eq!(asn(&v6, "2002:909:909::").0, None);
+        let v4 = database("network,asn\n192.0.2.0/24,4\n");
+        for form in ["::ffff:192.0.2.1", "64:ff9b::192.0.2.1", "2002:c000:201::"] {
+            assert_eq!(asn(&v4, form).0, Some(4), "{form}");
+        }
+        assert_eq!(asn(&database("network\n"), "9.9.9.9").0, None);
+    }
+
+    #[test]
+    fn rows_where_the_format_keeps_ipv4_are_named() {
+        let csv = "network,asn\n2002:c000::/24,1\n::5/128,2\n2001:db8::/32,3\n";
+        let own = OwnNetworks::parse(csv.as_bytes()).unwrap();
+        let error = write_mmdb(&own, 0).unwrap_err().to_string();
+        assert!(error.contains("`2002:c000::/24`, `::5/128`;"), "{error}");
+    }
+
+    #[test]
+    fn all_record_sizes_encode_both_children() {
+        let tree = Tree {
+            nodes: vec![[Child::Data(0x0ABC_DEF0), Child::Node(0x0102_0304)]],
+        };
+        let left = 1 + 16 + 0x0ABC_DEF0u32;
+        let b = left.to_be_bytes();
+        assert_eq!(tree.encode(32), [&b[..], &[1, 2, 3, 4]].concat());
+        assert_eq!(tree.encode(28), [b[1], b[2], b[3], b[0] << 4 | 1, 2, 3, 4]);
+        assert_eq!(tree.encode(24), [b[1], b[2], b[3], 2, 3, 4]);
+    }
+
+    #[test]
+    fn sizes_use_as_few_bytes_as_the_format_wants() {
+        assert_eq!(control(STRING, 28), [0x5c]);
+        assert_eq!(control(STRING, 29), [0x5d, 0]);
+        assert_eq!(control(STRING, 285), [0x5e, 0, 0]);
+        assert_eq!(control(ARRAY, 1), [0x01, 0x04]);
+        assert_eq!(unsigned(UINT64, 0), [0x00, 0x02]);
+        assert_eq!(unsigned(UINT32, 500), [0xc2, 0x01, 0xf4]);
+    }
+
+    #[test]
+    fn the_same_networks_give_the_same_bytes() {
+        let rows = (0u32..500).map(|n| {
+            let prefix = Prefix::containing(std::net::Ipv4Addr::from(n << 16).into(), 16);
+            let location = Location {
+                asn: Some(n % 7 + 1),
+                ..Location::default()
+            };
+            (prefix, location)
+        });
+        let own = OwnNetworks::from_prefixes(rows);
+        let bytes = write_mmdb(&own, 0).unwrap();
+        assert_eq!(bytes, write_mmdb(&own.clone(), 0).unwrap());
+        assert_eq!(Database::read(bytes).unwrap().records(), 7);
+    }
+}

@@ -35,8 +35,8 @@ impl Facts {
     pub(super) fn lookup(&self, addr: IpAddr) -> (Option<&Location>, Prefix) {
         let (record, len) = match addr {
             IpAddr::V4(a) => self.v4.lookup(a.into()),
-            IpAddr::V6(a) => match embedded(a.into()) {
-                Some(offset) => {
+            IpAddr::V6(a) => match embedding(a.into()) {
+                Some((_, offset)) => {
                     let (record, len) = self.v4.lookup(embedded_v4(a.into(), offset));
                     (record, len + offset)
                 }
@@ -48,10 +48,11 @@ impl Facts {
     }
 }
 
-/// The bits before the IPv4 address that an IPv6 address carries, if it does.
-fn embedded(addr: u128) -> Option<u8> {
+/// For an IPv6 address that carries an IPv4 address: the length of the form's prefix, and the bits
+/// before the IPv4 address.
+pub(super) fn embedding(addr: u128) -> Option<(u8, u8)> {
     let form = EMBEDDED
         .iter()
         .find(|(prefix, len, _)| addr.first_of(*len) == u128::from(*prefix));
-    form.map(|(_, _, offset)| *offset)
+    form.map(|(_, len, offset)| (*len, *offset))
 }

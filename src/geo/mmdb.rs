@@ -315,3 +315,100 @@ impl<'de> Deserialize<'de> for Asn {
         deserializer.deserialize_any(AsnVisitor)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::geo::{OwnNetworks, write_mmdb};
+    use proptest::prelude::*;
+
+    fn good() -> Vec<u8> {
+        let csv = "network,country,latitude,longitude,asn\n192.0.2.0/24,DE,50,8,1\n2001:db8::/32,US,39,-77,2\n";
+        let own = OwnNetworks::parse(csv.as_bytes()).unwrap();
+        write_mmdb(&own, 0).unwrap()
+    }
+
+    fn error(bytes: &[u8]) -> String {
+        Database::read(bytes.to_vec()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn other_files_are_named_for_what_they_are() {
+        assert!(error(b"").starts_with("the file is empty"));
+        assert!(error(b"\x1f\x8b\x08rest").starts_with("this is a gzip file"));
+        assert!(error(b"PK\x03\x04").starts_with("this is a zip file"));
+        assert!(error(b"network,asn").starts_with("no MaxMind DB metadata in 11 bytes"));
+        let good = good();
+        assert!(error(&good[..good.len() / 2]).contains("cut short"));
+    }
+
+    #[test]
+    fn a_database_without_places_is_refused() {
+        let own = OwnNetworks::parse(b"network,place\n192.0.2.0/24,here\n").unwrap();
+        let bytes = write_mmdb(&own, 0).unwrap();
+        assert!(
+            error(&bytes).starts_with("a database of type `Tradewind-Networks` places nothing"),
+            "{}",
+            error(&bytes)
+        );
+    }
+
+    #[test]
+    fn a_damaged_tree_is_refused() {
+        let mut bytes = good();
+        // The root's first pointer now leads beyond the data.
+        bytes[..3].copy_from_slice(&[0xff; 3]);
+        assert!(
+            error(&bytes).starts_with("the database is damaged"),
+            "{}",
+            error(&bytes)
+        );
+        // A tree that leads back to its root.
+        let mut bytes = good();
+        bytes[..3].copy_from_slice(&[0; 3]);
+        assert!(
+            error(&bytes).starts_with("the database is damaged"),
+            "{}",
+            error(&bytes)
+        );
+    }
+
+    #[test]
+    fn as_numbers_come_in_many_forms() {
+        let read = |json: &str| {
+            serde_json::from_str::<Record<'_>>(json)
+                .unwrap()
+                .location()
+                .asn
+        };
+        assert_eq!(read(r#"{"autonomous_system_number": 64496}"#), Some(64496));
+        assert_eq!(read(r#"{"asn": "AS64496"}"#), Some(64496));
+        assert_eq!(
+            read(r#"{"traits": {"autonomous_system_number": 64496}}"#),
+            Some(64496)
+        );
+        assert_eq!(read(r#"{"asn": 0}"#), None);
+        let l = serde_json::from_str::<Record<'_>>(
+            r#"{"registered_country": {"iso_code": "FR"}, "country": {}, "subdivisions": [{}]}"#,
+        );
+        assert_eq!(l.unwrap().location().country, Code::new("FR"));
+    }
+
+    proptest! {
+        #[test]
+        fn s4_damaged_bytes_never_panic(
+            flips in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 1..6),
+            cut in any::<proptest::sample::Index>(),
+        ) {
+            let mut bytes = good();
+            for (at, value) in flips {
+                let at = at.index(bytes.len());
+                bytes[at] = value;
+            }
+            let _ = Database::read(bytes.clone());
+            let cut = cut.index(bytes.len());
+            let _ = Database::read(bytes[cut..].to_vec());
+            let _ = Database::read(bytes[..cut].to_vec());
+        }
+    }
+}

@@ -1,9 +1,12 @@
 //! Own networks: what the operator knows of places, from a CSV file.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use crate::net::{Prefix, RangeMap};
 
 use super::Location;
-use super::facts::{Facts, NOTHING};
+use super::facts::{Facts, NOTHING, embedding};
+use super::table::embedded_v4;
 
 /// One row.
 #[derive(Clone, PartialEq, Debug)]
@@ -44,10 +47,23 @@ impl OwnNetworks {
         &self.rows
     }
 
-    /// The row for `addr`: the one with the longest prefix.
-    pub fn lookup(&self, addr: std::net::IpAddr) -> Option<&OwnNetwork> {
-        let around = self.rows.iter().filter(|row| row.prefix.contains(addr));
-        around.max_by_key(|row| row.prefix.len())
+    /// The row for `addr`: the one with the longest prefix. For an IPv6 address that carries an IPv4
+    /// address, rows that are wider than the form count for nothing, and where no IPv6 row is left
+    /// the IPv4 address decides, as in [`super::GeoTable`].
+    pub fn lookup(&self, addr: IpAddr) -> Option<&OwnNetwork> {
+        let longest = |addr: IpAddr, least: u8| {
+            let around = self.rows.iter().filter(|row| row.prefix.contains(addr));
+            around
+                .filter(|row| row.prefix.len() >= least)
+                .max_by_key(|row| row.prefix.len())
+        };
+        if let IpAddr::V6(a) = addr
+            && let Some((form, offset)) = embedding(a.into())
+        {
+            let inside = Ipv4Addr::from(embedded_v4(a.into(), offset));
+            return longest(addr, form).or_else(|| longest(inside.into(), 0));
+        }
+        longest(addr, 0)
     }
 
     pub(super) fn prefixes(&self) -> impl Iterator<Item = Prefix> + '_ {
@@ -69,8 +85,8 @@ impl OwnNetworks {
                 (facts.records.len() - 1) as u32
             });
             match row.prefix.addr() {
-                std::net::IpAddr::V4(a) => v4.push((u32::from(a), row.prefix.len(), record)),
-                std::net::IpAddr::V6(a) => v6.push((u128::from(a), row.prefix.len(), record)),
+                IpAddr::V4(a) => v4.push((u32::from(a), row.prefix.len(), record)),
+                IpAddr::V6(a) => v6.push((u128::from(a), row.prefix.len(), record)),
             }
         }
         facts.v4 = RangeMap::from_prefixes(NOTHING, v4);

@@ -6,4 +6,5 @@ mod support;
 
 mod e2e_demo;
 mod e2e_reload;
+mod geoip_maxmind;
 mod tidy;
