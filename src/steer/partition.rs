@@ -1,9 +1,14 @@
 //! Address → plan, for one shape.
 
-use super::refine::Tiers;
-use crate::geo::Slot6;
-use crate::ids::{LocationId, PlanId};
+use std::net::IpAddr;
+
+use crate::geo::table::embedded_v4;
+use crate::geo::{GeoTable, Slot6};
+use crate::ids::{LocationId, PlanId, PoolId, RegionId};
 use crate::net::RangeMap;
+
+use super::refine::Tiers;
+use super::{Policy, Region};
 
 /// What a range of client addresses maps to.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -47,4 +52,51 @@ pub struct Partition {
     pub plans: Vec<Plan>,
     /// For each plan one location that refines to it (for explain and plan).
     pub sample: Vec<LocationId>,
+}
+
+impl Partition {
+    /// Compiles a shape: refines once for every distinct place a client can be in.
+    pub fn build(
+        _policy: &Policy,
+        regions_of: &[RegionId],
+        _pools_of: &[PoolId],
+        _priorities: &[u32],
+        _regions: &[Region],
+        _geo: &GeoTable,
+    ) -> Partition {
+        let everybody = (0..regions_of.len() as u16).collect();
+        Partition {
+            space: Space::Blind(PlanId(0)),
+            plans: vec![Plan {
+                tiers: Tiers(vec![everybody]),
+                before_latency: None,
+            }],
+            sample: vec![GeoTable::UNKNOWN],
+        }
+    }
+
+    /// The slot of `addr`, and the length of the widest prefix around it that lies in one slot, in
+    /// bits of the address's own family: the ECS scope, sound (requirement E2) and minimal (E3).
+    #[inline]
+    pub fn lookup(&self, addr: IpAddr) -> (Slot, u8) {
+        match &self.space {
+            Space::Blind(plan) => (
+                Slot {
+                    plan: *plan,
+                    bogon: false,
+                },
+                0,
+            ),
+            Space::ByAddress { v4, v6 } => match addr {
+                IpAddr::V4(a) => v4.lookup(a.into()),
+                IpAddr::V6(a) => match v6.lookup(a.into()) {
+                    (Slot6::Value(slot), len) => (slot, len),
+                    (Slot6::Embedded { offset }, block) => {
+                        let (slot, len) = v4.lookup(embedded_v4(a.into(), offset));
+                        (slot, (len + offset).max(block))
+                    }
+                },
+            },
+        }
+    }
 }
