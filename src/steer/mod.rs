@@ -8,12 +8,17 @@
 pub mod build;
 pub mod decide;
 pub mod decision;
+mod facts;
 pub mod model;
 pub mod offer;
 pub mod partition;
 pub mod refine;
+mod resolve;
+mod rules;
 pub mod step;
+mod sticky;
 pub mod trace;
+mod why;
 
 pub use build::NameInput;
 pub use decide::decide;

@@ -1,6 +1,5 @@
 //! All zones of the node in one index.
 
-use std::fmt;
 use std::hash::BuildHasher;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
@@ -10,35 +9,6 @@ use crate::ids::NameId;
 
 use super::lookup::ZoneInfo;
 use super::rrset::RrSet;
-
-/// One zone, read and checked on its own.
-#[derive(Clone, Debug)]
-pub struct ParsedZone {
-    /// The zone's own name.
-    pub apex: WireName,
-    /// Owner, RRset and the line of its first record (1-based), in the order of first appearance;
-    /// one entry per owner and type.
-    pub rrsets: Vec<(WireName, RrSet, u32)>,
-    /// What is allowed but hardly meant.
-    pub warnings: Vec<ZoneProblem>,
-}
-
-/// Something wrong in a master file, and where.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ZoneProblem {
-    /// Line, from 1.
-    pub line: u32,
-    /// Column in characters, from 1.
-    pub column: u32,
-    /// What is wrong, for a person.
-    pub message: String,
-}
-
-impl fmt::Display for ZoneProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: {}", self.line, self.column, self.message)
-    }
-}
 
 /// An owner whose answer is chosen per query.
 #[derive(Clone, Debug)]

@@ -1,0 +1,297 @@
+//! The fields of each record type, and their wire form.
+//!
+//! Types with a row in [`fields`] are read here, because a row knows which word is wrong and because
+//! names and strings follow RFC 1035 section 5.1 to the letter (decimal escapes, `@`, names relative
+//! to the origin, `/` and `_` in labels). All other types go through hickory-proto's text parser.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use hickory_proto::rr::rdata::HTTPS;
+use hickory_proto::rr::{RData, RecordType};
+use hickory_proto::serialize::binary::{BinEncodable, BinEncoder};
+
+use crate::dns::name::WireName;
+
+use super::parse::ZoneProblem;
+use super::rrset::Rdata;
+use super::scan::Token;
+use super::word::{character_string, hex, name, parsed, seconds, unescape};
+
+/// What one word of the data must be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Field {
+    V4,
+    V6,
+    /// A name; the flag says whether it may be compressed (only types of RFC 1035, RFC 3597 section 4).
+    Name(bool),
+    U8,
+    U16,
+    U32,
+    /// A time in seconds or with units.
+    Seconds,
+    /// One character-string.
+    Text,
+    /// One or more character-strings.
+    Texts,
+    /// The tag of a CAA record (RFC 8659 section 4.1).
+    Tag,
+    /// Bytes to the end of the data, without a length.
+    Bytes,
+    /// Hexadecimal digits in all remaining words.
+    Hex,
+}
+
+/// The fields of a type with their names, or `None` where hickory-proto reads it.
+fn fields(rtype: RecordType) -> Option<&'static [(Field, &'static str)]> {
+    use Field::*;
+    Some(match rtype {
+        RecordType::A => &[(V4, "address")],
+        RecordType::AAAA => &[(V6, "address")],
+        RecordType::NS => &[(Name(true), "name server")],
+        RecordType::CNAME => &[(Name(true), "target")],
+        RecordType::PTR => &[(Name(true), "target")],
+        RecordType::MX => &[(U16, "preference"), (Name(true), "mail host")],
+        RecordType::SOA => &[
+            (Name(true), "primary server"),
+            (Name(true), "mailbox"),
+            (U32, "serial"),
+            (Seconds, "refresh"),
+            (Seconds, "retry"),
+            (Seconds, "expire"),
+            (Seconds, "minimum"),
+        ],
+        RecordType::TXT => &[(Texts, "text")],
+        RecordType::HINFO => &[(Text, "CPU"), (Text, "operating system")],
+        RecordType::SRV => &[
+            (U16, "priority"),
+            (U16, "weight"),
+            (U16, "port"),
+            (Name(false), "target"),
+        ],
+        RecordType::NAPTR => &[
+            (U16, "order"),
+            (U16, "preference"),
+            (Text, "flags"),
+            (Text, "services"),
+            (Text, "regular expression"),
+            (Name(false), "replacement"),
+        ],
+        RecordType::CAA => &[(U8, "flags"), (Tag, "tag"), (Bytes, "value")],
+        RecordType::DS => &[
+            (U16, "key tag"),
+            (U8, "algorithm"),
+            (U8, "digest type"),
+            (Hex, "digest"),
+        ],
+        _ => return None,
+    })
+}
+
+/// Reads the data of one record.
+///
+/// `at` is the word that names the type: the place of problems that have no word of their own.
+pub(super) fn read(
+    rtype: RecordType,
+    at: Token<'_>,
+    words: &[Token<'_>],
+    origin: &WireName,
+) -> Result<Rdata, ZoneProblem> {
+    let row = fields(rtype);
+    let rdata = if words.first().is_some_and(|w| w.raw == "\\#") {
+        let named = row.is_some_and(|row| row.iter().any(|(f, _)| matches!(f, Field::Name(_))));
+        if named {
+            return Err(words[0].problem(format!(
+                "a {rtype} record holds names, so `\\#` cannot be used; write its fields as words"
+            )));
+        }
+        generic(words)?
+    } else if let Some(row) = row {
+        by_row(rtype, row, at, words, origin)?
+    } else if let RecordType::Unknown(code) = rtype {
+        return Err(words.first().unwrap_or(&at).problem(format!(
+            "the data of TYPE{code} must be written as `\\# LENGTH HEX` (RFC 3597 section 5)"
+        )));
+    } else {
+        by_library(rtype, at, words, origin)?
+    };
+    if rdata.bytes.len() > usize::from(u16::MAX) {
+        return Err(at.problem(format!(
+            "the data takes {} octets; the limit is {}",
+            rdata.bytes.len(),
+            u16::MAX
+        )));
+    }
+    Ok(rdata)
+}
+
+fn by_row(
+    rtype: RecordType,
+    row: &[(Field, &str)],
+    at: Token<'_>,
+    words: &[Token<'_>],
+    origin: &WireName,
+) -> Result<Rdata, ZoneProblem> {
+    let mut bytes = Vec::new();
+    let mut names = Vec::new();
+    let mut rest = words;
+    for (field, label) in row {
+        let Some((word, tail)) = rest.split_first() else {
+            return Err(words.last().unwrap_or(&at).problem(format!(
+                "the {label} of this {rtype} record is missing; the fields are: {}",
+                labels(row)
+            )));
+        };
+        match field {
+            Field::Texts => {
+                for word in rest {
+                    character_string(word, &mut bytes)?;
+                }
+                rest = &[];
+                continue;
+            }
+            Field::Hex => {
+                hex(rest, label, &mut bytes)?;
+                rest = &[];
+                continue;
+            }
+            Field::Name(compressible) => {
+                let name = name(word, origin)?;
+                if *compressible {
+                    // Both fit: a name has at most 255 octets, and at most two stand before it.
+                    names.push((bytes.len() as u16, name.as_bytes().len() as u16));
+                }
+                bytes.extend_from_slice(name.as_bytes());
+            }
+            Field::V4 => bytes.extend(parsed::<Ipv4Addr>(word, "an IPv4 address")?.octets()),
+            Field::V6 => bytes.extend(parsed::<Ipv6Addr>(word, "an IPv6 address")?.octets()),
+            Field::U8 => {
+                bytes.push(parsed(word, &format!("a number from 0 to 255 ({label})"))?);
+            }
+            Field::U16 => {
+                let n: u16 = parsed(word, &format!("a number from 0 to 65535 ({label})"))?;
+                bytes.extend(n.to_be_bytes());
+            }
+            Field::U32 => {
+                let n: u32 = parsed(word, &format!("a number from 0 to 4294967295 ({label})"))?;
+                bytes.extend(n.to_be_bytes());
+            }
+            Field::Seconds => bytes.extend(seconds(word)?.secs().to_be_bytes()),
+            Field::Text => character_string(word, &mut bytes)?,
+            Field::Tag => {
+                let tag = word.content();
+                if tag.is_empty()
+                    || tag.len() > 255
+                    || !tag.bytes().all(|b| b.is_ascii_alphanumeric())
+                {
+                    return Err(word.problem(format!(
+                        "`{tag}` is not a CAA tag; it has 1 to 255 letters and digits, such as `issue`"
+                    )));
+                }
+                bytes.push(tag.len() as u8);
+                bytes.extend(tag.bytes().map(|b| b.to_ascii_lowercase()));
+            }
+            Field::Bytes => bytes.extend(unescape(word)?),
+        }
+        rest = tail;
+    }
+    if let Some(extra) = rest.first() {
+        return Err(extra.problem(format!(
+            "`{}` is one word too many; the fields of {rtype} are: {}",
+            extra.raw,
+            labels(row)
+        )));
+    }
+    if rtype == RecordType::DS {
+        digest_length(words, bytes.len() - 4)?;
+    }
+    Ok(Rdata {
+        bytes: bytes.into(),
+        names: names.into(),
+    })
+}
+
+fn labels(row: &[(Field, &str)]) -> String {
+    let labels: Vec<_> = row.iter().map(|(_, label)| *label).collect();
+    labels.join(", ")
+}
+
+/// Reads one of the rarer types with hickory-proto.
+fn by_library(
+    rtype: RecordType,
+    at: Token<'_>,
+    words: &[Token<'_>],
+    origin: &WireName,
+) -> Result<Rdata, ZoneProblem> {
+    let service = matches!(rtype, RecordType::SVCB | RecordType::HTTPS);
+    let mut text = String::new();
+    for (i, word) in words.iter().enumerate() {
+        // The library knows neither the origin nor every label that RFC 1035 allows, so it gets the
+        // root in place of the target.
+        text.push_str(if service && i == 1 { "." } else { word.raw });
+        text.push(' ');
+    }
+    let refused = |why: String| {
+        words
+            .first()
+            .unwrap_or(&at)
+            .problem(format!("this is not the data of a {rtype} record: {why}"))
+    };
+    let mut data = RData::try_from_str(rtype, &text).map_err(|e| refused(e.to_string()))?;
+    if let RData::SVCB(svcb) | RData::HTTPS(HTTPS(svcb)) = &mut data {
+        // RFC 9460 section 2.2: any order in text, ascending on the wire, each key once.
+        svcb.svc_params.sort_by_key(|(key, _)| u16::from(*key));
+        if let Some(twice) = svcb.svc_params.windows(2).find(|w| w[0].0 == w[1].0) {
+            return Err(refused(format!("the key `{}` stands twice", twice[0].0)));
+        }
+    }
+    let mut bytes = Vec::new();
+    data.emit(&mut BinEncoder::new(&mut bytes))
+        .map_err(|e| refused(e.to_string()))?;
+    if service && let Some(target) = words.get(1) {
+        // After the priority of two octets stands the root that was put in.
+        bytes.splice(2..3, name(target, origin)?.as_bytes().iter().copied());
+    }
+    Ok(Rdata {
+        bytes: bytes.into(),
+        names: Box::default(),
+    })
+}
+
+/// Data of any type: `\# LENGTH HEX…` (RFC 3597 section 5).
+fn generic(words: &[Token<'_>]) -> Result<Rdata, ZoneProblem> {
+    let Some(length) = words.get(1) else {
+        return Err(words[0].problem("`\\#` needs the length of the data and then its hex digits"));
+    };
+    let expected: u16 = parsed(length, "a number from 0 to 65535 (length)")?;
+    let mut bytes = Vec::new();
+    if expected > 0 || words.len() > 2 {
+        hex(&words[2..], "data", &mut bytes)?;
+    }
+    if bytes.len() != usize::from(expected) {
+        return Err(length.problem(format!(
+            "the length says {expected} octets, but {} follow",
+            bytes.len()
+        )));
+    }
+    Ok(Rdata {
+        bytes: bytes.into(),
+        names: Box::default(),
+    })
+}
+
+/// RFC 4034 section 5.1.4, RFC 4509, RFC 6605: each digest type has one length.
+fn digest_length(words: &[Token<'_>], have: usize) -> Result<(), ZoneProblem> {
+    let need = match words[2].raw {
+        "1" => 20,
+        "2" => 32,
+        "4" => 48,
+        _ => return Ok(()),
+    };
+    if have == need {
+        return Ok(());
+    }
+    Err(words[3].problem(format!(
+        "a digest of type {} has {need} octets; this one has {have}",
+        words[2].raw
+    )))
+}

@@ -1,0 +1,159 @@
+//! One word of a master file to one value: names, times, strings, digits.
+
+use std::str::FromStr;
+
+use crate::dns::name::{NameError, WireName};
+use crate::units::Ttl;
+
+use super::parse::ZoneProblem;
+use super::scan::Token;
+
+/// The word as a value of `T`; `what` says what was expected.
+pub(super) fn parsed<T: FromStr>(word: &Token<'_>, what: &str) -> Result<T, ZoneProblem> {
+    // The number parser of the standard library also takes a sign.
+    (!word.raw.starts_with('+'))
+        .then(|| word.raw.parse().ok())
+        .flatten()
+        .ok_or_else(|| word.problem(format!("`{}` is not {what}", word.raw)))
+}
+
+/// A name, relative to `origin` unless it ends in a dot.
+pub(super) fn name(word: &Token<'_>, origin: &WireName) -> Result<WireName, ZoneProblem> {
+    let text = word.raw;
+    if text == "@" {
+        return Ok(origin.clone());
+    }
+    if word.is_quoted() {
+        return Err(word.problem(format!("{text} is a string; a name stands without quotes")));
+    }
+    if !text.is_ascii() {
+        return Err(word.problem(format!(
+            "`{text}` is not ASCII; write internationalised names in their `xn--` form"
+        )));
+    }
+    let located = |e: NameError| word.problem(format!("{e}"));
+    let own: WireName = text.parse().map_err(located)?;
+    let bare = text.trim_end_matches('.');
+    let backslashes = bare.len() - bare.trim_end_matches('\\').len();
+    if bare.len() < text.len() && backslashes.is_multiple_of(2) {
+        return Ok(own);
+    }
+    let mut wire = own.as_bytes().to_vec();
+    wire.pop();
+    wire.extend_from_slice(origin.as_bytes());
+    WireName::from_wire(&wire).map_err(|_| {
+        word.problem(format!(
+            "`{text}.{origin}` takes {} octets on the wire; the limit is 255",
+            wire.len()
+        ))
+    })
+}
+
+/// A time: seconds, or numbers with the units `s`, `m`, `h`, `d` and `w` (`1h30m`).
+pub(super) fn seconds(word: &Token<'_>) -> Result<Ttl, ZoneProblem> {
+    let text = word.raw;
+    let malformed = || {
+        word.problem(format!(
+            "`{text}` is not a time; write seconds or units such as `300`, `5m`, `1h30m`"
+        ))
+    };
+    let (mut total, mut number) = (0u64, None::<u64>);
+    for ch in text.bytes() {
+        if ch.is_ascii_digit() {
+            let n = number.unwrap_or(0).saturating_mul(10);
+            number = Some(n.saturating_add(u64::from(ch - b'0')));
+            continue;
+        }
+        let unit = match ch.to_ascii_lowercase() {
+            b's' => 1,
+            b'm' => 60,
+            b'h' => 3_600,
+            b'd' => 86_400,
+            b'w' => 604_800,
+            _ => return Err(malformed()),
+        };
+        let n = number.take().ok_or_else(malformed)?;
+        total = total.saturating_add(n.saturating_mul(unit));
+    }
+    if text.is_empty() {
+        return Err(malformed());
+    }
+    total = total.saturating_add(number.unwrap_or(0));
+    match u32::try_from(total) {
+        Ok(secs) if secs <= Ttl::MAX.secs() => Ok(Ttl::from_secs(secs)),
+        _ => Err(word.problem(format!(
+            "`{text}` is {total} s; the limit is {} s (RFC 2181 section 8)",
+            Ttl::MAX.secs()
+        ))),
+    }
+}
+
+/// Appends one character-string with its length (RFC 1035 section 3.3).
+pub(super) fn character_string(word: &Token<'_>, out: &mut Vec<u8>) -> Result<(), ZoneProblem> {
+    let bytes = unescape(word)?;
+    let len = u8::try_from(bytes.len()).map_err(|_| {
+        word.problem(format!(
+            "this string has {} octets; the limit is 255: split it into several strings",
+            bytes.len()
+        ))
+    })?;
+    out.push(len);
+    out.extend(bytes);
+    Ok(())
+}
+
+/// Resolves `\X` and `\DDD` (decimal, RFC 1035 section 5.1).
+pub(super) fn unescape(word: &Token<'_>) -> Result<Vec<u8>, ZoneProblem> {
+    let bytes = word.content().as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut i = 0;
+    while let Some(&b) = bytes.get(i) {
+        i += 1;
+        if b != b'\\' {
+            out.push(b);
+            continue;
+        }
+        match bytes.get(i) {
+            Some(d) if d.is_ascii_digit() => {
+                let code = bytes
+                    .get(i..i + 3)
+                    .and_then(|d| std::str::from_utf8(d).ok())
+                    .and_then(|d| d.parse::<u8>().ok())
+                    .ok_or_else(|| {
+                        word.problem("`\\` and a digit must be three digits from 000 to 255")
+                    })?;
+                out.push(code);
+                i += 3;
+            }
+            Some(&other) => {
+                out.push(other);
+                i += 1;
+            }
+            None => return Err(word.problem("`\\` escapes nothing here")),
+        }
+    }
+    Ok(out)
+}
+
+/// Appends the octets of hexadecimal digits spread over words.
+pub(super) fn hex(words: &[Token<'_>], label: &str, out: &mut Vec<u8>) -> Result<(), ZoneProblem> {
+    let mut high = None;
+    for word in words {
+        for ch in word.raw.chars() {
+            // A digit of base 16 is below 16.
+            let digit = ch.to_digit(16).ok_or_else(|| {
+                word.problem(format!("`{ch}` in the {label} is not a hexadecimal digit"))
+            })? as u8;
+            match high.take() {
+                None => high = Some(digit),
+                Some(h) => out.push(h << 4 | digit),
+            }
+        }
+    }
+    match (high, words.last()) {
+        (Some(_), Some(last)) => Err(last.problem(format!(
+            "the {label} has an odd number of hexadecimal digits"
+        ))),
+        _ => Ok(()),
+    }
+}
