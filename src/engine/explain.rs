@@ -28,6 +28,9 @@ pub struct ExplainClient {
     /// `Some`: the address comes in an ECS option with this source prefix length (0 asks not to
     /// use it; bits beyond it are cleared). `None`: it is the resolver's own.
     pub source: Option<u8>,
+    /// The resolver that sends the ECS option; decides where the option's address cannot. `None`:
+    /// one at the client's own address.
+    pub resolver: Option<IpAddr>,
 }
 
 /// An endpoint that was chosen.
@@ -120,8 +123,7 @@ fn hint(nearest: &Option<String>) -> String {
 
 /// Explains what `name` answers to `client` with this draw.
 ///
-/// Static aliases are followed as for a query. A special-purpose ECS address is explained as if the
-/// resolver had the same address, because no other is known here.
+/// Static aliases are followed as for a query.
 ///
 /// # Errors
 /// When the name is not steered, or not for the type.
@@ -135,7 +137,7 @@ pub fn explain(
 ) -> Result<Explanation, ExplainError> {
     let addr = client.addr.to_canonical();
     let asker = Asker {
-        resolver: addr,
+        resolver: client.resolver.map_or(addr, |r| r.to_canonical()),
         network: client
             .source
             .filter(|len| *len > 0)
