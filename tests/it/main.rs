@@ -6,5 +6,6 @@ mod support;
 
 mod e2e_demo;
 mod e2e_reload;
+mod geoip;
 mod geoip_maxmind;
 mod tidy;
