@@ -6,7 +6,7 @@ use super::world::{Dice, World};
 use crate::steer::{NoTrace, Recorder, Step, decide};
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
     fn recorder_decides_as_no_trace_does(seed: u64) {
