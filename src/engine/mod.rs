@@ -12,6 +12,10 @@ mod request;
 mod resolve;
 mod respond;
 pub mod scratch;
+#[cfg(test)]
+mod testkit;
+#[cfg(test)]
+mod tests;
 
 pub use answer::{Inbound, Reply, Transport, answer};
 pub use explain::{ExplainClient, ExplainError, Explanation, explain};
