@@ -529,7 +529,7 @@ impl Got {
 
 /// A client at one address with a worker of its own.
 pub(super) struct Desk {
-    pub view: View,
+    pub view: Arc<View>,
     pub scratch: Scratch,
     pub peer: SocketAddr,
     pub now: Moment,
@@ -537,8 +537,13 @@ pub(super) struct Desk {
 
 impl Desk {
     pub(super) fn new(world: &World) -> Desk {
+        Desk::at(Arc::new(world.view()))
+    }
+
+    /// A fresh worker; all fresh workers draw the same.
+    pub(super) fn at(view: Arc<View>) -> Desk {
         Desk {
-            view: world.view(),
+            view,
             scratch: Scratch::new(7, Arc::new(DnsCounters::default())),
             peer: "127.0.0.1:5353".parse().unwrap(),
             now: Moment::ZERO,

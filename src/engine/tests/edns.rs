@@ -34,7 +34,7 @@ fn rfc6891_6_1_3_badvers() {
     let mut q = plain().edns(1232);
     q.opt.as_mut().unwrap().1 = 0x0001_8000;
     let got = d.udp(&q);
-    assert_eq!(got.rcode(), "BADVERS");
+    assert_eq!(got.bytes[3] & 0xF, 0, "lower bits of 16");
     let (_, ttl, _) = got.opt().unwrap();
     assert_eq!(ttl, 0x0100_8000, "upper bits of 16, version 0, DO copied");
     assert!(got.answers().is_empty());
@@ -115,9 +115,10 @@ fn e1_e4_static_data_echoes_ecs_with_scope_zero() {
             assert_eq!(got.option(8).unwrap(), sent, "{prefix}");
         }
     }
-    // SOURCE/0 of family 0 is echoed as well.
-    let got = d.udp(&plain().option(8, &[0, 0, 0, 0]));
-    assert_eq!(got.option(8).unwrap(), [0, 0, 0, 0]);
+    // SOURCE/0 of family 0 is echoed as well; the other library cannot read it.
+    let q = plain().option(8, &[0, 0, 0, 0]);
+    let got = d.raw(&q.bytes(), Transport::Udp).unwrap();
+    assert!(got.ends_with(&[0, 8, 0, 8, 0, 4, 0, 0, 0, 0]));
     assert_eq!(d.udp(&plain().edns(512)).option(8), None);
 }
 
