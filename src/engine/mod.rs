@@ -7,6 +7,7 @@
 pub mod answer;
 mod client;
 pub mod explain;
+pub mod explanation;
 pub mod locate;
 mod request;
 mod resolve;
@@ -18,6 +19,7 @@ mod testkit;
 mod tests;
 
 pub use answer::{Inbound, Reply, Transport, answer};
-pub use explain::{ExplainClient, ExplainError, Explanation, explain};
+pub use explain::{ExplainClient, ExplainError, explain};
+pub use explanation::{Answered, Explanation};
 pub use locate::Whereabouts;
 pub use scratch::Scratch;

@@ -1,10 +1,15 @@
 //! Explain, over DNS and by call.
 
+use std::sync::{Arc, LazyLock};
+
+use proptest::prelude::*;
+
 use crate::dns::message::flags::TC;
 use crate::dns::rtype::{A, AAAA, TXT};
 use crate::engine::testkit::{Desk, Got, Steer, World, ask, name};
 use crate::engine::{ExplainClient, explain};
-use crate::net::Family;
+use crate::net::{Family, Prefix};
+use crate::snapshot::View;
 use crate::steer::decision::Standing;
 use crate::telemetry::DnsEvent;
 
@@ -170,4 +175,67 @@ fn e7_explain_says_that_the_resolver_decided() {
         text.contains("client 127.0.0.1: the resolver's address: the ECS network is special-purpose address space (ECS 10.0.0.0/8)"),
         "{text}"
     );
+}
+
+/// Views with nothing down, a region down, half of each region down, and everything down.
+static VIEWS: LazyLock<Vec<Arc<View>>> = LazyLock::new(|| {
+    let down: [&[&'static str]; 4] = [
+        &[],
+        &["eu"],
+        &["eu4-1", "us4-2", "ap6-1", "us6-1"],
+        &["eu", "us", "ap"],
+    ];
+    let all = down.into_iter().map(|down| {
+        let mut world = world()
+            .steer(Steer::new("near.x.test", "near"))
+            .steer(Steer::new("near-sticky.x.test", "near-sticky"))
+            .steer(Steer {
+                answers: 3,
+                ..Steer::new("weighted.x.test", "weighted")
+            });
+        world.down = down.to_vec();
+        Arc::new(world.view())
+    });
+    all.collect()
+});
+
+proptest! {
+    #[test]
+    fn explain_is_what_the_query_gets(
+        view in 0..4usize,
+        which in 0..6usize,
+        six in any::<bool>(),
+        addr in any::<u32>(),
+        near in any::<bool>(),
+        source in 1u8..=32,
+        earlier in 0..4u8,
+    ) {
+        let owner = ["geo", "turns", "a.wild", "near", "near-sticky", "weighted"][which];
+        let owner = format!("{owner}.x.test");
+        let qtype = if six { AAAA } else { A };
+        let addr = if near { 0xC000_0200 | addr & 0xFF } else { addr };
+        let net = Prefix::containing(std::net::Ipv4Addr::from(addr).into(), source);
+        let mut d = Desk::at(VIEWS[view].clone()).from("198.51.100.9");
+        let q = ask(&owner, qtype).ecs(&net.to_string());
+        for _ in 0..earlier {
+            d.udp(&q);
+        }
+        let id = match d.view.snapshot.zones.lookup(name(&owner).as_bytes(), qtype).found {
+            crate::zone::Found::Steered { name } => name,
+            other => panic!("{other:?}"),
+        };
+        let draw = d.scratch.peek(id);
+        let client = ExplainClient { addr: net.addr(), source: Some(source) };
+        let e = explain(&d.view, &name(&owner), qtype, client, draw, d.now).unwrap();
+        let got = d.udp(&q);
+        // Special-purpose clients are decided by a resolver that the call does not know.
+        if e.ecs.is_some_and(|ecs| ecs.addr() == e.client) && e.client_why.contains("ECS option") {
+            let mut data: Vec<String> = e.answered.iter().map(|a| a.data.clone()).collect();
+            data.sort();
+            prop_assert_eq!(data, got.data());
+            prop_assert_eq!(e.ttl.secs(), got.message.answers[0].ttl);
+        }
+        prop_assert_eq!(Some(e.scope.0), got.scope());
+        prop_assert!(e.lines().iter().all(|l| l.chars().count() <= 255));
+    }
 }

@@ -1,9 +1,7 @@
-//! A small world in memory, queries as bytes, and answers read back by another library.
+//! The small world: zones, three regions, policies and what is down.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
-
-use hickory_proto::op::Message;
 
 use crate::dns::name::WireName;
 use crate::geo::location::Code;
@@ -17,21 +15,18 @@ use crate::steer::{
     Chooser, Criterion, Endpoint, GeoMode, GeoRule, LastResort, Measurements, Member, NameInput,
     Policy, Pool, Region, Stage, Steering,
 };
-use crate::telemetry::DnsCounters;
 use crate::time::Moment;
 use crate::units::{Generation, Ttl, Weight};
 use crate::zone::set::SteeredAt;
 use crate::zone::{ZoneSet, parse::parse};
 
-use super::{Inbound, Reply, Scratch, Transport, answer};
-
-pub(super) fn name(text: &str) -> WireName {
+pub(in crate::engine) fn name(text: &str) -> WireName {
     text.parse().unwrap()
 }
 
 /// A steered name of the small world.
 #[derive(Clone)]
-pub(super) struct Steer {
+pub(in crate::engine) struct Steer {
     pub owner: &'static str,
     pub policy: &'static str,
     pub answers: u8,
@@ -42,7 +37,7 @@ pub(super) struct Steer {
 }
 
 impl Steer {
-    pub(super) fn new(owner: &'static str, policy: &'static str) -> Steer {
+    pub(in crate::engine) fn new(owner: &'static str, policy: &'static str) -> Steer {
         Steer {
             owner,
             policy,
@@ -58,7 +53,7 @@ impl Steer {
 /// Three regions with a pool each (`eu us ap`), two addresses of each family per pool, and policies
 /// `geo`, `nested`, `near`, `sticky`, `near-sticky`, `weighted`, `turns` and `own`.
 #[derive(Clone)]
-pub(super) struct World {
+pub(in crate::engine) struct World {
     pub zones: Vec<(&'static str, String)>,
     pub names: Vec<Steer>,
     pub places: Vec<(&'static str, &'static str, (f64, f64))>,
@@ -68,11 +63,11 @@ pub(super) struct World {
     pub generation: u64,
 }
 
-pub(super) const REGIONS: [(&str, f64, f64); 3] =
+pub(in crate::engine) const REGIONS: [(&str, f64, f64); 3] =
     [("eu", 50.0, 8.0), ("us", 39.0, -77.0), ("ap", 1.0, 104.0)];
 
 /// The endpoints in the order of their names: `ap4-1 ap4-2 ap6-1 … us6-2`.
-pub(super) fn endpoint(of: &str) -> EndpointId {
+pub(in crate::engine) fn endpoint(of: &str) -> EndpointId {
     let mut all: Vec<String> = Vec::new();
     for (region, ..) in REGIONS {
         for family in [4, 6] {
@@ -86,7 +81,7 @@ pub(super) fn endpoint(of: &str) -> EndpointId {
 }
 
 impl World {
-    pub(super) fn new(zone: &'static str, text: &str) -> World {
+    pub(in crate::engine) fn new(zone: &'static str, text: &str) -> World {
         World {
             zones: vec![(zone, text.to_owned())],
             names: Vec::new(),
@@ -105,12 +100,12 @@ impl World {
         }
     }
 
-    pub(super) fn steer(mut self, s: Steer) -> World {
+    pub(in crate::engine) fn steer(mut self, s: Steer) -> World {
         self.names.push(s);
         self
     }
 
-    pub(super) fn view(&self) -> View {
+    pub(in crate::engine) fn view(&self) -> View {
         let geo = self.geo();
         let (pools, endpoints) = pools();
         let policies = policies();
@@ -239,7 +234,7 @@ impl World {
 }
 
 /// The address of an endpoint: region 1..3, as the demo has them.
-pub(super) fn address(region: usize, family: usize, n: usize) -> IpAddr {
+pub(in crate::engine) fn address(region: usize, family: usize, n: usize) -> IpAddr {
     if family == 4 {
         format!("127.{}.0.1{n}", region + 1).parse().unwrap()
     } else {
@@ -339,240 +334,4 @@ fn policies() -> Vec<Policy> {
         policy("weighted", vec![], Chooser::Weighted),
         policy("turns", vec![], Chooser::RoundRobin),
     ]
-}
-
-/// A query in the making.
-#[derive(Clone, Debug)]
-pub(super) struct Ask {
-    pub head: [u8; 12],
-    pub question: Vec<u8>,
-    pub opt: Option<(u16, u32, Vec<u8>)>,
-}
-
-/// Asks for a name in the case given.
-pub(super) fn ask(text: &str, qtype: u16) -> Ask {
-    let mut question = Vec::new();
-    for label in text.trim_end_matches('.').split('.') {
-        if !label.is_empty() {
-            question.push(label.len() as u8);
-            question.extend_from_slice(label.as_bytes());
-        }
-    }
-    question.push(0);
-    question.extend_from_slice(&qtype.to_be_bytes());
-    question.extend_from_slice(&[0, 1]);
-    Ask {
-        head: [0xAB, 0xCD, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0],
-        question,
-        opt: None,
-    }
-}
-
-impl Ask {
-    pub(super) fn edns(mut self, payload: u16) -> Ask {
-        self.opt = Some((payload, 0, Vec::new()));
-        self
-    }
-
-    pub(super) fn option(mut self, code: u16, data: &[u8]) -> Ask {
-        let opt = self.opt.get_or_insert((1232, 0, Vec::new()));
-        opt.2.extend_from_slice(&code.to_be_bytes());
-        opt.2.extend_from_slice(&(data.len() as u16).to_be_bytes());
-        opt.2.extend_from_slice(data);
-        self
-    }
-
-    pub(super) fn ecs(self, prefix: &str) -> Ask {
-        self.option(8, &ecs_data(prefix.parse().unwrap()))
-    }
-
-    pub(super) fn bytes(&self) -> Vec<u8> {
-        let mut all = self.head.to_vec();
-        all.extend_from_slice(&self.question);
-        if let Some((payload, ttl, options)) = &self.opt {
-            all[11] += 1;
-            all.extend_from_slice(&[0, 0, 41]);
-            all.extend_from_slice(&payload.to_be_bytes());
-            all.extend_from_slice(&ttl.to_be_bytes());
-            all.extend_from_slice(&(options.len() as u16).to_be_bytes());
-            all.extend_from_slice(options);
-        }
-        all
-    }
-}
-
-pub(super) fn ecs_data(prefix: Prefix) -> Vec<u8> {
-    let octets = match prefix.addr() {
-        IpAddr::V4(a) => a.octets().to_vec(),
-        IpAddr::V6(a) => a.octets().to_vec(),
-    };
-    let mut data = vec![0, if octets.len() == 4 { 1 } else { 2 }, prefix.len(), 0];
-    data.extend_from_slice(&octets[..usize::from(prefix.len()).div_ceil(8)]);
-    data
-}
-
-/// An answer, as bytes and as another library reads it.
-#[derive(Debug)]
-pub(super) struct Got {
-    pub bytes: Vec<u8>,
-    pub message: Message,
-}
-
-impl Got {
-    pub(super) fn new(bytes: Vec<u8>) -> Got {
-        Got {
-            message: Message::from_vec(&bytes).unwrap(),
-            bytes,
-        }
-    }
-
-    /// Response code, with its upper bits.
-    pub(super) fn rcode(&self) -> String {
-        format!("{:?}", self.message.metadata.response_code)
-    }
-
-    pub(super) fn flag(&self, bit: u16) -> bool {
-        u16::from_be_bytes([self.bytes[2], self.bytes[3]]) & bit != 0
-    }
-
-    /// `owner ttl TYPE data` of each record, sorted.
-    fn text(records: &[hickory_proto::rr::Record]) -> Vec<String> {
-        let mut all: Vec<String> = records
-            .iter()
-            .map(|r| format!("{} {} {} {}", r.name, r.ttl, r.record_type(), r.data))
-            .collect();
-        all.sort();
-        all
-    }
-
-    pub(super) fn answers(&self) -> Vec<String> {
-        Got::text(&self.message.answers)
-    }
-
-    pub(super) fn authorities(&self) -> Vec<String> {
-        Got::text(&self.message.authorities)
-    }
-
-    pub(super) fn additionals(&self) -> Vec<String> {
-        Got::text(&self.message.additionals)
-    }
-
-    /// The data of the answers, without owner and TTL.
-    pub(super) fn data(&self) -> Vec<String> {
-        let mut all: Vec<String> = self
-            .message
-            .answers
-            .iter()
-            .map(|r| r.data.to_string())
-            .collect();
-        all.sort();
-        all
-    }
-
-    /// Class and TTL of the OPT record and its options, read here once more by hand.
-    pub(super) fn opt(&self) -> Option<(u16, u32, Vec<(u16, Vec<u8>)>)> {
-        let b = &self.bytes;
-        let word = |at: usize| usize::from(u16::from_be_bytes([b[at], b[at + 1]]));
-        let skip = |mut at: usize| loop {
-            match b[at] {
-                0 => return at + 1,
-                l if l >= 0xC0 => return at + 2,
-                l => at += 1 + usize::from(l),
-            }
-        };
-        let mut at = 12;
-        for _ in 0..word(4) {
-            at = skip(at) + 4;
-        }
-        let mut found = None;
-        for _ in 0..word(6) + word(8) + word(10) {
-            let f = skip(at);
-            let end = f + 10 + word(f + 8);
-            if word(f) == 41 {
-                assert!(found.is_none(), "two OPT records");
-                let ttl = u32::from_be_bytes([b[f + 4], b[f + 5], b[f + 6], b[f + 7]]);
-                let mut options = Vec::new();
-                let mut o = f + 10;
-                while o < end {
-                    let next = o + 4 + word(o + 2);
-                    options.push((word(o) as u16, b[o + 4..next].to_vec()));
-                    o = next;
-                }
-                found = Some((word(f + 2) as u16, ttl, options));
-            }
-            at = end;
-        }
-        assert_eq!(at, b.len(), "bytes after the last record");
-        found
-    }
-
-    pub(super) fn option(&self, code: u16) -> Option<Vec<u8>> {
-        let (_, _, options) = self.opt()?;
-        options.into_iter().find(|(c, _)| *c == code).map(|o| o.1)
-    }
-
-    /// The ECS scope.
-    pub(super) fn scope(&self) -> Option<u8> {
-        self.option(8).map(|o| o[3])
-    }
-
-    /// Code and text of the extended error.
-    pub(super) fn ede(&self) -> Option<(u16, String)> {
-        self.option(15).map(|o| {
-            (
-                u16::from_be_bytes([o[0], o[1]]),
-                String::from_utf8(o[2..].to_vec()).unwrap(),
-            )
-        })
-    }
-}
-
-/// A client at one address with a worker of its own.
-pub(super) struct Desk {
-    pub view: Arc<View>,
-    pub scratch: Scratch,
-    pub peer: SocketAddr,
-    pub now: Moment,
-}
-
-impl Desk {
-    pub(super) fn new(world: &World) -> Desk {
-        Desk::at(Arc::new(world.view()))
-    }
-
-    /// A fresh worker; all fresh workers draw the same.
-    pub(super) fn at(view: Arc<View>) -> Desk {
-        Desk {
-            view,
-            scratch: Scratch::new(7, Arc::new(DnsCounters::default())),
-            peer: "127.0.0.1:5353".parse().unwrap(),
-            now: Moment::ZERO,
-        }
-    }
-
-    pub(super) fn from(mut self, peer: &str) -> Desk {
-        self.peer = SocketAddr::new(peer.parse().unwrap(), 5353);
-        self
-    }
-
-    pub(super) fn raw(&mut self, packet: &[u8], transport: Transport) -> Option<Vec<u8>> {
-        let mut out = vec![0xEE; 65535];
-        let inbound = Inbound {
-            packet,
-            peer: self.peer,
-            transport,
-        };
-        match answer(&self.view, &inbound, self.now, &mut self.scratch, &mut out) {
-            Reply::Drop => None,
-            Reply::Send(len) => Some(out[..len].to_vec()),
-        }
-    }
-
-    pub(super) fn udp(&mut self, ask: &Ask) -> Got {
-        Got::new(self.raw(&ask.bytes(), Transport::Udp).unwrap())
-    }
-
-    pub(super) fn tcp(&mut self, ask: &Ask) -> Got {
-        Got::new(self.raw(&ask.bytes(), Transport::Tcp).unwrap())
-    }
 }
