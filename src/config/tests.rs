@@ -107,7 +107,10 @@ fn reference_example_sets_every_option() {
         .filter(|r| !out.contains(r.path))
         .map(|r| r.path)
         .collect();
-    assert!(missing.is_empty(), "config/tradewind.toml lacks {missing:?}");
+    assert!(
+        missing.is_empty(),
+        "config/tradewind.toml lacks {missing:?}"
+    );
 }
 
 #[test]
@@ -160,11 +163,22 @@ fn loading_from_disk_names_missing_files() {
     let dir = tempfile::tempdir().unwrap();
     let report = load(&dir.path().join("none.toml")).unwrap_err();
     assert!(report.render(false).contains("none.toml"));
-    assert!(load(dir.path()).unwrap_err().render(false).contains("no *.toml"));
+    assert!(
+        load(dir.path())
+            .unwrap_err()
+            .render(false)
+            .contains("no *.toml")
+    );
     let text = "version = 1\n[zones.\"a.example\"]\nfile = \"a.zone\"\n";
     std::fs::write(dir.path().join("c.toml"), text).unwrap();
     let report = load(dir.path()).unwrap_err();
-    assert!(report.lines().next().unwrap().contains("c.toml:3:8: error: cannot read zone file"));
+    assert!(
+        report
+            .lines()
+            .next()
+            .unwrap()
+            .contains("c.toml:3:8: error: cannot read zone file")
+    );
     std::fs::write(dir.path().join("a.zone"), "zone").unwrap();
     let loaded = load(dir.path()).unwrap();
     let file = &loaded.spec.zones[0].file.value;
