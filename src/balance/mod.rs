@@ -1,1 +1,6 @@
-//! (room to be furnished)
+//! Choosing among equals: pure functions over weights, hashes and turns.
+
+pub mod mix;
+pub mod rendezvous;
+pub mod round_robin;
+pub mod weighted;

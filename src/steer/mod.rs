@@ -5,14 +5,22 @@
 //! order whenever a view is published, and [`decide`](mod@decide) picks for one query. Health is
 //! not a stage one can forget: it is applied in [`offer`] for every policy.
 
+pub mod build;
 pub mod decide;
 pub mod decision;
+mod facts;
 pub mod model;
 pub mod offer;
 pub mod partition;
 pub mod refine;
+mod resolve;
+mod rules;
+pub mod step;
+mod sticky;
 pub mod trace;
+mod why;
 
+pub use build::NameInput;
 pub use decide::decide;
 pub use decision::{Ask, Chosen, Client, ClientSource, Decision, Draw};
 pub use model::{
@@ -20,4 +28,5 @@ pub use model::{
     Region, Shape, Stage, SteeredName, Steering,
 };
 pub use offer::{Live, Measurements};
-pub use trace::{NoTrace, Recorder, Trace};
+pub use step::{Ranked, Step};
+pub use trace::{Context, NoTrace, Recorder, Trace};

@@ -1,9 +1,17 @@
 //! Address → plan, for one shape.
 
-use super::refine::Tiers;
-use crate::geo::Slot6;
-use crate::ids::{LocationId, PlanId};
-use crate::net::RangeMap;
+use std::net::IpAddr;
+
+use hashbrown::HashMap;
+
+use crate::geo::table::embedded_v4;
+use crate::geo::{GeoTable, Slot6};
+use crate::ids::{LocationId, PlanId, PoolId, RegionId};
+use crate::net::{Prefix, RangeMap};
+
+use super::refine::{Terrain, Tiers, Viewpoint, refine};
+use super::rules::Networks;
+use super::{Chooser, NoTrace, Policy, Region, Stage};
 
 /// What a range of client addresses maps to.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -27,7 +35,7 @@ pub struct Plan {
 /// The address space by plan.
 #[derive(Clone, Debug)]
 pub enum Space {
-    /// The policy does not look at where the client is: one plan, scope 0.
+    /// Where the client is makes no difference: one plan, scope 0.
     Blind(PlanId),
     /// By address.
     ByAddress {
@@ -47,4 +55,164 @@ pub struct Partition {
     pub plans: Vec<Plan>,
     /// For each plan one location that refines to it (for explain and plan).
     pub sample: Vec<LocationId>,
+}
+
+impl Partition {
+    /// Compiles a shape: refines once for every distinct place a client can be in.
+    pub fn build(
+        policy: &Policy,
+        regions_of: &[RegionId],
+        pools_of: &[PoolId],
+        priorities: &[u32],
+        regions: &[Region],
+        geo: &GeoTable,
+    ) -> Partition {
+        let terrain = Terrain {
+            stages: &policy.stages,
+            regions_of,
+            pools_of,
+            priorities,
+            regions,
+            label: &|_| String::new(),
+        };
+        let mut plans = Plans::new(terrain, geo);
+        let sticky = matches!(policy.chooser, Chooser::Sticky { .. });
+        let looks = policy.stages.iter().any(|s| !matches!(s, Stage::Failover));
+        if !looks && !sticky {
+            let plan = plans.plan(GeoTable::UNKNOWN, &[]);
+            return plans.finish(Space::Blind(plan));
+        }
+        let networks = Networks::of(&policy.stages);
+        let mut memo = Memo::new(geo.locations.len(), networks.classes.len());
+        let mut slot = |location: LocationId, class: u32| {
+            memo.get(location, class, || {
+                let matched = &networks.classes[class as usize];
+                Slot {
+                    plan: plans.plan(location, matched),
+                    // A rule that names special-purpose space gives it a meaning.
+                    bogon: location == GeoTable::BOGON && matched.iter().all(Option::is_none),
+                }
+            })
+        };
+        let v4 = geo.v4.join(&networks.v4, &mut slot);
+        let mut v6 = geo.v6.join(&networks.v6, |place, class| match place {
+            Slot6::Value(location) => Slot6::Value(slot(location, class)),
+            Slot6::Embedded { offset } => Slot6::Embedded { offset },
+        });
+        if v4.len() == 1 {
+            // Every IPv4 address has one slot: then so have the blocks that embed one, and a scope
+            // need not stop at their borders (requirement E3).
+            let everywhere = v4.get(0);
+            v6 = v6.map(|place| match place {
+                Slot6::Embedded { .. } => Slot6::Value(everywhere),
+                value @ Slot6::Value(_) => value,
+            });
+        }
+        if plans.plans.len() == 1 && !sticky {
+            // All clients are alike after all, bogons as well.
+            return plans.finish(Space::Blind(PlanId(0)));
+        }
+        plans.finish(Space::ByAddress { v4, v6 })
+    }
+
+    /// The slot of `addr`, and the length of the widest prefix around it that lies in one slot, in
+    /// bits of the address's own family: the ECS scope, sound (requirement E2) and minimal (E3).
+    #[inline]
+    pub fn lookup(&self, addr: IpAddr) -> (Slot, u8) {
+        match &self.space {
+            Space::Blind(plan) => (
+                Slot {
+                    plan: *plan,
+                    bogon: false,
+                },
+                0,
+            ),
+            Space::ByAddress { v4, v6 } => match addr {
+                IpAddr::V4(a) => v4.lookup(a.into()),
+                IpAddr::V6(a) => match v6.lookup(a.into()) {
+                    (Slot6::Value(slot), len) => (slot, len),
+                    (Slot6::Embedded { offset }, block) => {
+                        let (slot, len) = v4.lookup(embedded_v4(a.into(), offset));
+                        (slot, (len + offset).max(block))
+                    }
+                },
+            },
+        }
+    }
+}
+
+/// Collects the distinct plans of a shape.
+struct Plans<'a> {
+    terrain: Terrain<'a>,
+    geo: &'a GeoTable,
+    known: HashMap<Plan, PlanId>,
+    plans: Vec<Plan>,
+    sample: Vec<LocationId>,
+}
+
+impl<'a> Plans<'a> {
+    fn new(terrain: Terrain<'a>, geo: &'a GeoTable) -> Plans<'a> {
+        Plans {
+            terrain,
+            geo,
+            known: HashMap::new(),
+            plans: Vec::new(),
+            sample: Vec::new(),
+        }
+    }
+
+    fn plan(&mut self, location: LocationId, networks: &[Option<Prefix>]) -> PlanId {
+        let viewpoint = Viewpoint {
+            location: self.geo.location(location),
+            networks,
+        };
+        let refined = refine(&self.terrain, &viewpoint, &|_| None, &mut NoTrace);
+        let plan = Plan {
+            tiers: refined.tiers,
+            before_latency: refined.before_latency,
+        };
+        if let Some(id) = self.known.get(&plan) {
+            return *id;
+        }
+        let id = PlanId::from_index(self.plans.len());
+        self.plans.push(plan.clone());
+        self.sample.push(location);
+        self.known.insert(plan, id);
+        id
+    }
+
+    fn finish(self, space: Space) -> Partition {
+        Partition {
+            space,
+            plans: self.plans,
+            sample: self.sample,
+        }
+    }
+}
+
+/// Remembers the slot of each (location, class of networks), so that a place is refined once
+/// however many ranges it has.
+struct Memo {
+    /// By location, for class 0: nearly all ranges.
+    plain: Vec<Option<Slot>>,
+    /// For the other classes.
+    other: HashMap<(LocationId, u32), Slot>,
+}
+
+impl Memo {
+    fn new(locations: usize, classes: usize) -> Memo {
+        Memo {
+            plain: vec![None; locations],
+            other: HashMap::with_capacity(classes),
+        }
+    }
+
+    #[inline]
+    fn get(&mut self, location: LocationId, class: u32, make: impl FnOnce() -> Slot) -> Slot {
+        if class == 0 {
+            *self.plain[location.index()].get_or_insert_with(make)
+        } else {
+            *self.other.entry((location, class)).or_insert_with(make)
+        }
+    }
 }
