@@ -1,30 +1,65 @@
-//! Tradewind: a DNS-based global server load balancer (GSLB) with its own probes and regional proxy.
+//! Tradewind: a DNS-based global server load balancer (GSLB) with its own probes.
+//!
+//! An authoritative DNS server answers each query with the healthy regional address that suits the
+//! client best. Operators describe regions, pools and names in TOML, ask over HTTP or `dig` why an
+//! answer was given, and rehearse failover by killing things.
+//!
+//! # Start reading here
+//!
+//! 1. [`docs::architecture`]: the picture, the code map, and what is deliberately absent.
+//! 2. [`steer::decide`](steer::decide()): the one decision function.
+//! 3. [`engine::answer()`]: bytes of a query in, bytes of its answer out.
+//!
+//! A query's way through the files: `server/udp.rs` → `engine/answer.rs` → `zone/lookup.rs` →
+//! `steer/decide.rs` → `engine/respond.rs` → `server/udp.rs`. A probe result's way: `probe/runner.rs`
+//! → `app/judge_loop.rs` → `health/judge.rs` → `steer/offer.rs` → `snapshot/publish.rs`.
 
+#![warn(missing_docs)]
+
+// Layer 0: words.
+pub mod dns;
 pub mod ids;
 pub mod net;
 pub mod telemetry;
 pub mod time;
 pub mod units;
 
-pub mod dns;
-
+// Layer 1: neighbours that do not know each other.
 pub mod balance;
 pub mod geo;
 pub mod health;
 pub mod zone;
 
+// Layer 2: the decision.
 pub mod steer;
 
+// Layer 3: what is published.
 pub mod snapshot;
 
+// Layer 4: the answer, and the configuration's text; strangers to each other.
 pub mod config;
 pub mod engine;
 
+// Layer 5: text → snapshot.
 pub mod compile;
 
+// Layer 6: the edges; strangers to each other.
 pub mod admin;
 pub mod probe;
 pub mod server;
 
+// Layer 7: tasks, signals, the real clock.
 pub mod app;
+
+// Layer 8: the command line.
 pub mod cli;
+
+/// The long documents, as they lie in `src/docs/`.
+pub mod docs {
+    #[doc = include_str!("docs/architecture.md")]
+    pub mod architecture {}
+    #[doc = include_str!("docs/configuration.md")]
+    pub mod configuration {}
+    #[doc = include_str!("docs/performance.md")]
+    pub mod performance {}
+}

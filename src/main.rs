@@ -1,2 +1,5 @@
-//! The tradewind command.
-fn main() {}
+//! The `tradewind` command.
+
+fn main() -> std::process::ExitCode {
+    tradewind::cli::main()
+}

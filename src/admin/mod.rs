@@ -1,1 +1,13 @@
-//! (room to be furnished)
+//! The admin API: what an operator asks over HTTP. It renders; it decides nothing itself.
+//!
+//! Bound to loopback by default. Every answer is taken from one view.
+
+pub mod control;
+pub mod metrics;
+pub mod problem;
+pub mod route;
+pub mod server;
+pub mod view;
+
+pub use control::{Control, ReloadOutcome};
+pub use server::{State, serve};

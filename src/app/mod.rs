@@ -1,1 +1,9 @@
-//! (room to be furnished)
+//! The application: the only place that starts tasks, reads the real clock and listens to signals.
+
+pub mod clock;
+pub mod control;
+pub mod judge_loop;
+pub mod load;
+pub mod run;
+
+pub use run::{Options, Ready, RunError, run};

@@ -1,2 +1,194 @@
-//! (room to be furnished)
+//! The command line. Exit codes: 0 done, 1 failed, 2 usage, 78 the configuration is wrong.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to a terminal")]
+
+mod check;
+mod demo;
+mod explain;
 pub mod geoip;
+mod origin;
+mod run;
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+/// DNS-based global server load balancer with its own probes.
+#[derive(Debug, Parser)]
+#[command(version, about, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a node of the fleet that the configuration describes.
+    Run(RunArgs),
+    /// Bring up a three-region world on loopback, with origins to kill.
+    Demo(DemoArgs),
+    /// Read a configuration and say all that is wrong with it. Exit code 78 when something is.
+    Check {
+        /// A TOML file, or a folder of them.
+        path: PathBuf,
+        /// Treat warnings as errors.
+        #[arg(long)]
+        deny_warnings: bool,
+    },
+    /// Ask a running node why a client gets the answer it gets.
+    Explain(ExplainArgs),
+    /// Build and ask GeoIP databases.
+    #[command(subcommand)]
+    Geoip(GeoipCommand),
+    /// A sample HTTP origin: answers /healthz, and says its name everywhere else.
+    Origin(OriginArgs),
+}
+
+#[derive(Debug, Args)]
+struct RunArgs {
+    /// A TOML file, or a folder of them.
+    #[arg(long)]
+    config: PathBuf,
+    /// Which of the configuration's nodes this is.
+    #[arg(long)]
+    node: String,
+    /// DNS port on all of the node's DNS addresses instead of the configured ones; 0 picks free ones.
+    #[arg(long)]
+    dns_port: Option<u16>,
+    /// Admin port instead of the configured one; 0 picks a free one.
+    #[arg(long)]
+    admin_port: Option<u16>,
+    /// Log as JSON, one object a line.
+    #[arg(long)]
+    log_json: bool,
+}
+
+#[derive(Debug, Args)]
+struct DemoArgs {
+    /// The demo's configuration.
+    #[arg(long, default_value = "config/demo")]
+    config: PathBuf,
+    /// DNS port on 127.0.0.1 and [::1]; 0 picks free ones.
+    #[arg(long, default_value_t = 5300)]
+    dns_port: u16,
+    /// Admin port on 127.0.0.1; 0 picks a free one.
+    #[arg(long, default_value_t = 8053)]
+    admin_port: u16,
+    /// Port of the sample origins on 127.1.0.x, 127.2.0.x, 127.3.0.x; 0 picks free ones.
+    #[arg(long, default_value_t = 8080)]
+    origin_port: u16,
+    /// Start an origin again when it has ended.
+    #[arg(long)]
+    restart_origins: bool,
+}
+
+#[derive(Debug, Args)]
+struct ExplainArgs {
+    /// The steered name.
+    name: String,
+    /// The client: an address, or a network as it stands in EDNS Client Subnet.
+    #[arg(long)]
+    client: String,
+    /// A or AAAA.
+    #[arg(long = "type", default_value = "A")]
+    qtype: String,
+    /// Replay this draw (hex, from an earlier explain).
+    #[arg(long)]
+    draw: Option<String>,
+    /// The node's admin API.
+    #[arg(long, default_value = "http://127.0.0.1:8053")]
+    server: String,
+    /// The API's JSON instead of text.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum GeoipCommand {
+    /// Make a MaxMind-format database of a CSV of own networks.
+    Build {
+        /// The CSV.
+        csv: PathBuf,
+        /// The database to write.
+        out: PathBuf,
+    },
+    /// Say what is known of an address, and from where.
+    Lookup {
+        /// The address.
+        address: IpAddr,
+        /// Databases, first wins.
+        #[arg(long = "database", default_value = "geoip/demo.mmdb")]
+        databases: Vec<PathBuf>,
+        /// CSV of own networks; wins over databases.
+        #[arg(long)]
+        networks: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Args)]
+struct OriginArgs {
+    /// Address to listen on; port 0 picks a free one.
+    #[arg(long)]
+    listen: SocketAddr,
+    /// What it calls itself.
+    #[arg(long)]
+    name: String,
+    /// End when standard input ends, so that it does not outlive who started it.
+    #[arg(long)]
+    until_stdin_closes: bool,
+}
+
+/// Runs the command line; the exit code.
+pub fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Run(args) => run::run(&args),
+        Command::Demo(args) => demo::demo(&args),
+        Command::Check { path, deny_warnings } => check::check(&path, deny_warnings),
+        Command::Explain(args) => explain::explain(&args),
+        Command::Geoip(GeoipCommand::Build { csv, out }) => done(geoip::build(&csv, &out).map(|()| format!("{} written", out.display()))),
+        Command::Geoip(GeoipCommand::Lookup { address, databases, networks }) => {
+            done(geoip::lookup(address, &databases, networks.as_deref()))
+        }
+        Command::Origin(args) => origin::origin(&args),
+    }
+}
+
+/// Prints what a finished command has to say.
+fn done<T: std::fmt::Display, E: std::fmt::Display>(result: Result<T, E>) -> ExitCode {
+    match result {
+        Ok(text) => {
+            println!("{text}");
+            ExitCode::SUCCESS
+        }
+        Err(e) => failed(e),
+    }
+}
+
+/// Prints an error; exit code 1.
+fn failed(e: impl std::fmt::Display) -> ExitCode {
+    eprintln!("error: {e}");
+    ExitCode::FAILURE
+}
+
+/// Prints a report of the configuration; exit code 78 (EX_CONFIG of sysexits.h).
+fn config_refused(report: &crate::config::Report) -> ExitCode {
+    eprint!("{}", report.render(std::io::IsTerminal::is_terminal(&std::io::stderr())));
+    ExitCode::from(78)
+}
+
+/// Sends log lines to standard error; `RUST_LOG` chooses which, default `info`.
+fn start_logging(json: bool) {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
+    if json {
+        builder.json().init();
+    } else {
+        builder.with_target(false).init();
+    }
+}

@@ -1,1 +1,86 @@
-//! (room to be furnished)
+//! Spec and file contents → snapshot, or every error at once. Pure: files are already read.
+//!
+//! Each part checks what it refers to and goes on after an error, so that one run shows them all.
+
+mod check;
+mod cycles;
+mod geo;
+mod monitors;
+mod names;
+mod node;
+mod policies;
+mod pools;
+mod problems;
+mod zones;
+
+use std::sync::Arc;
+
+use crate::config::load::{Inputs, Sources};
+use crate::config::{Diagnostic, Spec};
+use crate::snapshot::{Settings, Snapshot};
+use crate::steer::Steering;
+
+pub use node::Node;
+use problems::Problems;
+
+/// A configuration that may be served.
+#[derive(Clone, Debug)]
+pub struct Compiled {
+    /// What readers need.
+    pub snapshot: Arc<Snapshot>,
+    /// What this node does; `None` when no node was asked for.
+    pub node: Option<Node>,
+}
+
+/// Compiles `spec` for the node called `node`, or for none, which checks all the same.
+///
+/// Returns the diagnostics found, errors and warnings; the result is `Some` when none is an error.
+pub fn compile(
+    spec: &Spec,
+    inputs: &Inputs,
+    sources: &mut Sources,
+    node: Option<&str>,
+) -> (Option<Compiled>, Vec<Diagnostic>) {
+    let mut problems = Problems::default();
+    let p = &mut problems;
+
+    let this_node = node::node(spec, node, p);
+    let regions = pools::regions(spec, p);
+    let geo = geo::geo(spec, inputs, sources, p);
+    let parsed_zones = zones::parse(spec, inputs, sources, p);
+    let monitors = monitors::monitors(spec, p);
+    let pools = pools::pools(spec, &regions, p);
+    let policies = policies::policies(spec, &regions, &pools, p);
+    let names = names::names(spec, &pools, &policies, p);
+    let zone_set = zones::build(spec, parsed_zones, &names, sources, p);
+    check::unused(spec, p);
+    if let Some(zones) = &zone_set {
+        cycles::check(&names, &pools, zones, p);
+    }
+
+    let (Some(geo), Some(zones), false) = (geo, zone_set, problems.any_error()) else {
+        return (None, problems.finish());
+    };
+    let (targets, target_of) = pools::targets(&pools);
+    let node_name = this_node.as_ref().map_or("", |n| n.name.as_str()).into();
+    let inputs = names.into_iter().map(|n| n.input).collect();
+    let steering =
+        Steering::build(regions.list, pools.pools, pools.endpoints, policies.list, inputs, &geo);
+    let snapshot = Snapshot {
+        zones,
+        geo,
+        steering,
+        monitors,
+        targets,
+        target_of,
+        settings: Settings {
+            node: node_name,
+            explain_allow: spec.dns.explain_allow.iter().map(|p| p.value).collect(),
+        },
+    };
+    check::failover_slo(spec, &snapshot, &mut problems);
+    if problems.any_error() {
+        return (None, problems.finish());
+    }
+    (Some(Compiled { snapshot: Arc::new(snapshot), node: this_node }), problems.finish())
+}

@@ -1,11 +1,21 @@
 //! The answer: query bytes → answer bytes.
 
-use std::net::SocketAddr;
+use std::fmt::{self, Write};
+use std::net::{IpAddr, SocketAddr};
 
+use crate::dns::edns::nsid::Nsid;
+use crate::dns::message::{NameBuf, parse};
+use crate::dns::{Ede, Owner, Section, rtype};
 use crate::snapshot::View;
+use crate::telemetry::DnsEvent;
 use crate::time::Moment;
+use crate::units::Ttl;
 
-use super::Scratch;
+use super::client::Asker;
+use super::request::admit;
+use super::resolve::Resolve;
+use super::respond::{Response, Sent};
+use super::{Scratch, explain};
 
 /// How the query came.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,12 +47,157 @@ pub enum Reply {
 }
 
 /// Answers one message. `out` must hold at least 1,232 octets for UDP, 65,535 for TCP.
+///
+/// Every message counts once as a query, and once as a response by its code or as dropped.
+///
+/// # Panics
+/// When `out` does not even hold 12 octets.
 pub fn answer(
-    _view: &View,
-    _inbound: &Inbound<'_>,
-    _now: Moment,
-    _scratch: &mut Scratch,
-    _out: &mut [u8],
+    view: &View,
+    inbound: &Inbound<'_>,
+    now: Moment,
+    scratch: &mut Scratch,
+    out: &mut [u8],
 ) -> Reply {
-    Reply::Drop
+    let peer = inbound.peer.ip().to_canonical();
+    scratch.counters.count(received(inbound.transport, peer));
+    let mut name = NameBuf::default();
+    let Some(query) = parse(inbound.packet, &mut name) else {
+        scratch.counters.count(DnsEvent::Dropped);
+        return Reply::Drop;
+    };
+    let nsid = || Nsid::new(&view.snapshot.settings.node, view.generation);
+    let mut words = Words::default();
+    let sent = match admit(&query) {
+        Err(refusal) => {
+            // Cannot fail: what does not fit is left out.
+            let _ = write!(words, "{refusal}");
+            let mut r = Response::new(&query, inbound.transport, nsid, out);
+            r.rcode = refusal.rcode();
+            r.ede = Some(Ede {
+                code: refusal.ede(),
+                text: words.as_str(),
+            });
+            r.finish()
+        }
+        Ok(question) => {
+            let ecs = query.edns.and_then(|e| e.ecs);
+            if ecs.is_some() {
+                scratch.counters.count(DnsEvent::Ecs);
+            }
+            let resolve = Resolve {
+                view,
+                qtype: question.qtype,
+                asker: Asker {
+                    resolver: peer,
+                    network: ecs.and_then(|e| e.network()),
+                },
+                now,
+            };
+            let mut r = Response::new(&query, inbound.transport, nsid, out);
+            let explained = question.qtype == rtype::TXT
+                && explained(&resolve, name.as_bytes(), scratch, &mut r);
+            if !explained && resolve.run(name.as_bytes(), scratch, &mut r).is_err() {
+                r.overflow();
+            }
+            r.finish()
+        }
+    };
+    count(scratch, sent);
+    Reply::Send(sent.len)
+}
+
+/// Answers `_explain.NAME TXT` where NAME is steered and the sender may ask: the lines of an
+/// [`explain::Explanation`], one record each, TTL 0.
+///
+/// It explains the A answer, or the AAAA answer of a name that has no A, that this worker's next
+/// query for the name would get from the client in the ECS option, or else from the sender.
+fn explained(
+    resolve: &Resolve<'_>,
+    qname: &[u8],
+    scratch: &Scratch,
+    r: &mut Response<'_, '_>,
+) -> bool {
+    let Some(target) = qname.strip_prefix(b"\x08_explain") else {
+        return false;
+    };
+    let allow = &resolve.view.snapshot.settings.explain_allow;
+    if !allow.iter().any(|p| p.contains(resolve.asker.resolver)) {
+        return false;
+    }
+    let Some((explanation, scope)) =
+        explain::for_dns(resolve.view, target, resolve.asker, scratch, resolve.now)
+    else {
+        return false;
+    };
+    scratch.counters.count(DnsEvent::Explained);
+    r.authoritative = true;
+    r.scope = scope;
+    for line in explanation.lines() {
+        let mut end = line.len().min(255);
+        while !line.is_char_boundary(end) {
+            end -= 1;
+        }
+        let mut rdata = Vec::with_capacity(1 + end);
+        rdata.push(end as u8); // at most 255, cut above
+        rdata.extend_from_slice(&line.as_bytes()[..end]);
+        let owner = Owner::Question;
+        if r.record(Section::Answer, owner, rtype::TXT, Ttl::ZERO, &rdata)
+            .is_err()
+        {
+            r.overflow();
+            break;
+        }
+    }
+    true
+}
+
+fn received(transport: Transport, peer: IpAddr) -> DnsEvent {
+    match (transport, peer) {
+        (Transport::Udp, IpAddr::V4(_)) => DnsEvent::QueryUdp4,
+        (Transport::Udp, IpAddr::V6(_)) => DnsEvent::QueryUdp6,
+        (Transport::Tcp, IpAddr::V4(_)) => DnsEvent::QueryTcp4,
+        (Transport::Tcp, IpAddr::V6(_)) => DnsEvent::QueryTcp6,
+    }
+}
+
+fn count(scratch: &Scratch, sent: Sent) {
+    scratch.counters.count(sent.event);
+    if sent.truncated {
+        scratch.counters.count(DnsEvent::Truncated);
+    }
+}
+
+/// A line of text on the stack: a flood of malformed queries must not reach the allocator.
+#[derive(Debug)]
+struct Words {
+    bytes: [u8; 96],
+    len: usize,
+}
+
+impl Default for Words {
+    fn default() -> Self {
+        Words {
+            bytes: [0; 96],
+            len: 0,
+        }
+    }
+}
+
+impl Words {
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.bytes[..self.len]).unwrap_or("")
+    }
+}
+
+impl fmt::Write for Words {
+    fn write_str(&mut self, s: &str) -> fmt::Result {
+        let mut end = s.len().min(self.bytes.len() - self.len);
+        while !s.is_char_boundary(end) {
+            end -= 1;
+        }
+        self.bytes[self.len..self.len + end].copy_from_slice(&s.as_bytes()[..end]);
+        self.len += end;
+        Ok(())
+    }
 }

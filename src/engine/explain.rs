@@ -1,1 +1,396 @@
 //! Explain: the same decision, with its trace.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use crate::dns::name::{WireName, display_wire};
+use crate::dns::{Rtype, rtype};
+use crate::ids::NameId;
+use crate::net::{Family, Prefix};
+use crate::snapshot::View;
+use crate::steer::decision::Standing;
+use crate::steer::trace::Context;
+use crate::steer::{Ask, Chosen, Decision, Draw, LastResort, Recorder, Step, decide};
+use crate::time::Moment;
+use crate::units::{Generation, ScopeLen, Ttl};
+use crate::zone::Found;
+
+use super::Scratch;
+use super::client::{Asker, Who, Why, who};
+use super::locate::Whereabouts;
+use super::resolve::{MAX_LINKS, family};
+
+/// For whom to explain.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ExplainClient {
+    /// The client's address.
+    pub addr: IpAddr,
+    /// `Some`: the address comes in an ECS option with this source prefix length (0 asks not to
+    /// use it; bits beyond it are cleared). `None`: it is the resolver's own.
+    pub source: Option<u8>,
+    /// The resolver that sends the ECS option; decides where the option's address cannot. `None`:
+    /// one at the client's own address.
+    pub resolver: Option<IpAddr>,
+}
+
+/// An endpoint that was chosen.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Answered {
+    /// Its name.
+    pub endpoint: String,
+    /// Its pool.
+    pub pool: String,
+    /// The pool's region.
+    pub region: String,
+    /// The data answered: an address or a CNAME target.
+    pub data: String,
+}
+
+/// Why a query gets its answer. Plain data; [`Explanation::lines`] is its one text form.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Explanation {
+    /// The name asked for.
+    pub name: String,
+    /// Aliases followed from it, if any: the last one is the steered owner or covered by it.
+    pub aliases: Vec<String>,
+    /// The steered owner; a wildcard where one covers the name.
+    pub owner: String,
+    /// The type answered.
+    pub qtype: Rtype,
+    /// The node that answers.
+    pub node: String,
+    /// The generation of its view.
+    pub generation: Generation,
+    /// The address that decided.
+    pub client: IpAddr,
+    /// The ECS network of the query.
+    pub ecs: Option<Prefix>,
+    /// Why that address decided.
+    pub client_why: &'static str,
+    /// What is known of it.
+    pub whereabouts: Whereabouts,
+    /// The way to the decision.
+    pub steps: Vec<Step>,
+    /// The decision.
+    pub decision: Decision,
+    /// The chosen endpoints in answer order; empty unless endpoints are answered.
+    pub answered: Vec<Answered>,
+    /// In words what is answered where it is not endpoints.
+    pub otherwise: Option<String>,
+    /// For how long.
+    pub ttl: Ttl,
+    /// The ECS scope sent back where the query has the option.
+    pub scope: ScopeLen,
+    /// The chance it was decided with; the same draw decides the same again.
+    pub draw: Draw,
+}
+
+/// Why there is nothing to explain.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum ExplainError {
+    /// The name is in no zone served here.
+    #[error("no zone here holds `{name}`{}", hint(.nearest))]
+    NotServed {
+        /// The name.
+        name: String,
+        /// The most similar steered name.
+        nearest: Option<String>,
+    },
+    /// The name is not steered.
+    #[error("`{name}` is not a steered name{}", hint(.nearest))]
+    NotSteered {
+        /// The name.
+        name: String,
+        /// The most similar steered name.
+        nearest: Option<String>,
+    },
+    /// The name is steered, but not for this type.
+    #[error("`{name}` is steered, but not its type {qtype}; ask for A or AAAA")]
+    TypeNotSteered {
+        /// The name.
+        name: String,
+        /// The type.
+        qtype: Rtype,
+    },
+}
+
+fn hint(nearest: &Option<String>) -> String {
+    match nearest {
+        Some(name) => format!("; did you mean `{name}`?"),
+        None => String::new(),
+    }
+}
+
+/// Explains what `name` answers to `client` with this draw.
+///
+/// Static aliases are followed as for a query.
+///
+/// # Errors
+/// When the name is not steered, or not for the type.
+pub fn explain(
+    view: &View,
+    name: &WireName,
+    qtype: u16,
+    client: ExplainClient,
+    draw: Draw,
+    now: Moment,
+) -> Result<Explanation, ExplainError> {
+    let addr = client.addr.to_canonical();
+    let asker = Asker {
+        resolver: client.resolver.map_or(addr, |r| r.to_canonical()),
+        network: client
+            .source
+            .filter(|len| *len > 0)
+            .map(|len| Prefix::containing(client.addr, len)),
+    };
+    let found = find(view, name.as_bytes(), qtype).ok_or_else(|| not_found(view, name, qtype))?;
+    Ok(describe(
+        view,
+        name.as_bytes(),
+        found,
+        qtype,
+        asker,
+        draw,
+        now,
+    ))
+}
+
+/// Explains for `_explain.NAME TXT`: the type that the name answers, and the draw that the next
+/// query would get. `None` where the name is not steered.
+pub(super) fn for_dns(
+    view: &View,
+    name: &[u8],
+    asker: Asker,
+    scratch: &Scratch,
+    now: Moment,
+) -> Option<(Explanation, ScopeLen)> {
+    let found = find(view, name, rtype::A)?;
+    let group = view.snapshot.steering.group_of(found.id);
+    let qtype = match group.families.first() {
+        Some(Family::V6) => rtype::AAAA,
+        _ => rtype::A,
+    };
+    let draw = scratch.peek(found.id);
+    let e = describe(view, name, found, qtype, asker, draw, now);
+    let scope = e.scope;
+    Some((e, scope))
+}
+
+/// A steered name, and the way to it.
+struct Steered {
+    id: NameId,
+    aliases: Vec<String>,
+}
+
+fn find(view: &View, name: &[u8], qtype: u16) -> Option<Steered> {
+    let mut at = name;
+    let mut aliases = Vec::new();
+    for _ in 0..=MAX_LINKS {
+        match view.snapshot.zones.lookup(at, qtype).found {
+            Found::Steered { name } => return Some(Steered { id: name, aliases }),
+            Found::Cname { target, .. } => {
+                aliases.push(target.to_string());
+                at = target.as_bytes();
+            }
+            _ => return None,
+        }
+    }
+    None
+}
+
+fn not_found(view: &View, name: &WireName, qtype: u16) -> ExplainError {
+    let text = name.to_string();
+    if find(view, name.as_bytes(), rtype::A).is_some() {
+        return ExplainError::TypeNotSteered {
+            name: text,
+            qtype: Rtype(qtype),
+        };
+    }
+    let nearest = view
+        .snapshot
+        .steering
+        .names
+        .iter()
+        .map(|n| n.owner.to_string())
+        .map(|owner| (strsim::jaro_winkler(&owner, &text), owner))
+        .filter(|(likeness, _)| *likeness > 0.7)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, owner)| owner);
+    match view.snapshot.zones.lookup(name.as_bytes(), qtype).zone {
+        None => ExplainError::NotServed {
+            name: text,
+            nearest,
+        },
+        Some(_) => ExplainError::NotSteered {
+            name: text,
+            nearest,
+        },
+    }
+}
+
+fn describe(
+    view: &View,
+    name: &[u8],
+    found: Steered,
+    qtype: u16,
+    asker: Asker,
+    draw: Draw,
+    now: Moment,
+) -> Explanation {
+    let snapshot = &view.snapshot;
+    let steering = &snapshot.steering;
+    let group = steering.group_of(found.id);
+    let family = family(group, qtype);
+    let who = who(view, found.id, asker);
+    let mut trace = Recorder::new(Context {
+        geo: &snapshot.geo,
+        board: &view.board,
+        measurements: &view.measurements,
+        overrides: &view.overrides,
+    });
+    let ask = Ask {
+        name: found.id,
+        family,
+        client: who.client,
+        now,
+        draw,
+    };
+    let decision = decide(steering, &view.live, &ask, &mut trace);
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    let _ = display_wire(name, &mut text);
+    Explanation {
+        name: text,
+        aliases: found.aliases,
+        owner: steering.names[found.id.index()].owner.to_string(),
+        qtype: if group.cname {
+            Rtype(rtype::CNAME)
+        } else {
+            Rtype(match family {
+                Family::V4 => rtype::A,
+                Family::V6 => rtype::AAAA,
+            })
+        },
+        node: snapshot.settings.node.to_string(),
+        generation: view.generation,
+        client: who.client.addr,
+        ecs: asker.network,
+        client_why: client_why(&who),
+        whereabouts: Whereabouts::of(&snapshot.geo, who.client.addr),
+        steps: trace.steps,
+        answered: answered(view, &decision, group.cname),
+        otherwise: otherwise(&decision, &group.last_resort),
+        ttl: decision.ttl,
+        scope: who.scope(&decision),
+        decision,
+        draw,
+    }
+}
+
+fn client_why(who: &Who) -> &'static str {
+    match who.why {
+        Why::Ecs => "from its ECS option",
+        Why::NoEcs => "the resolver's address: no ECS network was sent",
+        Why::Ignored => "the resolver's address: the name ignores ECS",
+        Why::Bogon => "the resolver's address: the ECS network is special-purpose address space",
+    }
+}
+
+fn answered(view: &View, decision: &Decision, cname: bool) -> Vec<Answered> {
+    let Chosen::Endpoints(picks) = &decision.chosen else {
+        return Vec::new();
+    };
+    let steering = &view.snapshot.steering;
+    picks
+        .as_slice()
+        .iter()
+        .map(|pick| {
+            let endpoint = &steering.endpoints[pick.index()];
+            let pool = &steering.pools[endpoint.pool.index()];
+            let data = if cname {
+                endpoint.cname.as_ref().map(ToString::to_string)
+            } else {
+                endpoint.address.map(|a| a.to_string())
+            };
+            Answered {
+                endpoint: endpoint.name.to_string(),
+                pool: pool.name.to_string(),
+                region: steering.regions[pool.region.index()].name.to_string(),
+                data: data.unwrap_or_default(),
+            }
+        })
+        .collect()
+}
+
+fn otherwise(decision: &Decision, last_resort: &LastResort) -> Option<String> {
+    match (&decision.chosen, last_resort) {
+        (Chosen::Endpoints(_), _) => None,
+        (Chosen::LastResortCname, LastResort::Cname(target)) => {
+            Some(format!("CNAME {target}, the last resort"))
+        }
+        (Chosen::LastResortCname | Chosen::ServFail, _) => Some("SERVFAIL".to_owned()),
+        (Chosen::NoData, _) => Some("no data of this type".to_owned()),
+    }
+}
+
+impl Explanation {
+    /// The explanation for people, one fact per line: what `_explain` and the command line show.
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines = vec![format!(
+            "{} {} on node {} at generation {}",
+            self.name, self.qtype, self.node, self.generation
+        )];
+        for alias in &self.aliases {
+            lines.push(format!("alias of {alias}"));
+        }
+        let last = self.aliases.last().unwrap_or(&self.name);
+        if self.owner != *last {
+            lines.push(format!("steered by {}", self.owner));
+        }
+        lines.push(match (self.ecs, self.client_why) {
+            (Some(ecs), why) if ecs.addr() == self.client => format!("client {ecs}: {why}"),
+            (Some(ecs), why) => format!("client {}: {why} (ECS {ecs})", self.client),
+            (None, why) => format!("client {}: {why}", self.client),
+        });
+        lines.push(format!("place of {}", self.whereabouts));
+        lines.extend(self.steps.iter().map(ToString::to_string));
+        lines.push(format!(
+            "draw {:016x} turn {}",
+            self.draw.random, self.draw.turn
+        ));
+        for a in &self.answered {
+            lines.push(format!(
+                "answer {} {}: endpoint {} of pool {} in region {}",
+                self.qtype, a.data, a.endpoint, a.pool, a.region
+            ));
+        }
+        if let Some(words) = &self.otherwise {
+            lines.push(format!("answer: {words}"));
+        }
+        lines.push(format!(
+            "ttl {}, scope {}, {}{}",
+            self.ttl,
+            self.scope,
+            StandingText(self.decision.standing),
+            if self.decision.overridden {
+                ", overridden"
+            } else {
+                ""
+            }
+        ));
+        lines
+    }
+}
+
+/// A standing in words.
+struct StandingText(Standing);
+
+impl fmt::Display for StandingText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Standing::Normal => "normal",
+            Standing::Degraded => "degraded",
+            Standing::LastResort => "last resort",
+        })
+    }
+}

@@ -29,17 +29,35 @@ impl Scratch {
     ///
     /// Random bits come from xorshift64* (Vigna 2016): fast, and good enough to split traffic.
     pub fn draw(&mut self, name: NameId, names: usize) -> Draw {
-        self.rng ^= self.rng >> 12;
-        self.rng ^= self.rng << 25;
-        self.rng ^= self.rng >> 27;
+        self.rng = step(self.rng);
         if self.turns.len() < names {
             self.turns.resize(names, 0); // once per reload that adds names
         }
         let turn = &mut self.turns[name.index()];
         *turn = turn.wrapping_add(1);
         Draw {
-            random: self.rng.wrapping_mul(0x2545_F491_4F6C_DD1D),
+            random: bits(self.rng),
             turn: *turn,
         }
     }
+
+    /// What [`Scratch::draw`] would say next, without taking it: explaining a name must not move
+    /// its clients.
+    pub fn peek(&self, name: NameId) -> Draw {
+        let turn = self.turns.get(name.index()).copied().unwrap_or(0);
+        Draw {
+            random: bits(step(self.rng)),
+            turn: turn.wrapping_add(1),
+        }
+    }
+}
+
+fn step(mut rng: u64) -> u64 {
+    rng ^= rng >> 12;
+    rng ^= rng << 25;
+    rng ^ (rng >> 27)
+}
+
+fn bits(rng: u64) -> u64 {
+    rng.wrapping_mul(0x2545_F491_4F6C_DD1D)
 }

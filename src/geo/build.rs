@@ -77,7 +77,7 @@ impl GeoTable {
             v4 = v4.join(&facts.v4, |id, r| merged(&mut merger, id, r));
             v6 = v6.join(&facts.v6, |id, r| merged(&mut merger, id, r));
         }
-        let v4 = v4.join(&bogons4(), |id, bogon| mark_bogon(id, bogon));
+        let v4 = v4.join(&bogons4(), mark_bogon);
         let v6 = v6.join(&overlay6, |id, over| match over {
             Overlay6::None => Slot6::Value(id),
             Overlay6::Bogon => Slot6::Value(mark_bogon(id, true)),
@@ -406,6 +406,15 @@ mod tests {
                 if embedding.is_none() {
                     // A bogon is a place of which no input knows anything, and no own network covers.
                     prop_assert_eq!(*t.location(place.id), naive(&inputs, addr), "{}", addr);
+                }
+                // The IPv6 forms of an IPv4 address are where it is, with the scope moved.
+                if let IpAddr::V4(a) = addr {
+                    for (prefix, _, offset) in EMBEDDED {
+                        let a = u128::from(u32::from(a)) << (96 - u32::from(offset));
+                        let form = t.locate(std::net::Ipv6Addr::from(u128::from(prefix) | a).into());
+                        prop_assert_eq!(form.id, place.id);
+                        prop_assert!(form.len >= place.len + offset);
+                    }
                 }
                 // Sound: both ends of the scope are in the same place.
                 let scope = Prefix::containing(addr, place.len);

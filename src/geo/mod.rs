@@ -8,6 +8,7 @@ pub mod location;
 pub mod mmdb;
 pub mod networks;
 pub mod networks_csv;
+pub mod networks_errors;
 pub mod table;
 
 pub use build_mmdb::write_mmdb;
@@ -15,5 +16,5 @@ pub use distance::Coordinates;
 pub use location::{Code, Location, Source};
 pub use mmdb::{Database, DatabaseError};
 pub use networks::{OwnNetwork, OwnNetworks};
-pub use networks_csv::NetworksErrors;
+pub use networks_errors::NetworksErrors;
 pub use table::{GeoTable, Place, Slot6};

@@ -1,6 +1,7 @@
 //! The snapshot (compiled configuration), the view (snapshot, health, measurements, overrides) and
 //! its publication in one swap.
 
+pub mod failover;
 pub mod publish;
 pub mod view;
 

@@ -271,9 +271,7 @@ impl Draft {
         };
         let known = &mut self.sets[known as usize];
         let kind = RecordType::from(rtype);
-        if let Err(problem) = check::one_only(known, kind, first) {
-            return Err(problem);
-        }
+        check::one_only(known, kind, first)?;
         if known.set.ttl != ttl {
             let smaller = known.set.ttl.min(ttl);
             self.warnings.push(first.problem(format!(

@@ -105,7 +105,7 @@ fn errors_name_the_file_and_change_nothing() {
     );
     assert_eq!(std::fs::read_to_string(&out).unwrap(), "old");
     let any: IpAddr = "192.0.2.1".parse().unwrap();
-    let error = geoip::lookup(any, &[out.clone()], None)
+    let error = geoip::lookup(any, std::slice::from_ref(&out), None)
         .unwrap_err()
         .to_string();
     assert!(error.starts_with(&format!("`{}`: no MaxMind DB metadata", out.display())));

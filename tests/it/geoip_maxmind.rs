@@ -11,6 +11,7 @@ use serde_json::Value;
 use tradewind::geo::{Code, Coordinates, Database, GeoTable, Location, Source};
 use tradewind::net::Prefix;
 
+#[expect(clippy::print_stdout, reason = "says why nothing was checked")]
 fn folder() -> Option<PathBuf> {
     let folder = std::env::var_os("TRADEWIND_MAXMIND_TESTDATA").map(PathBuf::from);
     if folder.is_none() {

@@ -1,3 +1,11 @@
 //! The one integration-test binary.
+
+#![allow(missing_docs, reason = "tests describe themselves by their names")]
+
+mod support;
+
+mod e2e_demo;
+mod e2e_reload;
 mod geoip;
 mod geoip_maxmind;
+mod tidy;

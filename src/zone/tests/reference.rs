@@ -3,10 +3,13 @@
 use super::*;
 use proptest::prelude::*;
 
+/// Owner, type and last octet.
+type Record = (WireName, u16, u8);
+
 /// Everything known, as flat lists.
 struct Naive {
-    /// Apex and records (owner, type, last octet).
-    zones: Vec<(WireName, Vec<(WireName, u16, u8)>)>,
+    /// Apex and records.
+    zones: Vec<(WireName, Vec<Record>)>,
     steered: Vec<(WireName, u32)>,
 }
 
@@ -19,7 +22,7 @@ impl Naive {
     }
 
     /// What the zone holds itself, without what an inner zone took over.
-    fn own(&self, z: usize) -> impl Iterator<Item = &(WireName, u16, u8)> {
+    fn own(&self, z: usize) -> impl Iterator<Item = &Record> {
         self.zones[z]
             .1
             .iter()
@@ -75,6 +78,11 @@ impl Naive {
             .filter(|(_, t, _)| *t == qtype)
             .map(|(_, _, octet)| octet.to_string())
             .collect();
+        if qtype == 5 {
+            data.iter_mut().for_each(|octet| *octet = "0".into());
+        } else if here.iter().any(|(_, t, _)| *t == 5) {
+            return format!("cname t.other @{apex}");
+        }
         if data.is_empty() {
             return format!("nodata @{apex}");
         }
@@ -114,13 +122,24 @@ fn join(labels: &str, apex: &str) -> WireName {
         .replace("..", "."))
 }
 
+/// Whether a zone stays sound with one record more.
+fn may_add(apex: &WireName, list: &[Record], owner: &WireName, rtype: u16, octet: u8) -> bool {
+    let mut here = list.iter().filter(|(o, _, _)| o == owner);
+    let wildcard = owner.labels().next() == Some(b"*");
+    match rtype {
+        2 => owner != apex && !wildcard && here.all(|(_, t, _)| !matches!(t, 2 | 5)),
+        5 => owner != apex && here.next().is_none(),
+        _ => here.all(|(_, t, o)| *t != 5 && (*t, *o) != (rtype, octet)),
+    }
+}
+
 proptest! {
     #[test]
     fn a6_lookup_agrees_with_the_rules(
         inner in prop::collection::btree_set(prop::sample::select(vec!["a", "b.a", "c", "a.b.a"]), 0..3),
-        records in prop::collection::vec((name(), prop::sample::select(vec![1u16, 2, 16]), any::<u8>()), 0..12),
+        records in prop::collection::vec((name(), prop::sample::select(vec![1u16, 1, 2, 5, 16]), any::<u8>()), 0..12),
         at in prop::collection::vec(name(), 0..3),
-        questions in prop::collection::vec((name(), prop::sample::select(vec![1u16, 28, 2, 16, 43])), 1..40),
+        questions in prop::collection::vec((name(), prop::sample::select(vec![1u16, 28, 2, 5, 16, 43])), 1..40),
     ) {
         let apexes: Vec<WireName> = std::iter::once(n("z")).chain(inner.iter().map(|i| join(i, "z"))).collect();
         let mut naive = Naive { zones: apexes.into_iter().map(|a| (a, Vec::new())).collect(), steered: Vec::new() };
@@ -128,10 +147,7 @@ proptest! {
             let owner = join(&labels, "z");
             // Every zone around the owner holds the record, so that inner zones have to win.
             for (apex, list) in &mut naive.zones {
-                let wildcard_ns = rtype == 2 && owner.labels().next() == Some(b"*");
-                if owner.is_at_or_below(apex) && !(rtype == 2 && owner == *apex) && !wildcard_ns
-                    && !list.iter().any(|(o, t, d)| *o == owner && *t == rtype && (*d == octet || rtype == 2))
-                {
+                if owner.is_at_or_below(apex) && may_add(apex, list, &owner, rtype, octet) {
                     list.push((owner.clone(), rtype, octet));
                 }
             }
@@ -139,7 +155,7 @@ proptest! {
         for (i, labels) in at.iter().enumerate() {
             let owner = join(labels, "z");
             let z = naive.zone_of(&owner).unwrap();
-            let clash = naive.own(z).any(|(o, t, _)| *o == owner && *t == 1);
+            let clash = naive.own(z).any(|(o, t, _)| *o == owner && matches!(t, 1 | 5));
             if !clash && naive.cut(z, &owner).is_none() && naive.steered.iter().all(|(o, _)| *o != owner) {
                 naive.steered.push((owner, i as u32));
             }
@@ -148,6 +164,7 @@ proptest! {
             let lines = list.iter().map(|(o, t, d)| match t {
                 1 => format!("{o}. A 192.0.2.{d}\n"),
                 2 => format!("{o}. NS ns.other.\n"),
+                5 => format!("{o}. CNAME t.other.\n"),
                 _ => format!("{o}. TXT \\{d:03}\n"),
             });
             (apex.to_string(), lines.collect())

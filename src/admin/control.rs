@@ -1,0 +1,30 @@
+//! What the API may order; `app` implements it.
+
+use std::future::Future;
+
+use crate::units::Generation;
+
+/// Orders to the running server.
+pub trait Control: Send + Sync + 'static {
+    /// Loads the configuration again and serves it, or keeps the old one.
+    fn reload(&self) -> impl Future<Output = ReloadOutcome> + Send;
+}
+
+/// How a reload went.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ReloadOutcome {
+    /// The new configuration is served.
+    Adopted {
+        /// Since this generation.
+        generation: Generation,
+        /// What is doubtful in it, one line each.
+        warnings: Vec<String>,
+    },
+    /// The new configuration is wrong; the old one is still served.
+    Refused {
+        /// Every error, one line each.
+        problems: Vec<String>,
+    },
+    /// The reload could not be tried; the old configuration is still served.
+    Failed(String),
+}

@@ -1,0 +1,85 @@
+//! Prometheus text format of the counters and of the view's health.
+
+use std::fmt::Write;
+
+use crate::health::State;
+use crate::snapshot::View;
+use crate::telemetry::{DnsEvent, Stats};
+
+/// Renders all metrics. Names, types and help texts are those of `docs/metrics.md`.
+pub fn render(view: &View, stats: &Stats) -> String {
+    let mut out = Page(String::with_capacity(4096));
+    let mut last = "";
+    for event in DnsEvent::ALL {
+        let (name, labels) = event.metric();
+        if name != last {
+            out.family(name, "counter", dns_help(name));
+            last = name;
+        }
+        out.sample(name, labels, stats.dns(*event));
+    }
+    out.family("tradewind_dns_tcp_connections", "gauge", "Open DNS connections over TCP.");
+    out.sample("tradewind_dns_tcp_connections", "", stats.tcp_connections());
+    out.family("tradewind_generation", "gauge", "Number of the view in force.");
+    out.sample("tradewind_generation", "", view.generation.0);
+
+    let steering = &view.snapshot.steering;
+    let verdicts = || {
+        view.board.iter().map(|(id, v)| {
+            let e = &steering.endpoints[id.index()];
+            let pool = &steering.pools[e.pool.index()].name;
+            (format!("endpoint=\"{}\",pool=\"{}\"", escape(&e.name), escape(pool)), id, v)
+        })
+    };
+    out.family("tradewind_endpoint_up", "gauge", "1: serves as far as health goes; 0: does not.");
+    for (labels, _, v) in verdicts() {
+        out.sample("tradewind_endpoint_up", &labels, u64::from(v.state.serves()));
+    }
+    out.family("tradewind_endpoint_unknown", "gauge", "1: no probe result yet.");
+    for (labels, _, v) in verdicts() {
+        let unknown = matches!(v.state, State::Unknown { .. });
+        out.sample("tradewind_endpoint_unknown", &labels, u64::from(unknown));
+    }
+    out.family("tradewind_endpoint_rtt_seconds", "gauge", "Smoothed connect time from this node.");
+    for (labels, id, _) in verdicts() {
+        if let Some(Some(rtt)) = view.measurements.rtt.get(id.index()) {
+            out.sample("tradewind_endpoint_rtt_seconds", &labels, rtt.as_secs_f64());
+        }
+    }
+    out.0
+}
+
+fn dns_help(name: &str) -> &'static str {
+    match name {
+        "tradewind_dns_queries_total" => "DNS messages received, by transport and address family.",
+        "tradewind_dns_responses_total" => "DNS responses sent, by outcome.",
+        "tradewind_dns_dropped_total" => "DNS messages not answered, by reason.",
+        "tradewind_dns_truncated_total" => "Responses with TC set.",
+        "tradewind_dns_ecs_queries_total" => "Queries with a valid EDNS Client Subnet option.",
+        "tradewind_steered_answers_total" => "Steered answers, by how good they are.",
+        "tradewind_dns_explained_total" => "_explain queries answered.",
+        _ => "DNS events.",
+    }
+}
+
+struct Page(String);
+
+impl Page {
+    fn family(&mut self, name: &str, kind: &str, help: &str) {
+        // Writing to a String cannot fail.
+        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    }
+
+    fn sample(&mut self, name: &str, labels: &str, value: impl std::fmt::Display) {
+        let _ = if labels.is_empty() {
+            writeln!(self.0, "{name} {value}")
+        } else {
+            writeln!(self.0, "{name}{{{labels}}} {value}")
+        };
+    }
+}
+
+/// Escapes a label value.
+fn escape(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}

@@ -1,0 +1,88 @@
+//! Errors of the API as problem documents (RFC 9457).
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+const KIND: HeaderValue = HeaderValue::from_static("application/problem+json");
+
+/// An error that a person can act on.
+#[derive(Debug)]
+pub struct Problem {
+    status: StatusCode,
+    body: Body,
+}
+
+#[derive(Debug, Serialize)]
+struct Body {
+    /// Short, the same for every occurrence.
+    title: &'static str,
+    status: u16,
+    /// What is wrong here, and what to do.
+    detail: String,
+    /// The parameter at fault.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parameter: Option<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    problems: Vec<String>,
+}
+
+impl Problem {
+    /// A wrong or missing parameter: 400.
+    pub fn parameter(name: &'static str, detail: impl Into<String>) -> Problem {
+        let mut p = Problem::new(StatusCode::BAD_REQUEST, "invalid parameter", detail);
+        p.body.parameter = Some(name);
+        p
+    }
+
+    /// No such object: 404.
+    pub fn not_found(detail: impl Into<String>) -> Problem {
+        Problem::new(StatusCode::NOT_FOUND, "not found", detail)
+    }
+
+    /// The path takes another method: 405.
+    pub fn method(detail: impl Into<String>) -> Problem {
+        Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method not allowed", detail)
+    }
+
+    /// The configuration is wrong: 422, with every error.
+    pub fn refused(problems: Vec<String>) -> Problem {
+        let mut p = Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "configuration refused",
+            format!(
+                "{} problems; the configuration in force stays as it was",
+                problems.len()
+            ),
+        );
+        p.body.problems = problems;
+        p
+    }
+
+    /// Not ready, or the order could not be tried: 503.
+    pub fn unavailable(detail: impl Into<String>) -> Problem {
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
+    }
+
+    fn new(status: StatusCode, title: &'static str, detail: impl Into<String>) -> Problem {
+        Problem {
+            status,
+            body: Body {
+                title,
+                status: status.as_u16(),
+                detail: detail.into(),
+                parameter: None,
+                problems: Vec::new(),
+            },
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, Json(self.body)).into_response();
+        response.headers_mut().insert(header::CONTENT_TYPE, KIND);
+        response
+    }
+}

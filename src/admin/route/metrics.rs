@@ -1,0 +1,17 @@
+//! `GET /metrics`
+
+use axum::extract;
+use axum::http::header;
+use axum::response::IntoResponse;
+
+use crate::admin::Control;
+use crate::admin::metrics::render;
+use crate::admin::server::State;
+
+/// Prometheus text format.
+pub async fn metrics<C: Control>(
+    extract::State(state): extract::State<State<C>>,
+) -> impl IntoResponse {
+    let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
+    (kind, render(&state.publisher.latest(), &state.stats))
+}

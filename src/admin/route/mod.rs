@@ -1,0 +1,26 @@
+//! One file per part of the API.
+
+pub mod explain;
+pub mod health;
+pub mod metrics;
+pub mod names;
+pub mod regions;
+pub mod reload;
+
+use axum::http::{Method, Uri};
+
+use super::problem::Problem;
+
+/// What the API has, for the answer to a path it has not.
+const PATHS: &str = "/v1/explain, /v1/health, /v1/names, /v1/regions, /v1/reload (POST), /metrics, \
+                     /livez, /readyz";
+
+/// A path that does not exist.
+pub async fn fallback(uri: Uri) -> Problem {
+    Problem::not_found(format!("no `{}` here; there are {PATHS}", uri.path()))
+}
+
+/// A path that exists with another method.
+pub async fn wrong_method(method: Method, uri: Uri) -> Problem {
+    Problem::method(format!("`{}` does not take {method}; there are {PATHS}", uri.path()))
+}

@@ -1,0 +1,12 @@
+//! `GET /v1/names`
+
+use axum::{Json, extract};
+
+use crate::admin::Control;
+use crate::admin::server::{Answer, State};
+use crate::admin::view::names::Names;
+
+/// Steered names with policy, pools, bounds and worst-case failover time.
+pub async fn names<C: Control>(extract::State(state): extract::State<State<C>>) -> Answer<Names> {
+    Ok(Json(Names::of(&state.publisher.latest())))
+}

@@ -1,0 +1,12 @@
+//! The answer to a reload.
+
+use serde::Serialize;
+
+/// A reload that was adopted.
+#[derive(Debug, Serialize)]
+pub struct Reloaded {
+    /// The generation that first served the new configuration.
+    pub generation: u64,
+    /// What is doubtful in it, one line each.
+    pub warnings: Vec<String>,
+}

@@ -1,0 +1,229 @@
+//! The loop that turns observations into published views: observe → judge → publish.
+//!
+//! One task owns the judge and is the only writer of views, so generations only grow (requirement
+//! F6). Observations are gathered for a moment before a view is published, so that a burst of them
+//! costs one publication (requirement F7).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::health::{Board, Judge, Overrides, State};
+use crate::probe::{ProbePlan, Report as ProbeReport};
+use crate::snapshot::{Publisher, Snapshot, View};
+use crate::steer::Measurements;
+use crate::time::{Clock, Moment};
+use crate::units::Generation;
+
+/// Observations that arrive within this time of the first are published together.
+const GATHER: Duration = Duration::from_millis(10);
+
+/// What the loop can be told.
+#[derive(Debug)]
+pub enum Order {
+    /// Serve this configuration from now on; answers with the generation.
+    Adopt {
+        /// The new configuration.
+        snapshot: Arc<Snapshot>,
+        /// Told when it is published.
+        done: oneshot::Sender<Generation>,
+    },
+}
+
+/// The judge loop's state.
+pub struct JudgeLoop {
+    judge: Judge,
+    snapshot: Arc<Snapshot>,
+    board: Board,
+    publisher: Publisher,
+    generation: Generation,
+    plan: watch::Sender<Arc<ProbePlan>>,
+    clock: Arc<dyn Clock>,
+    first_round: Duration,
+    /// When targets not yet probed begin to count as up (requirement H1); `None` when all are known.
+    patience_ends: Option<Moment>,
+    first_round_done: watch::Sender<bool>,
+}
+
+/// The channels of a new loop.
+pub struct Wiring {
+    /// Where views go.
+    pub publisher: Publisher,
+    /// What to probe.
+    pub plan: watch::Receiver<Arc<ProbePlan>>,
+    /// Turns true once the first round of probes is over, or waiting for it is.
+    pub first_round_done: watch::Receiver<bool>,
+}
+
+impl JudgeLoop {
+    /// A loop for `snapshot`, with the first view already published.
+    pub fn new(
+        snapshot: Arc<Snapshot>,
+        clock: Arc<dyn Clock>,
+        first_round: Duration,
+    ) -> (JudgeLoop, Wiring) {
+        let now = clock.now();
+        let judge = Judge::new(&snapshot.monitors, &snapshot.targets, snapshot.target_of.len(), now);
+        let board = judge.board(now);
+        let generation = Generation(1);
+        let view = View::new(
+            generation,
+            now,
+            snapshot.clone(),
+            Arc::new(board.clone()),
+            Arc::new(Measurements::default()),
+            Arc::new(Overrides::default()),
+        );
+        let publisher = Publisher::new(view);
+        let (plan, plan_rx) = watch::channel(Arc::new(plan_of(&snapshot, 1)));
+        let (first_round_done, first_round_rx) = watch::channel(judge.first_round_done());
+        let wiring = Wiring {
+            publisher: publisher.clone(),
+            plan: plan_rx,
+            first_round_done: first_round_rx,
+        };
+        let patience_ends = (!judge.first_round_done()).then(|| now + first_round);
+        let this = JudgeLoop {
+            judge,
+            snapshot,
+            board,
+            publisher,
+            generation,
+            plan,
+            clock,
+            first_round,
+            patience_ends,
+            first_round_done,
+        };
+        (this, wiring)
+    }
+
+    /// Runs until both channels are closed.
+    pub async fn run(
+        mut self,
+        mut observations: mpsc::Receiver<ProbeReport>,
+        mut orders: mpsc::Receiver<Order>,
+    ) {
+        let mut dirty_since: Option<Moment> = None;
+        loop {
+            let now = self.clock.now();
+            let wake = match (dirty_since, self.patience_ends) {
+                (Some(d), Some(p)) => Some((d + GATHER).min(p)),
+                (Some(d), None) => Some(d + GATHER),
+                (None, p) => p,
+            };
+            let sleep = wake.map_or(Duration::from_secs(3600), |w| now.until(w));
+            tokio::select! {
+                order = orders.recv() => match order {
+                    Some(Order::Adopt { snapshot, done }) => {
+                        self.adopt(snapshot);
+                        dirty_since = None;
+                        // Nobody waits for it when the signal asked.
+                        drop(done.send(self.generation));
+                    }
+                    None => return,
+                },
+                report = observations.recv() => match report {
+                    Some(report) => {
+                        if self.observe(&report) && dirty_since.is_none() {
+                            dirty_since = Some(self.clock.now());
+                        }
+                    }
+                    None => return,
+                },
+                () = tokio::time::sleep(sleep) => {}
+            }
+            let now = self.clock.now();
+            if self.patience_ends.is_some_and(|p| p <= now) {
+                self.stop_waiting(now);
+                dirty_since.get_or_insert(now);
+            }
+            if dirty_since.is_some_and(|d| d + GATHER <= now) {
+                self.publish();
+                dirty_since = None;
+            }
+        }
+    }
+
+    fn observe(&mut self, report: &ProbeReport) -> bool {
+        if report.plan != self.plan.borrow().number {
+            return false; // of a configuration no longer in force
+        }
+        let changed = self.judge.observe(&report.observation);
+        if self.patience_ends.is_some() && self.judge.first_round_done() {
+            self.patience_ends = None;
+            // The first answers must already rest on the first round.
+            self.publish();
+            self.first_round_done.send_replace(true);
+        }
+        changed
+    }
+
+    fn stop_waiting(&mut self, now: Moment) {
+        self.patience_ends = None;
+        self.judge.give_up_waiting(now);
+        tracing::warn!(
+            waited = ?self.first_round,
+            "first round of probes not complete: endpoints not yet probed count as up"
+        );
+        self.publish();
+        self.first_round_done.send_replace(true);
+    }
+
+    fn adopt(&mut self, snapshot: Arc<Snapshot>) {
+        let now = self.clock.now();
+        self.judge.adopt(&snapshot.monitors, &snapshot.targets, snapshot.target_of.len(), now);
+        self.snapshot = snapshot;
+        self.patience_ends = (!self.judge.first_round_done()).then(|| now + self.first_round);
+        self.board = Board::default();
+        self.publish();
+        let number = self.plan.borrow().number + 1;
+        self.plan.send_replace(Arc::new(plan_of(&self.snapshot, number)));
+    }
+
+    fn publish(&mut self) {
+        let now = self.clock.now();
+        let board = self.judge.board(now);
+        self.log_changes(&board);
+        self.generation = self.generation.next();
+        let view = View::new(
+            self.generation,
+            now,
+            self.snapshot.clone(),
+            Arc::new(board.clone()),
+            Arc::new(Measurements { rtt: self.judge.measurements() }),
+            Arc::new(Overrides::default()),
+        );
+        self.board = board;
+        self.publisher.publish(view);
+    }
+
+    /// One line per endpoint whose state changed, with the cause.
+    fn log_changes(&self, board: &Board) {
+        if self.board.len() != board.len() {
+            return;
+        }
+        for ((id, new), (_, old)) in board.iter().zip(self.board.iter()) {
+            if new.state == old.state {
+                continue;
+            }
+            let endpoint = &self.snapshot.steering.endpoints[id.index()];
+            let address = endpoint.address.map(|a| a.to_string()).unwrap_or_default();
+            match new.state {
+                State::Down => tracing::warn!(
+                    endpoint = %endpoint.name, %address,
+                    error = new.last_error.as_deref().unwrap_or("none"),
+                    "endpoint is down"
+                ),
+                state => tracing::info!(
+                    endpoint = %endpoint.name, %address, "endpoint is {state}"
+                ),
+            }
+        }
+    }
+}
+
+fn plan_of(snapshot: &Snapshot, number: u64) -> ProbePlan {
+    ProbePlan { monitors: snapshot.monitors.clone(), targets: snapshot.targets.clone(), number }
+}

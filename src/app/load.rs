@@ -1,0 +1,49 @@
+//! Files → configuration → snapshot, for start, reload and check alike.
+
+use std::path::PathBuf;
+
+use crate::compile::{Compiled, compile};
+use crate::config::load::{Overlay, load};
+use crate::config::Report;
+
+/// What is loaded, and what the command line puts over it.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// A file, or a folder of `*.toml` files.
+    pub config: PathBuf,
+    /// The node to be; `None` only checks.
+    pub node: Option<String>,
+    /// Ports given on the command line.
+    pub overlay: Overlay,
+}
+
+/// A configuration that may be served.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The compiled configuration.
+    pub compiled: Compiled,
+    /// What is doubtful in it.
+    pub warnings: Report,
+}
+
+/// Loads and compiles; every error at once (requirement O4). Changes nothing that runs.
+///
+/// # Errors
+/// The report of all errors and warnings.
+pub fn load_all(wanted: &Wanted) -> Result<Loaded, Report> {
+    let mut loaded = load(&wanted.config)?;
+    loaded.spec.apply(&wanted.overlay);
+    let (compiled, diagnostics) = compile(
+        &loaded.spec,
+        &loaded.inputs,
+        &mut loaded.sources,
+        wanted.node.as_deref(),
+    );
+    let mut all = loaded.warnings;
+    all.extend(diagnostics);
+    let warnings = Report::new(all, loaded.sources);
+    match compiled {
+        Some(compiled) => Ok(Loaded { compiled, warnings }),
+        None => Err(warnings),
+    }
+}

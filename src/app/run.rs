@@ -1,0 +1,307 @@
+//! Start to end of a node: load, bind, probe a first round, serve, reload, stop.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+
+use crate::admin;
+use crate::compile::Node;
+use crate::config::Report;
+use crate::probe;
+use crate::server::{tcp, udp};
+use crate::telemetry::{DnsCounters, Stats};
+use crate::time::Clock;
+use crate::units::Generation;
+
+use super::clock::RealClock;
+use super::control::Controller;
+use super::judge_loop::{JudgeLoop, Order};
+use super::load::{Wanted, load_all};
+use crate::admin::Control as _;
+
+/// What to run.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Configuration, node and ports.
+    pub wanted: Wanted,
+    /// Listeners whose address this machine does not have (say, no IPv6) are left out with a
+    /// warning instead of ending the start.
+    pub skip_missing_addresses: bool,
+}
+
+/// What is up, told once DNS is served.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Ready {
+    /// The node.
+    pub node: String,
+    /// DNS over UDP and TCP.
+    pub dns: Vec<SocketAddr>,
+    /// Admin API.
+    pub admin: Option<SocketAddr>,
+    /// The view in force.
+    pub generation: Generation,
+}
+
+impl std::fmt::Display for Ready {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ready node={} dns=", self.node)?;
+        for (i, a) in self.dns.iter().enumerate() {
+            write!(f, "{}{a}", if i > 0 { "," } else { "" })?;
+        }
+        if let Some(a) = self.admin {
+            write!(f, " admin={a}")?;
+        }
+        write!(f, " generation={}", self.generation)
+    }
+}
+
+/// Why a node could not start, or ended.
+#[derive(Debug)]
+pub enum RunError {
+    /// The configuration is wrong.
+    Config(Report),
+    /// Something else: what, and what to do.
+    Other(String),
+}
+
+/// Runs a node until a signal or `stop` ends it. `ready` is called once DNS is served.
+///
+/// # Errors
+/// When the configuration is wrong or a listener cannot be had.
+pub fn run(options: Options, ready: impl FnOnce(&Ready)) -> Result<(), RunError> {
+    let loaded = load_all(&options.wanted).map_err(RunError::Config)?;
+    for line in loaded.warnings.lines() {
+        tracing::warn!("{line}");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("tradewind-io")
+        .enable_all()
+        .build()
+        .map_err(|e| RunError::Other(format!("cannot start the runtime: {e}")))?;
+    let result = runtime.block_on(serve(options, loaded, ready));
+    // Probes in flight are not waited for.
+    runtime.shutdown_timeout(Duration::from_millis(200));
+    result
+}
+
+async fn serve(
+    options: Options,
+    loaded: super::load::Loaded,
+    ready: impl FnOnce(&Ready),
+) -> Result<(), RunError> {
+    let node = loaded.compiled.node.clone().ok_or_else(|| {
+        RunError::Other("no node given; say which with --node NAME".to_owned())
+    })?;
+    let clock: Arc<dyn Clock> = Arc::new(RealClock::start());
+    let (stop, stopped) = watch::channel(false);
+
+    // Listeners first: a port that is taken must end the start before anything else runs.
+    let (udp_sockets, tcp_listeners) = bind_dns(&node, options.skip_missing_addresses)?;
+    let admin_listener = bind_admin(&node).await?;
+
+    let (judge, wiring) =
+        JudgeLoop::new(loaded.compiled.snapshot.clone(), clock.clone(), node.first_round);
+    let (orders, orders_rx) = mpsc::channel::<Order>(8);
+    let (reports, reports_rx) = mpsc::channel(4096);
+    let prober = probe::spawn(wiring.plan.clone(), clock.clone(), reports);
+    let judge_loop = tokio::spawn(judge.run(reports_rx, orders_rx));
+    let controller = Controller::new(options.wanted.clone(), orders);
+
+    // One set of counters per UDP worker, and one for TCP.
+    let mut counters: Vec<Arc<DnsCounters>> = Vec::new();
+    let tcp_connections = Arc::new(AtomicU64::new(0));
+    let workers: Vec<(udp::Bound, Vec<Arc<DnsCounters>>)> = udp_sockets
+        .into_iter()
+        .map(|bound| {
+            let own: Vec<_> =
+                (0..bound.workers()).map(|_| Arc::new(DnsCounters::default())).collect();
+            counters.extend(own.iter().cloned());
+            (bound, own)
+        })
+        .collect();
+    let tcp_counters: Vec<Arc<DnsCounters>> =
+        tcp_listeners.iter().map(|_| Arc::new(DnsCounters::default())).collect();
+    counters.extend(tcp_counters.iter().cloned());
+    let stats = Arc::new(Stats::new(counters, tcp_connections.clone()));
+
+    // The API is up before DNS is, so that a long first round can be watched.
+    let (serving, is_serving) = watch::channel(false);
+    let admin_addr = admin_listener.as_ref().and_then(|l| l.local_addr().ok());
+    if let Some(listener) = admin_listener {
+        let state = admin::State {
+            publisher: wiring.publisher.clone(),
+            stats: stats.clone(),
+            clock: clock.clone(),
+            control: controller.clone(),
+            ready: is_serving,
+        };
+        let stopped = stopped.clone();
+        tokio::spawn(async move {
+            if let Err(e) = admin::serve(listener, state, stopped).await {
+                tracing::error!(error = %e, "the admin API ended");
+            }
+        });
+    }
+
+    let mut signals = Signals::new()?;
+    let mut first_round = wiring.first_round_done.clone();
+    tokio::select! {
+        _ = first_round.wait_for(|done| *done) => {}
+        () = signals.stop() => return Ok(()),
+    }
+
+    let mut servers = Vec::new();
+    let mut dns = Vec::new();
+    for (bound, own) in workers {
+        dns.push(bound.local_addr());
+        let server = bound
+            .start(&wiring.publisher, &clock, own)
+            .map_err(|e| RunError::Other(format!("cannot start a DNS worker: {e}")))?;
+        servers.push(server);
+    }
+    for (listener, own) in tcp_listeners.into_iter().zip(tcp_counters) {
+        let listener = TcpListener::from_std(listener)
+            .map_err(|e| RunError::Other(format!("cannot serve DNS over TCP: {e}")))?;
+        let limits = tcp::TcpLimits {
+            max_connections: node.tcp_max_connections,
+            idle_timeout: node.tcp_idle_timeout,
+            ..tcp::TcpLimits::default()
+        };
+        tokio::spawn(tcp::serve(
+            listener,
+            wiring.publisher.clone(),
+            clock.clone(),
+            own,
+            tcp_connections.clone(),
+            limits,
+            stopped.clone(),
+        ));
+    }
+    serving.send_replace(true);
+    let up = Ready {
+        node: node.name.clone(),
+        dns,
+        admin: admin_addr,
+        generation: wiring.publisher.latest().generation,
+    };
+    tracing::info!("{up}");
+    ready(&up);
+
+    loop {
+        tokio::select! {
+            () = signals.stop() => break,
+            () = signals.reload() => {
+                tracing::info!("SIGHUP: reloading");
+                let controller = controller.clone();
+                // What went wrong is logged by the controller.
+                tokio::spawn(async move { drop(controller.reload().await) });
+            }
+        }
+    }
+    tracing::info!("stopping");
+    stop.send_replace(true);
+    for server in servers {
+        server.stop();
+    }
+    prober.abort();
+    judge_loop.abort();
+    Ok(())
+}
+
+/// Binds every DNS address of the node for UDP and TCP on the same port.
+fn bind_dns(
+    node: &Node,
+    skip_missing: bool,
+) -> Result<(Vec<udp::Bound>, Vec<std::net::TcpListener>), RunError> {
+    let mut udps = Vec::new();
+    let mut tcps = Vec::new();
+    for addr in &node.dns_listen {
+        match bind_pair(*addr, node.dns_workers) {
+            Ok((u, t)) => {
+                udps.push(u);
+                tcps.push(t);
+            }
+            Err(e) if skip_missing && e.kind() == std::io::ErrorKind::AddrNotAvailable => {
+                tracing::warn!(%addr, "this machine does not have the address; not listening on it");
+            }
+            Err(e) => {
+                let help = match e.kind() {
+                    std::io::ErrorKind::AddrInUse => "another process has the port; choose another with --dns-port or stop it",
+                    std::io::ErrorKind::PermissionDenied => "ports below 1024 need the capability CAP_NET_BIND_SERVICE",
+                    _ => "check the address in `dns.listen` of the node",
+                };
+                return Err(RunError::Other(format!(
+                    "cannot listen on {addr} for DNS: {e}; {help}"
+                )));
+            }
+        }
+    }
+    if udps.is_empty() && !node.dns_listen.is_empty() {
+        return Err(RunError::Other("none of the DNS addresses could be had".to_owned()));
+    }
+    Ok((udps, tcps))
+}
+
+/// UDP and TCP on one port. Where the port is 0, the one that UDP got may be taken for TCP, so it is
+/// tried a few times.
+fn bind_pair(
+    addr: SocketAddr,
+    workers: u32,
+) -> std::io::Result<(udp::Bound, std::net::TcpListener)> {
+    let mut tries = if addr.port() == 0 { 16 } else { 1 };
+    loop {
+        let u = udp::bind(addr, workers as usize)?;
+        match tcp::bind(u.local_addr()) {
+            Ok(t) => return Ok((u, t)),
+            Err(e) if tries > 1 && e.kind() == std::io::ErrorKind::AddrInUse => tries -= 1,
+            Err(e) => return Err(e),
+        }
+    }
+}
+
+async fn bind_admin(node: &Node) -> Result<Option<TcpListener>, RunError> {
+    let Some(addr) = node.admin_listen else { return Ok(None) };
+    TcpListener::bind(addr).await.map(Some).map_err(|e| {
+        RunError::Other(format!(
+            "cannot listen on {addr} for the admin API: {e}; choose another port with --admin-port \
+             or `admin.listen` of the node"
+        ))
+    })
+}
+
+/// The signals that matter.
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+    hangup: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Signals, RunError> {
+        let of = |kind| {
+            signal(kind).map_err(|e| RunError::Other(format!("cannot listen to signals: {e}")))
+        };
+        Ok(Signals {
+            interrupt: of(SignalKind::interrupt())?,
+            terminate: of(SignalKind::terminate())?,
+            hangup: of(SignalKind::hangup())?,
+        })
+    }
+
+    async fn stop(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+
+    async fn reload(&mut self) {
+        self.hangup.recv().await;
+    }
+}

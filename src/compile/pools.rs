@@ -1,0 +1,262 @@
+//! Regions, pools, endpoints and what is probed of them.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::config::Spec;
+use crate::config::spec::{EndpointSpec, PoolSpec};
+use crate::health::MonitorKind;
+use crate::ids::{EndpointId, MonitorId, PoolId, RegionId, TargetId};
+use crate::net::Family;
+use crate::snapshot::ProbeTarget;
+use crate::steer::{Endpoint, Pool, Region};
+
+use super::Problems;
+
+/// The regions, and their ids by name.
+#[derive(Debug, Default)]
+pub(super) struct Regions<'s> {
+    /// By id.
+    pub(super) list: Vec<Region>,
+    /// By name.
+    pub(super) by_name: HashMap<&'s str, RegionId>,
+}
+
+/// All regions, sorted by name so that the order of the file does not matter (O6).
+pub(super) fn regions<'s>(spec: &'s Spec, p: &mut Problems) -> Regions<'s> {
+    if spec.regions.is_empty() {
+        p.general("the configuration has no region").help =
+            Some("add a table such as [regions.eu] with `latitude` and `longitude`".to_owned());
+    }
+    let mut specs: Vec<_> = spec.regions.iter().collect();
+    specs.sort_by(|a, b| a.name.value.cmp(&b.name.value));
+    let mut regions = Regions::default();
+    for r in specs {
+        regions.by_name.insert(&r.name, RegionId::from_index(regions.list.len()));
+        regions
+            .list
+            .push(Region { name: r.name.as_str().into(), coordinates: r.coordinates });
+    }
+    regions
+}
+
+/// The pools with their endpoints, and their ids by name.
+#[derive(Debug, Default)]
+pub(super) struct Pools<'s> {
+    /// By id, sorted by name.
+    pub(super) pools: Vec<Pool>,
+    /// By id, sorted by name.
+    pub(super) endpoints: Vec<Endpoint>,
+    /// Monitor and probed port of each endpoint.
+    pub(super) probing: Vec<Option<(MonitorId, u16)>>,
+    /// By name.
+    pub(super) by_name: HashMap<&'s str, PoolId>,
+    /// By name.
+    pub(super) endpoint_by_name: HashMap<&'s str, EndpointId>,
+}
+
+impl Pools<'_> {
+    /// Whether the pool's endpoints are CNAME targets.
+    pub(super) fn is_cname(&self, pool: PoolId) -> bool {
+        self.pools[pool.index()]
+            .endpoints
+            .iter()
+            .any(|e| self.endpoints[e.index()].cname.is_some())
+    }
+
+    /// The families the pool has addresses of.
+    pub(super) fn families(&self, pool: PoolId) -> Vec<Family> {
+        let endpoints = &self.pools[pool.index()].endpoints;
+        let has = |f: Family| {
+            endpoints
+                .iter()
+                .any(|e| self.endpoints[e.index()].address.map(Family::of) == Some(f))
+        };
+        Family::ALL.into_iter().filter(|f| has(*f)).collect()
+    }
+}
+
+/// All pools.
+pub(super) fn pools<'s>(spec: &'s Spec, regions: &Regions<'_>, p: &mut Problems) -> Pools<'s> {
+    let monitors: HashMap<&str, MonitorId> = spec
+        .monitors
+        .iter()
+        .enumerate()
+        .map(|(i, m)| (m.name.as_str(), MonitorId::from_index(i)))
+        .collect();
+    let mut specs: Vec<&PoolSpec> = spec.pools.iter().collect();
+    specs.sort_by(|a, b| a.name.value.cmp(&b.name.value));
+    let mut out = Pools::default();
+    let mut found: Vec<(&EndpointSpec, PoolId, Option<MonitorId>)> = Vec::new();
+    for pool in specs {
+        let what = format!("pool `{}`", pool.name.value);
+        let region = regions.by_name.get(pool.region.as_str()).copied();
+        if region.is_none() {
+            let known = spec.regions.iter().map(|r| r.name.as_str());
+            p.unknown(pool.region.span, &what, "region", &pool.region, known);
+        }
+        let monitor = pool.monitor.as_ref().and_then(|m| {
+            let found = monitors.get(m.as_str()).copied();
+            if found.is_none() {
+                let known = spec.monitors.iter().map(|m| m.name.as_str());
+                p.unknown(m.span, &what, "monitor", m, known);
+            }
+            found
+        });
+        check_endpoints(pool, &what, p);
+        let id = PoolId::from_index(out.pools.len());
+        found.extend(pool.endpoints.iter().map(|e| (e, id, monitor)));
+        out.by_name.insert(&pool.name, id);
+        out.pools.push(Pool {
+            name: pool.name.as_str().into(),
+            region: region.unwrap_or_default(),
+            endpoints: Vec::new(),
+            min_live: pool.min_live.value,
+        });
+    }
+    endpoints(spec, found, &mut out, p);
+    out
+}
+
+/// Numbers the endpoints by name, over all pools.
+fn endpoints<'s>(
+    spec: &'s Spec,
+    mut found: Vec<(&'s EndpointSpec, PoolId, Option<MonitorId>)>,
+    out: &mut Pools<'s>,
+    p: &mut Problems,
+) {
+    found.sort_by(|(a, ..), (b, ..)| {
+        a.name.value.cmp(&b.name.value).then(a.name.span.cmp(&b.name.span))
+    });
+    let mut before: Option<(&EndpointSpec, PoolId)> = None;
+    for (e, pool, monitor) in found {
+        let pool_name = out.pools[pool.index()].name.clone();
+        if let Some((first, first_pool)) = before
+            && first.name.value == e.name.value
+        {
+            let message = format!(
+                "endpoint `{}` of pool `{pool_name}` has the name of one of pool `{}`",
+                e.name.value,
+                out.pools[first_pool.index()].name
+            );
+            let d = p.error(e.name.span, message);
+            d.related.push((first.name.span, "first used here".to_owned()));
+            d.help = Some("endpoint names are unique over all pools".to_owned());
+            continue;
+        }
+        before = Some((e, pool));
+        let id = EndpointId::from_index(out.endpoints.len());
+        out.endpoint_by_name.insert(&e.name, id);
+        out.pools[pool.index()].endpoints.push(id);
+        out.probing.push(probing(spec, &pool_name, e, monitor, p));
+        out.endpoints.push(Endpoint {
+            name: e.name.as_str().into(),
+            pool,
+            address: e.address.as_ref().map(|a| a.value),
+            cname: e.cname.as_ref().map(|c| c.value.clone()),
+            port: e.port.as_ref().map_or(0, |p| p.value),
+            weight: e.weight,
+            backup: e.backup,
+            enabled: e.enabled,
+        });
+    }
+}
+
+/// Rules inside one pool.
+fn check_endpoints(pool: &PoolSpec, what: &str, p: &mut Problems) {
+    let cnames = pool.endpoints.iter().filter(|e| e.cname.is_some()).count();
+    if cnames > 0 && cnames < pool.endpoints.len() {
+        p.error(
+            pool.name.span,
+            format!(
+                "{what} mixes {cnames} endpoints with `cname` and {} without",
+                pool.endpoints.len() - cnames
+            ),
+        )
+        .help = Some(
+            "a name is answered with addresses or with a CNAME, never both: make two pools".to_owned(),
+        );
+        return;
+    }
+    let mut by_address: BTreeMap<_, &EndpointSpec> = BTreeMap::new();
+    for e in pool.endpoints.iter().filter(|_| cnames == 0) {
+        let Some(a) = &e.address else { continue };
+        if let Some(first) = by_address.insert(a.value, e) {
+            let message = format!(
+                "endpoints `{}` and `{}` of {what} have the same address {}",
+                first.name.value, e.name.value, a.value
+            );
+            let d = p.error(a.span, message);
+            d.help = Some("give one of them twice the weight instead".to_owned());
+        }
+    }
+    for f in Family::ALL {
+        let enabled = |e: &&EndpointSpec| {
+            e.enabled && e.address.as_ref().is_some_and(|a| Family::of(a.value) == f)
+        };
+        let count = pool.endpoints.iter().filter(enabled).count();
+        if cnames == 0 && count > 0 && (count as u64) < u64::from(pool.min_live.value) {
+            p.error(
+                pool.min_live.span,
+                format!(
+                    "{what} can never serve {f}: `min-live` is {} but it has {count} enabled {f} endpoints",
+                    pool.min_live.value
+                ),
+            );
+        }
+    }
+}
+
+/// What is probed of an endpoint.
+fn probing(
+    spec: &Spec,
+    pool: &str,
+    e: &EndpointSpec,
+    monitor: Option<MonitorId>,
+    p: &mut Problems,
+) -> Option<(MonitorId, u16)> {
+    let id = monitor?;
+    let monitor = &spec.monitors[id.index()];
+    let port = monitor.monitor.port.or(e.port.as_ref().map(|p| p.value));
+    let subject = format!("endpoint `{}` of pool `{}`", e.name.value, pool);
+    if e.address.is_none() {
+        p.error(
+            e.name.span,
+            format!("{subject} has no `address` for monitor `{}` to probe", monitor.name.value),
+        )
+        .help = Some("add the `address` that stands behind the `cname`, or remove the pool's monitor".to_owned());
+        return None;
+    }
+    let Some(port) = port else {
+        let kind = match monitor.monitor.kind {
+            MonitorKind::Tcp(_) => "tcp",
+            MonitorKind::Http(_) => "http",
+        };
+        p.error(
+            e.name.span,
+            format!("{subject} has no `port` for {kind} monitor `{}` to probe", monitor.name.value),
+        )
+        .help = Some("add `port` to the endpoint or to the monitor".to_owned());
+        return None;
+    };
+    Some((id, port))
+}
+
+/// What is probed, each (address, port, monitor) once (requirement H7), and each endpoint's target.
+pub(super) fn targets(pools: &Pools<'_>) -> (Vec<ProbeTarget>, Vec<Option<TargetId>>) {
+    let mut targets: Vec<ProbeTarget> = Vec::new();
+    let mut known: HashMap<(std::net::IpAddr, u16, MonitorId), TargetId> = HashMap::new();
+    let mut target_of = Vec::with_capacity(pools.endpoints.len());
+    for (i, (e, probing)) in pools.endpoints.iter().zip(&pools.probing).enumerate() {
+        let (Some((monitor, port)), Some(addr)) = (probing, e.address) else {
+            target_of.push(None);
+            continue;
+        };
+        let id = *known.entry((addr, *port, *monitor)).or_insert_with(|| {
+            targets.push(ProbeTarget { addr, port: *port, monitor: *monitor, endpoints: Vec::new() });
+            TargetId::from_index(targets.len() - 1)
+        });
+        targets[id.index()].endpoints.push(EndpointId::from_index(i));
+        target_of.push(Some(id));
+    }
+    (targets, target_of)
+}

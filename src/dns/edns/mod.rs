@@ -1,0 +1,95 @@
+//! EDNS(0): the OPT record (RFC 6891) and its options, one per file.
+
+pub mod ecs;
+pub mod ede;
+pub mod nsid;
+
+use std::fmt;
+
+pub use ecs::{Ecs, EcsFault};
+pub use ede::Ede;
+
+/// The largest UDP answer sent: what passes nearly every path unfragmented (requirement A5).
+pub const UDP_PAYLOAD: u16 = 1232;
+
+/// The UDP size without EDNS, and the least that an EDNS client is taken to accept (RFC 6891
+/// section 6.2.3).
+pub const UDP_PLAIN: u16 = 512;
+
+/// The DO bit in the lower half of the OPT record's TTL (RFC 3225).
+pub const DO: u32 = 0x8000;
+
+/// Octets of an OPT record without options.
+pub const OPT_FIXED: usize = 11;
+
+/// What a query's OPT record says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Edns<'p> {
+    /// The UDP payload size the client accepts, as sent.
+    pub payload: u16,
+    /// The EDNS version; the options below are read only for version 0.
+    pub version: u8,
+    /// The client wants DNSSEC records.
+    pub dnssec_ok: bool,
+    /// The client's network.
+    pub ecs: Option<Ecs<'p>>,
+    /// The client wants to know which server answers.
+    pub nsid: bool,
+}
+
+/// Why options are malformed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OptFault {
+    /// An option runs over the record's end.
+    Length,
+    /// More than one client subnet option: which of them should count?
+    TwoEcs,
+    /// The client subnet option.
+    Ecs(EcsFault),
+}
+
+impl fmt::Display for OptFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            OptFault::Length => f.write_str("an EDNS option runs over the end of its record"),
+            OptFault::TwoEcs => f.write_str("more than one client subnet option"),
+            OptFault::Ecs(fault) => fault.fmt(f),
+        }
+    }
+}
+
+/// Reads an OPT record from its class, TTL and RDATA. With a fault what was read so far counts, so
+/// that the answer can carry an OPT record.
+pub fn read(class: u16, ttl: u32, rdata: &[u8]) -> (Edns<'_>, Option<OptFault>) {
+    let mut edns = Edns {
+        payload: class,
+        version: (ttl >> 16) as u8,
+        dnssec_ok: ttl & DO != 0,
+        ecs: None,
+        nsid: false,
+    };
+    // RFC 6891 section 6.1.3: what the options of another version mean is not known.
+    let fault = if edns.version == 0 {
+        options(rdata, &mut edns).err()
+    } else {
+        None
+    };
+    (edns, fault)
+}
+
+fn options<'p>(mut rdata: &'p [u8], edns: &mut Edns<'p>) -> Result<(), OptFault> {
+    while !rdata.is_empty() {
+        let (head, rest) = rdata.split_first_chunk::<4>().ok_or(OptFault::Length)?;
+        let len = usize::from(u16::from_be_bytes([head[2], head[3]]));
+        let (data, rest) = rest.split_at_checked(len).ok_or(OptFault::Length)?;
+        rdata = rest;
+        match u16::from_be_bytes([head[0], head[1]]) {
+            ecs::CODE if edns.ecs.is_some() => return Err(OptFault::TwoEcs),
+            ecs::CODE => edns.ecs = Some(Ecs::read(data).map_err(OptFault::Ecs)?),
+            nsid::CODE => edns.nsid = true,
+            // RFC 6891 section 6.1.2: "any OPTION-CODE values not understood … MUST be ignored".
+            _ => {}
+        }
+    }
+    Ok(())
+}

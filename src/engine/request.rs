@@ -1,0 +1,82 @@
+//! Which queries are looked up, and how the others are refused.
+
+use crate::dns::message::{Fault, Query, Question};
+use crate::dns::{Ede, Rcode, rtype};
+
+/// Class IN (RFC 1035 section 3.2.4).
+const IN: u16 = 1;
+
+/// Why a query is not looked up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Refusal {
+    /// FORMERR.
+    Malformed(Fault),
+    /// FORMERR: OPT is no type of data.
+    OptAsked,
+    /// NOTIMP: NOTIFY, UPDATE and the like.
+    Opcode,
+    /// BADVERS.
+    Version,
+    /// REFUSED: CH, HS, NONE, ANY.
+    Class,
+    /// REFUSED: AXFR and IXFR.
+    Transfer,
+}
+
+impl Refusal {
+    pub(super) fn rcode(self) -> Rcode {
+        match self {
+            Refusal::Malformed(_) | Refusal::OptAsked => Rcode::FORM_ERR,
+            Refusal::Opcode => Rcode::NOT_IMP,
+            Refusal::Version => Rcode::BAD_VERS,
+            Refusal::Class | Refusal::Transfer => Rcode::REFUSED,
+        }
+    }
+
+    /// The extended error's code (RFC 8914).
+    pub(super) fn ede(self) -> u16 {
+        match self {
+            Refusal::Malformed(_) | Refusal::OptAsked | Refusal::Version => Ede::OTHER,
+            Refusal::Opcode | Refusal::Transfer => Ede::NOT_SUPPORTED,
+            Refusal::Class => Ede::NOT_AUTHORITATIVE,
+        }
+    }
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Refusal::Malformed(fault) => return fault.fmt(f),
+            Refusal::OptAsked => "OPT is not a type one can ask for",
+            Refusal::Opcode => "only queries are answered here",
+            Refusal::Version => "only EDNS version 0 is spoken here",
+            Refusal::Class => "only class IN is served here",
+            Refusal::Transfer => "zones are not transferred from here",
+        })
+    }
+}
+
+/// The question to look up.
+///
+/// The order is that of how much of the message must make sense: an unknown opcode may mean other
+/// things by the rest, and another EDNS version by its options.
+pub(super) fn admit<'p>(query: &Query<'p>) -> Result<Question<'p>, Refusal> {
+    if query.opcode() != 0 {
+        return Err(Refusal::Opcode);
+    }
+    if let Some(fault) = query.fault {
+        return Err(Refusal::Malformed(fault));
+    }
+    if query.edns.is_some_and(|e| e.version > 0) {
+        return Err(Refusal::Version);
+    }
+    let Some(question) = query.question else {
+        return Err(Refusal::Malformed(Fault::QuestionCount(0)));
+    };
+    match question.qtype {
+        _ if question.qclass != IN => Err(Refusal::Class),
+        rtype::AXFR | rtype::IXFR => Err(Refusal::Transfer),
+        rtype::OPT => Err(Refusal::OptAsked),
+        _ => Ok(question),
+    }
+}

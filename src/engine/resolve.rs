@@ -1,0 +1,304 @@
+//! From question to records: RFC 1034 section 4.3.2 over the zones, and steering where a name is
+//! steered.
+
+use std::net::IpAddr;
+
+use crate::dns::message::Full;
+use crate::dns::name::WireName;
+use crate::dns::{Ede, Owner, Rcode, Section, rtype};
+use crate::ids::NameId;
+use crate::net::Family;
+use crate::snapshot::View;
+use crate::steer::decision::{Picks, Standing};
+use crate::steer::{Ask, Chosen, Decision, Group, LastResort, NoTrace, decide};
+use crate::telemetry::DnsEvent;
+use crate::time::Moment;
+use crate::units::Ttl;
+use crate::zone::lookup::ZoneInfo;
+use crate::zone::{Found, RrSet};
+
+use super::Scratch;
+use super::client::{Asker, who};
+use super::respond::Response;
+
+/// Aliases followed inside our zones; what points further is for the client to ask.
+pub(super) const MAX_LINKS: usize = 8;
+
+/// What stays the same while one question is answered.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Resolve<'a> {
+    pub(super) view: &'a View,
+    pub(super) qtype: u16,
+    pub(super) asker: Asker,
+    pub(super) now: Moment,
+}
+
+impl Resolve<'_> {
+    /// Answers `qname` (lower-cased), following aliases.
+    pub(super) fn run(
+        &self,
+        qname: &[u8],
+        scratch: &mut Scratch,
+        r: &mut Response<'_, '_>,
+    ) -> Result<(), Full> {
+        let zones = &self.view.snapshot.zones;
+        let (mut at, mut owner) = (qname, Owner::Question);
+        for link in 0..=MAX_LINKS {
+            let lookup = zones.lookup(at, self.qtype);
+            let Some(zone) = lookup.zone else {
+                if link == 0 {
+                    r.rcode = Rcode::REFUSED;
+                    r.ede = Some(Ede {
+                        code: Ede::NOT_AUTHORITATIVE,
+                        text: "no zone here holds the name",
+                    });
+                }
+                return Ok(());
+            };
+            r.authoritative = true;
+            match lookup.found {
+                Found::Answer(rrset) => {
+                    return r.rrset(Section::Answer, owner, rrset, rrset.ttl);
+                }
+                Found::Any(rrsets) => {
+                    return match smallest(rrsets) {
+                        Some(rrset) => r.rrset(Section::Answer, owner, rrset, rrset.ttl),
+                        None => negative(zone, r),
+                    };
+                }
+                Found::Cname { rrset, target } => {
+                    r.rrset(Section::Answer, owner, rrset, rrset.ttl)?;
+                    at = target.as_bytes();
+                    owner = Owner::Name(at);
+                }
+                Found::Steered { name } => {
+                    return self.steered(name, owner, zone, scratch, r);
+                }
+                Found::Referral { cut, ns } => {
+                    // RFC 1034 section 4.3.1: AA speaks of the first owner of the answer section.
+                    r.authoritative = link > 0;
+                    return self.referral(cut, ns, r);
+                }
+                Found::NoData => return negative(zone, r),
+                Found::NxDomain => {
+                    // RFC 6604 section 3: the code is that of the last name of a chain.
+                    r.rcode = Rcode::NX_DOMAIN;
+                    return negative(zone, r);
+                }
+                Found::OutOfZone => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends the client to the servers of a delegated name.
+    fn referral(&self, cut: &WireName, ns: &RrSet, r: &mut Response<'_, '_>) -> Result<(), Full> {
+        r.refer();
+        r.rrset(Section::Authority, Owner::Name(cut.as_bytes()), ns, ns.ttl)?;
+        let zones = &self.view.snapshot.zones;
+        for record in &ns.records {
+            let Some(target) = canonical(&record.bytes) else {
+                continue;
+            };
+            let target = target.as_bytes();
+            if !below(target, cut.as_bytes()) {
+                continue;
+            }
+            for kind in [rtype::A, rtype::AAAA] {
+                if let Some(glue) = zones.rrset(target, kind) {
+                    // RFC 9471 section 3.1: without all of this glue the client cannot go on, so
+                    // what does not fit is a truncation.
+                    r.rrset(Section::Additional, Owner::Name(target), glue, glue.ttl)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Answers a steered name.
+    fn steered(
+        &self,
+        name: NameId,
+        owner: Owner<'_>,
+        zone: &ZoneInfo,
+        scratch: &mut Scratch,
+        r: &mut Response<'_, '_>,
+    ) -> Result<(), Full> {
+        let view = self.view;
+        let steering = &view.snapshot.steering;
+        let group = steering.group_of(name);
+        let family = family(group, self.qtype);
+        let who = who(view, name, self.asker);
+        let ask = Ask {
+            name,
+            family,
+            client: who.client,
+            now: self.now,
+            draw: scratch.draw(name, steering.names.len()),
+        };
+        let decision = decide(steering, &view.live, &ask, &mut NoTrace);
+        r.scope = who.scope(&decision);
+        if decision.chosen == Chosen::NoData {
+            return negative(zone, r);
+        }
+        count(scratch, &decision);
+        r.ede = words(&decision);
+        match &decision.chosen {
+            Chosen::Endpoints(picks) if group.cname => self.alias(picks, owner, decision.ttl, r),
+            Chosen::Endpoints(picks) => self.addresses(picks, family, owner, decision.ttl, r),
+            Chosen::LastResortCname => match &group.last_resort {
+                LastResort::Cname(target) => {
+                    r.name_record(owner, rtype::CNAME, decision.ttl, target.as_bytes())
+                }
+                _ => {
+                    r.fail("the last resort has no target");
+                    Ok(())
+                }
+            },
+            Chosen::ServFail => {
+                r.fail("no eligible endpoint is up, and the last resort is SERVFAIL");
+                Ok(())
+            }
+            Chosen::NoData => Ok(()),
+        }
+    }
+
+    /// The addresses of the picked endpoints.
+    fn addresses(
+        &self,
+        picks: &Picks,
+        family: Family,
+        owner: Owner<'_>,
+        ttl: Ttl,
+        r: &mut Response<'_, '_>,
+    ) -> Result<(), Full> {
+        let endpoints = &self.view.snapshot.steering.endpoints;
+        for pick in picks.as_slice() {
+            match (endpoints[pick.index()].address, family) {
+                (Some(IpAddr::V4(a)), Family::V4) => {
+                    r.record(Section::Answer, owner, rtype::A, ttl, &a.octets())?;
+                }
+                (Some(IpAddr::V6(a)), Family::V6) => {
+                    r.record(Section::Answer, owner, rtype::AAAA, ttl, &a.octets())?;
+                }
+                _ => debug_assert!(false, "a picked endpoint has no address of the family"),
+            }
+        }
+        Ok(())
+    }
+
+    /// The CNAME of the picked endpoint, alone (requirement E6): it is never followed, because what
+    /// it points to may differ by client in another way.
+    fn alias(
+        &self,
+        picks: &Picks,
+        owner: Owner<'_>,
+        ttl: Ttl,
+        r: &mut Response<'_, '_>,
+    ) -> Result<(), Full> {
+        let endpoints = &self.view.snapshot.steering.endpoints;
+        let target = picks
+            .as_slice()
+            .first()
+            .and_then(|pick| endpoints[pick.index()].cname.as_ref());
+        match target {
+            Some(target) => r.name_record(owner, rtype::CNAME, ttl, target.as_bytes()),
+            None => {
+                r.fail("the picked endpoint has no CNAME target");
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The family a question asks for. ANY gets the first that the name answers (RFC 8482); a CNAME
+/// name does not care.
+pub(super) fn family(group: &Group, qtype: u16) -> Family {
+    match qtype {
+        rtype::A => Family::V4,
+        rtype::AAAA => Family::V6,
+        _ => group.families.first().copied().unwrap_or(Family::V4),
+    }
+}
+
+/// NODATA or NXDOMAIN: the SOA with the TTL of negative answers (RFC 2308 sections 2 and 3).
+fn negative(zone: &ZoneInfo, r: &mut Response<'_, '_>) -> Result<(), Full> {
+    r.rrset(
+        Section::Authority,
+        Owner::Name(zone.apex.as_bytes()),
+        &zone.soa,
+        zone.negative_ttl,
+    )
+}
+
+/// The RRset with the fewest octets: a minimal answer to ANY (RFC 8482 section 4.1).
+fn smallest(rrsets: &[RrSet]) -> Option<&RrSet> {
+    rrsets.iter().min_by_key(|set| {
+        set.records
+            .iter()
+            .map(|r| r.bytes.len() + 12)
+            .sum::<usize>()
+    })
+}
+
+/// A lower-cased copy of a wire name on the stack.
+struct Canonical {
+    bytes: [u8; crate::dns::name::MAX_NAME],
+    len: usize,
+}
+
+impl Canonical {
+    fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
+fn canonical(name: &[u8]) -> Option<Canonical> {
+    let mut all = Canonical {
+        bytes: [0; crate::dns::name::MAX_NAME],
+        len: name.len(),
+    };
+    let room = all.bytes.get_mut(..name.len())?;
+    room.copy_from_slice(name);
+    room.make_ascii_lowercase();
+    Some(all)
+}
+
+/// Whether the wire name `name` is `above` or lies below it.
+fn below(mut name: &[u8], above: &[u8]) -> bool {
+    loop {
+        if name == above {
+            return true;
+        }
+        match name.first() {
+            None | Some(0) => return false,
+            Some(len) => match name.get(1 + usize::from(*len)..) {
+                Some(rest) => name = rest,
+                None => return false,
+            },
+        }
+    }
+}
+
+fn count(scratch: &Scratch, decision: &Decision) {
+    scratch.counters.count(match decision.standing {
+        Standing::Normal => DnsEvent::SteeredNormal,
+        Standing::Degraded => DnsEvent::SteeredDegraded,
+        Standing::LastResort => DnsEvent::SteeredLastResort,
+    });
+}
+
+/// What the client's operator should know of an answer that is not the usual one (requirements F3
+/// and A7). The registry of RFC 8914 has no code for it, so it is "Other" with words.
+fn words(decision: &Decision) -> Option<Ede<'static>> {
+    let text = match (decision.standing, decision.overridden) {
+        (Standing::LastResort, _) => "last resort: no eligible endpoint is up",
+        (Standing::Degraded, _) => "degraded: only reserve or incomplete pools are left",
+        (Standing::Normal, true) => "an operator's override takes part in this answer",
+        (Standing::Normal, false) => return None,
+    };
+    Some(Ede {
+        code: Ede::OTHER,
+        text,
+    })
+}

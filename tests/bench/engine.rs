@@ -1,0 +1,327 @@
+//! Engine time per query: parse → decide → wire, without sockets.
+//!
+//! For static, geo + ECS and weighted names, at 1, 1,000 and 100,000 names and with 1 and 1,000,000
+//! networks. All variants run interleaved, round by round, because the speed of shared machines
+//! drifts; the ratio of a workload's slowest to its fastest variant says whether the cost is flat.
+//!
+//! `cargo bench --bench engine`; with `-- --quick` fewer rounds. Ends with lines
+//! `flat WORKLOAD ratio VALUE` and exit code 1 where a value exceeds 1.5.
+
+#![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+
+use std::hint::black_box;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Instant;
+
+use tradewind::dns::name::WireName;
+use tradewind::engine::{Inbound, Reply, Scratch, Transport, answer};
+use tradewind::geo::{Coordinates, GeoTable, Location};
+use tradewind::health::{Board, Overrides, Verdict};
+use tradewind::ids::{EndpointId, NameId, PolicyId, PoolId, RegionId};
+use tradewind::net::{Family, Prefix};
+use tradewind::snapshot::{Settings, Snapshot, View};
+use tradewind::steer::{
+    Chooser, Endpoint, LastResort, Measurements, Member, NameInput, Policy, Pool, Region, Stage,
+    Steering,
+};
+use tradewind::telemetry::DnsCounters;
+use tradewind::time::Moment;
+use tradewind::units::{Generation, Ttl, Weight};
+use tradewind::zone::ZoneSet;
+use tradewind::zone::set::SteeredAt;
+
+/// Queries of one variant, asked in turn.
+const PACKETS: usize = 4096;
+/// Most that a workload's slowest variant may cost over its fastest.
+const FLAT: f64 = 1.5;
+
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
+    }
+
+    fn below(&mut self, n: usize) -> usize {
+        (self.next() % n as u64) as usize
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Workload {
+    Static,
+    GeoEcs,
+    Weighted,
+}
+
+impl Workload {
+    fn name(self) -> &'static str {
+        match self {
+            Workload::Static => "static",
+            Workload::GeoEcs => "geo-ecs",
+            Workload::Weighted => "weighted",
+        }
+    }
+}
+
+struct Variant {
+    workload: Workload,
+    names: usize,
+    networks: usize,
+    view: View,
+    packets: Vec<Vec<u8>>,
+    scratch: Scratch,
+    /// Nanoseconds per query of each round.
+    rounds: Vec<f64>,
+}
+
+fn name(i: usize) -> WireName {
+    format!("n{i:06}.bench.example").parse().expect("a valid name")
+}
+
+/// A geo table with `networks` networks of 5,000 different places.
+fn geo(networks: usize) -> GeoTable {
+    let mut random = Random(42);
+    let places: Vec<Location> = (0..5000)
+        .map(|_| Location {
+            coordinates: Coordinates::new(
+                random.below(140) as f64 - 60.0 + random.below(1000) as f64 / 1000.0,
+                random.below(359) as f64 - 179.0,
+            ),
+            ..Location::default()
+        })
+        .collect();
+    let mut list = Vec::with_capacity(networks);
+    for i in 0..networks {
+        // Spread over 1.0.0.0 to 223.255.255.255, /24 or a little shorter.
+        let addr = if networks == 1 {
+            Ipv4Addr::new(20, 0, 0, 0)
+        } else {
+            let step = (223u64 << 24) / networks as u64;
+            Ipv4Addr::from(((1u64 << 24) + i as u64 * step) as u32)
+        };
+        let len = if networks == 1 { 8 } else { 22 + (random.below(3) as u8) };
+        list.push((Prefix::containing(IpAddr::V4(addr), len), places[random.below(places.len())]));
+    }
+    GeoTable::from_prefixes(list)
+}
+
+fn zone(workload: Workload, names: usize) -> (ZoneSet, Vec<WireName>) {
+    let owners: Vec<WireName> = (0..names).map(name).collect();
+    let mut text = String::from(
+        "$TTL 300\n@ IN SOA ns1 hostmaster 1 3600 600 86400 60\n IN NS ns1\nns1 IN A 192.0.2.53\n",
+    );
+    if workload == Workload::Static {
+        for i in 0..names {
+            use std::fmt::Write;
+            let _ = writeln!(text, "n{i:06} IN A 192.0.2.{}", i % 250 + 1);
+        }
+    }
+    let apex: WireName = "bench.example".parse().expect("a valid name");
+    let parsed = tradewind::zone::parse::parse(&text, &apex).expect("a valid zone");
+    let steered: Vec<SteeredAt> = if workload == Workload::Static {
+        Vec::new()
+    } else {
+        let at = owners.iter().enumerate();
+        at.map(|(i, owner)| SteeredAt {
+            owner: owner.clone(),
+            name: NameId::from_index(i),
+            cname: false,
+        })
+        .collect()
+    };
+    (ZoneSet::build(vec![parsed], &steered).expect("a consistent zone"), owners)
+}
+
+fn steering(workload: Workload, owners: &[WireName], geo: &GeoTable) -> Steering {
+    let at = |lat, lon| Coordinates::new(lat, lon).expect("on the globe");
+    let regions: Vec<Region> = [
+        ("ap", at(1.35, 103.82)),
+        ("eu", at(50.11, 8.68)),
+        ("sa", at(-23.55, -46.63)),
+        ("us", at(38.95, -77.45)),
+    ]
+    .into_iter()
+    .map(|(name, coordinates)| Region { name: name.into(), coordinates })
+    .collect();
+    let mut pools = Vec::new();
+    let mut endpoints = Vec::new();
+    for (r, region) in regions.iter().enumerate() {
+        let pool = PoolId::from_index(r);
+        let mut ids = Vec::new();
+        for e in 0..2u8 {
+            ids.push(EndpointId::from_index(endpoints.len()));
+            endpoints.push(Endpoint {
+                name: format!("{}-{e}", region.name).into(),
+                pool,
+                address: Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, r as u8 * 10 + e))),
+                cname: None,
+                port: 80,
+                weight: Weight::ONE,
+                backup: false,
+                enabled: true,
+            });
+        }
+        pools.push(Pool {
+            name: region.name.clone(),
+            region: RegionId::from_index(r),
+            endpoints: ids,
+            min_live: 1,
+        });
+    }
+    let stages = match workload {
+        Workload::GeoEcs => vec![Stage::Proximity { band_km: 0.0, bias_km: Vec::new() }],
+        _ => Vec::new(),
+    };
+    let policy = Policy { name: "bench".into(), stages, chooser: Chooser::Weighted };
+    let members: Vec<Member> = (0..pools.len())
+        .map(|p| Member {
+            pool: PoolId::from_index(p),
+            weight: Weight((p as u32 + 1) * 10),
+            priority: 1,
+            backup: false,
+        })
+        .collect();
+    let names = if workload == Workload::Static {
+        Vec::new()
+    } else {
+        owners
+            .iter()
+            .map(|owner| NameInput {
+                owner: owner.clone(),
+                members: members.clone(),
+                policy: PolicyId(0),
+                families: vec![Family::V4],
+                cname: false,
+                ttl_min: Ttl::from_secs(5),
+                ttl_max: Ttl::from_secs(60),
+                last_resort: LastResort::AllEligible,
+                answers: 1,
+                ignore_ecs: false,
+            })
+            .collect()
+    };
+    Steering::build(regions, pools, endpoints, vec![policy], names, geo)
+}
+
+/// A query for `owner` with EDNS, and ECS for `subnet` where there is one.
+fn packet(owner: &WireName, subnet: Option<u32>) -> Vec<u8> {
+    let mut p = vec![0x12, 0x34, 0x00, 0x00, 0, 1, 0, 0, 0, 0, 0, 1];
+    p.extend_from_slice(owner.as_bytes());
+    p.extend_from_slice(&[0, 1, 0, 1]);
+    let rdlen = if subnet.is_some() { 11u16 } else { 0 };
+    p.extend_from_slice(&[0, 0, 41, 0x04, 0xd0, 0, 0, 0, 0]);
+    p.extend_from_slice(&rdlen.to_be_bytes());
+    if let Some(subnet) = subnet {
+        p.extend_from_slice(&[0, 8, 0, 7, 0, 1, 24, 0]);
+        p.extend_from_slice(&subnet.to_be_bytes()[..3]);
+    }
+    p
+}
+
+fn variant(workload: Workload, names: usize, networks: usize) -> Variant {
+    let geo = geo(networks);
+    let (zones, owners) = zone(workload, names);
+    let steering = steering(workload, &owners, &geo);
+    let endpoints = steering.endpoints.len();
+    let snapshot = Arc::new(Snapshot {
+        zones,
+        geo,
+        steering,
+        monitors: Vec::new(),
+        targets: Vec::new(),
+        target_of: vec![None; endpoints],
+        settings: Settings::default(),
+    });
+    let view = View::new(
+        Generation(1),
+        Moment::ZERO,
+        snapshot,
+        Arc::new(Board::new(vec![Verdict::unmonitored(); endpoints])),
+        Arc::new(Measurements::default()),
+        Arc::new(Overrides::default()),
+    );
+    let mut random = Random(7);
+    let packets = (0..PACKETS)
+        .map(|_| {
+            let owner = &owners[random.below(owners.len())];
+            let subnet = (workload == Workload::GeoEcs)
+                .then(|| (1 << 24) + random.below(223 << 24) as u32 & 0xffff_ff00);
+            packet(owner, subnet)
+        })
+        .collect();
+    let scratch = Scratch::new(1, Arc::new(DnsCounters::default()));
+    Variant { workload, names, networks, view, packets, scratch, rounds: Vec::new() }
+}
+
+impl Variant {
+    /// One pass to bring this variant's working set back after the others', then one that counts.
+    fn round(&mut self) {
+        self.pass();
+        let start = Instant::now();
+        self.pass();
+        self.rounds.push(start.elapsed().as_nanos() as f64 / self.packets.len() as f64);
+    }
+
+    fn pass(&mut self) {
+        let mut out = [0u8; 1232];
+        let peer = "192.0.2.1:5353".parse().expect("an address");
+        for packet in &self.packets {
+            let inbound = Inbound { packet, peer, transport: Transport::Udp };
+            let reply =
+                answer(&self.view, &inbound, Moment(1_000_000_000), &mut self.scratch, &mut out);
+            assert!(matches!(black_box(reply), Reply::Send(n) if n > 60), "every query is answered");
+        }
+    }
+
+    fn min(&self) -> f64 {
+        self.rounds.iter().copied().fold(f64::INFINITY, f64::min)
+    }
+
+    fn median(&self) -> f64 {
+        let mut sorted = self.rounds.clone();
+        sorted.sort_by(f64::total_cmp);
+        sorted[sorted.len() / 2]
+    }
+}
+
+fn main() {
+    let quick = std::env::args().any(|a| a == "--quick");
+    let rounds = if quick { 60 } else { 300 };
+    let mut variants = Vec::new();
+    for names in [1, 1_000, 100_000] {
+        variants.push(variant(Workload::Static, names, 1));
+        variants.push(variant(Workload::Weighted, names, 1));
+        for networks in [1, 1_000_000] {
+            variants.push(variant(Workload::GeoEcs, names, networks));
+        }
+    }
+    for _ in 0..rounds {
+        for v in &mut variants {
+            v.round();
+        }
+    }
+    println!("{:<10} {:>8} {:>10} {:>10} {:>10}", "workload", "names", "networks", "ns min", "ns median");
+    for v in &variants {
+        println!(
+            "{:<10} {:>8} {:>10} {:>10.0} {:>10.0}",
+            v.workload.name(), v.names, v.networks, v.min(), v.median()
+        );
+    }
+    let mut flat = true;
+    for workload in [Workload::Static, Workload::Weighted, Workload::GeoEcs] {
+        let medians: Vec<f64> =
+            variants.iter().filter(|v| v.workload == workload).map(Variant::median).collect();
+        let most = medians.iter().copied().fold(0.0, f64::max);
+        let least = medians.iter().copied().fold(f64::INFINITY, f64::min);
+        println!("flat {} ratio {:.2}", workload.name(), most / least);
+        flat &= most / least <= FLAT;
+    }
+    if !flat {
+        std::process::exit(1);
+    }
+}

@@ -1,0 +1,146 @@
+//! One node (`tradewind run`) with a configuration of the test's own, on free ports.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::demo::{signal, tradewind};
+use super::wait_for;
+
+/// The zone that every test node serves; tests may put their own in its place.
+pub const ZONE: &str = "\
+$TTL 300
+@       IN SOA ns1 hostmaster 1 3600 600 86400 60
+        IN NS  ns1
+ns1     IN A   192.0.2.53
+static  IN A   192.0.2.80
+text    IN TXT \"hello\"
+";
+
+/// The head that every configuration needs: one region, one node, one zone.
+pub const HEAD: &str = r#"
+version = 1
+
+[regions.eu]
+latitude = 50.11
+longitude = 8.68
+
+[nodes.n1]
+region = "eu"
+roles = ["dns", "probe", "admin"]
+dns = { listen = ["127.0.0.1:0"], workers = 1 }
+admin = { listen = "127.0.0.1:0" }
+
+[zones."gslb.test"]
+file = "gslb.test.zone"
+"#;
+
+/// A running node; ended by SIGTERM to its own pid when dropped.
+pub struct Node {
+    /// The folder of its configuration.
+    pub dir: TempDir,
+    child: Child,
+    /// DNS.
+    pub dns: SocketAddr,
+    /// Admin API.
+    pub admin: SocketAddr,
+    log: Arc<Mutex<String>>,
+}
+
+/// Writes a configuration folder.
+pub fn folder(config: &str) -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("tradewind.toml"), config).unwrap();
+    std::fs::write(dir.path().join("gslb.test.zone"), ZONE).unwrap();
+    dir
+}
+
+impl Node {
+    /// Starts a node with `HEAD` and `rest` as its configuration.
+    pub fn start(rest: &str) -> Node {
+        Node::start_in(folder(&format!("{HEAD}{rest}")))
+    }
+
+    /// Starts a node with the configuration in `dir`.
+    pub fn start_in(dir: TempDir) -> Node {
+        let mut child = tradewind()
+            .arg("run")
+            .arg("--config")
+            .arg(dir.path().join("tradewind.toml"))
+            .args(["--node", "n1"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = Arc::new(Mutex::new(String::new()));
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let copy = log.clone();
+        std::thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                eprintln!("node: {line}");
+                let mut log = copy.lock().unwrap();
+                log.push_str(&line);
+                log.push('\n');
+            }
+        });
+        let (lines, incoming) = mpsc::channel();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        std::thread::spawn(move || {
+            for line in stdout.lines().map_while(Result::ok) {
+                if lines.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        let ready: String = incoming
+            .recv_timeout(Duration::from_secs(30))
+            .unwrap_or_else(|_| panic!("the node is not ready:\n{}", log.lock().unwrap()));
+        let field = |key: &str| -> SocketAddr {
+            ready.split(' ').find_map(|f| f.strip_prefix(key)).unwrap().parse().unwrap()
+        };
+        Node { dns: field("dns="), admin: field("admin="), dir, child, log }
+    }
+
+    /// A file of its configuration folder.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Replaces the configuration's text.
+    pub fn rewrite(&self, rest: &str) {
+        std::fs::write(self.file("tradewind.toml"), format!("{HEAD}{rest}")).unwrap();
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, which: &str) {
+        signal(which, self.child.id());
+    }
+
+    /// Whether the log has `text`.
+    pub fn logged(&self, text: &str) -> bool {
+        self.log.lock().unwrap().contains(text)
+    }
+
+    /// Waits until the log has `text`.
+    pub fn wait_logged(&self, text: &str) {
+        wait_for(&format!("log line with {text:?}"), Duration::from_secs(10), || {
+            self.logged(text).then_some(())
+        });
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        if let Ok(None) = self.child.try_wait() {
+            signal("-TERM", self.child.id());
+            wait_for("the node ends", Duration::from_secs(10), || self.child.try_wait().unwrap());
+        }
+    }
+}
