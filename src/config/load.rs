@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::decode::{Context, decode};
-use super::diagnostic::{Diagnostic, Report};
+use super::diagnostic::{Diagnostic, Report, Severity};
 use super::sources::Sources;
 use super::spec::Spec;
 use super::tree::{Table, Value, merge, parse};
@@ -14,17 +14,25 @@ use super::{FileId, Marked, Span};
 /// Reads one file; an argument so that tests need no disk.
 pub type ReadFile<'a> = dyn FnMut(&Path) -> io::Result<Vec<u8>> + 'a;
 
-/// A configuration that has no errors of its own.
+/// A configuration as far as it could be read.
 #[derive(Clone, Debug)]
 pub struct Loaded {
-    /// What it says.
+    /// What it says. Objects with errors of their own may be absent; [`Spec::declared`] has their
+    /// names all the same.
     pub spec: Spec,
     /// The texts, for rendering further diagnostics.
     pub sources: Sources,
     /// The files it names.
     pub inputs: Inputs,
-    /// What is probably not meant.
-    pub warnings: Vec<Diagnostic>,
+    /// What is wrong, or probably not meant, so far.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Loaded {
+    /// Whether anything is wrong.
+    pub fn has_errors(&self) -> bool {
+        self.diagnostics.iter().any(|d| d.severity == Severity::Error)
+    }
 }
 
 /// Contents of zone files, databases and network lists.
@@ -57,12 +65,14 @@ impl Inputs {
 
 /// Loads a file, or all `*.toml` files of a directory in the order of their names.
 ///
+/// Goes on after errors, so that the caller can add those between objects and show all at once.
+///
 /// # Errors
-/// All errors at once, warnings among them.
+/// When there is nothing to read.
 pub fn load(path: &Path) -> Result<Loaded, Report> {
     let mut read = |path: &Path| std::fs::read(path);
     match texts(path) {
-        Ok(files) => load_texts(files, &mut read),
+        Ok(files) => Ok(load_texts(files, &mut read)),
         Err(diagnostic) => Err(Report::new(vec![diagnostic], Sources::default())),
     }
 }
@@ -102,13 +112,7 @@ fn texts(path: &Path) -> Result<Vec<(PathBuf, Vec<u8>)>, Diagnostic> {
 }
 
 /// Loads TOML files whose contents are given; `read` gets the files they name.
-///
-/// # Errors
-/// All errors at once, warnings among them.
-pub fn load_texts(
-    files: Vec<(PathBuf, Vec<u8>)>,
-    read: &mut ReadFile<'_>,
-) -> Result<Loaded, Report> {
+pub fn load_texts(files: Vec<(PathBuf, Vec<u8>)>, read: &mut ReadFile<'_>) -> Loaded {
     let mut sources = Sources::default();
     let mut diagnostics = Vec::new();
     let mut trees = Vec::new();
@@ -129,16 +133,7 @@ pub fn load_texts(
     let spec = decode(&mut cx, &root);
     let mut diagnostics = cx.diagnostics;
     let inputs = read_inputs(&spec, &mut sources, read, &mut diagnostics);
-    let report = Report::new(diagnostics, sources);
-    if report.has_errors() {
-        return Err(report);
-    }
-    Ok(Loaded {
-        spec,
-        sources: report.sources,
-        inputs,
-        warnings: report.diagnostics,
-    })
+    Loaded { spec, sources, inputs, diagnostics }
 }
 
 /// The text, and where it stops being UTF-8.

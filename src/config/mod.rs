@@ -13,6 +13,7 @@ pub mod sources;
 pub mod spec;
 mod tree;
 
+pub use decode::nearest;
 pub use diagnostic::{Diagnostic, Report, Severity};
 pub use load::{Inputs, Loaded, load};
 pub use marked::{FileId, Marked, Span};

@@ -9,10 +9,13 @@ mod reader;
 mod value;
 
 pub(super) use reader::Context;
+pub use value::nearest;
+
+use std::collections::BTreeSet;
 
 use crate::config::Marked;
-use crate::config::spec::{DnsSpec, GeoipSpec, RegionSpec, Spec, ZoneSpec};
-use crate::config::tree::Table;
+use crate::config::spec::{Declared, DnsSpec, GeoipSpec, RegionSpec, Spec, ZoneSpec};
+use crate::config::tree::{Table, Value};
 use crate::dns::name::WireName;
 use crate::geo::Coordinates;
 
@@ -23,6 +26,7 @@ pub(super) fn decode(cx: &mut Context<'_>, root: &Table) -> Spec {
     let top = Reader::new(cx, root, "", "the configuration".to_owned());
     let monitors = monitors::decode(cx, root);
     Spec {
+        declared: declared(root),
         dns: dns(cx, &top),
         regions: regions(cx, root),
         nodes: nodes::decode(cx, root),
@@ -32,6 +36,21 @@ pub(super) fn decode(cx: &mut Context<'_>, root: &Table) -> Spec {
         monitors,
         policies: policies::decode(cx, root),
         names: names::decode(cx, root),
+    }
+}
+
+/// The keys of the top-level tables, also of objects that are dropped for their errors.
+fn declared(root: &Table) -> Declared {
+    let names = |kind: &str| match root.get(kind).map(|e| &e.node.value) {
+        Some(Value::Table(table)) => table.entries.iter().map(|e| e.key.clone()).collect(),
+        _ => BTreeSet::new(),
+    };
+    Declared {
+        regions: names("regions"),
+        nodes: names("nodes"),
+        monitors: names("monitors"),
+        pools: names("pools"),
+        policies: names("policies"),
     }
 }
 

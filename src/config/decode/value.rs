@@ -329,7 +329,7 @@ pub(super) fn quoted<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
 }
 
 /// The candidate most like `text`, if one is like it at all.
-pub(super) fn nearest<'a>(
+pub fn nearest<'a>(
     text: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
