@@ -1,14 +1,16 @@
 //! The merged TOML tree → [`Spec`], collecting every error.
 
+mod context;
 mod monitors;
 mod names;
 mod nodes;
+mod objects;
 mod policies;
 mod pools;
 mod reader;
 mod value;
 
-pub(super) use reader::Context;
+pub(super) use context::Context;
 
 use crate::config::Marked;
 use crate::config::spec::{DnsSpec, GeoipSpec, RegionSpec, Spec, ZoneSpec};
@@ -16,7 +18,8 @@ use crate::config::tree::Table;
 use crate::dns::name::WireName;
 use crate::geo::Coordinates;
 
-use reader::{Reader, objects};
+use objects::objects;
+use reader::Reader;
 
 /// Decodes everything. Objects with errors may be absent from the result; the errors are in `cx`.
 pub(super) fn decode(cx: &mut Context<'_>, root: &Table) -> Spec {
