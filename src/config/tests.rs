@@ -209,3 +209,14 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn o4_deep_nesting_is_an_error_not_a_crash() {
+    for text in [
+        format!("version = 1\n[{}a]\n", "a.".repeat(20_000)),
+        format!("version = 1\na = {}\n", "[".repeat(20_000)),
+        format!("version = 1\n{}a = 1\n", "a.".repeat(20_000)),
+    ] {
+        assert!(load_one(&text).is_err());
+    }
+}
