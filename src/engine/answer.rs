@@ -108,7 +108,7 @@ pub fn answer(
 }
 
 /// Answers `_explain.NAME TXT` where NAME is steered and the sender may ask: the lines of an
-/// [`explain::Explanation`], one record each, TTL 0.
+/// [`super::Explanation`], one record each, TTL 0.
 ///
 /// It explains the A answer, or the AAAA answer of a name that has no A, that this worker's next
 /// query for the name would get from the client in the ECS option, or else from the sender.

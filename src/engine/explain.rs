@@ -1,6 +1,5 @@
 //! Explain: the same decision, with its trace.
 
-use std::fmt;
 use std::net::IpAddr;
 
 use crate::dns::name::{WireName, display_wire};
@@ -8,15 +7,15 @@ use crate::dns::{Rtype, rtype};
 use crate::ids::NameId;
 use crate::net::{Family, Prefix};
 use crate::snapshot::View;
-use crate::steer::decision::Standing;
 use crate::steer::trace::Context;
-use crate::steer::{Ask, Chosen, Decision, Draw, LastResort, Recorder, Step, decide};
+use crate::steer::{Ask, Chosen, Decision, Draw, LastResort, Recorder, decide};
 use crate::time::Moment;
-use crate::units::{Generation, ScopeLen, Ttl};
+use crate::units::ScopeLen;
 use crate::zone::Found;
 
 use super::Scratch;
 use super::client::{Asker, Who, Why, who};
+use super::explanation::{Answered, Explanation};
 use super::locate::Whereabouts;
 use super::resolve::{MAX_LINKS, family};
 
@@ -31,58 +30,6 @@ pub struct ExplainClient {
     /// The resolver that sends the ECS option; decides where the option's address cannot. `None`:
     /// one at the client's own address.
     pub resolver: Option<IpAddr>,
-}
-
-/// An endpoint that was chosen.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Answered {
-    /// Its name.
-    pub endpoint: String,
-    /// Its pool.
-    pub pool: String,
-    /// The pool's region.
-    pub region: String,
-    /// The data answered: an address or a CNAME target.
-    pub data: String,
-}
-
-/// Why a query gets its answer. Plain data; [`Explanation::lines`] is its one text form.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Explanation {
-    /// The name asked for.
-    pub name: String,
-    /// Aliases followed from it, if any: the last one is the steered owner or covered by it.
-    pub aliases: Vec<String>,
-    /// The steered owner; a wildcard where one covers the name.
-    pub owner: String,
-    /// The type answered.
-    pub qtype: Rtype,
-    /// The node that answers.
-    pub node: String,
-    /// The generation of its view.
-    pub generation: Generation,
-    /// The address that decided.
-    pub client: IpAddr,
-    /// The ECS network of the query.
-    pub ecs: Option<Prefix>,
-    /// Why that address decided.
-    pub client_why: &'static str,
-    /// What is known of it.
-    pub whereabouts: Whereabouts,
-    /// The way to the decision.
-    pub steps: Vec<Step>,
-    /// The decision.
-    pub decision: Decision,
-    /// The chosen endpoints in answer order; empty unless endpoints are answered.
-    pub answered: Vec<Answered>,
-    /// In words what is answered where it is not endpoints.
-    pub otherwise: Option<String>,
-    /// For how long.
-    pub ttl: Ttl,
-    /// The ECS scope sent back where the query has the option.
-    pub scope: ScopeLen,
-    /// The chance it was decided with; the same draw decides the same again.
-    pub draw: Draw,
 }
 
 /// Why there is nothing to explain.
@@ -330,67 +277,5 @@ fn otherwise(decision: &Decision, last_resort: &LastResort) -> Option<String> {
         }
         (Chosen::LastResortCname | Chosen::ServFail, _) => Some("SERVFAIL".to_owned()),
         (Chosen::NoData, _) => Some("no data of this type".to_owned()),
-    }
-}
-
-impl Explanation {
-    /// The explanation for people, one fact per line: what `_explain` and the command line show.
-    pub fn lines(&self) -> Vec<String> {
-        let mut lines = vec![format!(
-            "{} {} on node {} at generation {}",
-            self.name, self.qtype, self.node, self.generation
-        )];
-        for alias in &self.aliases {
-            lines.push(format!("alias of {alias}"));
-        }
-        let last = self.aliases.last().unwrap_or(&self.name);
-        if self.owner != *last {
-            lines.push(format!("steered by {}", self.owner));
-        }
-        lines.push(match (self.ecs, self.client_why) {
-            (Some(ecs), why) if ecs.addr() == self.client => format!("client {ecs}: {why}"),
-            (Some(ecs), why) => format!("client {}: {why} (ECS {ecs})", self.client),
-            (None, why) => format!("client {}: {why}", self.client),
-        });
-        lines.push(format!("place of {}", self.whereabouts));
-        lines.extend(self.steps.iter().map(ToString::to_string));
-        lines.push(format!(
-            "draw {:016x} turn {}",
-            self.draw.random, self.draw.turn
-        ));
-        for a in &self.answered {
-            lines.push(format!(
-                "answer {} {}: endpoint {} of pool {} in region {}",
-                self.qtype, a.data, a.endpoint, a.pool, a.region
-            ));
-        }
-        if let Some(words) = &self.otherwise {
-            lines.push(format!("answer: {words}"));
-        }
-        lines.push(format!(
-            "ttl {}, scope {}, {}{}",
-            self.ttl,
-            self.scope,
-            StandingText(self.decision.standing),
-            if self.decision.overridden {
-                ", overridden"
-            } else {
-                ""
-            }
-        ));
-        lines
-    }
-}
-
-/// A standing in words.
-struct StandingText(Standing);
-
-impl fmt::Display for StandingText {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.0 {
-            Standing::Normal => "normal",
-            Standing::Degraded => "degraded",
-            Standing::LastResort => "last resort",
-        })
     }
 }

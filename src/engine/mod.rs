@@ -7,13 +7,19 @@
 pub mod answer;
 mod client;
 pub mod explain;
+pub mod explanation;
 pub mod locate;
 mod request;
 mod resolve;
 mod respond;
 pub mod scratch;
+#[cfg(test)]
+mod testkit;
+#[cfg(test)]
+mod tests;
 
 pub use answer::{Inbound, Reply, Transport, answer};
-pub use explain::{ExplainClient, ExplainError, Explanation, explain};
+pub use explain::{ExplainClient, ExplainError, explain};
+pub use explanation::{Answered, Explanation};
 pub use locate::Whereabouts;
 pub use scratch::Scratch;

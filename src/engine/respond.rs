@@ -180,7 +180,8 @@ impl<'b, 'q> Response<'b, 'q> {
                 self.w.rollback(mark);
             }
         }
-        let mut bits = self.query.flags & (flags::OPCODE | flags::RD | flags::CD);
+        // RA and AD stay clear, and so does CD (RFC 4035 section 3.1.6).
+        let mut bits = self.query.flags & (flags::OPCODE | flags::RD);
         if self.authoritative {
             bits |= flags::AA;
         }

@@ -4,19 +4,25 @@
 //! location, [`partition`] does so for every address ahead of time, [`offer`] puts health over the
 //! order whenever a view is published, and [`decide`](mod@decide) picks for one query. Health is
 //! not a stage one can forget: it is applied in [`offer`] for every policy.
+//!
+//! Each rule is written once and runs with a [`Trace`]: with [`NoTrace`] when shapes are compiled,
+//! views published and queries answered, with [`Recorder`] when somebody asks why.
 
 pub mod build;
 pub mod decide;
 pub mod decision;
 mod facts;
+mod last_resort;
 pub mod model;
 pub mod offer;
 pub mod partition;
 pub mod refine;
 mod resolve;
 mod rules;
+mod stages;
 pub mod step;
 mod sticky;
+mod telling;
 pub mod trace;
 mod why;
 
@@ -30,3 +36,6 @@ pub use model::{
 pub use offer::{Live, Measurements};
 pub use step::{Ranked, Step};
 pub use trace::{Context, NoTrace, Recorder, Trace};
+
+#[cfg(test)]
+mod tests;

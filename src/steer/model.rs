@@ -131,7 +131,8 @@ pub enum Criterion {
     Subdivision(Code, Code),
     /// Autonomous system.
     Asn(u32),
-    /// Addresses.
+    /// Addresses. An IPv6 form that carries an IPv4 address (v4-mapped, NAT64, 6to4, Teredo) counts
+    /// as that IPv4 address.
     Network(Prefix),
 }
 

@@ -126,9 +126,9 @@ impl Live {
         let now = GroupNow::new(facts, group, name);
         let plans = &facts.steering.shapes[group.shape.index()].partition.plans;
         let mut known = HashMap::new();
-        for plan in 0..plans.len() {
-            let order = order(facts.steering, group, PlanId::from_index(plan), &now);
-            let tiers = order.as_ref().unwrap_or(&plans[plan].tiers);
+        for (i, plan) in plans.iter().enumerate() {
+            let order = order(facts.steering, group, PlanId::from_index(i), &now);
+            let tiers = order.as_ref().unwrap_or(&plan.tiers);
             for lane in lanes(group) {
                 room.clear();
                 let (mut offer, _) = now.offer(&tiers.0, lane, room, &mut NoTrace);

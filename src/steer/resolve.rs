@@ -1,7 +1,7 @@
 //! Health over an order: the first tier that has something to offer answers.
 //!
 //! Four passes, each over the tiers in order, the first that finds something ends it:
-//! 1. whole pools: in every family of the name at least `min-live` (and at least one) endpoints
+//! 1. whole pools: in every family of the name at least `min-live` (at least one) endpoints
 //!    serve that have a positive weight and are no backups;
 //! 2. pools with at least one such endpoint of the family asked;
 //! 3. endpoints of zero weight, backups, and members that are one of both (requirement F2);
@@ -12,39 +12,39 @@ use crate::ids::{EndpointId, NameId};
 use crate::units::Ttl;
 
 use super::decision::Standing;
-use super::facts::{Duty, EndpointNow, Facts, Lane, describe};
+use super::facts::{Duty, EndpointNow, Facts, Lane};
 use super::offer::{Candidate, Offer, Outcome};
-use super::{Chooser, Group, LastResort, Step, Trace};
+use super::{Chooser, Group, Trace};
 
 /// A member of a group now.
-struct MemberNow {
+pub(super) struct MemberNow {
     /// Share of the pool.
-    weight: u32,
+    pub(super) weight: u32,
     /// Positive weight and no backup.
-    prime: bool,
+    pub(super) prime: bool,
     /// First pass.
-    whole: bool,
+    pub(super) whole: bool,
     /// Serving prime endpoints, by lane.
-    live: [u32; 3],
+    pub(super) live: [u32; 3],
     /// Serving endpoints, by lane.
-    serving: [u32; 3],
+    pub(super) serving: [u32; 3],
     /// Seconds until a probe may take a live endpoint away.
-    steady_live: u32,
+    pub(super) steady_live: u32,
     /// Seconds until a probe may bring a first-choice endpoint back.
-    steady_down: u32,
+    pub(super) steady_down: u32,
     /// Earliest end of an order about it or its endpoints.
-    expires: u64,
+    pub(super) expires: u64,
     /// Whether there is an order about it or its endpoints.
-    ordered: bool,
+    pub(super) ordered: bool,
 }
 
 /// A group now, or one of its names when an order speaks of that name.
 pub(super) struct GroupNow<'a> {
-    facts: &'a Facts<'a>,
-    group: &'a Group,
-    name: Option<NameId>,
+    pub(super) facts: &'a Facts<'a>,
+    pub(super) group: &'a Group,
+    pub(super) name: Option<NameId>,
     chooser: Chooser,
-    members: Vec<MemberNow>,
+    pub(super) members: Vec<MemberNow>,
 }
 
 /// The lanes of a group in the order of its offers.
@@ -117,12 +117,12 @@ impl<'a> GroupNow<'a> {
         now
     }
 
-    fn at(&self, m: u16) -> &MemberNow {
+    pub(super) fn at(&self, m: u16) -> &MemberNow {
         &self.members[usize::from(m)]
     }
 
     /// The endpoints of a member with their state.
-    fn endpoints(&self, m: u16) -> impl Iterator<Item = (EndpointId, EndpointNow)> + '_ {
+    pub(super) fn endpoints(&self, m: u16) -> impl Iterator<Item = (EndpointId, EndpointNow)> + '_ {
         let pool = self.group.members[usize::from(m)].pool;
         self.facts.steering.pools[pool.index()]
             .endpoints
@@ -152,13 +152,13 @@ impl<'a> GroupNow<'a> {
         if let Some(t) = find(&|m| m.whole) {
             let pools = tiers[t].iter().copied().filter(|m| self.at(*m).whole);
             self.fill(pools, lane, |e| e.duty == Duty::Serving && e.prime(), out);
-            self.tell_tier(tiers, t, Standing::Normal, lane, trace);
+            self.tell_tier(tiers, t, Standing::Normal, trace);
             return self.normal(tiers, t, trace);
         }
         if let Some(t) = find(&|m| m.prime && m.live[l] > 0) {
             let pools = tiers[t].iter().copied().filter(|m| self.at(*m).prime);
             self.fill(pools, lane, |e| e.duty == Duty::Serving && e.prime(), out);
-            self.tell_tier(tiers, t, Standing::Degraded, lane, trace);
+            self.tell_tier(tiers, t, Standing::Degraded, trace);
             return self.lesser(
                 Standing::Degraded,
                 Outcome::Endpoints,
@@ -173,7 +173,7 @@ impl<'a> GroupNow<'a> {
                 |e| e.duty == Duty::Serving,
                 out,
             );
-            self.tell_tier(tiers, t, Standing::Degraded, lane, trace);
+            self.tell_tier(tiers, t, Standing::Degraded, trace);
             return self.lesser(
                 Standing::Degraded,
                 Outcome::Endpoints,
@@ -182,10 +182,18 @@ impl<'a> GroupNow<'a> {
             );
         }
         if T::ON {
-            self.tell_held(tiers, lane, trace);
+            self.tell_held(tiers, trace);
         }
         let outcome = self.last_resort(tiers, lane, out, trace);
-        self.lesser(Standing::LastResort, outcome, "the last resort", trace)
+        let (mut offer, why) = self.lesser(Standing::LastResort, outcome, "the last resort", trace);
+        for e in self.pinned_list() {
+            let now = self.facts.endpoint(*e, None);
+            for o in self.facts.orders(&now) {
+                offer.overridden = true;
+                offer.expires = offer.expires.min(o.expires.map_or(u64::MAX, |m| m.0));
+            }
+        }
+        (offer, why)
     }
 
     /// The offer of the first pass: its TTL reaches to the first event that could change it (T1).
@@ -275,7 +283,7 @@ impl<'a> GroupNow<'a> {
     }
 
     /// Puts the endpoints of `pools` that pass `ok` into `out`, by pool weight and endpoint weight.
-    fn fill(
+    pub(super) fn fill(
         &self,
         pools: impl Iterator<Item = u16>,
         lane: Lane,
@@ -291,7 +299,7 @@ impl<'a> GroupNow<'a> {
 
     /// Shares `weight` among `those` by their weights. A weight of zero got here only after every
     /// positive one was gone, and counts as one.
-    fn share(
+    pub(super) fn share(
         &self,
         weight: u32,
         those: impl Iterator<Item = (EndpointId, EndpointNow)>,
@@ -315,202 +323,6 @@ impl<'a> GroupNow<'a> {
             };
             upto += share.max(1);
             c.upto = upto;
-        }
-    }
-
-    fn last_resort<T: Trace>(
-        &self,
-        tiers: &[Vec<u16>],
-        lane: Lane,
-        out: &mut Vec<Candidate>,
-        trace: &mut T,
-    ) -> Outcome {
-        let steering = self.facts.steering;
-        let what = match &self.group.last_resort {
-            LastResort::AllEligible => {
-                let all = || tiers.iter().flatten().copied();
-                let eligible = |e: &EndpointNow| e.duty != Duty::Out;
-                let prime = all().filter(|m| self.at(*m).prime);
-                self.fill(prime, lane, |e| eligible(e) && e.prime(), out);
-                if out.is_empty() {
-                    self.fill(all(), lane, eligible, out);
-                }
-                "all eligible members as if they were up".to_owned()
-            }
-            LastResort::Endpoints(list) => {
-                self.pinned(list, tiers, lane, out);
-                "the endpoints named for it".to_owned()
-            }
-            LastResort::Pool(p) => {
-                let pool = &steering.pools[p.index()];
-                self.pinned(&pool.endpoints, tiers, lane, out);
-                format!("pool {}", pool.name)
-            }
-            LastResort::Cname(target) => {
-                trace.step(|| Step::LastResort {
-                    what: format!("CNAME {target}"),
-                });
-                return Outcome::Cname;
-            }
-            LastResort::ServFail => "SERVFAIL".to_owned(),
-        };
-        if out.is_empty() {
-            trace.step(|| Step::LastResort {
-                what: match self.group.last_resort {
-                    LastResort::ServFail => what,
-                    _ => format!("{what}, but none is eligible: SERVFAIL"),
-                },
-            });
-            return Outcome::ServFail;
-        }
-        trace.step(|| Step::LastResort { what });
-        Outcome::Endpoints
-    }
-
-    /// Endpoints named by the configuration for the last resort: those that serve if any does, else
-    /// all of them; never a drained, disabled or fenced-out one.
-    fn pinned(
-        &self,
-        list: &[EndpointId],
-        tiers: &[Vec<u16>],
-        lane: Lane,
-        out: &mut Vec<Candidate>,
-    ) {
-        let eligible = |prefer: &dyn Fn(&EndpointNow) -> bool| -> Vec<(EndpointId, EndpointNow)> {
-            list.iter()
-                .filter_map(|e| {
-                    let pool = self.facts.steering.endpoints[e.index()].pool;
-                    let member = self.group.members.iter().position(|m| m.pool == pool);
-                    let fenced = member
-                        .is_some_and(|m| !tiers.iter().flatten().any(|t| usize::from(*t) == m));
-                    // An order about the name is about its members.
-                    let now = self
-                        .facts
-                        .endpoint(*e, self.name.filter(|_| member.is_some()));
-                    let fit = !fenced && now.has(lane) && now.duty != Duty::Out && prefer(&now);
-                    fit.then_some((*e, now))
-                })
-                .collect()
-        };
-        let serving = |e: &EndpointNow| e.duty == Duty::Serving;
-        let choices: [&dyn Fn(&EndpointNow) -> bool; 4] = [
-            &|e| serving(e) && e.prime(),
-            &serving,
-            &EndpointNow::prime,
-            &|_| true,
-        ];
-        for prefer in choices {
-            let those = eligible(prefer);
-            if !those.is_empty() {
-                self.share(1, those.into_iter(), out);
-                return;
-            }
-        }
-    }
-
-    fn tell_tier<T: Trace>(
-        &self,
-        tiers: &[Vec<u16>],
-        t: usize,
-        standing: Standing,
-        lane: Lane,
-        trace: &mut T,
-    ) {
-        if !T::ON {
-            return;
-        }
-        let seen = match standing {
-            Standing::Normal => &tiers[..=t],
-            _ => tiers,
-        };
-        self.tell_held(seen, lane, trace);
-        trace.step(|| Step::Tier {
-            tier: t + 1,
-            of: tiers.len(),
-            standing,
-            why: match standing {
-                Standing::Normal => "the first with a pool that has enough live endpoints",
-                _ => "no tier has a pool with enough live endpoints; the first with any",
-            }
-            .to_owned(),
-        });
-    }
-
-    fn tell_held<T: Trace>(&self, tiers: &[Vec<u16>], lane: Lane, trace: &mut T) {
-        let steering = self.facts.steering;
-        for m in tiers.iter().flatten() {
-            let (member, now) = (&self.group.members[usize::from(*m)], self.at(*m));
-            let pool = &steering.pools[member.pool.index()];
-            for (id, e) in self.endpoints(*m) {
-                if !lanes(self.group).any(|l| e.has(l)) {
-                    continue;
-                }
-                let why = match e.duty {
-                    Duty::Down | Duty::Out => self.facts.why_not(id, &e),
-                    Duty::Serving if e.weight == 0 => {
-                        "weight 0: waits until every positive weight is gone".to_owned()
-                    }
-                    Duty::Serving if e.backup => {
-                        "backup: waits until all others are gone".to_owned()
-                    }
-                    Duty::Serving => continue,
-                };
-                trace.step(|| Step::HeldBack {
-                    endpoint: steering.endpoints[id.index()].name.to_string(),
-                    pool: pool.name.to_string(),
-                    why,
-                });
-            }
-            if now.whole {
-                continue;
-            }
-            let why = if now.weight == 0 {
-                "weight 0: waits until every positive weight is gone".to_owned()
-            } else if member.backup {
-                "backup: waits until all others are gone".to_owned()
-            } else {
-                let counts: Vec<String> = lanes(self.group)
-                    .map(|l| format!("{} {}", now.live[l as usize], l.text()))
-                    .collect();
-                let enough = pool.min_live.max(1);
-                format!(
-                    "live {}; at least {enough} wanted (asked {})",
-                    counts.join(", "),
-                    lane.text()
-                )
-            };
-            trace.step(|| Step::PassedOver {
-                pool: pool.name.to_string(),
-                why,
-            });
-        }
-    }
-
-    /// The orders about `members`, each once.
-    fn tell_orders<T: Trace>(&self, members: impl Iterator<Item = u16>, trace: &mut T) {
-        let mut seen: Vec<&Override> = Vec::new();
-        for m in members {
-            let (_, weight) = self
-                .facts
-                .member_weight(&self.group.members[usize::from(m)], self.name);
-            seen.extend(weight);
-            for (_, e) in self.endpoints(m) {
-                seen.extend(self.facts.orders(&e));
-            }
-        }
-        let mut told: Vec<&Override> = Vec::new();
-        for o in seen {
-            if told.iter().any(|t| std::ptr::eq(*t, o)) {
-                continue;
-            }
-            told.push(o);
-            trace.step(|| {
-                let mut order = describe(self.facts.steering, o);
-                if let Some(end) = o.expires {
-                    order.push_str(&format!(" (ends in {:.0?})", self.facts.now.until(end)));
-                }
-                Step::Ordered { order }
-            });
         }
     }
 }

@@ -108,42 +108,68 @@ pub enum Step {
 }
 
 /// Most characters of a list inside a line.
-const LIST: usize = 150;
+const LIST: usize = 130;
 
-/// Writes `items` joined by `sep`; what does not fit is counted.
-fn list<T>(
-    f: &mut fmt::Formatter<'_>,
-    items: &[T],
-    sep: &str,
-    text: impl Fn(&T) -> String,
-) -> fmt::Result {
-    let mut used = 0;
-    for (i, item) in items.iter().enumerate() {
-        let t = text(item);
-        if i > 0 && used + t.chars().count() > LIST {
-            return write!(f, "{sep}… {} more", items.len() - i);
-        }
-        used += t.chars().count() + sep.len();
-        if i > 0 {
-            f.write_str(sep)?;
-        }
-        f.write_str(&t)?;
-    }
-    Ok(())
+/// Writes items with separators; what does not fit is counted.
+struct List {
+    used: usize,
+    left_out: usize,
 }
 
-fn tier_text(tier: &Vec<Ranked>) -> String {
-    let all: Vec<String> = tier
-        .iter()
-        .map(|r| {
-            if r.key.is_empty() {
+impl List {
+    fn new() -> List {
+        List {
+            used: 0,
+            left_out: 0,
+        }
+    }
+
+    fn item(&mut self, f: &mut fmt::Formatter<'_>, sep: &str, text: &str) -> fmt::Result {
+        let len = text.chars().count();
+        if self.used > 0 && (self.left_out > 0 || self.used + len > LIST) {
+            self.left_out += 1;
+            return Ok(());
+        }
+        if self.used > 0 {
+            f.write_str(sep)?;
+        }
+        self.used += len + sep.len();
+        f.write_str(text)
+    }
+
+    fn end(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.left_out {
+            0 => Ok(()),
+            n => write!(f, " … {n} more"),
+        }
+    }
+}
+
+fn list<T>(f: &mut fmt::Formatter<'_>, items: &[T], text: impl Fn(&T) -> String) -> fmt::Result {
+    let mut l = List::new();
+    for item in items {
+        l.item(f, ", ", &text(item))?;
+    }
+    l.end(f)
+}
+
+/// Tiers as `a (key), b (key) > c (key)`.
+fn tiers_text(f: &mut fmt::Formatter<'_>, tiers: &[Vec<Ranked>]) -> fmt::Result {
+    if tiers.is_empty() {
+        return f.write_str("nobody is left");
+    }
+    let mut l = List::new();
+    for tier in tiers {
+        for (i, r) in tier.iter().enumerate() {
+            let text = if r.key.is_empty() {
                 r.pool.clone()
             } else {
                 format!("{} ({})", r.pool, r.key)
-            }
-        })
-        .collect();
-    all.join(", ")
+            };
+            l.item(f, if i == 0 { " > " } else { ", " }, &text)?;
+        }
+    }
+    l.end(f)
 }
 
 impl fmt::Display for Step {
@@ -151,7 +177,7 @@ impl fmt::Display for Step {
         match self {
             Step::Members { pools } => {
                 f.write_str("members: ")?;
-                list(f, pools, ", ", String::clone)
+                list(f, pools, String::clone)
             }
             Step::Stage {
                 stage,
@@ -164,14 +190,10 @@ impl fmt::Display for Step {
                     write!(f, " by {by}")?;
                 }
                 f.write_str(": ")?;
-                if tiers.is_empty() {
-                    f.write_str("nobody is left")?;
-                } else {
-                    list(f, tiers, " > ", tier_text)?;
-                }
+                tiers_text(f, tiers)?;
                 if !fenced.is_empty() {
                     f.write_str("; fenced out: ")?;
-                    list(f, fenced, ", ", String::clone)?;
+                    list(f, fenced, String::clone)?;
                 }
                 Ok(())
             }
@@ -198,13 +220,11 @@ impl fmt::Display for Step {
             Step::LastResort { what } => write!(f, "nothing eligible is live; last resort: {what}"),
             Step::Candidates { shares } => {
                 f.write_str("candidates: ")?;
-                list(f, shares, ", ", |(name, share)| {
-                    format!("{name} {share:.1} %")
-                })
+                list(f, shares, |(name, share)| format!("{name} {share:.1} %"))
             }
             Step::Drawn { chooser, by, picks } => {
                 write!(f, "{chooser} by {by}: ")?;
-                list(f, picks, ", ", String::clone)
+                list(f, picks, String::clone)
             }
             Step::NotOffered { family } => {
                 write!(f, "the name answers no {family} addresses: no data")

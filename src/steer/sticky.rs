@@ -66,6 +66,11 @@ mod tests {
             let (h, scope) = hash(IpAddr::V6(a.into()), prefix4, prefix6);
             let b = a.first_of(scope) | (other & !u128::MAX.first_of(scope));
             prop_assert_eq!(hash(IpAddr::V6(b.into()), prefix4, prefix6).0, h);
+            // A scope around an address outside the blocks reaches into none of them.
+            for (block, len, _) in EMBEDDED {
+                let block = u128::from(block);
+                prop_assert!(a.common(block) >= len || block.first_of(scope) != a.first_of(scope));
+            }
         }
     }
 }

@@ -13,7 +13,7 @@ pub trait Trace {
     /// Keeps one step. `make` runs only where steps are kept.
     fn step(&mut self, make: impl FnOnce() -> Step);
 
-    /// What the published offers were made of; with it [`super::decide`] shows the way to the offer
+    /// What the published offers were made of; with it [`decide`](fn@super::decide) shows the way to the offer
     /// and not only the choice inside it.
     fn context(&self) -> Option<Context<'_>>;
 }

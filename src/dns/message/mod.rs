@@ -22,6 +22,4 @@ pub mod flags {
     pub const TC: u16 = 0x0200;
     /// Recursion is wanted; copied into the answer.
     pub const RD: u16 = 0x0100;
-    /// The client validates by itself; copied into the answer (RFC 4035 section 3.1.6).
-    pub const CD: u16 = 0x0010;
 }

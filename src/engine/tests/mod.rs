@@ -1,0 +1,7 @@
+//! Conformance of the whole engine, filed by what the tests are about.
+
+mod bytes;
+mod edns;
+mod explained;
+mod steered;
+mod zones;

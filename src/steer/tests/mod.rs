@@ -1,0 +1,8 @@
+//! Steering as a whole: properties over random worlds, and the cases the requirements name.
+
+mod cases;
+mod client;
+mod health;
+mod three;
+mod trace;
+mod world;
