@@ -9,8 +9,11 @@
 mod support;
 
 mod alloc;
+mod e2e_cli;
 mod e2e_demo;
+mod e2e_hostile;
 mod e2e_reload;
 mod geoip;
 mod geoip_maxmind;
+mod golden_explain;
 mod tidy;
