@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use crate::config::load::{Inputs, Sources};
+use crate::config::Sources;
 use crate::config::Spec;
+use crate::config::load::Inputs;
 use crate::geo::{Database, GeoTable, OwnNetworks};
 
 use super::Problems;
@@ -12,7 +13,7 @@ use super::Problems;
 pub(super) fn geo(
     spec: &Spec,
     inputs: &Inputs,
-    sources: &mut Sources,
+    sources: &Sources,
     p: &mut Problems,
 ) -> Option<GeoTable> {
     let list = &spec.geoip.databases;
@@ -31,30 +32,40 @@ pub(super) fn geo(
     let mut databases: Vec<(Box<str>, Database)> = Vec::new();
     for path in list {
         // A file that could not be read has been reported by the loader.
-        let Some(bytes) = inputs.bytes(path) else {
+        let Some(input) = inputs.get(path) else {
             whole = false;
             continue;
         };
-        match Database::read(bytes.to_vec()) {
+        match Database::read(input.bytes.clone()) {
             Ok(database) => databases.push((file_name(path).into(), database)),
             Err(e) => {
                 whole = false;
-                p.error(path.span, format!("GeoIP database `{}`: {e}", path.display())).help =
-                    Some("fetch it again, and replace it by rename; what runs keeps the old one".to_owned());
+                p.error(
+                    path.span,
+                    format!("GeoIP database `{}`: {e}", path.display()),
+                )
+                .help = Some(
+                    "fetch it again, and replace it by rename; what runs keeps the old one"
+                        .to_owned(),
+                );
             }
         }
     }
     let mut own = None;
     if let Some(path) = &spec.geoip.networks {
-        match inputs.bytes(path).map(OwnNetworks::parse) {
+        match inputs
+            .get(path)
+            .map(|input| (OwnNetworks::parse(&input.bytes), input.file))
+        {
             None => whole = false,
-            Some(Ok(networks)) => own = Some(networks),
-            Some(Err(errors)) => {
+            Some((Ok(networks), _)) => own = Some(networks),
+            Some((Err(errors), file)) => {
                 whole = false;
-                let text = String::from_utf8_lossy(inputs.bytes(path).unwrap_or_default());
-                let file = sources.add(&inputs.path(path), &text);
                 for e in errors.0 {
-                    let span = sources.span_at(file, e.line, e.column);
+                    let span = match file {
+                        Some(file) => sources.span_at(file, e.line, e.column),
+                        None => path.span,
+                    };
                     p.error(span, e.problem.to_string());
                 }
             }
@@ -64,5 +75,8 @@ pub(super) fn geo(
 }
 
 fn file_name(path: &Path) -> String {
-    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+    path.file_name()
+        .unwrap_or(path.as_os_str())
+        .to_string_lossy()
+        .into_owned()
 }

@@ -15,8 +15,8 @@ mod zones;
 
 use std::sync::Arc;
 
-use crate::config::load::{Inputs, Sources};
-use crate::config::{Diagnostic, Spec};
+use crate::config::load::Inputs;
+use crate::config::{Diagnostic, Sources, Spec};
 use crate::snapshot::{Settings, Snapshot};
 use crate::steer::Steering;
 
@@ -38,7 +38,7 @@ pub struct Compiled {
 pub fn compile(
     spec: &Spec,
     inputs: &Inputs,
-    sources: &mut Sources,
+    sources: &Sources,
     node: Option<&str>,
 ) -> (Option<Compiled>, Vec<Diagnostic>) {
     let mut problems = Problems::default();
@@ -64,8 +64,14 @@ pub fn compile(
     let (targets, target_of) = pools::targets(&pools);
     let node_name = this_node.as_ref().map_or("", |n| n.name.as_str()).into();
     let inputs = names.into_iter().map(|n| n.input).collect();
-    let steering =
-        Steering::build(regions.list, pools.pools, pools.endpoints, policies.list, inputs, &geo);
+    let steering = Steering::build(
+        regions.list,
+        pools.pools,
+        pools.endpoints,
+        policies.list,
+        inputs,
+        &geo,
+    );
     let snapshot = Snapshot {
         zones,
         geo,
@@ -82,5 +88,11 @@ pub fn compile(
     if problems.any_error() {
         return (None, problems.finish());
     }
-    (Some(Compiled { snapshot: Arc::new(snapshot), node: this_node }), problems.finish())
+    (
+        Some(Compiled {
+            snapshot: Arc::new(snapshot),
+            node: this_node,
+        }),
+        problems.finish(),
+    )
 }

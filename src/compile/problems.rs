@@ -4,7 +4,10 @@ use crate::config::{Diagnostic, Severity, Span};
 
 /// The problems found so far.
 #[derive(Debug, Default)]
-pub(super) struct Problems(Vec<Diagnostic>);
+pub(super) struct Problems {
+    found: Vec<Diagnostic>,
+    dangling: bool,
+}
 
 impl Problems {
     /// An error at `span`.
@@ -22,46 +25,26 @@ impl Problems {
         self.push(Diagnostic::warning(span, message))
     }
 
-    /// An error: `what` refers to a `kind` that does not exist; with the nearest name that does.
-    pub(super) fn unknown<'n>(
-        &mut self,
-        span: Span,
-        what: &str,
-        kind: &str,
-        name: &str,
-        known: impl IntoIterator<Item = &'n str>,
-    ) {
-        let known: Vec<&str> = known.into_iter().collect();
-        let help = match crate::config::nearest(name, known.iter().copied()) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None if known.is_empty() => format!("no {kind} is defined"),
-            None => {
-                let mut list: Vec<String> =
-                    known.iter().take(8).map(|k| format!("`{k}`")).collect();
-                if known.len() > 8 {
-                    list.push("…".to_owned());
-                }
-                format!("defined are {}", list.join(", "))
-            }
-        };
-        self.error(span, format!("{what} names {kind} `{name}`, which is not defined")).help =
-            Some(help);
+    /// Something refers to an object that is missing or could not be read. `config` has said so, with
+    /// place and nearest name; here it only keeps the result from being used.
+    pub(super) fn dangling(&mut self) {
+        self.dangling = true;
     }
 
     /// Adds a finished diagnostic.
     pub(super) fn push(&mut self, d: Diagnostic) -> &mut Diagnostic {
-        self.0.push(d);
-        let last = self.0.len() - 1;
-        &mut self.0[last]
+        self.found.push(d);
+        let last = self.found.len() - 1;
+        &mut self.found[last]
     }
 
-    /// Whether any is an error.
+    /// Whether any is an error, or something refers to nothing.
     pub(super) fn any_error(&self) -> bool {
-        self.0.iter().any(|d| d.severity == Severity::Error)
+        self.dangling || self.found.iter().any(|d| d.severity == Severity::Error)
     }
 
     /// All of them.
     pub(super) fn finish(self) -> Vec<Diagnostic> {
-        self.0
+        self.found
     }
 }

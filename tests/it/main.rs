@@ -1,9 +1,14 @@
 //! The one integration-test binary.
 
-#![allow(missing_docs, reason = "tests describe themselves by their names")]
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    reason = "a binary of tests: nothing is reached from outside"
+)]
 
 mod support;
 
+mod alloc;
 mod e2e_demo;
 mod e2e_reload;
 mod geoip;
