@@ -31,7 +31,9 @@ pub struct Loaded {
 impl Loaded {
     /// Whether anything is wrong.
     pub fn has_errors(&self) -> bool {
-        self.diagnostics.iter().any(|d| d.severity == Severity::Error)
+        self.diagnostics
+            .iter()
+            .any(|d| d.severity == Severity::Error)
     }
 }
 
@@ -133,7 +135,12 @@ pub fn load_texts(files: Vec<(PathBuf, Vec<u8>)>, read: &mut ReadFile<'_>) -> Lo
     let spec = decode(&mut cx, &root);
     let mut diagnostics = cx.diagnostics;
     let inputs = read_inputs(&spec, &mut sources, read, &mut diagnostics);
-    Loaded { spec, sources, inputs, diagnostics }
+    Loaded {
+        spec,
+        sources,
+        inputs,
+        diagnostics,
+    }
 }
 
 /// The text, and where it stops being UTF-8.

@@ -51,9 +51,6 @@ fn declared(root: &Table) -> Declared {
     Declared {
         regions: names("regions"),
         nodes: names("nodes"),
-        monitors: names("monitors"),
-        pools: names("pools"),
-        policies: names("policies"),
     }
 }
 
