@@ -1,6 +1,10 @@
 //! The one integration-test binary.
 
-#![allow(missing_docs, reason = "tests describe themselves by their names")]
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    reason = "a binary of tests: nothing is reached from outside"
+)]
 #![expect(
     clippy::unwrap_used,
     clippy::disallowed_methods,
