@@ -5,6 +5,11 @@
     unreachable_pub,
     reason = "a binary of tests: nothing is reached from outside"
 )]
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a failed test shall panic, and end-to-end tests watch the real clock"
+)]
 
 mod support;
 
