@@ -8,6 +8,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::disallowed_methods,
+    clippy::print_stderr,
     reason = "a failed test shall panic, and end-to-end tests watch the real clock"
 )]
 
