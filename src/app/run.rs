@@ -229,7 +229,7 @@ fn bind_dns(
                 udps.push(u);
                 tcps.push(t);
             }
-            Err(e) if skip_missing && e.kind() == std::io::ErrorKind::AddrNotAvailable => {
+            Err(e) if skip_missing && is_missing(&e) => {
                 tracing::warn!(%addr, "this machine does not have the address; not listening on it");
             }
             Err(e) => {
@@ -254,6 +254,11 @@ fn bind_dns(
         ));
     }
     Ok((udps, tcps))
+}
+
+/// Whether the error says that this machine does not have the address, or not even its family.
+fn is_missing(e: &std::io::Error) -> bool {
+    e.kind() == std::io::ErrorKind::AddrNotAvailable || e.raw_os_error() == Some(libc::EAFNOSUPPORT)
 }
 
 /// UDP and TCP on one port. Where the port is 0, the one that UDP got may be taken for TCP, so it is
