@@ -5,12 +5,21 @@
     unreachable_pub,
     reason = "a binary of tests: nothing is reached from outside"
 )]
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "a failed test shall panic, and end-to-end tests watch the real clock"
+)]
 
 mod support;
 
 mod alloc;
+mod e2e_cli;
 mod e2e_demo;
+mod e2e_hostile;
 mod e2e_reload;
 mod geoip;
 mod geoip_maxmind;
+mod golden_explain;
 mod tidy;
