@@ -18,6 +18,7 @@ mod alloc;
 mod e2e_cli;
 mod e2e_demo;
 mod e2e_hostile;
+mod e2e_readme;
 mod e2e_reload;
 mod geoip;
 mod geoip_maxmind;
