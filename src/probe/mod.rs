@@ -4,6 +4,8 @@ pub mod check;
 pub mod plan;
 pub mod runner;
 pub mod schedule;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use plan::{ProbePlan, Report};
 pub use runner::spawn;

@@ -161,3 +161,8 @@ fn fix(check: &HttpCheck, addr: SocketAddr) -> Result<Fixed, Failure> {
         url_host: client::url_host(check, addr)?,
     })
 }
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod tls_tests;

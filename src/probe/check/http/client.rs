@@ -97,13 +97,13 @@ fn build_now(check: &HttpCheck, url_host: &str, addr: SocketAddr) -> Result<Clie
         if check.ca_pem.is_some() {
             ca_failure(&e)
         } else {
-            Failure::Tls(chain(&e))
+            Failure::Tls(root(&e))
         }
     })
 }
 
 fn ca_failure(e: &reqwest::Error) -> Failure {
-    Failure::Tls(format!("the `ca` file cannot be used: {}", chain(e)))
+    Failure::Tls(format!("the `ca` file cannot be used: {}", root(e)))
 }
 
 /// A failed request in words.
@@ -113,8 +113,8 @@ pub(super) fn failure(e: reqwest::Error) -> Failure {
     match tls {
         Some(rustls::Error::InvalidCertificate(why)) => Failure::Tls(format!("certificate: {why}")),
         Some(other) => Failure::Tls(other.to_string()),
-        None if e.is_connect() => Failure::Connect(chain(&e)),
-        None => Failure::Http(chain(&e)),
+        None if e.is_connect() => Failure::Connect(root(&e)),
+        None => Failure::Http(root(&e)),
     }
 }
 
@@ -129,23 +129,11 @@ fn source<'a>(e: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)>
     }
 }
 
-/// The innermost two causes: the outer ones say no more than that a request to a URL failed.
-fn chain(e: &reqwest::Error) -> String {
-    let mut causes: Vec<String> = Vec::new();
-    for cause in std::iter::successors(e.source(), |e| source(*e)) {
-        let text = cause.to_string();
-        // Wrappers often repeat what they wrap.
-        if let Some(last) = causes.last_mut()
-            && last.ends_with(&text)
-        {
-            continue;
-        }
-        causes.push(text);
-    }
-    match causes.len() {
-        0 => e.to_string(),
-        n => causes[n.saturating_sub(2)..].join(": "),
-    }
+/// The innermost cause: the outer ones say no more than that a request to a URL failed.
+fn root(e: &reqwest::Error) -> String {
+    std::iter::successors(e.source(), |e| source(*e))
+        .last()
+        .map_or_else(|| e.to_string(), ToString::to_string)
 }
 
 #[cfg(test)]
