@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use crate::compile::{Compiled, compile};
-use crate::config::load::{Overlay, load};
+use crate::config::load::load;
+use crate::config::overlay::Overlay;
 use crate::config::Report;
 
 /// What is loaded, and what the command line puts over it.
@@ -36,14 +37,14 @@ pub fn load_all(wanted: &Wanted) -> Result<Loaded, Report> {
     let (compiled, diagnostics) = compile(
         &loaded.spec,
         &loaded.inputs,
-        &mut loaded.sources,
+        &loaded.sources,
         wanted.node.as_deref(),
     );
-    let mut all = loaded.warnings;
+    let mut all = loaded.diagnostics;
     all.extend(diagnostics);
     let warnings = Report::new(all, loaded.sources);
     match compiled {
-        Some(compiled) => Ok(Loaded { compiled, warnings }),
-        None => Err(warnings),
+        Some(compiled) if !warnings.has_errors() => Ok(Loaded { compiled, warnings }),
+        _ => Err(warnings),
     }
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use crate::app::load::{Wanted, load_all};
 use crate::app::{Options, Ready};
-use crate::config::load::Overlay;
+use crate::config::overlay::Overlay;
 
 use super::DemoArgs;
 

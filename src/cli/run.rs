@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use crate::app::load::Wanted;
 use crate::app::{Options, RunError};
-use crate::config::load::Overlay;
+use crate::config::overlay::Overlay;
 
 use super::RunArgs;
 

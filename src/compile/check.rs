@@ -12,7 +12,7 @@ use crate::snapshot::failover::worst_case;
 use super::Problems;
 
 /// Objects that nothing refers to are probably a mistake.
-pub(super) fn unused(spec: &Spec, p: &mut Problems) {
+pub(super) fn unused(spec: &Spec, p: &mut Problems<'_>) {
     let mut pools: HashSet<&str> =
         spec.names.iter().flat_map(|n| n.pools.iter().map(|m| m.as_str())).collect();
     for n in &spec.names {
@@ -43,7 +43,7 @@ pub(super) fn unused(spec: &Spec, p: &mut Problems) {
 }
 
 /// No name's worst-case failover time exceeds `failover-slo` (requirement O11).
-pub(super) fn failover_slo(spec: &Spec, snapshot: &Snapshot, p: &mut Problems) {
+pub(super) fn failover_slo(spec: &Spec, snapshot: &Snapshot, p: &mut Problems<'_>) {
     let Some(slo) = &spec.dns.failover_slo else { return };
     for n in &spec.names {
         let found = snapshot.steering.names.binary_search_by(|s| s.owner.cmp(&n.name.value));

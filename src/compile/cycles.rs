@@ -14,7 +14,7 @@ use super::pools::Pools;
 const A: u16 = 1;
 
 /// Reports every steered name that can lead back to itself.
-pub(super) fn check(names: &[CompiledName], pools: &Pools<'_>, zones: &ZoneSet, p: &mut Problems) {
+pub(super) fn check(names: &[CompiledName], pools: &Pools<'_>, zones: &ZoneSet, p: &mut Problems<'_>) {
     let index: HashMap<&WireName, usize> =
         names.iter().enumerate().map(|(i, n)| (&n.input.owner, i)).collect();
     let mut reported: HashSet<usize> = HashSet::new();

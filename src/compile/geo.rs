@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use crate::config::load::{Inputs, Sources};
+use crate::config::load::Inputs;
+use crate::config::Sources;
 use crate::config::Spec;
 use crate::geo::{Database, GeoTable, OwnNetworks};
 
@@ -12,8 +13,8 @@ use super::Problems;
 pub(super) fn geo(
     spec: &Spec,
     inputs: &Inputs,
-    sources: &mut Sources,
-    p: &mut Problems,
+    sources: &Sources,
+    p: &mut Problems<'_>,
 ) -> Option<GeoTable> {
     let list = &spec.geoip.databases;
     if list.len() > GeoTable::MAX_DATABASES {
@@ -31,11 +32,11 @@ pub(super) fn geo(
     let mut databases: Vec<(Box<str>, Database)> = Vec::new();
     for path in list {
         // A file that could not be read has been reported by the loader.
-        let Some(bytes) = inputs.bytes(path) else {
+        let Some(input) = inputs.get(path) else {
             whole = false;
             continue;
         };
-        match Database::read(bytes.to_vec()) {
+        match Database::read(input.bytes.clone()) {
             Ok(database) => databases.push((file_name(path).into(), database)),
             Err(e) => {
                 whole = false;
@@ -46,15 +47,16 @@ pub(super) fn geo(
     }
     let mut own = None;
     if let Some(path) = &spec.geoip.networks {
-        match inputs.bytes(path).map(OwnNetworks::parse) {
+        match inputs.get(path).map(|input| (OwnNetworks::parse(&input.bytes), input.file)) {
             None => whole = false,
-            Some(Ok(networks)) => own = Some(networks),
-            Some(Err(errors)) => {
+            Some((Ok(networks), _)) => own = Some(networks),
+            Some((Err(errors), file)) => {
                 whole = false;
-                let text = String::from_utf8_lossy(inputs.bytes(path).unwrap_or_default());
-                let file = sources.add(&inputs.path(path), &text);
                 for e in errors.0 {
-                    let span = sources.span_at(file, e.line, e.column);
+                    let span = match file {
+                        Some(file) => sources.span_at(file, e.line, e.column),
+                        None => path.span,
+                    };
                     p.error(span, e.problem.to_string());
                 }
             }

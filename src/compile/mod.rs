@@ -15,13 +15,14 @@ mod zones;
 
 use std::sync::Arc;
 
-use crate::config::load::{Inputs, Sources};
-use crate::config::{Diagnostic, Spec};
+use crate::config::load::Inputs;
+use crate::config::{Diagnostic, Sources, Spec};
 use crate::snapshot::{Settings, Snapshot};
 use crate::steer::Steering;
 
 pub use node::Node;
 use problems::Problems;
+
 
 /// A configuration that may be served.
 #[derive(Clone, Debug)]
@@ -38,10 +39,10 @@ pub struct Compiled {
 pub fn compile(
     spec: &Spec,
     inputs: &Inputs,
-    sources: &mut Sources,
+    sources: &Sources,
     node: Option<&str>,
 ) -> (Option<Compiled>, Vec<Diagnostic>) {
-    let mut problems = Problems::default();
+    let mut problems = Problems::new(&spec.declared);
     let p = &mut problems;
 
     let this_node = node::node(spec, node, p);

@@ -27,7 +27,7 @@ pub(super) fn names(
     spec: &Spec,
     pools: &Pools<'_>,
     policies: &Policies<'_>,
-    p: &mut Problems,
+    p: &mut Problems<'_>,
 ) -> Vec<CompiledName> {
     let mut out: Vec<CompiledName> =
         spec.names.iter().filter_map(|n| name(spec, n, pools, policies, p)).collect();
@@ -40,7 +40,7 @@ fn name(
     n: &NameSpec,
     pools: &Pools<'_>,
     policies: &Policies<'_>,
-    p: &mut Problems,
+    p: &mut Problems<'_>,
 ) -> Option<CompiledName> {
     let what = format!("name `{}`", n.name.value);
     let policy = policies.by_name.get(n.policy.as_str()).copied();
@@ -90,7 +90,7 @@ fn members<'s>(
     n: &'s NameSpec,
     what: &str,
     pools: &Pools<'_>,
-    p: &mut Problems,
+    p: &mut Problems<'_>,
 ) -> Option<Vec<(&'s Marked<String>, Member)>> {
     let mut members: Vec<(&Marked<String>, Member)> = Vec::new();
     let mut seen: HashMap<PoolId, Span> = HashMap::new();
@@ -135,7 +135,7 @@ fn check_tables(
     what: &str,
     members: &[(&Marked<String>, Member)],
     policy: Option<&Policy>,
-    p: &mut Problems,
+    p: &mut Problems<'_>,
 ) {
     let keys = n.weights.iter().map(|(k, _)| ("weights", k));
     let keys = keys.chain(n.priorities.iter().map(|(k, _)| ("priorities", k)));
@@ -173,7 +173,7 @@ fn check_kinds(
     what: &str,
     members: &[(&Marked<String>, Member)],
     pools: &Pools<'_>,
-    p: &mut Problems,
+    p: &mut Problems<'_>,
 ) -> Option<bool> {
     let cname = members.first().is_some_and(|(_, m)| pools.is_cname(m.pool));
     let Some((other, _)) = members.iter().find(|(_, m)| pools.is_cname(m.pool) != cname) else {
@@ -201,7 +201,7 @@ fn families(
     what: &str,
     members: &[(&Marked<String>, Member)],
     pools: &Pools<'_>,
-    p: &mut Problems,
+    p: &mut Problems<'_>,
 ) -> Option<Vec<Family>> {
     let wanted: Option<Vec<Family>> =
         n.families.as_ref().map(|list| list.iter().map(|f| f.value).collect());
@@ -248,7 +248,7 @@ fn last_resort(
     what: &str,
     pools: &Pools<'_>,
     families: &[Family],
-    p: &mut Problems,
+    p: &mut Problems<'_>,
 ) -> Option<LastResort> {
     let what = format!("`last-resort` of {what}");
     match &n.last_resort.value {
@@ -296,7 +296,7 @@ fn covers(
     span: Span,
     families: &[Family],
     has: impl Fn(Family) -> bool,
-    p: &mut Problems,
+    p: &mut Problems<'_>,
 ) -> bool {
     let missing: Vec<String> =
         families.iter().filter(|f| !has(**f)).map(|f| f.to_string()).collect();

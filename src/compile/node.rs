@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::config::Spec;
+use crate::config::nearest;
 use crate::config::spec::{NodeSpec, Role};
 
 use super::Problems;
@@ -36,7 +37,7 @@ pub struct Node {
 }
 
 /// Checks all nodes; the one called `wanted`.
-pub(super) fn node(spec: &Spec, wanted: Option<&str>, p: &mut Problems) -> Option<Node> {
+pub(super) fn node(spec: &Spec, wanted: Option<&str>, p: &mut Problems<'_>) -> Option<Node> {
     for n in &spec.nodes {
         let what = format!("node `{}`", n.name.value);
         let regions = spec.regions.iter().map(|r| r.name.as_str());
@@ -60,9 +61,12 @@ pub(super) fn node(spec: &Spec, wanted: Option<&str>, p: &mut Problems) -> Optio
     }
     let wanted = wanted?;
     let Some(n) = spec.nodes.iter().find(|n| n.name.as_str() == wanted) else {
+        if spec.declared.nodes.contains(wanted) {
+            return None; // its errors are reported
+        }
         let known = spec.nodes.iter().map(|n| n.name.as_str());
         let known: Vec<&str> = known.collect();
-        let help = match crate::config::nearest(wanted, known.iter().copied()) {
+        let help = match nearest(wanted, known.iter().copied()) {
             Some(near) => format!("did you mean `--node {near}`?"),
             None if known.is_empty() => format!("add a table [nodes.{wanted}]"),
             None => format!("defined are {}", known.join(", ")),

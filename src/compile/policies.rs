@@ -26,7 +26,7 @@ pub(super) fn policies<'s>(
     spec: &'s Spec,
     regions: &Regions<'_>,
     pools: &Pools<'_>,
-    p: &mut Problems,
+    p: &mut Problems<'_>,
 ) -> Policies<'s> {
     let mut out = Policies::default();
     for policy in &spec.policies {
@@ -82,7 +82,7 @@ pub(super) fn policies<'s>(
 }
 
 /// Which order of stages makes sense.
-fn check_order(policy: &PolicySpec, p: &mut Problems) {
+fn check_order(policy: &PolicySpec, p: &mut Problems<'_>) {
     let mut chooser: Option<&crate::config::Marked<StageSpec>> = None;
     let mut latency: Option<&crate::config::Marked<StageSpec>> = None;
     for s in &policy.stages {
@@ -133,7 +133,7 @@ fn rule(
     what: &str,
     regions: &Regions<'_>,
     pools: &Pools<'_>,
-    p: &mut Problems,
+    p: &mut Problems<'_>,
 ) -> GeoRule {
     let mut matches = Vec::new();
     matches.extend(r.continents.iter().map(|c| Criterion::Continent(c.value)));

@@ -22,8 +22,8 @@ pub(super) struct Regions<'s> {
 }
 
 /// All regions, sorted by name so that the order of the file does not matter (O6).
-pub(super) fn regions<'s>(spec: &'s Spec, p: &mut Problems) -> Regions<'s> {
-    if spec.regions.is_empty() {
+pub(super) fn regions<'s>(spec: &'s Spec, p: &mut Problems<'_>) -> Regions<'s> {
+    if spec.declared.regions.is_empty() {
         p.general("the configuration has no region").help =
             Some("add a table such as [regions.eu] with `latitude` and `longitude`".to_owned());
     }
@@ -76,7 +76,7 @@ impl Pools<'_> {
 }
 
 /// All pools.
-pub(super) fn pools<'s>(spec: &'s Spec, regions: &Regions<'_>, p: &mut Problems) -> Pools<'s> {
+pub(super) fn pools<'s>(spec: &'s Spec, regions: &Regions<'_>, p: &mut Problems<'_>) -> Pools<'s> {
     let monitors: HashMap<&str, MonitorId> = spec
         .monitors
         .iter()
@@ -122,7 +122,7 @@ fn endpoints<'s>(
     spec: &'s Spec,
     mut found: Vec<(&'s EndpointSpec, PoolId, Option<MonitorId>)>,
     out: &mut Pools<'s>,
-    p: &mut Problems,
+    p: &mut Problems<'_>,
 ) {
     found.sort_by(|(a, ..), (b, ..)| {
         a.name.value.cmp(&b.name.value).then(a.name.span.cmp(&b.name.span))
@@ -162,7 +162,7 @@ fn endpoints<'s>(
 }
 
 /// Rules inside one pool.
-fn check_endpoints(pool: &PoolSpec, what: &str, p: &mut Problems) {
+fn check_endpoints(pool: &PoolSpec, what: &str, p: &mut Problems<'_>) {
     let cnames = pool.endpoints.iter().filter(|e| e.cname.is_some()).count();
     if cnames > 0 && cnames < pool.endpoints.len() {
         p.error(
@@ -212,7 +212,7 @@ fn probing(
     pool: &str,
     e: &EndpointSpec,
     monitor: Option<MonitorId>,
-    p: &mut Problems,
+    p: &mut Problems<'_>,
 ) -> Option<(MonitorId, u16)> {
     let id = monitor?;
     let monitor = &spec.monitors[id.index()];

@@ -1,12 +1,22 @@
 //! Gathers diagnostics.
 
+use crate::config::spec::Declared;
+use crate::config::nearest;
 use crate::config::{Diagnostic, Severity, Span};
 
 /// The problems found so far.
-#[derive(Debug, Default)]
-pub(super) struct Problems(Vec<Diagnostic>);
+#[derive(Debug)]
+pub(super) struct Problems<'s> {
+    found: Vec<Diagnostic>,
+    declared: &'s Declared,
+}
 
-impl Problems {
+impl<'s> Problems<'s> {
+    /// None yet, in a configuration with these names.
+    pub(super) fn new(declared: &'s Declared) -> Problems<'s> {
+        Problems { found: Vec::new(), declared }
+    }
+
     /// An error at `span`.
     pub(super) fn error(&mut self, span: Span, message: impl Into<String>) -> &mut Diagnostic {
         self.push(Diagnostic::error(span, message))
@@ -31,8 +41,18 @@ impl Problems {
         name: &str,
         known: impl IntoIterator<Item = &'n str>,
     ) {
+        let declared = match kind {
+            "region" => &self.declared.regions,
+            "monitor" => &self.declared.monitors,
+            "policy" => &self.declared.policies,
+            _ => &self.declared.pools,
+        };
+        if declared.contains(name) {
+            // It is there, but has errors of its own, which are reported.
+            return;
+        }
         let known: Vec<&str> = known.into_iter().collect();
-        let help = match crate::config::nearest(name, known.iter().copied()) {
+        let help = match nearest(name, known.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
             None if known.is_empty() => format!("no {kind} is defined"),
             None => {
@@ -50,18 +70,18 @@ impl Problems {
 
     /// Adds a finished diagnostic.
     pub(super) fn push(&mut self, d: Diagnostic) -> &mut Diagnostic {
-        self.0.push(d);
-        let last = self.0.len() - 1;
-        &mut self.0[last]
+        self.found.push(d);
+        let last = self.found.len() - 1;
+        &mut self.found[last]
     }
 
     /// Whether any is an error.
     pub(super) fn any_error(&self) -> bool {
-        self.0.iter().any(|d| d.severity == Severity::Error)
+        self.found.iter().any(|d| d.severity == Severity::Error)
     }
 
     /// All of them.
     pub(super) fn finish(self) -> Vec<Diagnostic> {
-        self.0
+        self.found
     }
 }

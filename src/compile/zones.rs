@@ -1,6 +1,7 @@
 //! Zones: parsed from their files, then joined with the steered names.
 
-use crate::config::load::{Inputs, Sources};
+use crate::config::Sources;
+use crate::config::load::{Input, Inputs};
 use crate::config::{FileId, Spec};
 use crate::dns::name::WireName;
 use crate::ids::NameId;
@@ -22,20 +23,31 @@ pub(super) struct FromFile {
 pub(super) fn parse(
     spec: &Spec,
     inputs: &Inputs,
-    sources: &mut Sources,
-    p: &mut Problems,
+    sources: &Sources,
+    p: &mut Problems<'_>,
 ) -> Option<Vec<FromFile>> {
     let mut zones = Vec::new();
     let mut whole = true;
     for z in &spec.zones {
         // A file that could not be read has been reported by the loader.
-        let Some(text) = inputs.text(&z.file) else {
+        let Some(Input { bytes, file: Some(file) }) = inputs.get(&z.file) else {
             whole = false;
             continue;
         };
-        let file = sources.add(&inputs.path(&z.file), text);
+        let file = *file;
+        let Ok(text) = std::str::from_utf8(bytes) else {
+            whole = false;
+            p.error(z.file.span, format!("zone file `{}` is not UTF-8 text", z.file.display()));
+            continue;
+        };
         match crate::zone::parse::parse(text, &z.name) {
-            Ok(zone) => zones.push(FromFile { zone, file }),
+            Ok(zone) => {
+                for w in &zone.warnings {
+                    let span = sources.span_at(file, w.line as usize, w.column as usize);
+                    p.warning(span, format!("zone `{}`: {}", z.name.value, w.message));
+                }
+                zones.push(FromFile { zone, file });
+            }
             Err(problems) => {
                 whole = false;
                 for e in problems {
@@ -54,7 +66,7 @@ pub(super) fn build(
     parsed: Option<Vec<FromFile>>,
     names: &[CompiledName],
     sources: &Sources,
-    p: &mut Problems,
+    p: &mut Problems<'_>,
 ) -> Option<ZoneSet> {
     let parsed = parsed?;
     let steered: Vec<SteeredAt> = names

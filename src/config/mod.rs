@@ -2,8 +2,24 @@
 //!
 //! `config` knows nothing of compiled objects; `compile` turns a [`spec::Spec`] into a snapshot.
 
+mod decode;
+pub mod diagnostic;
+pub mod load;
 pub mod marked;
+pub mod options;
+pub mod overlay;
+pub mod quantity;
+pub mod sources;
 pub mod spec;
+mod tree;
 
+pub use decode::nearest;
+pub use diagnostic::{Diagnostic, Report, Severity};
+pub use load::{Inputs, Loaded, load};
 pub use marked::{FileId, Marked, Span};
+pub use overlay::Overlay;
+pub use sources::{LineCol, Sources};
 pub use spec::Spec;
+
+#[cfg(test)]
+mod tests;

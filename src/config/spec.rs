@@ -1,6 +1,7 @@
 //! What the file says. Ranges of single values are already checked; references between objects are
 //! not (that is `compile`'s part). Objects keep the order of the file; names are unique per kind.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,6 +18,8 @@ use super::Marked;
 /// The whole configuration.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Spec {
+    /// The names in the file, also of objects that could not be read.
+    pub declared: Declared,
     /// `[dns]`: settings of the answering, the same on every node.
     pub dns: DnsSpec,
     /// `[regions.NAME]`
@@ -35,6 +38,21 @@ pub struct Spec {
     pub policies: Vec<PolicySpec>,
     /// `[names."NAME"]`
     pub names: Vec<NameSpec>,
+}
+
+/// Names of objects by kind.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Declared {
+    /// `[regions.NAME]`
+    pub regions: BTreeSet<String>,
+    /// `[nodes.NAME]`
+    pub nodes: BTreeSet<String>,
+    /// `[monitors.NAME]`
+    pub monitors: BTreeSet<String>,
+    /// `[pools.NAME]`
+    pub pools: BTreeSet<String>,
+    /// `[policies.NAME]`
+    pub policies: BTreeSet<String>,
 }
 
 /// `[dns]`

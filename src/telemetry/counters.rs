@@ -64,6 +64,12 @@ dns_events! {
     SteeredLastResort => "tradewind_steered_answers_total", r#"standing="last-resort""#;
     /// An `_explain` query that was answered.
     Explained => "tradewind_dns_explained_total", "";
+    /// The engine panicked over the query, which got SERVFAIL; the worker lives on.
+    EnginePanic => "tradewind_dns_engine_panics_total", "";
+    /// The system did not take an answer.
+    SendFailed => "tradewind_dns_send_failures_total", "";
+    /// A TCP connection was closed to make room for a new one.
+    TcpEvicted => "tradewind_dns_tcp_evicted_total", "";
 }
 
 /// One worker's counters. Only that worker writes, so an increment is a plain load and store.

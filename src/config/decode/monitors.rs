@@ -1,0 +1,149 @@
+//! `[monitors.NAME]`
+
+use std::time::Duration;
+
+use crate::config::Marked;
+use crate::config::diagnostic::Diagnostic;
+use crate::config::quantity::show_duration;
+use crate::config::spec::MonitorSpec;
+use crate::config::tree::Table;
+use crate::health::Monitor;
+use crate::health::monitor::{HttpCheck, MonitorKind, TcpCheck};
+
+use super::reader::{Context, Reader, objects};
+
+pub(super) fn decode(cx: &mut Context<'_>, root: &Table) -> Vec<MonitorSpec> {
+    let mut monitors = Vec::new();
+    for (name, r) in objects(cx, root, "monitors", false) {
+        monitors.extend(monitor(cx, name, &r));
+    }
+    monitors
+}
+
+fn monitor(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Option<MonitorSpec> {
+    let interval: Option<Marked<Duration>> = r.get(cx, "interval");
+    let timeout: Option<Marked<Duration>> = r.get(cx, "timeout");
+    if let (Some(interval), Some(timeout)) = (&interval, &timeout)
+        && timeout.value >= interval.value
+    {
+        let what = r.name_of("timeout");
+        let (t, i) = (show_duration(timeout.value), show_duration(interval.value));
+        let stated = |key| if r.has(key) { "" } else { " (the default)" };
+        cx.diagnostics.push(
+            Diagnostic::error(
+                timeout.span,
+                format!(
+                    "{what} is {t}{}; it must be less than `interval`, which is {i}{}",
+                    stated("timeout"),
+                    stated("interval")
+                ),
+            )
+            .related(interval.span, "`interval` is set here")
+            .help("shorten `timeout` or lengthen `interval`"),
+        );
+    }
+    let rise: Option<Marked<u32>> = r.get(cx, "rise");
+    let fall: Option<Marked<u32>> = r.get(cx, "fall");
+    let jitter: Option<Marked<u32>> = r.get(cx, "jitter");
+    let port: Option<Marked<u16>> = r.get(cx, "port");
+    // Both kinds are read when both are given, so that their errors show too.
+    let http = r.has("http").then(|| r.sub(cx, "http"));
+    let tcp = r.has("tcp").then(|| r.sub(cx, "tcp"));
+    let regex_span = http
+        .as_ref()
+        .filter(|h| h.has("expect-body-regex"))
+        .map(|h| h.span_of("expect-body-regex"));
+    let http = http.map(|h| http_check(cx, &h));
+    r.one_of(cx, &["tcp", "http"], "kind")?;
+    let kind = match (tcp, http) {
+        (Some(_), _) => MonitorKind::Tcp(TcpCheck::default()),
+        (None, http) => MonitorKind::Http(http??),
+    };
+    Some(MonitorSpec {
+        monitor: Monitor {
+            name: name.value.clone().into(),
+            kind,
+            interval: interval?.value,
+            timeout: timeout?.value,
+            rise: rise?.value,
+            fall: fall?.value,
+            jitter_percent: jitter?.value,
+            port: port.map(|p| p.value),
+        },
+        name,
+        regex_span,
+    })
+}
+
+fn text(cx: &mut Context<'_>, r: &Reader<'_>, key: &str) -> Option<Box<str>> {
+    r.get::<String>(cx, key).map(|t| t.value.into())
+}
+
+fn http_check(cx: &mut Context<'_>, r: &Reader<'_>) -> Option<HttpCheck> {
+    let tls: Option<Marked<bool>> = r.get(cx, "tls");
+    let verify: Option<Marked<bool>> = r.get(cx, "verify");
+    let ca_pem = r.get(cx, "ca-file").and_then(|file| ca_file(cx, file));
+    let server_name = text(cx, r, "server-name");
+    let host = text(cx, r, "host");
+    let method = text(cx, r, "method");
+    let path = text(cx, r, "path");
+    let headers = r
+        .map::<String>(cx, "headers", "HEADER")
+        .into_iter()
+        .map(|(name, value)| (name.value.into(), value.into()))
+        .collect();
+    let body = text(cx, r, "body");
+    let expect_status = r.list::<(u16, u16)>(cx, "expect-status");
+    let expect_body = text(cx, r, "expect-body");
+    let expect_body_regex = text(cx, r, "expect-body-regex");
+    let follow_redirects: Option<Marked<u32>> = r.get(cx, "follow-redirects");
+    let max_body: Option<Marked<usize>> = r.get(cx, "max-body");
+    if tls.as_ref().is_some_and(|t| !t.value) {
+        for key in ["verify", "ca-file", "server-name"] {
+            if r.has(key) {
+                cx.diagnostics.push(
+                    Diagnostic::warning(
+                        r.span_of(key),
+                        format!("{} has no effect without `tls = true`", r.name_of(key)),
+                    )
+                    .help("add `tls = true` or remove it"),
+                );
+            }
+        }
+    }
+    Some(HttpCheck {
+        tls: tls?.value,
+        verify: verify?.value,
+        ca_pem,
+        server_name,
+        host,
+        method: method?,
+        path: path?,
+        headers,
+        body,
+        expect_status: expect_status?.into_iter().map(|s| s.value).collect(),
+        expect_body,
+        expect_body_regex,
+        follow_redirects: follow_redirects?.value,
+        max_body: max_body?.value,
+    })
+}
+
+fn ca_file(cx: &mut Context<'_>, file: Marked<std::path::PathBuf>) -> Option<Box<str>> {
+    let file = super::path(cx, file);
+    let problem = match (cx.read_file)(&file.value) {
+        Ok(bytes) => match String::from_utf8(bytes) {
+            Ok(text) if text.contains("-----BEGIN CERTIFICATE-----") => return Some(text.into()),
+            _ => "it holds no PEM certificate".to_owned(),
+        },
+        Err(e) => e.to_string(),
+    };
+    cx.error(
+        file.span,
+        format!(
+            "cannot use trust anchors `{}`: {problem}",
+            file.value.display()
+        ),
+    );
+    None
+}

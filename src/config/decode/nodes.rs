@@ -1,0 +1,83 @@
+//! `[nodes.NAME]`
+
+use std::net::SocketAddr;
+
+use crate::config::Marked;
+use crate::config::diagnostic::Diagnostic;
+use crate::config::spec::{NodeSpec, Role};
+use crate::config::tree::Table;
+
+use super::reader::{Context, Reader, objects};
+
+pub(super) fn decode(cx: &mut Context<'_>, root: &Table) -> Vec<NodeSpec> {
+    let mut nodes = Vec::new();
+    for (name, r) in objects(cx, root, "nodes", false) {
+        nodes.extend(node(cx, name, &r));
+    }
+    nodes
+}
+
+fn node(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Option<NodeSpec> {
+    let region = r.get(cx, "region");
+    let roles: Option<Vec<Marked<Role>>> = r.list::<String>(cx, "roles").map(|words| {
+        words
+            .into_iter()
+            .map(|word| {
+                word.map(|w| match w.as_str() {
+                    "dns" => Role::Dns,
+                    "probe" => Role::Probe,
+                    "proxy" => Role::Proxy,
+                    _ => Role::Admin,
+                })
+            })
+            .collect()
+    });
+    let dns = r.sub(cx, "dns");
+    let listen: Option<Vec<Marked<SocketAddr>>> = dns.list(cx, "listen");
+    let workers = dns.get(cx, "workers");
+    let connections: Option<Marked<u32>> = dns.get(cx, "tcp-max-connections");
+    let idle = dns.get(cx, "tcp-idle-timeout");
+    let admin = r.sub(cx, "admin");
+    let admin_listen: Option<Marked<SocketAddr>> = admin.get(cx, "listen");
+    let roles = roles?;
+    let has = |role| roles.iter().any(|r| r.value == role);
+    if has(Role::Dns) && !dns.has("listen") {
+        cx.diagnostics.push(
+            Diagnostic::error(
+                r.span(),
+                format!("{} has role `dns` but no `dns.listen`", r.subject()),
+            )
+            .help("add `dns.listen = [\"192.0.2.1:53\"]` or remove the role"),
+        );
+    }
+    for (section, role) in [("dns", Role::Dns), ("admin", Role::Admin)] {
+        if r.has(section) && !has(role) {
+            cx.diagnostics.push(
+                Diagnostic::warning(
+                    r.span_of(section),
+                    format!(
+                        "{} sets `{section}` but lacks role `{section}`, so it is not used",
+                        r.subject()
+                    ),
+                )
+                .help(format!(
+                    "add `\"{section}\"` to `roles` or remove the table"
+                )),
+            );
+        }
+    }
+    let admin_listen = admin_listen.or_else(|| {
+        (has(Role::Admin) && !admin.has("listen"))
+            .then(|| Marked::new(SocketAddr::from(([127, 0, 0, 1], 8053)), r.span()))
+    });
+    Some(NodeSpec {
+        name,
+        region: region?,
+        roles,
+        dns_listen: listen.unwrap_or_default(),
+        dns_workers: workers,
+        tcp_max_connections: connections?.value,
+        tcp_idle_timeout: idle.map(|d: Marked<_>| d.value)?,
+        admin_listen,
+    })
+}

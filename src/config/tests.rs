@@ -1,0 +1,211 @@
+//! Tests of the whole room: the shipped files load, every option is exercised, every broken file is
+//! told in full.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use proptest::prelude::*;
+
+use super::load::{Loaded, load_texts};
+use super::options::{ROWS, is_placeholder};
+use super::tree::{Table, Value, parse};
+use super::*;
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+/// Pretends that every file that the configuration names exists.
+fn any_file(_: &Path) -> std::io::Result<Vec<u8>> {
+    Ok(b"-----BEGIN CERTIFICATE-----\n".to_vec())
+}
+
+fn files(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut files: Vec<PathBuf> = std::fs::read_dir(dir)
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .filter(|p| p.extension().is_some_and(|e| e == "toml"))
+        .collect();
+    files.sort();
+    files
+        .into_iter()
+        .map(|p| (p.file_name().unwrap().into(), std::fs::read(&p).unwrap()))
+        .collect()
+}
+
+fn load_one(text: &str) -> Result<Loaded, Report> {
+    load_texts(vec![("t.toml".into(), text.into())], &mut any_file)
+}
+
+fn reference() -> String {
+    std::fs::read_to_string(format!("{ROOT}/config/tradewind.toml")).unwrap()
+}
+
+#[test]
+fn reference_example_loads() {
+    let loaded = load_one(&reference()).unwrap_or_else(|r| panic!("{r}"));
+    assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+    assert_eq!(loaded.spec.names.len(), 5);
+    assert_eq!(loaded.inputs.files.len(), 3);
+}
+
+#[test]
+fn demo_loads_and_ports_can_be_replaced() {
+    let demo = files(Path::new(&format!("{ROOT}/config/demo")));
+    let mut spec = load_texts(demo, &mut any_file)
+        .unwrap_or_else(|r| panic!("{r}"))
+        .spec;
+    assert_eq!(spec.regions.len(), 3);
+    assert_eq!(spec.nodes[0].dns_listen[1].port(), 5300);
+    assert_eq!(*spec.names[0].answers, 2);
+    spec.apply(&Overlay {
+        dns_port: Some(0),
+        admin_port: Some(9),
+        endpoint_ports: [("us-1".to_owned(), 7)].into(),
+    });
+    assert!(spec.nodes[0].dns_listen.iter().all(|l| l.port() == 0));
+    assert_eq!(spec.nodes[0].admin_listen.as_ref().unwrap().port(), 9);
+    assert_eq!(**spec.pools[1].endpoints[0].port.as_ref().unwrap(), 7);
+    assert_eq!(**spec.pools[1].endpoints[1].port.as_ref().unwrap(), 8080);
+}
+
+/// The row paths that a tree sets.
+fn paths(table: &Table, path: &str, out: &mut BTreeSet<String>) {
+    for entry in &table.entries {
+        let keys = options::keys_of(path);
+        let key = if keys.contains(&entry.key.as_str()) {
+            entry.key.as_str()
+        } else {
+            keys.iter().copied().find(|k| is_placeholder(k)).unwrap()
+        };
+        let here = if path.is_empty() {
+            key.to_owned()
+        } else {
+            format!("{path}.{key}")
+        };
+        match &entry.node.value {
+            Value::Table(inner) => paths(inner, &here, out),
+            Value::Array(items) => {
+                for item in items {
+                    if let Value::Table(inner) = &item.value {
+                        paths(inner, &format!("{here}[]"), out);
+                    }
+                }
+            }
+            _ => {}
+        }
+        out.insert(here);
+    }
+}
+
+#[test]
+fn reference_example_sets_every_option() {
+    let mut out = BTreeSet::new();
+    let mut diagnostics = Vec::new();
+    let tree = parse(FileId(0), &reference(), &mut diagnostics);
+    paths(&tree, "", &mut out);
+    let missing: Vec<_> = ROWS
+        .iter()
+        .filter(|r| !out.contains(r.path))
+        .map(|r| r.path)
+        .collect();
+    assert!(
+        missing.is_empty(),
+        "config/tradewind.toml lacks {missing:?}"
+    );
+}
+
+#[test]
+fn o4_broken_files_are_told_in_full() {
+    let golden = PathBuf::from(format!("{ROOT}/tests/golden/config"));
+    let mut cases: Vec<PathBuf> = std::fs::read_dir(&golden)
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .collect();
+    cases.sort();
+    assert!(cases.len() >= 15, "{} cases", cases.len());
+    let mut stale = Vec::new();
+    for case in cases {
+        let mut read = |path: &Path| match path.to_string_lossy().contains("missing") {
+            true => Err(std::io::ErrorKind::NotFound.into()),
+            false => any_file(path),
+        };
+        let found = match load_texts(files(&case), &mut read) {
+            Ok(loaded) => Report::new(loaded.warnings, loaded.sources).render(false),
+            Err(report) => report.render(false),
+        };
+        let expected = case.join("expected.txt");
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            std::fs::write(&expected, &found).unwrap();
+        }
+        if std::fs::read_to_string(&expected).unwrap_or_default() != found {
+            stale.push(format!("{}:\n{found}", case.display()));
+        }
+    }
+    assert!(stale.is_empty(), "{}", stale.join("\n"));
+}
+
+#[test]
+fn o4_all_errors_come_at_once_with_names_and_numbers() {
+    let text = "version = 1\n\
+                [monitors.web]\nintervall = \"5s\"\ninterval = \"50ms\"\n[monitors.web.http]\n\
+                [pools.eu]\nregion = \"euu\"\n[regions.eu]\nlatitude = 91\nlongitude = 1\n";
+    let report = load_one(text).unwrap_err();
+    let lines: Vec<String> = report.lines().collect();
+    let has = |part: &str| assert!(lines.iter().any(|l| l.contains(part)), "{part}\n{lines:#?}");
+    has("t.toml:3:1: error: unknown key `intervall` in monitor `web` (did you mean `interval`?)");
+    has("t.toml:4:12: error: `interval` of monitor `web` is 50ms; the smallest allowed is 100ms");
+    has("`region` of pool `eu` names unknown region `euu` (did you mean `eu`?)");
+    has("pool `eu` lacks `endpoints`");
+    has("`latitude` of region `eu` is 91; the largest allowed is 90 (range -90 to 90)");
+}
+
+#[test]
+fn loading_from_disk_names_missing_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let report = load(&dir.path().join("none.toml")).unwrap_err();
+    assert!(report.render(false).contains("none.toml"));
+    assert!(
+        load(dir.path())
+            .unwrap_err()
+            .render(false)
+            .contains("no *.toml")
+    );
+    let text = "version = 1\n[zones.\"a.example\"]\nfile = \"a.zone\"\n";
+    std::fs::write(dir.path().join("c.toml"), text).unwrap();
+    let report = load(dir.path()).unwrap_err();
+    assert!(
+        report
+            .lines()
+            .next()
+            .unwrap()
+            .contains("c.toml:3:8: error: cannot read zone file")
+    );
+    std::fs::write(dir.path().join("a.zone"), "zone").unwrap();
+    let loaded = load(dir.path()).unwrap();
+    let file = &loaded.spec.zones[0].file.value;
+    assert_eq!(loaded.inputs.bytes(file), b"zone");
+    let id = loaded.inputs.get(file).unwrap().file.unwrap();
+    assert_eq!(loaded.sources.text(id), "zone");
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_text_never_panics(text in any::<String>()) {
+        if let Err(report) = load_one(&text) {
+            prop_assert!(!report.render(false).is_empty());
+        }
+    }
+
+    #[test]
+    fn damaged_reference_never_panics(
+        at in 0usize..8000, len in 0usize..40, with in "[\\[\\]{}=\"'.,# \na-z0-9\u{e9}]{0,6}"
+    ) {
+        let mut chars: Vec<char> = reference().chars().collect();
+        let at = at.min(chars.len());
+        let end = (at + len).min(chars.len());
+        chars.splice(at..end, with.chars());
+        if let Err(report) = load_one(&chars.into_iter().collect::<String>()) {
+            prop_assert!(report.error_count() > 0);
+            let _ = report.render(false);
+        }
+    }
+}

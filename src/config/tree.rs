@@ -1,0 +1,224 @@
+//! The TOML tree with a [`Span`] on every key and value, and the merging of several files.
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::diagnostic::Diagnostic;
+use super::{FileId, Span};
+
+/// Deepest nesting that any option needs is 6; beyond this a file is not a configuration.
+const MAX_DEPTH: usize = 16;
+
+/// A value and its place.
+#[derive(Clone, Debug)]
+pub(super) struct Node {
+    pub(super) value: Value,
+    pub(super) span: Span,
+}
+
+/// A TOML value.
+#[derive(Clone, Debug)]
+pub(super) enum Value {
+    String(String),
+    /// `None` when it does not fit 64 bits.
+    Integer(Option<i64>),
+    Float(f64),
+    Boolean(bool),
+    Datetime,
+    Array(Vec<Node>),
+    Table(Table),
+}
+
+impl Value {
+    /// What it is, for "…, but it is an integer".
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Value::String(_) => "a string",
+            Value::Integer(_) => "an integer",
+            Value::Float(_) => "a number with a fraction",
+            Value::Boolean(_) => "a boolean",
+            Value::Datetime => "a date",
+            Value::Array(_) => "an array",
+            Value::Table(_) => "a table",
+        }
+    }
+}
+
+/// A table: entries in the order of the file.
+#[derive(Clone, Debug)]
+pub(super) struct Table {
+    pub(super) entries: Vec<Entry>,
+    /// The header, or the braces of an inline table.
+    pub(super) span: Span,
+}
+
+/// One `key = value`.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) key: String,
+    pub(super) key_span: Span,
+    pub(super) node: Node,
+}
+
+impl Table {
+    /// A table without entries.
+    pub(super) fn empty(span: Span) -> Table {
+        Table {
+            entries: Vec::new(),
+            span,
+        }
+    }
+
+    /// The entry of `key`.
+    pub(super) fn get(&self, key: &str) -> Option<&Entry> {
+        self.entries.iter().find(|e| e.key == key)
+    }
+
+    /// The table under `key`, when there is one.
+    pub(super) fn table(&self, key: &str) -> Option<&Table> {
+        match &self.get(key)?.node.value {
+            Value::Table(table) => Some(table),
+            _ => None,
+        }
+    }
+}
+
+/// Parses one file. Syntax errors are collected; what could be understood is returned all the same.
+pub(super) fn parse(file: FileId, text: &str, diagnostics: &mut Vec<Diagnostic>) -> Table {
+    let (root, errors) = DeTable::parse_recoverable(text);
+    let syntax = !errors.is_empty();
+    for error in errors {
+        let span = error.span().unwrap_or(0..0);
+        diagnostics.push(Diagnostic::error(
+            Span::new(file, span),
+            format!("TOML syntax: {}", error.message()),
+        ));
+    }
+    let mut reader = Converter {
+        file,
+        diagnostics,
+        syntax,
+    };
+    let span = Span::new(file, 0..text.find('\n').unwrap_or(text.len()));
+    Table {
+        span,
+        ..reader.table(root.get_ref(), span, 0)
+    }
+}
+
+/// Parses one value, for the defaults that option rows state as TOML.
+pub(super) fn parse_value(text: &str) -> Option<Node> {
+    let value = DeValue::parse(text).ok()?;
+    let mut diagnostics = Vec::new();
+    let mut reader = Converter {
+        file: FileId::default(),
+        diagnostics: &mut diagnostics,
+        syntax: false,
+    };
+    Some(reader.node(&value, 0))
+}
+
+struct Converter<'d> {
+    file: FileId,
+    diagnostics: &'d mut Vec<Diagnostic>,
+    /// Whether syntax errors were reported: a broken number then needs no second message.
+    syntax: bool,
+}
+
+impl Converter<'_> {
+    fn table(&mut self, table: &DeTable<'_>, span: Span, depth: usize) -> Table {
+        let entries = table
+            .iter()
+            .map(|(key, value)| Entry {
+                key: key.get_ref().to_string(),
+                key_span: Span::new(self.file, key.span()),
+                node: self.node(value, depth + 1),
+            })
+            .collect();
+        Table { entries, span }
+    }
+
+    fn node(&mut self, value: &Spanned<DeValue<'_>>, depth: usize) -> Node {
+        let span = Span::new(self.file, value.span());
+        if depth > MAX_DEPTH {
+            self.diagnostics.push(Diagnostic::error(
+                span,
+                format!("nested {depth} levels deep; at most {MAX_DEPTH} are allowed"),
+            ));
+            return Node {
+                value: Value::Table(Table::empty(span)),
+                span,
+            };
+        }
+        let value = match value.get_ref() {
+            DeValue::String(text) => Value::String(text.to_string()),
+            DeValue::Integer(number) => {
+                let parsed = i64::from_str_radix(number.as_str(), number.radix()).ok();
+                if parsed.is_none() && !self.syntax {
+                    self.diagnostics.push(Diagnostic::error(
+                        span,
+                        format!("`{number}` is not a number of 64 bits"),
+                    ));
+                }
+                Value::Integer(parsed)
+            }
+            DeValue::Float(number) => Value::Float(number.as_str().parse().unwrap_or(f64::NAN)),
+            DeValue::Boolean(flag) => Value::Boolean(*flag),
+            DeValue::Datetime(_) => Value::Datetime,
+            DeValue::Array(items) => {
+                Value::Array(items.iter().map(|i| self.node(i, depth + 1)).collect())
+            }
+            DeValue::Table(table) => Value::Table(self.table(table, span, depth)),
+        };
+        Node { value, span }
+    }
+}
+
+/// Merges the files' trees: top-level tables are joined key by key; the same key in two files is an
+/// error that names both places. `version` may stand in each file and is checked by the caller.
+pub(super) fn merge(trees: Vec<Table>, diagnostics: &mut Vec<Diagnostic>) -> Table {
+    let mut merged = Table::empty(trees.first().map_or(Span::default(), |t| t.span));
+    for tree in trees {
+        for entry in tree.entries {
+            let Some(at) = merged.entries.iter().position(|e| e.key == entry.key) else {
+                merged.entries.push(entry);
+                continue;
+            };
+            if entry.key == "version" {
+                continue;
+            }
+            match (&mut merged.entries[at].node.value, entry.node.value) {
+                (Value::Table(into), Value::Table(from)) => {
+                    join(into, from, &entry.key, diagnostics);
+                }
+                _ => diagnostics.push(twice(
+                    &format!("`{}`", entry.key),
+                    entry.key_span,
+                    merged.entries[at].key_span,
+                )),
+            }
+        }
+    }
+    merged
+}
+
+fn join(into: &mut Table, from: Table, kind: &str, diagnostics: &mut Vec<Diagnostic>) {
+    for entry in from.entries {
+        match into.get(&entry.key) {
+            None => into.entries.push(entry),
+            Some(first) => diagnostics.push(twice(
+                &format!("`{kind}.{}`", entry.key),
+                entry.key_span,
+                first.key_span,
+            )),
+        }
+    }
+}
+
+/// "defined twice", at the second place, with the first as related.
+pub(super) fn twice(what: &str, second: Span, first: Span) -> Diagnostic {
+    Diagnostic::error(second, format!("{what} is defined twice"))
+        .label("again here")
+        .related(first, "first here")
+        .help("remove or rename one of the two")
+}

@@ -1,0 +1,225 @@
+//! One connection: frames in, answers out in the same order.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::Hall;
+use super::table::Lease;
+use crate::engine::{Inbound, Reply, Transport};
+use crate::telemetry::DnsEvent;
+
+/// Octets of the length before each message (RFC 1035 section 4.2.2).
+const PREFIX: usize = 2;
+/// Longest message that the prefix can announce.
+pub(super) const MESSAGE: usize = 65_535;
+/// Shortest message: a bare header.
+const HEADER: usize = 12;
+/// Read at a time.
+const READ: usize = 2_048;
+/// Answers are written out once so much of them has gathered, before more queries are answered.
+const GATHER: usize = 65_536;
+/// Buffers that grew larger for one message are given back.
+const KEEP: usize = 8_192;
+
+/// How a connection ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum End {
+    /// The client closed it.
+    Client,
+    /// No query for too long.
+    Idle,
+    /// A query took too long to arrive.
+    SlowQuery,
+    /// The client took its answers too slowly.
+    SlowReader,
+    /// It made room for another.
+    Evicted,
+    /// The client does not speak DNS, or sent something that gets no answer.
+    NotDns,
+    /// The server stops.
+    Stopped,
+    /// The network failed.
+    Broken(io::ErrorKind),
+}
+
+/// A connection's place in the hall.
+pub(super) struct Place {
+    pub(super) hall: Arc<Hall>,
+    pub(super) lease: Lease,
+    pub(super) peer: SocketAddr,
+    pub(super) stopped: watch::Receiver<bool>,
+}
+
+/// What the queries read so far amount to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Answered {
+    /// All whole queries are answered.
+    All,
+    /// More are waiting, but enough answers have gathered.
+    Enough,
+    /// What came deserves no answer: the connection is to be closed.
+    Hopeless,
+}
+
+impl Place {
+    /// Talks until either side has enough.
+    pub(super) async fn serve(self, stream: TcpStream) -> End {
+        let Place {
+            hall,
+            lease,
+            peer,
+            stopped,
+        } = self;
+        let mut talk = Talk {
+            hall: &hall,
+            lease: &lease,
+            peer,
+            stream,
+            inbox: Vec::with_capacity(READ),
+            outbox: Vec::new(),
+        };
+        tokio::select! {
+            () = lease.evicted() => End::Evicted,
+            end = talk.run(stopped) => end,
+        }
+    }
+}
+
+struct Talk<'h> {
+    hall: &'h Hall,
+    lease: &'h Lease,
+    peer: SocketAddr,
+    stream: TcpStream,
+    /// What was read and not answered; begins with a frame.
+    inbox: Vec<u8>,
+    /// Framed answers to be written.
+    outbox: Vec<u8>,
+}
+
+impl Talk<'_> {
+    async fn run(&mut self, mut stopped: watch::Receiver<bool>) -> End {
+        let limits = self.hall.limits;
+        let mut deadline = after(limits.idle_timeout);
+        loop {
+            let had_part = !self.inbox.is_empty();
+            self.inbox.reserve(READ);
+            let read = tokio::select! {
+                biased;
+                _ = stopped.wait_for(|stop| *stop) => return End::Stopped,
+                read = timeout_at(deadline, self.stream.read_buf(&mut self.inbox)) => read,
+            };
+            match read {
+                Err(_) if had_part => return End::SlowQuery,
+                Err(_) => return End::Idle,
+                Ok(Err(error)) => return End::Broken(error.kind()),
+                Ok(Ok(0)) => return End::Client,
+                Ok(Ok(_)) => {}
+            }
+            let before = self.inbox.len();
+            if let Err(end) = self.answer_and_write().await {
+                return end;
+            }
+            let whole_query_came = self.inbox.len() < before;
+            // The time for a query runs from its first octet: octets that trickle in do not extend it.
+            if self.inbox.is_empty() {
+                deadline = after(limits.idle_timeout);
+            } else if whole_query_came || !had_part {
+                deadline = after(limits.message_timeout);
+            }
+            for buffer in [&mut self.inbox, &mut self.outbox] {
+                if buffer.is_empty() && buffer.capacity() > KEEP {
+                    *buffer = Vec::new();
+                }
+            }
+        }
+    }
+
+    /// Answers all whole queries of the inbox and writes the answers, as many together as have
+    /// gathered. Nothing is read meanwhile, so a client that does not take its answers stops itself.
+    async fn answer_and_write(&mut self) -> Result<(), End> {
+        loop {
+            let answered = self.answer_some();
+            if !self.outbox.is_empty() {
+                let write = self.stream.write_all(&self.outbox);
+                match timeout(self.hall.limits.write_timeout, write).await {
+                    Err(_) => return Err(End::SlowReader),
+                    Ok(Err(error)) => return Err(End::Broken(error.kind())),
+                    Ok(Ok(())) => self.outbox.clear(),
+                }
+            }
+            match answered {
+                Answered::All => return Ok(()),
+                Answered::Enough => {}
+                Answered::Hopeless => return Err(End::NotDns),
+            }
+        }
+    }
+
+    /// Moves whole queries from the inbox to answers in the outbox.
+    fn answer_some(&mut self) -> Answered {
+        let Talk {
+            hall,
+            lease,
+            peer,
+            inbox,
+            outbox,
+            ..
+        } = self;
+        let mut taken = 0;
+        let mut state = Answered::All;
+        hall.at_desk(|desk, room| {
+            let mut dropped = false;
+            let mut round = desk.round();
+            while let Some(message) = first_frame(&inbox[taken..]) {
+                if outbox.len() >= GATHER {
+                    state = Answered::Enough;
+                    break;
+                }
+                taken += PREFIX + message.len();
+                if message.len() < HEADER {
+                    (state, dropped) = (Answered::Hopeless, true);
+                    break;
+                }
+                let inbound = Inbound {
+                    packet: message,
+                    peer: *peer,
+                    transport: Transport::Tcp,
+                };
+                let Reply::Send(len) = round.answer(&inbound, room) else {
+                    // The engine keeps silent only towards what is no query: a response, say.
+                    state = Answered::Hopeless;
+                    break;
+                };
+                let answer = &room[..len];
+                // `room` is as long as the longest message, so the length fits.
+                outbox.extend_from_slice(&(len as u16).to_be_bytes());
+                outbox.extend_from_slice(answer);
+            }
+            if dropped {
+                desk.count(DnsEvent::Dropped);
+            }
+        });
+        if taken > 0 {
+            lease.touch(hall.clock.now());
+            inbox.drain(..taken);
+        }
+        state
+    }
+}
+
+/// The message of the first frame, when it is there in full.
+fn first_frame(octets: &[u8]) -> Option<&[u8]> {
+    let (prefix, rest) = octets.split_first_chunk::<PREFIX>()?;
+    rest.get(..usize::from(u16::from_be_bytes(*prefix)))
+}
+
+fn after(time: Duration) -> Instant {
+    Instant::now() + time
+}

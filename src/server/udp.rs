@@ -1,0 +1,244 @@
+//! DNS over UDP: one socket and one thread per worker, batches of queries, one view per batch.
+
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::engine::{Inbound, Reply, Transport, answer};
+use crate::snapshot::Publisher;
+use crate::telemetry::{DnsCounters, DnsEvent};
+use crate::time::Clock;
+
+use super::desk::{Desk, Engine};
+use super::packet::PacketIo;
+use super::sys::{self, BatchSocket};
+
+/// How long a worker waits for packets before it looks at its stop flag.
+const LOOK_UP: Duration = Duration::from_millis(100);
+
+/// How long sending may wait for room in the device's queue. Longer, and the newer queries that
+/// wait meanwhile are lost instead.
+const SEND_WAIT: Duration = Duration::from_millis(20);
+
+/// Pause after the system refused to receive, so that an error that stays does not take a whole core.
+const ERROR_PAUSE: Duration = Duration::from_millis(10);
+
+/// Asked of the kernel for queries that wait while a batch is answered; it gives up to
+/// `net.core.rmem_max`.
+const RECEIVE_BUFFER: usize = 1 << 20;
+
+/// The sockets of one address, not yet served: queries wait in them.
+#[derive(Debug)]
+pub struct Bound {
+    addr: SocketAddr,
+    sockets: Vec<UdpSocket>,
+}
+
+/// Binds `addr` once per worker; the kernel spreads clients over the sockets (SO_REUSEPORT). With
+/// port 0 the first socket picks a free port and the others follow. IPv6 sockets take IPv6 only, so
+/// that `0.0.0.0` and `[::]` can stand side by side.
+///
+/// # Errors
+/// When the address cannot be bound; also (`AddrInUse`) when another process serves it, though
+/// SO_REUSEPORT alone would let two of one user share the queries silently.
+pub fn bind(addr: SocketAddr, workers: usize) -> io::Result<Bound> {
+    if addr.port() != 0 {
+        drop(open(addr, false)?);
+    }
+    let first = open(addr, true)?;
+    let addr = first.local_addr()?;
+    let mut sockets = vec![first];
+    for _ in 1..workers.max(1) {
+        sockets.push(open(addr, true)?);
+    }
+    Ok(Bound { addr, sockets })
+}
+
+fn open(addr: SocketAddr, shared: bool) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::for_address(addr), Type::DGRAM, Some(Protocol::UDP))?;
+    if addr.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    if shared {
+        socket.set_reuse_port(true)?;
+    }
+    socket.bind(&addr.into())?;
+    // A smaller buffer than asked only means earlier losses under bursts.
+    drop(socket.set_recv_buffer_size(RECEIVE_BUFFER));
+    socket.set_read_timeout(Some(LOOK_UP))?;
+    socket.set_write_timeout(Some(SEND_WAIT))?;
+    let socket = UdpSocket::from(socket);
+    if addr.ip().is_unspecified() {
+        sys::report_destination(&socket, addr.is_ipv6())?;
+    }
+    if let Err(error) = sys::send_without_path_mtu(&socket, addr.is_ipv6()) {
+        tracing::debug!(%addr, %error, "path-MTU news will be believed");
+    }
+    Ok(socket)
+}
+
+impl Bound {
+    /// The address, with the port that was picked.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Number of workers that [`Bound::start`] will start.
+    pub fn workers(&self) -> usize {
+        self.sockets.len()
+    }
+
+    /// Starts the workers, each counting in its own of `counters`.
+    ///
+    /// # Errors
+    /// `InvalidInput` when there are not as many counters as workers; else when the system has no
+    /// thread to give.
+    pub fn start(
+        self,
+        publisher: &Publisher,
+        clock: &Arc<dyn Clock>,
+        counters: Vec<Arc<DnsCounters>>,
+    ) -> io::Result<UdpServer> {
+        self.start_with(publisher, clock, counters, answer)
+    }
+
+    pub(super) fn start_with(
+        self,
+        publisher: &Publisher,
+        clock: &Arc<dyn Clock>,
+        counters: Vec<Arc<DnsCounters>>,
+        engine: Engine,
+    ) -> io::Result<UdpServer> {
+        if counters.len() != self.sockets.len() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!(
+                    "{} workers on {} but {} sets of counters",
+                    self.sockets.len(),
+                    self.addr,
+                    counters.len()
+                ),
+            ));
+        }
+        let mut server = UdpServer {
+            addr: self.addr,
+            stop: Arc::new(AtomicBool::new(false)),
+            threads: Vec::with_capacity(self.sockets.len()),
+            counters: counters.clone(),
+        };
+        let wildcard = self.addr.ip().is_unspecified();
+        for (i, (socket, own)) in self.sockets.into_iter().zip(counters).enumerate() {
+            let mut io = BatchSocket::new(socket, wildcard);
+            let mut desk = Desk::with_engine(publisher, clock, own, engine);
+            let stop = server.stop.clone();
+            // On an error `server` is dropped, which ends the workers already started.
+            server.threads.push(
+                thread::Builder::new()
+                    .name(format!("dns-udp-{i}"))
+                    .spawn(move || work(&mut io, &mut desk, &stop))?,
+            );
+        }
+        Ok(server)
+    }
+}
+
+/// The workers of one address.
+#[derive(Debug)]
+pub struct UdpServer {
+    addr: SocketAddr,
+    stop: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+    counters: Vec<Arc<DnsCounters>>,
+}
+
+impl UdpServer {
+    /// The address served.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Each worker's counters.
+    pub fn counters(&self) -> &[Arc<DnsCounters>] {
+        &self.counters
+    }
+
+    /// Tells the workers to end after their present batch, without waiting. Stopping several servers
+    /// is quicker when all are told first.
+    pub fn tell_to_stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+        for thread in &self.threads {
+            thread.thread().unpark();
+        }
+    }
+
+    /// Ends the workers and waits for it; takes at most a fifth of a second.
+    pub fn stop(self) {
+        drop(self);
+    }
+}
+
+impl Drop for UdpServer {
+    fn drop(&mut self) {
+        self.tell_to_stop();
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!(addr = %self.addr, "a DNS worker had ended by a panic");
+            }
+        }
+    }
+}
+
+/// One worker: rounds until told to stop. No error of the system ends it.
+fn work<P: PacketIo>(io: &mut P, desk: &mut Desk, stop: &AtomicBool) {
+    let mut refusals: u64 = 0;
+    while !stop.load(Ordering::Relaxed) {
+        match io.receive() {
+            Ok(0) => {}
+            Ok(packets) => answer_batch(io, desk, packets),
+            Err(error) => {
+                refusals += 1;
+                if refusals.is_power_of_two() {
+                    tracing::warn!(%error, refusals, "the system refuses to receive; trying on");
+                }
+                thread::park_timeout(ERROR_PAUSE);
+            }
+        }
+    }
+}
+
+fn answer_batch<P: PacketIo>(io: &mut P, desk: &mut Desk, packets: usize) {
+    let mut unfit = 0;
+    let mut round = desk.round();
+    for index in 0..packets {
+        let Some(packet) = io.packet(index) else {
+            unfit += 1;
+            continue;
+        };
+        let inbound = Inbound {
+            packet: packet.query,
+            peer: packet.peer,
+            transport: Transport::Udp,
+        };
+        if let Reply::Send(len) = round.answer(&inbound, packet.reply) {
+            io.queue(index, len);
+        }
+    }
+    let sent = io.send();
+    for _ in 0..unfit {
+        desk.count(DnsEvent::Dropped);
+    }
+    for _ in 0..sent.failed {
+        desk.count(DnsEvent::SendFailed);
+    }
+    if let Some(error) = sent.error {
+        tracing::debug!(%error, failed = sent.failed, "answers not sent");
+    }
+}
+
+#[cfg(test)]
+mod tests;
