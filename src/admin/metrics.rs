@@ -18,9 +18,17 @@ pub fn render(view: &View, stats: &Stats) -> String {
         }
         out.sample(name, labels, stats.dns(*event));
     }
-    out.family("tradewind_dns_tcp_connections", "gauge", "Open DNS connections over TCP.");
+    out.family(
+        "tradewind_dns_tcp_connections",
+        "gauge",
+        "Open DNS connections over TCP.",
+    );
     out.sample("tradewind_dns_tcp_connections", "", stats.tcp_connections());
-    out.family("tradewind_generation", "gauge", "Number of the view in force.");
+    out.family(
+        "tradewind_generation",
+        "gauge",
+        "Number of the view in force.",
+    );
     out.sample("tradewind_generation", "", view.generation.0);
 
     let steering = &view.snapshot.steering;
@@ -28,19 +36,39 @@ pub fn render(view: &View, stats: &Stats) -> String {
         view.board.iter().map(|(id, v)| {
             let e = &steering.endpoints[id.index()];
             let pool = &steering.pools[e.pool.index()].name;
-            (format!("endpoint=\"{}\",pool=\"{}\"", escape(&e.name), escape(pool)), id, v)
+            (
+                format!("endpoint=\"{}\",pool=\"{}\"", escape(&e.name), escape(pool)),
+                id,
+                v,
+            )
         })
     };
-    out.family("tradewind_endpoint_up", "gauge", "1: serves as far as health goes; 0: does not.");
+    out.family(
+        "tradewind_endpoint_up",
+        "gauge",
+        "1: serves as far as health goes; 0: does not.",
+    );
     for (labels, _, v) in verdicts() {
-        out.sample("tradewind_endpoint_up", &labels, u64::from(v.state.serves()));
+        out.sample(
+            "tradewind_endpoint_up",
+            &labels,
+            u64::from(v.state.serves()),
+        );
     }
-    out.family("tradewind_endpoint_unknown", "gauge", "1: no probe result yet.");
+    out.family(
+        "tradewind_endpoint_unknown",
+        "gauge",
+        "1: no probe result yet.",
+    );
     for (labels, _, v) in verdicts() {
         let unknown = matches!(v.state, State::Unknown { .. });
         out.sample("tradewind_endpoint_unknown", &labels, u64::from(unknown));
     }
-    out.family("tradewind_endpoint_rtt_seconds", "gauge", "Smoothed connect time from this node.");
+    out.family(
+        "tradewind_endpoint_rtt_seconds",
+        "gauge",
+        "Smoothed connect time from this node.",
+    );
     for (labels, id, _) in verdicts() {
         if let Some(Some(rtt)) = view.measurements.rtt.get(id.index()) {
             out.sample("tradewind_endpoint_rtt_seconds", &labels, rtt.as_secs_f64());
@@ -81,5 +109,7 @@ impl Page {
 
 /// Escapes a label value.
 fn escape(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+    text.replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n")
 }

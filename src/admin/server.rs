@@ -14,7 +14,6 @@ use crate::time::Clock;
 use super::{Control, problem::Problem, route};
 
 /// What handlers need.
-#[derive(Debug)]
 pub struct State<C> {
     /// Where the newest view is.
     pub publisher: Publisher,

@@ -10,7 +10,10 @@ pub struct RealClock(Instant);
 
 impl RealClock {
     /// Starts counting.
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that reads the clock"
+    )]
     pub fn start() -> RealClock {
         RealClock(Instant::now())
     }

@@ -21,7 +21,11 @@ pub struct Controller {
 impl Controller {
     /// A controller that reloads `wanted` and hands the result to the judge loop.
     pub fn new(wanted: Wanted, orders: mpsc::Sender<Order>) -> Arc<Controller> {
-        Arc::new(Controller { wanted, orders, one_at_a_time: Mutex::new(()) })
+        Arc::new(Controller {
+            wanted,
+            orders,
+            one_at_a_time: Mutex::new(()),
+        })
     }
 }
 
@@ -41,20 +45,25 @@ impl Control for Controller {
 
 impl Controller {
     async fn hand_over(&self, loaded: Loaded) -> ReloadOutcome {
-        let warnings: Vec<String> =
-            loaded.warnings.lines().collect();
+        let warnings: Vec<String> = loaded.warnings.lines().collect();
         for line in &warnings {
             tracing::warn!("{line}");
         }
         let (done, generation) = oneshot::channel();
-        let order = Order::Adopt { snapshot: loaded.compiled.snapshot, done };
+        let order = Order::Adopt {
+            snapshot: loaded.compiled.snapshot,
+            done,
+        };
         if self.orders.send(order).await.is_err() {
             return ReloadOutcome::Failed("the server is stopping".to_owned());
         }
         match generation.await {
             Ok(generation) => {
                 tracing::info!(%generation, "reloaded");
-                ReloadOutcome::Adopted { generation, warnings }
+                ReloadOutcome::Adopted {
+                    generation,
+                    warnings,
+                }
             }
             Err(_) => ReloadOutcome::Failed("the server is stopping".to_owned()),
         }

@@ -64,7 +64,12 @@ impl JudgeLoop {
         first_round: Duration,
     ) -> (JudgeLoop, Wiring) {
         let now = clock.now();
-        let judge = Judge::new(&snapshot.monitors, &snapshot.targets, snapshot.target_of.len(), now);
+        let judge = Judge::new(
+            &snapshot.monitors,
+            &snapshot.targets,
+            snapshot.target_of.len(),
+            now,
+        );
         let board = judge.board(now);
         let generation = Generation(1);
         let view = View::new(
@@ -120,7 +125,7 @@ impl JudgeLoop {
                         self.adopt(snapshot);
                         dirty_since = None;
                         // Nobody waits for it when the signal asked.
-                        drop(done.send(self.generation));
+                        let _ = done.send(self.generation);
                     }
                     None => return,
                 },
@@ -173,13 +178,19 @@ impl JudgeLoop {
 
     fn adopt(&mut self, snapshot: Arc<Snapshot>) {
         let now = self.clock.now();
-        self.judge.adopt(&snapshot.monitors, &snapshot.targets, snapshot.target_of.len(), now);
+        self.judge.adopt(
+            &snapshot.monitors,
+            &snapshot.targets,
+            snapshot.target_of.len(),
+            now,
+        );
         self.snapshot = snapshot;
         self.patience_ends = (!self.judge.first_round_done()).then(|| now + self.first_round);
         self.board = Board::default();
         self.publish();
         let number = self.plan.borrow().number + 1;
-        self.plan.send_replace(Arc::new(plan_of(&self.snapshot, number)));
+        self.plan
+            .send_replace(Arc::new(plan_of(&self.snapshot, number)));
     }
 
     fn publish(&mut self) {
@@ -192,7 +203,9 @@ impl JudgeLoop {
             now,
             self.snapshot.clone(),
             Arc::new(board.clone()),
-            Arc::new(Measurements { rtt: self.judge.measurements() }),
+            Arc::new(Measurements {
+                rtt: self.judge.measurements(),
+            }),
             Arc::new(Overrides::default()),
         );
         self.board = board;
@@ -225,5 +238,9 @@ impl JudgeLoop {
 }
 
 fn plan_of(snapshot: &Snapshot, number: u64) -> ProbePlan {
-    ProbePlan { monitors: snapshot.monitors.clone(), targets: snapshot.targets.clone(), number }
+    ProbePlan {
+        monitors: snapshot.monitors.clone(),
+        targets: snapshot.targets.clone(),
+        number,
+    }
 }

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use crate::compile::{Compiled, compile};
+use crate::config::Report;
 use crate::config::load::load;
 use crate::config::overlay::Overlay;
-use crate::config::Report;
 
 /// What is loaded, and what the command line puts over it.
 #[derive(Clone, Debug, Default)]

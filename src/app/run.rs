@@ -95,9 +95,10 @@ async fn serve(
     loaded: super::load::Loaded,
     ready: impl FnOnce(&Ready),
 ) -> Result<(), RunError> {
-    let node = loaded.compiled.node.clone().ok_or_else(|| {
-        RunError::Other("no node given; say which with --node NAME".to_owned())
-    })?;
+    let node =
+        loaded.compiled.node.clone().ok_or_else(|| {
+            RunError::Other("no node given; say which with --node NAME".to_owned())
+        })?;
     let clock: Arc<dyn Clock> = Arc::new(RealClock::start());
     let (stop, stopped) = watch::channel(false);
 
@@ -105,8 +106,11 @@ async fn serve(
     let (udp_sockets, tcp_listeners) = bind_dns(&node, options.skip_missing_addresses)?;
     let admin_listener = bind_admin(&node).await?;
 
-    let (judge, wiring) =
-        JudgeLoop::new(loaded.compiled.snapshot.clone(), clock.clone(), node.first_round);
+    let (judge, wiring) = JudgeLoop::new(
+        loaded.compiled.snapshot.clone(),
+        clock.clone(),
+        node.first_round,
+    );
     let (orders, orders_rx) = mpsc::channel::<Order>(8);
     let (reports, reports_rx) = mpsc::channel(4096);
     let prober = probe::spawn(wiring.plan.clone(), clock.clone(), reports);
@@ -119,14 +123,17 @@ async fn serve(
     let workers: Vec<(udp::Bound, Vec<Arc<DnsCounters>>)> = udp_sockets
         .into_iter()
         .map(|bound| {
-            let own: Vec<_> =
-                (0..bound.workers()).map(|_| Arc::new(DnsCounters::default())).collect();
+            let own: Vec<_> = (0..bound.workers())
+                .map(|_| Arc::new(DnsCounters::default()))
+                .collect();
             counters.extend(own.iter().cloned());
             (bound, own)
         })
         .collect();
-    let tcp_counters: Vec<Arc<DnsCounters>> =
-        tcp_listeners.iter().map(|_| Arc::new(DnsCounters::default())).collect();
+    let tcp_counters: Vec<Arc<DnsCounters>> = tcp_listeners
+        .iter()
+        .map(|_| Arc::new(DnsCounters::default()))
+        .collect();
     counters.extend(tcp_counters.iter().cloned());
     let stats = Arc::new(Stats::new(counters, tcp_connections.clone()));
 
@@ -193,16 +200,11 @@ async fn serve(
     tracing::info!("{up}");
     ready(&up);
 
-    loop {
-        tokio::select! {
-            () = signals.stop() => break,
-            () = signals.reload() => {
-                tracing::info!("SIGHUP: reloading");
-                let controller = controller.clone();
-                // What went wrong is logged by the controller.
-                tokio::spawn(async move { drop(controller.reload().await) });
-            }
-        }
+    while signals.next().await == Told::Reload {
+        tracing::info!("SIGHUP: reloading");
+        let controller = controller.clone();
+        // What went wrong is logged by the controller.
+        tokio::spawn(async move { drop(controller.reload().await) });
     }
     tracing::info!("stopping");
     stop.send_replace(true);
@@ -232,8 +234,12 @@ fn bind_dns(
             }
             Err(e) => {
                 let help = match e.kind() {
-                    std::io::ErrorKind::AddrInUse => "another process has the port; choose another with --dns-port or stop it",
-                    std::io::ErrorKind::PermissionDenied => "ports below 1024 need the capability CAP_NET_BIND_SERVICE",
+                    std::io::ErrorKind::AddrInUse => {
+                        "another process has the port; choose another with --dns-port or stop it"
+                    }
+                    std::io::ErrorKind::PermissionDenied => {
+                        "ports below 1024 need the capability CAP_NET_BIND_SERVICE"
+                    }
                     _ => "check the address in `dns.listen` of the node",
                 };
                 return Err(RunError::Other(format!(
@@ -243,7 +249,9 @@ fn bind_dns(
         }
     }
     if udps.is_empty() && !node.dns_listen.is_empty() {
-        return Err(RunError::Other("none of the DNS addresses could be had".to_owned()));
+        return Err(RunError::Other(
+            "none of the DNS addresses could be had".to_owned(),
+        ));
     }
     Ok((udps, tcps))
 }
@@ -266,7 +274,9 @@ fn bind_pair(
 }
 
 async fn bind_admin(node: &Node) -> Result<Option<TcpListener>, RunError> {
-    let Some(addr) = node.admin_listen else { return Ok(None) };
+    let Some(addr) = node.admin_listen else {
+        return Ok(None);
+    };
     TcpListener::bind(addr).await.map(Some).map_err(|e| {
         RunError::Other(format!(
             "cannot listen on {addr} for the admin API: {e}; choose another port with --admin-port \
@@ -294,14 +304,24 @@ impl Signals {
         })
     }
 
-    async fn stop(&mut self) {
+    /// The next order.
+    async fn next(&mut self) -> Told {
         tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => Told::Stop,
+            _ = self.terminate.recv() => Told::Stop,
+            _ = self.hangup.recv() => Told::Reload,
         }
     }
 
-    async fn reload(&mut self) {
-        self.hangup.recv().await;
+    /// Returns when told to stop; there is nothing to reload before anything is served.
+    async fn stop(&mut self) {
+        while self.next().await != Told::Stop {}
     }
+}
+
+/// What a signal says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Told {
+    Stop,
+    Reload,
 }

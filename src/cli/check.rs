@@ -7,7 +7,10 @@ use crate::app::load::{Wanted, load_all};
 
 /// Reads the configuration and says what it holds, or all that is wrong with it.
 pub(super) fn check(path: &Path, deny_warnings: bool) -> ExitCode {
-    let wanted = Wanted { config: path.to_owned(), ..Wanted::default() };
+    let wanted = Wanted {
+        config: path.to_owned(),
+        ..Wanted::default()
+    };
     let loaded = match load_all(&wanted) {
         Ok(loaded) => loaded,
         Err(report) => return super::config_refused(&report),

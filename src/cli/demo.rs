@@ -59,7 +59,10 @@ pub(super) fn demo(args: &DemoArgs) -> ExitCode {
     for (name, address) in endpoints {
         match start(&name, SocketAddr::new(address, args.origin_port)) {
             Ok(origin) => {
-                wanted.overlay.endpoint_ports.insert(name, origin.listen.port());
+                wanted
+                    .overlay
+                    .endpoint_ports
+                    .insert(name, origin.listen.port());
                 lock(&origins).push(origin);
             }
             Err(e) => {
@@ -74,7 +77,10 @@ pub(super) fn demo(args: &DemoArgs) -> ExitCode {
     }
     let over = Arc::new(AtomicBool::new(false));
     let watcher = watch(origins.clone(), over.clone(), args.restart_origins);
-    let options = Options { wanted, skip_missing_addresses: true };
+    let options = Options {
+        wanted,
+        skip_missing_addresses: true,
+    };
     let result = crate::app::run(options, |ready| announce(ready, &lock(&origins)));
     over.store(true, Ordering::Relaxed);
     end(&origins);
@@ -86,7 +92,14 @@ pub(super) fn demo(args: &DemoArgs) -> ExitCode {
 fn start(name: &str, listen: SocketAddr) -> Result<Origin, String> {
     let exe = std::env::current_exe().map_err(|e| format!("own program not found: {e}"))?;
     let mut child = Command::new(exe)
-        .args(["origin", "--until-stdin-closes", "--name", name, "--listen", &listen.to_string()])
+        .args([
+            "origin",
+            "--until-stdin-closes",
+            "--name",
+            name,
+            "--listen",
+            &listen.to_string(),
+        ])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -94,10 +107,21 @@ fn start(name: &str, listen: SocketAddr) -> Result<Origin, String> {
     let stdin = child.stdin.take();
     let mut line = String::new();
     if let Some(stdout) = child.stdout.take() {
-        BufReader::new(stdout).read_line(&mut line).map_err(|e| e.to_string())?;
+        BufReader::new(stdout)
+            .read_line(&mut line)
+            .map_err(|e| e.to_string())?;
     }
-    match line.trim().strip_prefix("listening on ").and_then(|a| a.parse().ok()) {
-        Some(listen) => Ok(Origin { name: name.to_owned(), listen, child, _stdin: stdin }),
+    match line
+        .trim()
+        .strip_prefix("listening on ")
+        .and_then(|a| a.parse().ok())
+    {
+        Some(listen) => Ok(Origin {
+            name: name.to_owned(),
+            listen,
+            child,
+            _stdin: stdin,
+        }),
         None => {
             drop(child.wait());
             Err("it ended at once; its message is above".to_owned())
@@ -112,7 +136,9 @@ fn watch(origins: Origins, over: Arc<AtomicBool>, restart: bool) -> std::thread:
         while !over.load(Ordering::Relaxed) {
             for origin in lock(&origins).iter_mut() {
                 let pid = origin.child.id();
-                let Ok(Some(status)) = origin.child.try_wait() else { continue };
+                let Ok(Some(status)) = origin.child.try_wait() else {
+                    continue;
+                };
                 if known_dead.contains(&pid) {
                     continue;
                 }
@@ -152,9 +178,16 @@ fn announce(ready: &Ready, origins: &[Origin]) {
     println!("{ready}");
     println!("\norigins (each a process of its own):");
     for o in origins {
-        println!("  {:<6} http://{:<18} pid {}", o.name, o.listen, o.child.id());
+        println!(
+            "  {:<6} http://{:<18} pid {}",
+            o.name,
+            o.listen,
+            o.child.id()
+        );
     }
-    let Some(dns) = ready.dns.iter().find(|a| a.is_ipv4()).or(ready.dns.first()) else { return };
+    let Some(dns) = ready.dns.iter().find(|a| a.is_ipv4()).or(ready.dns.first()) else {
+        return;
+    };
     let at = format!("@{} -p {}", dns.ip(), dns.port());
     println!("\ntry, in another terminal:");
     println!("  dig {at} www.gslb.example +subnet=192.0.2.0/24 +short      # a client in eu");
@@ -164,8 +197,11 @@ fn announce(ready: &Ready, origins: &[Origin]) {
     println!("  dig {at} TXT _explain.www.gslb.example +subnet=198.51.100.0/24 +short");
     if let Some(admin) = ready.admin {
         let port = admin.port();
-        let server =
-            if port == 8053 { String::new() } else { format!(" --server http://{admin}") };
+        let server = if port == 8053 {
+            String::new()
+        } else {
+            format!(" --server http://{admin}")
+        };
         println!("  tradewind explain www.gslb.example --client 198.51.100.0/24{server}");
         println!("  curl 'http://{admin}/v1/explain?name=www.gslb.example&client=198.51.100.0/24'");
         println!("  curl http://{admin}/v1/health     # also /v1/names /v1/regions /metrics");
@@ -179,6 +215,9 @@ fn announce(ready: &Ready, origins: &[Origin]) {
         pids.join(" ")
     };
     println!("rehearse a failure: kill the origins of a region, dig again, ask why again:");
-    println!("  kill -9 {}    # eu is dead; its clients go to the next best region", of("eu-"));
+    println!(
+        "  kill -9 {}    # eu is dead; its clients go to the next best region",
+        of("eu-")
+    );
     println!("\nCtrl-C ends everything.");
 }

@@ -6,7 +6,10 @@ use super::ExplainArgs;
 
 /// Prints why the client gets its answer.
 pub(super) fn explain(args: &ExplainArgs) -> ExitCode {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(e) => return super::failed(format!("cannot start the runtime: {e}")),
     };
@@ -36,10 +39,16 @@ async fn ask(args: &ExplainArgs) -> Result<String, String> {
         .build()
         .map_err(|e| e.to_string())?;
     let response = client.get(url.clone()).send().await.map_err(|e| {
-        format!("no answer from {}: {e}; is the node running, and is --server its admin address?", args.server)
+        format!(
+            "no answer from {}: {e}; is the node running, and is --server its admin address?",
+            args.server
+        )
     })?;
     let status = response.status();
-    let body = response.text().await.map_err(|e| format!("the answer broke off: {e}"))?;
+    let body = response
+        .text()
+        .await
+        .map_err(|e| format!("the answer broke off: {e}"))?;
     let json: serde_json::Value = serde_json::from_str(&body)
         .map_err(|e| format!("{} did not answer with JSON: {e}", args.server))?;
     if !status.is_success() {
@@ -49,6 +58,13 @@ async fn ask(args: &ExplainArgs) -> Result<String, String> {
     if args.json {
         return Ok(format!("{json:#}\n"));
     }
-    let lines = json.get("lines").and_then(|l| l.as_array()).ok_or("the answer has no `lines`")?;
-    Ok(lines.iter().filter_map(|l| l.as_str()).map(|l| format!("{l}\n")).collect())
+    let lines = json
+        .get("lines")
+        .and_then(|l| l.as_array())
+        .ok_or("the answer has no `lines`")?;
+    Ok(lines
+        .iter()
+        .filter_map(|l| l.as_str())
+        .map(|l| format!("{l}\n"))
+        .collect())
 }

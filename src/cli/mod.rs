@@ -1,6 +1,10 @@
 //! The command line. Exit codes: 0 done, 1 failed, 2 usage, 78 the configuration is wrong.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to a terminal")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command line talks to a terminal"
+)]
 
 mod check;
 mod demo;
@@ -142,15 +146,24 @@ struct OriginArgs {
 
 /// Runs the command line; the exit code.
 pub fn main() -> ExitCode {
+    // The TLS implementation of all that follows; fails only when one is chosen already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     match Cli::parse().command {
         Command::Run(args) => run::run(&args),
         Command::Demo(args) => demo::demo(&args),
-        Command::Check { path, deny_warnings } => check::check(&path, deny_warnings),
+        Command::Check {
+            path,
+            deny_warnings,
+        } => check::check(&path, deny_warnings),
         Command::Explain(args) => explain::explain(&args),
-        Command::Geoip(GeoipCommand::Build { csv, out }) => done(geoip::build(&csv, &out).map(|()| format!("{} written", out.display()))),
-        Command::Geoip(GeoipCommand::Lookup { address, databases, networks }) => {
-            done(geoip::lookup(address, &databases, networks.as_deref()))
+        Command::Geoip(GeoipCommand::Build { csv, out }) => {
+            done(geoip::build(&csv, &out).map(|()| format!("{} written", out.display())))
         }
+        Command::Geoip(GeoipCommand::Lookup {
+            address,
+            databases,
+            networks,
+        }) => done(geoip::lookup(address, &databases, networks.as_deref())),
         Command::Origin(args) => origin::origin(&args),
     }
 }
@@ -174,7 +187,10 @@ fn failed(e: impl std::fmt::Display) -> ExitCode {
 
 /// Prints a report of the configuration; exit code 78 (EX_CONFIG of sysexits.h).
 fn config_refused(report: &crate::config::Report) -> ExitCode {
-    eprint!("{}", report.render(std::io::IsTerminal::is_terminal(&std::io::stderr())));
+    eprint!(
+        "{}",
+        report.render(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+    );
     ExitCode::from(78)
 }
 

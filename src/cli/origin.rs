@@ -10,7 +10,10 @@ use super::OriginArgs;
 
 /// Serves until a signal ends it.
 pub(super) fn origin(args: &OriginArgs) -> ExitCode {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(e) => return super::failed(format!("cannot start the runtime: {e}")),
     };

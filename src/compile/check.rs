@@ -12,9 +12,12 @@ use crate::snapshot::failover::worst_case;
 use super::Problems;
 
 /// Objects that nothing refers to are probably a mistake.
-pub(super) fn unused(spec: &Spec, p: &mut Problems<'_>) {
-    let mut pools: HashSet<&str> =
-        spec.names.iter().flat_map(|n| n.pools.iter().map(|m| m.as_str())).collect();
+pub(super) fn unused(spec: &Spec, p: &mut Problems) {
+    let mut pools: HashSet<&str> = spec
+        .names
+        .iter()
+        .flat_map(|n| n.pools.iter().map(|m| m.as_str()))
+        .collect();
     for n in &spec.names {
         match &n.last_resort.value {
             LastResortSpec::Pool(pool) => {
@@ -22,33 +25,66 @@ pub(super) fn unused(spec: &Spec, p: &mut Problems<'_>) {
             }
             LastResortSpec::Endpoints(list) => {
                 let named = |e: &str| list.iter().any(|l| l.as_str() == e);
-                let of = spec.pools.iter().filter(|p| p.endpoints.iter().any(|e| named(&e.name)));
+                let of = spec
+                    .pools
+                    .iter()
+                    .filter(|p| p.endpoints.iter().any(|e| named(&e.name)));
                 pools.extend(of.map(|p| p.name.as_str()));
             }
             _ => {}
         }
     }
-    for pool in spec.pools.iter().filter(|pool| !pools.contains(pool.name.as_str())) {
-        p.warning(pool.name.span, format!("pool `{}` is used by no name", pool.name.value));
+    for pool in spec
+        .pools
+        .iter()
+        .filter(|pool| !pools.contains(pool.name.as_str()))
+    {
+        p.warning(
+            pool.name.span,
+            format!("pool `{}` is used by no name", pool.name.value),
+        );
     }
-    let monitors: HashSet<&str> =
-        spec.pools.iter().filter_map(|p| p.monitor.as_ref().map(|m| m.as_str())).collect();
-    for m in spec.monitors.iter().filter(|m| !monitors.contains(m.name.as_str())) {
-        p.warning(m.name.span, format!("monitor `{}` is used by no pool", m.name.value));
+    let monitors: HashSet<&str> = spec
+        .pools
+        .iter()
+        .filter_map(|p| p.monitor.as_ref().map(|m| m.as_str()))
+        .collect();
+    for m in spec
+        .monitors
+        .iter()
+        .filter(|m| !monitors.contains(m.name.as_str()))
+    {
+        p.warning(
+            m.name.span,
+            format!("monitor `{}` is used by no pool", m.name.value),
+        );
     }
     let policies: HashSet<&str> = spec.names.iter().map(|n| n.policy.as_str()).collect();
-    for policy in spec.policies.iter().filter(|x| !policies.contains(x.name.as_str())) {
-        p.warning(policy.name.span, format!("policy `{}` is used by no name", policy.name.value));
+    for policy in spec
+        .policies
+        .iter()
+        .filter(|x| !policies.contains(x.name.as_str()))
+    {
+        p.warning(
+            policy.name.span,
+            format!("policy `{}` is used by no name", policy.name.value),
+        );
     }
 }
 
 /// No name's worst-case failover time exceeds `failover-slo` (requirement O11).
-pub(super) fn failover_slo(spec: &Spec, snapshot: &Snapshot, p: &mut Problems<'_>) {
-    let Some(slo) = &spec.dns.failover_slo else { return };
+pub(super) fn failover_slo(spec: &Spec, snapshot: &Snapshot, p: &mut Problems) {
+    let Some(slo) = &spec.dns.failover_slo else {
+        return;
+    };
     for n in &spec.names {
-        let found = snapshot.steering.names.binary_search_by(|s| s.owner.cmp(&n.name.value));
-        let Some(worst) =
-            found.ok().and_then(|i| worst_case(snapshot, NameId::from_index(i)))
+        let found = snapshot
+            .steering
+            .names
+            .binary_search_by(|s| s.owner.cmp(&n.name.value));
+        let Some(worst) = found
+            .ok()
+            .and_then(|i| worst_case(snapshot, NameId::from_index(i)))
         else {
             continue;
         };
@@ -65,7 +101,8 @@ pub(super) fn failover_slo(spec: &Spec, snapshot: &Snapshot, p: &mut Problems<'_
                 seconds(slo.value)
             ),
         );
-        d.related.push((slo.span, "`failover-slo` is set here".to_owned()));
+        d.related
+            .push((slo.span, "`failover-slo` is set here".to_owned()));
         d.help = Some(format!(
             "detection takes {}, publication {:.2} s, caches {}: probe more often, need fewer \
              failures (`fall`), or lower `ttl.max`",

@@ -14,19 +14,29 @@ use super::pools::Pools;
 const A: u16 = 1;
 
 /// Reports every steered name that can lead back to itself.
-pub(super) fn check(names: &[CompiledName], pools: &Pools<'_>, zones: &ZoneSet, p: &mut Problems<'_>) {
-    let index: HashMap<&WireName, usize> =
-        names.iter().enumerate().map(|(i, n)| (&n.input.owner, i)).collect();
+pub(super) fn check(names: &[CompiledName], pools: &Pools<'_>, zones: &ZoneSet, p: &mut Problems) {
+    let index: HashMap<&WireName, usize> = names
+        .iter()
+        .enumerate()
+        .map(|(i, n)| (&n.input.owner, i))
+        .collect();
     let mut reported: HashSet<usize> = HashSet::new();
     for (start, n) in names.iter().enumerate() {
         if reported.contains(&start) {
             continue;
         }
         if let Some(path) = path_back(start, names, &index, pools, zones) {
-            let steps: Vec<String> = path.iter().map(|i| names[*i].input.owner.to_string()).collect();
+            let steps: Vec<String> = path
+                .iter()
+                .map(|i| names[*i].input.owner.to_string())
+                .collect();
             p.error(
                 n.span,
-                format!("name `{}` leads back to itself through CNAMEs: {} → {0}", n.input.owner, steps.join(" → ")),
+                format!(
+                    "name `{}` leads back to itself through CNAMEs: {} → {0}",
+                    n.input.owner,
+                    steps.join(" → ")
+                ),
             )
             .help = Some("point one of them elsewhere".to_owned());
             reported.extend(path);
@@ -46,7 +56,9 @@ fn path_back(
     let mut open = vec![start];
     while let Some(at) = open.pop() {
         for target in targets(&names[at], pools) {
-            let Some(next) = resolve(target, index, zones) else { continue };
+            let Some(next) = resolve(target, index, zones) else {
+                continue;
+            };
             if next == start {
                 let mut path = vec![at];
                 let mut step = at;
@@ -78,8 +90,9 @@ fn targets<'a>(n: &'a CompiledName, pools: &'a Pools<'_>) -> Vec<&'a WireName> {
             LastResort::Pool(pool) => &pools.pools[pool.index()].endpoints,
             _ => &[],
         });
-    let mut targets: Vec<&WireName> =
-        endpoints.filter_map(|e| pools.endpoints[e.index()].cname.as_ref()).collect();
+    let mut targets: Vec<&WireName> = endpoints
+        .filter_map(|e| pools.endpoints[e.index()].cname.as_ref())
+        .collect();
     if let LastResort::Cname(target) = &n.input.last_resort {
         targets.push(target);
     }

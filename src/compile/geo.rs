@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use crate::config::load::Inputs;
 use crate::config::Sources;
 use crate::config::Spec;
+use crate::config::load::Inputs;
 use crate::geo::{Database, GeoTable, OwnNetworks};
 
 use super::Problems;
@@ -14,7 +14,7 @@ pub(super) fn geo(
     spec: &Spec,
     inputs: &Inputs,
     sources: &Sources,
-    p: &mut Problems<'_>,
+    p: &mut Problems,
 ) -> Option<GeoTable> {
     let list = &spec.geoip.databases;
     if list.len() > GeoTable::MAX_DATABASES {
@@ -40,14 +40,23 @@ pub(super) fn geo(
             Ok(database) => databases.push((file_name(path).into(), database)),
             Err(e) => {
                 whole = false;
-                p.error(path.span, format!("GeoIP database `{}`: {e}", path.display())).help =
-                    Some("fetch it again, and replace it by rename; what runs keeps the old one".to_owned());
+                p.error(
+                    path.span,
+                    format!("GeoIP database `{}`: {e}", path.display()),
+                )
+                .help = Some(
+                    "fetch it again, and replace it by rename; what runs keeps the old one"
+                        .to_owned(),
+                );
             }
         }
     }
     let mut own = None;
     if let Some(path) = &spec.geoip.networks {
-        match inputs.get(path).map(|input| (OwnNetworks::parse(&input.bytes), input.file)) {
+        match inputs
+            .get(path)
+            .map(|input| (OwnNetworks::parse(&input.bytes), input.file))
+        {
             None => whole = false,
             Some((Ok(networks), _)) => own = Some(networks),
             Some((Err(errors), file)) => {
@@ -66,5 +75,8 @@ pub(super) fn geo(
 }
 
 fn file_name(path: &Path) -> String {
-    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+    path.file_name()
+        .unwrap_or(path.as_os_str())
+        .to_string_lossy()
+        .into_owned()
 }

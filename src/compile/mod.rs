@@ -23,7 +23,6 @@ use crate::steer::Steering;
 pub use node::Node;
 use problems::Problems;
 
-
 /// A configuration that may be served.
 #[derive(Clone, Debug)]
 pub struct Compiled {
@@ -42,7 +41,7 @@ pub fn compile(
     sources: &Sources,
     node: Option<&str>,
 ) -> (Option<Compiled>, Vec<Diagnostic>) {
-    let mut problems = Problems::new(&spec.declared);
+    let mut problems = Problems::default();
     let p = &mut problems;
 
     let this_node = node::node(spec, node, p);
@@ -65,8 +64,14 @@ pub fn compile(
     let (targets, target_of) = pools::targets(&pools);
     let node_name = this_node.as_ref().map_or("", |n| n.name.as_str()).into();
     let inputs = names.into_iter().map(|n| n.input).collect();
-    let steering =
-        Steering::build(regions.list, pools.pools, pools.endpoints, policies.list, inputs, &geo);
+    let steering = Steering::build(
+        regions.list,
+        pools.pools,
+        pools.endpoints,
+        policies.list,
+        inputs,
+        &geo,
+    );
     let snapshot = Snapshot {
         zones,
         geo,
@@ -83,5 +88,11 @@ pub fn compile(
     if problems.any_error() {
         return (None, problems.finish());
     }
-    (Some(Compiled { snapshot: Arc::new(snapshot), node: this_node }), problems.finish())
+    (
+        Some(Compiled {
+            snapshot: Arc::new(snapshot),
+            node: this_node,
+        }),
+        problems.finish(),
+    )
 }

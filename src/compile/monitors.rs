@@ -6,7 +6,7 @@ use crate::health::{Monitor, MonitorKind};
 use super::Problems;
 
 /// All monitors, in the order of the file.
-pub(super) fn monitors(spec: &Spec, p: &mut Problems<'_>) -> Vec<Monitor> {
+pub(super) fn monitors(spec: &Spec, p: &mut Problems) -> Vec<Monitor> {
     for m in &spec.monitors {
         if let MonitorKind::Http(http) = &m.monitor.kind
             && let Some(regex) = &http.expect_body_regex

@@ -27,46 +27,54 @@ pub(super) fn names(
     spec: &Spec,
     pools: &Pools<'_>,
     policies: &Policies<'_>,
-    p: &mut Problems<'_>,
+    p: &mut Problems,
 ) -> Vec<CompiledName> {
-    let mut out: Vec<CompiledName> =
-        spec.names.iter().filter_map(|n| name(spec, n, pools, policies, p)).collect();
+    let mut out: Vec<CompiledName> = spec
+        .names
+        .iter()
+        .filter_map(|n| name(n, pools, policies, p))
+        .collect();
     out.sort_by(|a, b| a.input.owner.cmp(&b.input.owner));
     out
 }
 
 fn name(
-    spec: &Spec,
     n: &NameSpec,
     pools: &Pools<'_>,
     policies: &Policies<'_>,
-    p: &mut Problems<'_>,
+    p: &mut Problems,
 ) -> Option<CompiledName> {
     let what = format!("name `{}`", n.name.value);
     let policy = policies.by_name.get(n.policy.as_str()).copied();
     if policy.is_none() {
-        let known = spec.policies.iter().map(|p| p.name.as_str());
-        p.unknown(n.policy.span, &what, "policy", &n.policy, known);
+        p.dangling();
     }
     let (ttl_min, ttl_max) = &n.ttl;
     if ttl_min.value > ttl_max.value {
-        p.error(
-            ttl_min.span,
-            format!("`ttl.min` of {what} is {}, more than its `ttl.max` of {}", ttl_min.value, ttl_max.value),
-        );
+        p.dangling();
     }
-    let members = members(spec, n, &what, pools, p)?;
-    check_tables(n, &what, &members, policy.map(|id| &policies.list[id.index()]), p);
+    let members = members(n, &what, pools, p)?;
+    check_tables(
+        n,
+        &what,
+        &members,
+        policy.map(|id| &policies.list[id.index()]),
+        p,
+    );
 
     let cname = check_kinds(&what, &members, pools, p)?;
-    let families = if cname { Vec::new() } else { families(n, &what, &members, pools, p)? };
+    let families = if cname {
+        Vec::new()
+    } else {
+        families(n, &what, &members, pools, p)?
+    };
     if cname && n.answers.value != 1 {
         p.error(
             n.answers.span,
             format!("{what} is answered with a CNAME, of which there can be only 1, but `answers` is {}", n.answers.value),
         );
     }
-    let last_resort = last_resort(spec, n, &what, pools, &families, p)?;
+    let last_resort = last_resort(n, &what, pools, &families, p)?;
     Some(CompiledName {
         input: NameInput {
             owner: n.name.value.clone(),
@@ -86,19 +94,17 @@ fn name(
 
 /// The members; `None` when a pool does not exist.
 fn members<'s>(
-    spec: &Spec,
     n: &'s NameSpec,
     what: &str,
     pools: &Pools<'_>,
-    p: &mut Problems<'_>,
+    p: &mut Problems,
 ) -> Option<Vec<(&'s Marked<String>, Member)>> {
     let mut members: Vec<(&Marked<String>, Member)> = Vec::new();
     let mut seen: HashMap<PoolId, Span> = HashMap::new();
     let mut whole = true;
     for (i, m) in n.pools.iter().enumerate() {
         let Some(&pool) = pools.by_name.get(m.as_str()) else {
-            let known = spec.pools.iter().map(|p| p.name.as_str());
-            p.unknown(m.span, what, "pool", m, known);
+            p.dangling();
             whole = false;
             continue;
         };
@@ -108,43 +114,57 @@ fn members<'s>(
             d.help = Some("use `weights` for a larger share".to_owned());
             continue;
         }
-        let weight =
-            n.weights.iter().find(|(k, _)| k.value == m.value).map_or(Weight::ONE, |(_, w)| *w);
-        let stated = n.priorities.iter().find(|(k, _)| k.value == m.value).map(|(_, v)| *v);
+        let weight = n
+            .weights
+            .iter()
+            .find(|(k, _)| k.value == m.value)
+            .map_or(Weight::ONE, |(_, w)| *w);
+        let stated = n
+            .priorities
+            .iter()
+            .find(|(k, _)| k.value == m.value)
+            .map(|(_, v)| *v);
         let priority = match stated {
             Some(priority) => priority,
             // Without `priorities` the order of `pools` is the priority.
             None if n.priorities.is_empty() => i as u32 + 1,
             None => {
                 let table = n.priorities[0].0.span;
-                let d = p.error(m.span, format!("`priorities` of {what} leaves out pool `{}`", m.value));
-                d.related.push((table, "`priorities` stands here".to_owned()));
-                d.help = Some("state the priority of every pool, or of none: then their order counts".to_owned());
+                let d = p.error(
+                    m.span,
+                    format!("`priorities` of {what} leaves out pool `{}`", m.value),
+                );
+                d.related
+                    .push((table, "`priorities` stands here".to_owned()));
+                d.help = Some(
+                    "state the priority of every pool, or of none: then their order counts"
+                        .to_owned(),
+                );
                 continue;
             }
         };
         let backup = n.backup.iter().any(|b| b.value == m.value);
-        members.push((m, Member { pool, weight, priority, backup }));
+        members.push((
+            m,
+            Member {
+                pool,
+                weight,
+                priority,
+                backup,
+            },
+        ));
     }
     (whole && !members.is_empty()).then_some(members)
 }
 
-/// `weights`, `priorities` and `backup` name members, and do something.
+/// `weights`, `priorities` and `backup` do something.
 fn check_tables(
     n: &NameSpec,
     what: &str,
     members: &[(&Marked<String>, Member)],
     policy: Option<&Policy>,
-    p: &mut Problems<'_>,
+    p: &mut Problems,
 ) {
-    let keys = n.weights.iter().map(|(k, _)| ("weights", k));
-    let keys = keys.chain(n.priorities.iter().map(|(k, _)| ("priorities", k)));
-    for (table, key) in keys.chain(n.backup.iter().map(|k| ("backup", k))) {
-        if !n.pools.iter().any(|m| m.value == key.value) {
-            let known = n.pools.iter().map(|m| m.as_str());
-            p.unknown(key.span, &format!("`{table}` of {what}"), "pool", key, known);
-        }
-    }
     if !members.is_empty() && members.iter().all(|(_, m)| m.backup) {
         p.warning(n.name.span, format!("every pool of {what} is a backup"));
     }
@@ -155,7 +175,10 @@ fn check_tables(
     {
         p.warning(
             key.span,
-            format!("policy `{}` of {what} ignores `weights` (only 0 matters to it)", policy.name),
+            format!(
+                "policy `{}` of {what} ignores `weights` (only 0 matters to it)",
+                policy.name
+            ),
         );
     }
     if let Some((key, _)) = n.priorities.first()
@@ -163,7 +186,10 @@ fn check_tables(
     {
         p.warning(
             key.span,
-            format!("policy `{}` of {what} has no `failover` stage, so `priorities` does nothing", policy.name),
+            format!(
+                "policy `{}` of {what} has no `failover` stage, so `priorities` does nothing",
+                policy.name
+            ),
         );
     }
 }
@@ -173,10 +199,13 @@ fn check_kinds(
     what: &str,
     members: &[(&Marked<String>, Member)],
     pools: &Pools<'_>,
-    p: &mut Problems<'_>,
+    p: &mut Problems,
 ) -> Option<bool> {
     let cname = members.first().is_some_and(|(_, m)| pools.is_cname(m.pool));
-    let Some((other, _)) = members.iter().find(|(_, m)| pools.is_cname(m.pool) != cname) else {
+    let Some((other, _)) = members
+        .iter()
+        .find(|(_, m)| pools.is_cname(m.pool) != cname)
+    else {
         return Some(cname);
     };
     let kind = |c: bool| if c { "CNAME targets" } else { "addresses" };
@@ -201,10 +230,12 @@ fn families(
     what: &str,
     members: &[(&Marked<String>, Member)],
     pools: &Pools<'_>,
-    p: &mut Problems<'_>,
+    p: &mut Problems,
 ) -> Option<Vec<Family>> {
-    let wanted: Option<Vec<Family>> =
-        n.families.as_ref().map(|list| list.iter().map(|f| f.value).collect());
+    let wanted: Option<Vec<Family>> = n
+        .families
+        .as_ref()
+        .map(|list| list.iter().map(|f| f.value).collect());
     let mut whole = true;
     let mut families = Vec::new();
     for f in Family::ALL {
@@ -224,7 +255,9 @@ fn families(
                         "{what} would have {f} addresses for some clients only: pool `{}` has {f} endpoints, pool `{}` has none",
                         with.0.value, without.0.value
                     ),
-                    None => format!("`families` of {what} asks for {f}, but no pool has {f} endpoints"),
+                    None => {
+                        format!("`families` of {what} asks for {f}, but no pool has {f} endpoints")
+                    }
                 };
                 let keep = match f {
                     Family::V4 => "ipv6",
@@ -243,12 +276,11 @@ fn families(
 
 /// The last resort; `None` when it refers to nothing.
 fn last_resort(
-    spec: &Spec,
     n: &NameSpec,
     what: &str,
     pools: &Pools<'_>,
     families: &[Family],
-    p: &mut Problems<'_>,
+    p: &mut Problems,
 ) -> Option<LastResort> {
     let what = format!("`last-resort` of {what}");
     match &n.last_resort.value {
@@ -263,8 +295,7 @@ fn last_resort(
                     Some(id) => ids.push(*id),
                     None => {
                         whole = false;
-                        let known = pools.endpoint_by_name.keys().copied();
-                        p.unknown(e.span, &what, "endpoint", e, known);
+                        p.dangling();
                     }
                 }
             }
@@ -280,8 +311,7 @@ fn last_resort(
         }
         LastResortSpec::Pool(pool) => {
             let Some(&id) = pools.by_name.get(pool.as_str()) else {
-                let known = spec.pools.iter().map(|p| p.name.as_str());
-                p.unknown(pool.span, &what, "pool", pool, known);
+                p.dangling();
                 return None;
             };
             let has = |f: Family| pools.families(id).contains(&f);
@@ -296,16 +326,22 @@ fn covers(
     span: Span,
     families: &[Family],
     has: impl Fn(Family) -> bool,
-    p: &mut Problems<'_>,
+    p: &mut Problems,
 ) -> bool {
-    let missing: Vec<String> =
-        families.iter().filter(|f| !has(**f)).map(|f| f.to_string()).collect();
+    let missing: Vec<String> = families
+        .iter()
+        .filter(|f| !has(**f))
+        .map(|f| f.to_string())
+        .collect();
     if missing.is_empty() {
         return true;
     }
     p.error(
         span,
-        format!("{what} has no enabled {} endpoint, but the name answers {0}", missing.join(" and ")),
+        format!(
+            "{what} has no enabled {} endpoint, but the name answers {0}",
+            missing.join(" and ")
+        ),
     );
     false
 }

@@ -13,7 +13,8 @@ use super::Problems;
 const FIRST_ROUND: Duration = Duration::from_secs(10);
 
 /// The admin API's address where the node's table does not say.
-const ADMIN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8053);
+const ADMIN: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8053);
 
 /// What this node does.
 #[derive(Clone, PartialEq, Debug)]
@@ -37,26 +38,24 @@ pub struct Node {
 }
 
 /// Checks all nodes; the one called `wanted`.
-pub(super) fn node(spec: &Spec, wanted: Option<&str>, p: &mut Problems<'_>) -> Option<Node> {
+pub(super) fn node(spec: &Spec, wanted: Option<&str>, p: &mut Problems) -> Option<Node> {
     for n in &spec.nodes {
         let what = format!("node `{}`", n.name.value);
-        let regions = spec.regions.iter().map(|r| r.name.as_str());
-        if !regions.clone().any(|r| r == n.region.as_str()) {
-            p.unknown(n.region.span, &what, "region", &n.region, regions);
-        }
-        if has(n, Role::Dns) && n.dns_listen.is_empty() {
-            p.error(n.name.span, format!("{what} has the role `dns` but no `dns.listen` address"))
-                .help = Some("add `dns = { listen = [\"192.0.2.1:53\"] }`".to_owned());
-        }
         if has(n, Role::Proxy) {
-            p.error(n.name.span, format!("{what} has the role `proxy`, which this release does not have"))
-                .help = Some("remove the role; endpoints may be any address".to_owned());
+            p.error(
+                n.name.span,
+                format!("{what} has the role `proxy`, which this release does not have"),
+            )
+            .help = Some("remove the role; endpoints may be any address".to_owned());
         }
         let at_loopback = n.admin_listen.as_ref().is_none_or(|a| a.ip().is_loopback());
         if has(n, Role::Admin) && !at_loopback {
             let span = n.admin_listen.as_ref().map_or(n.name.span, |a| a.span);
-            p.error(span, format!("{what} would serve the admin API to others without authentication"))
-                .help = Some("use a loopback address such as 127.0.0.1:8053".to_owned());
+            p.error(
+                span,
+                format!("{what} would serve the admin API to others without authentication"),
+            )
+            .help = Some("use a loopback address such as 127.0.0.1:8053".to_owned());
         }
     }
     let wanted = wanted?;
@@ -71,7 +70,8 @@ pub(super) fn node(spec: &Spec, wanted: Option<&str>, p: &mut Problems<'_>) -> O
             None if known.is_empty() => format!("add a table [nodes.{wanted}]"),
             None => format!("defined are {}", known.join(", ")),
         };
-        p.general(format!("the configuration has no node `{wanted}`")).help = Some(help);
+        p.general(format!("the configuration has no node `{wanted}`"))
+            .help = Some(help);
         return None;
     };
     let cores = std::thread::available_parallelism().map_or(1, |c| c.get() as u32);
@@ -88,7 +88,11 @@ pub(super) fn node(spec: &Spec, wanted: Option<&str>, p: &mut Problems<'_>) -> O
         admin_listen: has(n, Role::Admin)
             .then(|| n.admin_listen.as_ref().map_or(ADMIN, |a| a.value)),
         probes: has(n, Role::Probe),
-        first_round: spec.dns.first_round.as_ref().map_or(FIRST_ROUND, |d| d.value),
+        first_round: spec
+            .dns
+            .first_round
+            .as_ref()
+            .map_or(FIRST_ROUND, |d| d.value),
     })
 }
 

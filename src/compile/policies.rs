@@ -26,7 +26,7 @@ pub(super) fn policies<'s>(
     spec: &'s Spec,
     regions: &Regions<'_>,
     pools: &Pools<'_>,
-    p: &mut Problems<'_>,
+    p: &mut Problems,
 ) -> Policies<'s> {
     let mut out = Policies::default();
     for policy in &spec.policies {
@@ -45,8 +45,10 @@ pub(super) fn policies<'s>(
                         )
                         .help = Some("add a rule with `default = true` if that is not meant".to_owned());
                     }
-                    let rules =
-                        rules.iter().map(|r| rule(spec, r, &what, regions, pools, p)).collect();
+                    let rules = rules
+                        .iter()
+                        .map(|r| rule(r, &what, regions, pools, p))
+                        .collect();
                     stages.push(Stage::Geo { mode: *mode, rules });
                 }
                 StageSpec::Proximity { band_km, bias_km } => {
@@ -55,15 +57,20 @@ pub(super) fn policies<'s>(
                         .filter_map(|(region, km)| {
                             let id = regions.by_name.get(region.as_str());
                             if id.is_none() {
-                                let known = spec.regions.iter().map(|r| r.name.as_str());
-                                p.unknown(region.span, &format!("`bias` of {what}"), "region", region, known);
+                                p.dangling();
                             }
                             Some((*id?, *km))
                         })
                         .collect();
-                    stages.push(Stage::Proximity { band_km: *band_km, bias_km });
+                    stages.push(Stage::Proximity {
+                        band_km: *band_km,
+                        bias_km,
+                    });
                 }
-                StageSpec::Latency { tolerance, fallback_band_km } => stages.push(Stage::Latency {
+                StageSpec::Latency {
+                    tolerance,
+                    fallback_band_km,
+                } => stages.push(Stage::Latency {
                     tolerance: *tolerance,
                     fallback_band_km: *fallback_band_km,
                 }),
@@ -71,18 +78,26 @@ pub(super) fn policies<'s>(
                 StageSpec::RoundRobin => chooser = Chooser::RoundRobin,
                 StageSpec::Random => chooser = Chooser::Random,
                 StageSpec::Sticky { prefix4, prefix6 } => {
-                    chooser = Chooser::Sticky { prefix4: *prefix4, prefix6: *prefix6 };
+                    chooser = Chooser::Sticky {
+                        prefix4: *prefix4,
+                        prefix6: *prefix6,
+                    };
                 }
             }
         }
-        out.by_name.insert(&policy.name, PolicyId::from_index(out.list.len()));
-        out.list.push(Policy { name: policy.name.as_str().into(), stages, chooser });
+        out.by_name
+            .insert(&policy.name, PolicyId::from_index(out.list.len()));
+        out.list.push(Policy {
+            name: policy.name.as_str().into(),
+            stages,
+            chooser,
+        });
     }
     out
 }
 
 /// Which order of stages makes sense.
-fn check_order(policy: &PolicySpec, p: &mut Problems<'_>) {
+fn check_order(policy: &PolicySpec, p: &mut Problems) {
     let mut chooser: Option<&crate::config::Marked<StageSpec>> = None;
     let mut latency: Option<&crate::config::Marked<StageSpec>> = None;
     for s in &policy.stages {
@@ -93,12 +108,16 @@ fn check_order(policy: &PolicySpec, p: &mut Problems<'_>) {
                 s.span,
                 format!("stage `{word}` of policy `{name}` would never run: `{}` before it already chooses", before.keyword()),
             );
-            d.related.push((before.span, "this stage chooses".to_owned()));
+            d.related
+                .push((before.span, "this stage chooses".to_owned()));
             d.help = Some("a policy has at most one of weighted, round-robin, random, sticky, as its last stage".to_owned());
             continue;
         }
         match &s.value {
-            StageSpec::Weighted | StageSpec::RoundRobin | StageSpec::Random | StageSpec::Sticky { .. } => {
+            StageSpec::Weighted
+            | StageSpec::RoundRobin
+            | StageSpec::Random
+            | StageSpec::Sticky { .. } => {
                 chooser = Some(s);
             }
             StageSpec::Latency { .. } | StageSpec::Geo { .. } | StageSpec::Proximity { .. } => {
@@ -107,7 +126,8 @@ fn check_order(policy: &PolicySpec, p: &mut Problems<'_>) {
                         s.span,
                         format!("stage `{word}` of policy `{name}` comes after `latency`"),
                     );
-                    d.related.push((before.span, "`latency` stands here".to_owned()));
+                    d.related
+                        .push((before.span, "`latency` stands here".to_owned()));
                     d.help = Some("`latency` already falls back to distance where it knows nothing: put location stages before it".to_owned());
                 }
                 if matches!(s.value, StageSpec::Latency { .. }) {
@@ -117,28 +137,37 @@ fn check_order(policy: &PolicySpec, p: &mut Problems<'_>) {
             StageSpec::Failover => {}
         }
     }
-    let failovers: Vec<_> =
-        policy.stages.iter().filter(|s| s.value == StageSpec::Failover).collect();
+    let failovers: Vec<_> = policy
+        .stages
+        .iter()
+        .filter(|s| s.value == StageSpec::Failover)
+        .collect();
     if let [_, again, ..] = failovers[..] {
         p.warning(
             again.span,
-            format!("policy `{}` has `failover` twice; the second changes nothing", policy.name.value),
+            format!(
+                "policy `{}` has `failover` twice; the second changes nothing",
+                policy.name.value
+            ),
         );
     }
 }
 
 fn rule(
-    spec: &Spec,
     r: &GeoRuleSpec,
     what: &str,
     regions: &Regions<'_>,
     pools: &Pools<'_>,
-    p: &mut Problems<'_>,
+    p: &mut Problems,
 ) -> GeoRule {
     let mut matches = Vec::new();
     matches.extend(r.continents.iter().map(|c| Criterion::Continent(c.value)));
     matches.extend(r.countries.iter().map(|c| Criterion::Country(c.value)));
-    matches.extend(r.subdivisions.iter().map(|s| Criterion::Subdivision(s.value.0, s.value.1)));
+    matches.extend(
+        r.subdivisions
+            .iter()
+            .map(|s| Criterion::Subdivision(s.value.0, s.value.1)),
+    );
     matches.extend(r.asns.iter().map(|a| Criterion::Asn(a.value)));
     for n in &r.networks {
         if let Some(block) = embedding(n.value) {
@@ -154,12 +183,10 @@ fn rule(
     if r.default {
         matches.push(Criterion::Default);
     }
-    let subject = format!("a rule of {what}");
     let region_ids = r.regions.iter().filter_map(|n| {
         let id = regions.by_name.get(n.as_str()).copied();
         if id.is_none() {
-            let known = spec.regions.iter().map(|r| r.name.as_str());
-            p.unknown(n.span, &subject, "region", n, known);
+            p.dangling();
         }
         id
     });
@@ -167,13 +194,16 @@ fn rule(
     let pool_ids = r.pools.iter().filter_map(|n| {
         let id = pools.by_name.get(n.as_str()).copied();
         if id.is_none() {
-            let known = spec.pools.iter().map(|p| p.name.as_str());
-            p.unknown(n.span, &subject, "pool", n, known);
+            p.dangling();
         }
         id
     });
     let pool_ids = pool_ids.collect();
-    GeoRule { matches, regions: region_ids, pools: pool_ids }
+    GeoRule {
+        matches,
+        regions: region_ids,
+        pools: pool_ids,
+    }
 }
 
 /// The IPv4-carrying block that `prefix` lies in.

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::config::Spec;
 use crate::config::spec::{EndpointSpec, PoolSpec};
-use crate::health::MonitorKind;
 use crate::ids::{EndpointId, MonitorId, PoolId, RegionId, TargetId};
 use crate::net::Family;
 use crate::snapshot::ProbeTarget;
@@ -22,7 +21,7 @@ pub(super) struct Regions<'s> {
 }
 
 /// All regions, sorted by name so that the order of the file does not matter (O6).
-pub(super) fn regions<'s>(spec: &'s Spec, p: &mut Problems<'_>) -> Regions<'s> {
+pub(super) fn regions<'s>(spec: &'s Spec, p: &mut Problems) -> Regions<'s> {
     if spec.declared.regions.is_empty() {
         p.general("the configuration has no region").help =
             Some("add a table such as [regions.eu] with `latitude` and `longitude`".to_owned());
@@ -31,10 +30,13 @@ pub(super) fn regions<'s>(spec: &'s Spec, p: &mut Problems<'_>) -> Regions<'s> {
     specs.sort_by(|a, b| a.name.value.cmp(&b.name.value));
     let mut regions = Regions::default();
     for r in specs {
-        regions.by_name.insert(&r.name, RegionId::from_index(regions.list.len()));
         regions
-            .list
-            .push(Region { name: r.name.as_str().into(), coordinates: r.coordinates });
+            .by_name
+            .insert(&r.name, RegionId::from_index(regions.list.len()));
+        regions.list.push(Region {
+            name: r.name.as_str().into(),
+            coordinates: r.coordinates,
+        });
     }
     regions
 }
@@ -76,7 +78,7 @@ impl Pools<'_> {
 }
 
 /// All pools.
-pub(super) fn pools<'s>(spec: &'s Spec, regions: &Regions<'_>, p: &mut Problems<'_>) -> Pools<'s> {
+pub(super) fn pools<'s>(spec: &'s Spec, regions: &Regions<'_>, p: &mut Problems) -> Pools<'s> {
     let monitors: HashMap<&str, MonitorId> = spec
         .monitors
         .iter()
@@ -91,14 +93,12 @@ pub(super) fn pools<'s>(spec: &'s Spec, regions: &Regions<'_>, p: &mut Problems<
         let what = format!("pool `{}`", pool.name.value);
         let region = regions.by_name.get(pool.region.as_str()).copied();
         if region.is_none() {
-            let known = spec.regions.iter().map(|r| r.name.as_str());
-            p.unknown(pool.region.span, &what, "region", &pool.region, known);
+            p.dangling();
         }
         let monitor = pool.monitor.as_ref().and_then(|m| {
             let found = monitors.get(m.as_str()).copied();
             if found.is_none() {
-                let known = spec.monitors.iter().map(|m| m.name.as_str());
-                p.unknown(m.span, &what, "monitor", m, known);
+                p.dangling();
             }
             found
         });
@@ -122,28 +122,22 @@ fn endpoints<'s>(
     spec: &'s Spec,
     mut found: Vec<(&'s EndpointSpec, PoolId, Option<MonitorId>)>,
     out: &mut Pools<'s>,
-    p: &mut Problems<'_>,
+    p: &mut Problems,
 ) {
     found.sort_by(|(a, ..), (b, ..)| {
-        a.name.value.cmp(&b.name.value).then(a.name.span.cmp(&b.name.span))
+        a.name
+            .value
+            .cmp(&b.name.value)
+            .then(a.name.span.cmp(&b.name.span))
     });
-    let mut before: Option<(&EndpointSpec, PoolId)> = None;
+    let mut before: Option<&str> = None;
     for (e, pool, monitor) in found {
         let pool_name = out.pools[pool.index()].name.clone();
-        if let Some((first, first_pool)) = before
-            && first.name.value == e.name.value
-        {
-            let message = format!(
-                "endpoint `{}` of pool `{pool_name}` has the name of one of pool `{}`",
-                e.name.value,
-                out.pools[first_pool.index()].name
-            );
-            let d = p.error(e.name.span, message);
-            d.related.push((first.name.span, "first used here".to_owned()));
-            d.help = Some("endpoint names are unique over all pools".to_owned());
+        if before == Some(e.name.as_str()) {
+            p.dangling(); // two endpoints of one name
             continue;
         }
-        before = Some((e, pool));
+        before = Some(&e.name);
         let id = EndpointId::from_index(out.endpoints.len());
         out.endpoint_by_name.insert(&e.name, id);
         out.pools[pool.index()].endpoints.push(id);
@@ -162,7 +156,7 @@ fn endpoints<'s>(
 }
 
 /// Rules inside one pool.
-fn check_endpoints(pool: &PoolSpec, what: &str, p: &mut Problems<'_>) {
+fn check_endpoints(pool: &PoolSpec, what: &str, p: &mut Problems) {
     let cnames = pool.endpoints.iter().filter(|e| e.cname.is_some()).count();
     if cnames > 0 && cnames < pool.endpoints.len() {
         p.error(
@@ -173,7 +167,8 @@ fn check_endpoints(pool: &PoolSpec, what: &str, p: &mut Problems<'_>) {
             ),
         )
         .help = Some(
-            "a name is answered with addresses or with a CNAME, never both: make two pools".to_owned(),
+            "a name is answered with addresses or with a CNAME, never both: make two pools"
+                .to_owned(),
         );
         return;
     }
@@ -212,7 +207,7 @@ fn probing(
     pool: &str,
     e: &EndpointSpec,
     monitor: Option<MonitorId>,
-    p: &mut Problems<'_>,
+    p: &mut Problems,
 ) -> Option<(MonitorId, u16)> {
     let id = monitor?;
     let monitor = &spec.monitors[id.index()];
@@ -221,21 +216,19 @@ fn probing(
     if e.address.is_none() {
         p.error(
             e.name.span,
-            format!("{subject} has no `address` for monitor `{}` to probe", monitor.name.value),
+            format!(
+                "{subject} has no `address` for monitor `{}` to probe",
+                monitor.name.value
+            ),
         )
-        .help = Some("add the `address` that stands behind the `cname`, or remove the pool's monitor".to_owned());
+        .help = Some(
+            "add the `address` that stands behind the `cname`, or remove the pool's monitor"
+                .to_owned(),
+        );
         return None;
     }
     let Some(port) = port else {
-        let kind = match monitor.monitor.kind {
-            MonitorKind::Tcp(_) => "tcp",
-            MonitorKind::Http(_) => "http",
-        };
-        p.error(
-            e.name.span,
-            format!("{subject} has no `port` for {kind} monitor `{}` to probe", monitor.name.value),
-        )
-        .help = Some("add `port` to the endpoint or to the monitor".to_owned());
+        p.dangling(); // no port to probe
         return None;
     };
     Some((id, port))
@@ -252,10 +245,17 @@ pub(super) fn targets(pools: &Pools<'_>) -> (Vec<ProbeTarget>, Vec<Option<Target
             continue;
         };
         let id = *known.entry((addr, *port, *monitor)).or_insert_with(|| {
-            targets.push(ProbeTarget { addr, port: *port, monitor: *monitor, endpoints: Vec::new() });
+            targets.push(ProbeTarget {
+                addr,
+                port: *port,
+                monitor: *monitor,
+                endpoints: Vec::new(),
+            });
             TargetId::from_index(targets.len() - 1)
         });
-        targets[id.index()].endpoints.push(EndpointId::from_index(i));
+        targets[id.index()]
+            .endpoints
+            .push(EndpointId::from_index(i));
         target_of.push(Some(id));
     }
     (targets, target_of)

@@ -1,22 +1,15 @@
 //! Gathers diagnostics.
 
-use crate::config::spec::Declared;
-use crate::config::nearest;
 use crate::config::{Diagnostic, Severity, Span};
 
 /// The problems found so far.
-#[derive(Debug)]
-pub(super) struct Problems<'s> {
+#[derive(Debug, Default)]
+pub(super) struct Problems {
     found: Vec<Diagnostic>,
-    declared: &'s Declared,
+    dangling: bool,
 }
 
-impl<'s> Problems<'s> {
-    /// None yet, in a configuration with these names.
-    pub(super) fn new(declared: &'s Declared) -> Problems<'s> {
-        Problems { found: Vec::new(), declared }
-    }
-
+impl Problems {
     /// An error at `span`.
     pub(super) fn error(&mut self, span: Span, message: impl Into<String>) -> &mut Diagnostic {
         self.push(Diagnostic::error(span, message))
@@ -32,40 +25,10 @@ impl<'s> Problems<'s> {
         self.push(Diagnostic::warning(span, message))
     }
 
-    /// An error: `what` refers to a `kind` that does not exist; with the nearest name that does.
-    pub(super) fn unknown<'n>(
-        &mut self,
-        span: Span,
-        what: &str,
-        kind: &str,
-        name: &str,
-        known: impl IntoIterator<Item = &'n str>,
-    ) {
-        let declared = match kind {
-            "region" => &self.declared.regions,
-            "monitor" => &self.declared.monitors,
-            "policy" => &self.declared.policies,
-            _ => &self.declared.pools,
-        };
-        if declared.contains(name) {
-            // It is there, but has errors of its own, which are reported.
-            return;
-        }
-        let known: Vec<&str> = known.into_iter().collect();
-        let help = match nearest(name, known.iter().copied()) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None if known.is_empty() => format!("no {kind} is defined"),
-            None => {
-                let mut list: Vec<String> =
-                    known.iter().take(8).map(|k| format!("`{k}`")).collect();
-                if known.len() > 8 {
-                    list.push("…".to_owned());
-                }
-                format!("defined are {}", list.join(", "))
-            }
-        };
-        self.error(span, format!("{what} names {kind} `{name}`, which is not defined")).help =
-            Some(help);
+    /// Something refers to an object that is missing or could not be read. `config` has said so, with
+    /// place and nearest name; here it only keeps the result from being used.
+    pub(super) fn dangling(&mut self) {
+        self.dangling = true;
     }
 
     /// Adds a finished diagnostic.
@@ -75,9 +38,9 @@ impl<'s> Problems<'s> {
         &mut self.found[last]
     }
 
-    /// Whether any is an error.
+    /// Whether any is an error, or something refers to nothing.
     pub(super) fn any_error(&self) -> bool {
-        self.found.iter().any(|d| d.severity == Severity::Error)
+        self.dangling || self.found.iter().any(|d| d.severity == Severity::Error)
     }
 
     /// All of them.

@@ -5,9 +5,9 @@ use crate::config::load::{Input, Inputs};
 use crate::config::{FileId, Spec};
 use crate::dns::name::WireName;
 use crate::ids::NameId;
+use crate::zone::ZoneSet;
 use crate::zone::parse::ParsedZone;
 use crate::zone::set::SteeredAt;
-use crate::zone::ZoneSet;
 
 use super::Problems;
 use super::names::CompiledName;
@@ -24,20 +24,27 @@ pub(super) fn parse(
     spec: &Spec,
     inputs: &Inputs,
     sources: &Sources,
-    p: &mut Problems<'_>,
+    p: &mut Problems,
 ) -> Option<Vec<FromFile>> {
     let mut zones = Vec::new();
     let mut whole = true;
     for z in &spec.zones {
         // A file that could not be read has been reported by the loader.
-        let Some(Input { bytes, file: Some(file) }) = inputs.get(&z.file) else {
+        let Some(Input {
+            bytes,
+            file: Some(file),
+        }) = inputs.get(&z.file)
+        else {
             whole = false;
             continue;
         };
         let file = *file;
         let Ok(text) = std::str::from_utf8(bytes) else {
             whole = false;
-            p.error(z.file.span, format!("zone file `{}` is not UTF-8 text", z.file.display()));
+            p.error(
+                z.file.span,
+                format!("zone file `{}` is not UTF-8 text", z.file.display()),
+            );
             continue;
         };
         match crate::zone::parse::parse(text, &z.name) {
@@ -66,7 +73,7 @@ pub(super) fn build(
     parsed: Option<Vec<FromFile>>,
     names: &[CompiledName],
     sources: &Sources,
-    p: &mut Problems<'_>,
+    p: &mut Problems,
 ) -> Option<ZoneSet> {
     let parsed = parsed?;
     let steered: Vec<SteeredAt> = names
@@ -78,8 +85,10 @@ pub(super) fn build(
             cname: n.input.cname,
         })
         .collect();
-    let files: Vec<(WireName, FileId)> =
-        parsed.iter().map(|z| (z.zone.apex.clone(), z.file)).collect();
+    let files: Vec<(WireName, FileId)> = parsed
+        .iter()
+        .map(|z| (z.zone.apex.clone(), z.file))
+        .collect();
     let zones = parsed.into_iter().map(|z| z.zone).collect();
     let problems = match ZoneSet::build(zones, &steered) {
         Ok(set) => return Some(set),
@@ -88,7 +97,10 @@ pub(super) fn build(
     for e in problems {
         let file = |apex: &WireName| files.iter().find(|(a, _)| a == apex).map(|(_, f)| *f);
         let table = |apex: &WireName| {
-            spec.zones.iter().find(|z| z.name.value == *apex).map(|z| z.name.span)
+            spec.zones
+                .iter()
+                .find(|z| z.name.value == *apex)
+                .map(|z| z.name.span)
         };
         let in_file = e.zone.as_ref().and_then(file).zip(e.line);
         let at_line = in_file.map(|(file, line)| sources.span_at(file, line as usize, 1));

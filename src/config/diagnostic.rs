@@ -123,7 +123,7 @@ impl Report {
     /// A report sorted by file and place; findings without a place come first, and equal ones are
     /// kept once.
     pub fn new(mut diagnostics: Vec<Diagnostic>, sources: Sources) -> Report {
-        diagnostics.sort_by(|a, b| (a.span, a.severity).cmp(&(b.span, b.severity)));
+        diagnostics.sort_by_key(|d| (d.span, d.severity));
         diagnostics.dedup();
         Report {
             diagnostics,

@@ -31,7 +31,9 @@ pub struct Loaded {
 impl Loaded {
     /// Whether anything is wrong.
     pub fn has_errors(&self) -> bool {
-        self.diagnostics.iter().any(|d| d.severity == Severity::Error)
+        self.diagnostics
+            .iter()
+            .any(|d| d.severity == Severity::Error)
     }
 }
 
@@ -73,15 +75,15 @@ pub fn load(path: &Path) -> Result<Loaded, Report> {
     let mut read = |path: &Path| std::fs::read(path);
     match texts(path) {
         Ok(files) => Ok(load_texts(files, &mut read)),
-        Err(diagnostic) => Err(Report::new(vec![diagnostic], Sources::default())),
+        Err(diagnostic) => Err(Report::new(vec![*diagnostic], Sources::default())),
     }
 }
 
 /// The TOML files of `path`.
-fn texts(path: &Path) -> Result<Vec<(PathBuf, Vec<u8>)>, Diagnostic> {
+fn texts(path: &Path) -> Result<Vec<(PathBuf, Vec<u8>)>, Box<Diagnostic>> {
     let fail = |path: &Path, e: &io::Error| {
         let message = format!("cannot read configuration `{}`: {e}", path.display());
-        Diagnostic::error(None, message)
+        Box::new(Diagnostic::error(None, message))
     };
     let mut paths = Vec::new();
     if path.is_dir() {
@@ -97,7 +99,7 @@ fn texts(path: &Path) -> Result<Vec<(PathBuf, Vec<u8>)>, Diagnostic> {
         paths.sort();
         if paths.is_empty() {
             let message = format!("directory `{}` holds no *.toml file", path.display());
-            return Err(Diagnostic::error(None, message));
+            return Err(Box::new(Diagnostic::error(None, message)));
         }
     } else {
         paths.push(path.to_owned());
@@ -133,7 +135,12 @@ pub fn load_texts(files: Vec<(PathBuf, Vec<u8>)>, read: &mut ReadFile<'_>) -> Lo
     let spec = decode(&mut cx, &root);
     let mut diagnostics = cx.diagnostics;
     let inputs = read_inputs(&spec, &mut sources, read, &mut diagnostics);
-    Loaded { spec, sources, inputs, diagnostics }
+    Loaded {
+        spec,
+        sources,
+        inputs,
+        diagnostics,
+    }
 }
 
 /// The text, and where it stops being UTF-8.

@@ -2,7 +2,7 @@
 
 use std::ops::{Deref, Range};
 
-/// A file of the configuration, by its number in [`super::load::Sources`].
+/// A file of the configuration, by its number in [`super::sources::Sources`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct FileId(pub u32);
 

@@ -5,6 +5,9 @@ use std::time::Duration;
 /// One unit: its spelling and how many of the base unit it is.
 type Unit = (&'static str, f64);
 
+/// 2^53: up to here `f64` holds every whole number (285,000 years in milliseconds).
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
 const DURATIONS: [Unit; 5] = [
     ("ms", 1.0),
     ("s", 1_000.0),
@@ -37,8 +40,7 @@ fn split(text: &str, units: &[Unit]) -> Option<(f64, f64)> {
 pub fn parse_duration(text: &str) -> Option<Duration> {
     let (number, factor) = split(text, &DURATIONS)?;
     let ms = number * factor;
-    // 2^53 ms are 285,000 years; beyond it the arithmetic would lose milliseconds.
-    (ms >= 0.0 && ms < 9_007_199_254_740_992.0 && ms.fract().abs() < 1e-6)
+    ((0.0..EXACT).contains(&ms) && ms.fract().abs() < 1e-6)
         .then(|| Duration::from_millis(ms.round() as u64))
 }
 
@@ -48,7 +50,7 @@ pub fn show_duration(d: Duration) -> String {
     if ms == 0 {
         return "0s".to_owned();
     }
-    let fits = |unit: &&Unit| ms % (unit.1 as u128) == 0;
+    let fits = |unit: &&Unit| ms.is_multiple_of(unit.1 as u128);
     let (name, factor) = DURATIONS.iter().rev().find(fits).unwrap_or(&DURATIONS[0]);
     format!("{}{name}", ms / (*factor as u128))
 }
@@ -67,13 +69,12 @@ pub fn show_distance(km: f64) -> String {
 pub fn parse_size(text: &str) -> Option<u64> {
     let (number, factor) = split(text, &SIZES)?;
     let bytes = number * factor;
-    (bytes >= 0.0 && bytes < 9_007_199_254_740_992.0 && bytes.fract() == 0.0)
-        .then_some(bytes as u64)
+    ((0.0..EXACT).contains(&bytes) && bytes.fract() == 0.0).then_some(bytes as u64)
 }
 
 /// `64KiB`: the largest unit without a remainder.
 pub fn show_size(bytes: u64) -> String {
-    let fits = |unit: &&Unit| bytes > 0 && bytes % (unit.1 as u64) == 0;
+    let fits = |unit: &&Unit| bytes > 0 && bytes.is_multiple_of(unit.1 as u64);
     let (name, factor) = SIZES.iter().rev().find(fits).unwrap_or(&SIZES[0]);
     format!("{}{name}", bytes / (*factor as u64))
 }

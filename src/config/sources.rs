@@ -98,8 +98,7 @@ impl Sources {
         }
     }
 
-    /// The bytes of `span` cut to what exists, on character boundaries and at least where possible
-    /// one character wide: what a renderer may index.
+    /// The bytes of `span` cut to what exists, on character boundaries: what a renderer may index.
     pub fn clamp(&self, span: Span) -> std::ops::Range<usize> {
         let text = self.text(span.file);
         let start = floor_boundary(text, span.start);

@@ -40,19 +40,13 @@ pub struct Spec {
     pub names: Vec<NameSpec>,
 }
 
-/// Names of objects by kind.
+/// Names of objects that may themselves be unreadable.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Declared {
     /// `[regions.NAME]`
     pub regions: BTreeSet<String>,
     /// `[nodes.NAME]`
     pub nodes: BTreeSet<String>,
-    /// `[monitors.NAME]`
-    pub monitors: BTreeSet<String>,
-    /// `[pools.NAME]`
-    pub pools: BTreeSet<String>,
-    /// `[policies.NAME]`
-    pub policies: BTreeSet<String>,
 }
 
 /// `[dns]`

@@ -32,7 +32,15 @@ fn files(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 }
 
 fn load_one(text: &str) -> Result<Loaded, Report> {
-    load_texts(vec![("t.toml".into(), text.into())], &mut any_file)
+    strict(load_texts(vec![("t.toml".into(), text.into())], &mut any_file))
+}
+
+/// What was loaded, or the report when anything is wrong with it.
+fn strict(loaded: Loaded) -> Result<Loaded, Report> {
+    match loaded.has_errors() {
+        true => Err(Report::new(loaded.diagnostics, loaded.sources)),
+        false => Ok(loaded),
+    }
 }
 
 fn reference() -> String {
@@ -42,7 +50,7 @@ fn reference() -> String {
 #[test]
 fn reference_example_loads() {
     let loaded = load_one(&reference()).unwrap_or_else(|r| panic!("{r}"));
-    assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+    assert!(loaded.diagnostics.is_empty(), "{:?}", loaded.diagnostics);
     assert_eq!(loaded.spec.names.len(), 5);
     assert_eq!(loaded.inputs.files.len(), 3);
 }
@@ -50,7 +58,7 @@ fn reference_example_loads() {
 #[test]
 fn demo_loads_and_ports_can_be_replaced() {
     let demo = files(Path::new(&format!("{ROOT}/config/demo")));
-    let mut spec = load_texts(demo, &mut any_file)
+    let mut spec = strict(load_texts(demo, &mut any_file))
         .unwrap_or_else(|r| panic!("{r}"))
         .spec;
     assert_eq!(spec.regions.len(), 3);
@@ -128,10 +136,8 @@ fn o4_broken_files_are_told_in_full() {
             true => Err(std::io::ErrorKind::NotFound.into()),
             false => any_file(path),
         };
-        let found = match load_texts(files(&case), &mut read) {
-            Ok(loaded) => Report::new(loaded.warnings, loaded.sources).render(false),
-            Err(report) => report.render(false),
-        };
+        let loaded = load_texts(files(&case), &mut read);
+        let found = Report::new(loaded.diagnostics, loaded.sources).render(false);
         let expected = case.join("expected.txt");
         if std::env::var_os("UPDATE_GOLDEN").is_some() {
             std::fs::write(&expected, &found).unwrap();
@@ -207,5 +213,16 @@ proptest! {
             prop_assert!(report.error_count() > 0);
             let _ = report.render(false);
         }
+    }
+}
+
+#[test]
+fn o4_deep_nesting_is_an_error_not_a_crash() {
+    for text in [
+        format!("version = 1\n[{}a]\n", "a.".repeat(20_000)),
+        format!("version = 1\na = {}\n", "[".repeat(20_000)),
+        format!("version = 1\n{}a = 1\n", "a.".repeat(20_000)),
+    ] {
+        assert!(load_one(&text).is_err());
     }
 }

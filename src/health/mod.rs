@@ -1,11 +1,24 @@
 //! Health as pure logic on virtual time: observe → judge → board.
 
 pub mod board;
+pub mod judge;
 pub mod monitor;
 pub mod observation;
 pub mod overrides;
+pub mod rise_fall;
+pub mod rtt;
+pub mod target;
+pub mod worst_case;
+
+#[cfg(test)]
+mod tests;
 
 pub use board::{Board, Cause, State, Verdict};
+pub use judge::Judge;
 pub use monitor::{HttpCheck, Monitor, MonitorKind, TcpCheck};
 pub use observation::{Failure, Observation, Outcome};
 pub use overrides::{Override, OverrideKind, Overrides, Scope};
+pub use rise_fall::RiseFall;
+pub use rtt::SmoothedRtt;
+pub use target::ProbeTarget;
+pub use worst_case::worst_case_detection;

@@ -17,10 +17,17 @@ pub struct Monitor {
     pub rise: u32,
     /// Accumulated failures that bring a target down, 1 to 100.
     pub fall: u32,
-    /// Largest random shift of a probe's start as a share of the interval in percent, 0 to 50.
+    /// Largest random delay of a probe's start as a share of the interval in percent, 0 to 50.
     pub jitter_percent: u32,
     /// Probe this port instead of the endpoint's own.
     pub port: Option<u16>,
+}
+
+impl Monitor {
+    /// The longest a probe's start may be shifted.
+    pub fn largest_jitter(&self) -> Duration {
+        self.interval.saturating_mul(self.jitter_percent) / 100
+    }
 }
 
 /// What a check does.
@@ -67,4 +74,36 @@ pub struct HttpCheck {
     pub follow_redirects: u32,
     /// Body bytes read at most; the rest is not read.
     pub max_body: usize,
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// TCP, interval 10 s, timeout 2 s, rise 5, fall 3, jitter 10 %.
+    pub(crate) fn monitor() -> Monitor {
+        Monitor {
+            name: "m".into(),
+            kind: MonitorKind::Tcp(TcpCheck {}),
+            interval: Duration::from_secs(10),
+            timeout: Duration::from_secs(2),
+            rise: 5,
+            fall: 3,
+            jitter_percent: 10,
+            port: None,
+        }
+    }
+
+    #[test]
+    fn jitter_is_a_share_of_the_interval() {
+        assert_eq!(monitor().largest_jitter(), Duration::from_secs(1));
+        assert_eq!(
+            Monitor {
+                jitter_percent: 0,
+                ..monitor()
+            }
+            .largest_jitter(),
+            Duration::ZERO
+        );
+    }
 }

@@ -1,1 +1,5 @@
-//! (room to be furnished)
+//! Probes: what this node finds out about its targets, and when.
+
+pub mod plan;
+
+pub use plan::{ProbePlan, Report};

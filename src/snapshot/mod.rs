@@ -5,5 +5,6 @@ pub mod failover;
 pub mod publish;
 pub mod view;
 
+pub use crate::health::ProbeTarget;
 pub use publish::{Publisher, Reader};
-pub use view::{ProbeTarget, Settings, Snapshot, View};
+pub use view::{Settings, Snapshot, View};

@@ -1,29 +1,15 @@
 //! Snapshot and view: all that readers need together, published together.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::geo::GeoTable;
-use crate::health::{Board, Monitor, Overrides};
-use crate::ids::{EndpointId, MonitorId, TargetId};
+use crate::health::{Board, Monitor, Overrides, ProbeTarget};
+use crate::ids::TargetId;
 use crate::net::Prefix;
 use crate::steer::{Live, Measurements, Steering};
 use crate::time::Moment;
 use crate::units::Generation;
 use crate::zone::ZoneSet;
-
-/// One thing this node probes: endpoints with the same address, port and monitor share it (H7).
-#[derive(Clone, PartialEq, Debug)]
-pub struct ProbeTarget {
-    /// Address.
-    pub addr: IpAddr,
-    /// Port.
-    pub port: u16,
-    /// How.
-    pub monitor: MonitorId,
-    /// The endpoints whose verdict it gives.
-    pub endpoints: Vec<EndpointId>,
-}
 
 /// Settings of the answering itself.
 #[derive(Clone, PartialEq, Debug, Default)]

@@ -15,7 +15,10 @@ pub struct Stats {
 impl Stats {
     /// Statistics over these DNS workers and this gauge of TCP connections.
     pub fn new(workers: Vec<Arc<DnsCounters>>, tcp_connections: Arc<AtomicU64>) -> Stats {
-        Stats { workers, tcp_connections }
+        Stats {
+            workers,
+            tcp_connections,
+        }
     }
 
     /// An event's count over all workers.

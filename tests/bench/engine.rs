@@ -80,7 +80,9 @@ struct Variant {
 }
 
 fn name(i: usize) -> WireName {
-    format!("n{i:06}.bench.example").parse().expect("a valid name")
+    format!("n{i:06}.bench.example")
+        .parse()
+        .expect("a valid name")
 }
 
 /// A geo table with `networks` networks of 5,000 different places.
@@ -104,8 +106,15 @@ fn geo(networks: usize) -> GeoTable {
             let step = (223u64 << 24) / networks as u64;
             Ipv4Addr::from(((1u64 << 24) + i as u64 * step) as u32)
         };
-        let len = if networks == 1 { 8 } else { 22 + (random.below(3) as u8) };
-        list.push((Prefix::containing(IpAddr::V4(addr), len), places[random.below(places.len())]));
+        let len = if networks == 1 {
+            8
+        } else {
+            22 + (random.below(3) as u8)
+        };
+        list.push((
+            Prefix::containing(IpAddr::V4(addr), len),
+            places[random.below(places.len())],
+        ));
     }
     GeoTable::from_prefixes(list)
 }
@@ -134,7 +143,10 @@ fn zone(workload: Workload, names: usize) -> (ZoneSet, Vec<WireName>) {
         })
         .collect()
     };
-    (ZoneSet::build(vec![parsed], &steered).expect("a consistent zone"), owners)
+    (
+        ZoneSet::build(vec![parsed], &steered).expect("a consistent zone"),
+        owners,
+    )
 }
 
 fn steering(workload: Workload, owners: &[WireName], geo: &GeoTable) -> Steering {
@@ -146,7 +158,10 @@ fn steering(workload: Workload, owners: &[WireName], geo: &GeoTable) -> Steering
         ("us", at(38.95, -77.45)),
     ]
     .into_iter()
-    .map(|(name, coordinates)| Region { name: name.into(), coordinates })
+    .map(|(name, coordinates)| Region {
+        name: name.into(),
+        coordinates,
+    })
     .collect();
     let mut pools = Vec::new();
     let mut endpoints = Vec::new();
@@ -174,10 +189,17 @@ fn steering(workload: Workload, owners: &[WireName], geo: &GeoTable) -> Steering
         });
     }
     let stages = match workload {
-        Workload::GeoEcs => vec![Stage::Proximity { band_km: 0.0, bias_km: Vec::new() }],
+        Workload::GeoEcs => vec![Stage::Proximity {
+            band_km: 0.0,
+            bias_km: Vec::new(),
+        }],
         _ => Vec::new(),
     };
-    let policy = Policy { name: "bench".into(), stages, chooser: Chooser::Weighted };
+    let policy = Policy {
+        name: "bench".into(),
+        stages,
+        chooser: Chooser::Weighted,
+    };
     let members: Vec<Member> = (0..pools.len())
         .map(|p| Member {
             pool: PoolId::from_index(p),
@@ -255,7 +277,15 @@ fn variant(workload: Workload, names: usize, networks: usize) -> Variant {
         })
         .collect();
     let scratch = Scratch::new(1, Arc::new(DnsCounters::default()));
-    Variant { workload, names, networks, view, packets, scratch, rounds: Vec::new() }
+    Variant {
+        workload,
+        names,
+        networks,
+        view,
+        packets,
+        scratch,
+        rounds: Vec::new(),
+    }
 }
 
 impl Variant {
@@ -264,17 +294,30 @@ impl Variant {
         self.pass();
         let start = Instant::now();
         self.pass();
-        self.rounds.push(start.elapsed().as_nanos() as f64 / self.packets.len() as f64);
+        self.rounds
+            .push(start.elapsed().as_nanos() as f64 / self.packets.len() as f64);
     }
 
     fn pass(&mut self) {
         let mut out = [0u8; 1232];
         let peer = "192.0.2.1:5353".parse().expect("an address");
         for packet in &self.packets {
-            let inbound = Inbound { packet, peer, transport: Transport::Udp };
-            let reply =
-                answer(&self.view, &inbound, Moment(1_000_000_000), &mut self.scratch, &mut out);
-            assert!(matches!(black_box(reply), Reply::Send(n) if n > 60), "every query is answered");
+            let inbound = Inbound {
+                packet,
+                peer,
+                transport: Transport::Udp,
+            };
+            let reply = answer(
+                &self.view,
+                &inbound,
+                Moment(1_000_000_000),
+                &mut self.scratch,
+                &mut out,
+            );
+            assert!(
+                matches!(black_box(reply), Reply::Send(n) if n > 60),
+                "every query is answered"
+            );
         }
     }
 
@@ -305,17 +348,27 @@ fn main() {
             v.round();
         }
     }
-    println!("{:<10} {:>8} {:>10} {:>10} {:>10}", "workload", "names", "networks", "ns min", "ns median");
+    println!(
+        "{:<10} {:>8} {:>10} {:>10} {:>10}",
+        "workload", "names", "networks", "ns min", "ns median"
+    );
     for v in &variants {
         println!(
             "{:<10} {:>8} {:>10} {:>10.0} {:>10.0}",
-            v.workload.name(), v.names, v.networks, v.min(), v.median()
+            v.workload.name(),
+            v.names,
+            v.networks,
+            v.min(),
+            v.median()
         );
     }
     let mut flat = true;
     for workload in [Workload::Static, Workload::Weighted, Workload::GeoEcs] {
-        let medians: Vec<f64> =
-            variants.iter().filter(|v| v.workload == workload).map(Variant::median).collect();
+        let medians: Vec<f64> = variants
+            .iter()
+            .filter(|v| v.workload == workload)
+            .map(Variant::median)
+            .collect();
         let most = medians.iter().copied().fold(0.0, f64::max);
         let least = medians.iter().copied().fold(f64::INFINITY, f64::min);
         println!("flat {} ratio {:.2}", workload.name(), most / least);

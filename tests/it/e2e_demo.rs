@@ -38,9 +38,16 @@ fn three_client_networks_get_three_regions() {
             assert_eq!(dns::addresses(&over_tcp), ips(&want), "{client} over TCP");
             assert!(over_udp.metadata.authoritative);
             let scope = dns::scope(&over_udp).unwrap();
-            assert!(scope > 0, "an answer that depends on the client carries a scope");
+            assert!(
+                scope > 0,
+                "an answer that depends on the client carries a scope"
+            );
             if let Some(v6) = demo.dns6 {
-                assert_eq!(dns::addresses(&dns::udp(v6, &packet)), ips(&want), "over IPv6");
+                assert_eq!(
+                    dns::addresses(&dns::udp(v6, &packet)),
+                    ips(&want),
+                    "over IPv6"
+                );
             }
         }
     }
@@ -50,12 +57,24 @@ fn three_client_networks_get_three_regions() {
 fn real_dig_agrees() {
     let demo = Demo::start();
     let out = Command::new("dig")
-        .args([&format!("@{}", demo.dns4.ip()), "-p", &demo.dns4.port().to_string()])
-        .args(["www.gslb.example", "A", &format!("+subnet={US}"), "+short", "+tries=1"])
+        .args([
+            &format!("@{}", demo.dns4.ip()),
+            "-p",
+            &demo.dns4.port().to_string(),
+        ])
+        .args([
+            "www.gslb.example",
+            "A",
+            &format!("+subnet={US}"),
+            "+short",
+            "+tries=1",
+        ])
         .output()
         .expect("dig is installed by tests/run");
-    let mut lines: Vec<String> =
-        String::from_utf8_lossy(&out.stdout).lines().map(str::to_owned).collect();
+    let mut lines: Vec<String> = String::from_utf8_lossy(&out.stdout)
+        .lines()
+        .map(str::to_owned)
+        .collect();
     lines.sort();
     assert_eq!(lines, ["127.2.0.11", "127.2.0.12"]);
 }
@@ -90,19 +109,35 @@ fn a_failure_moves_the_answer_within_the_computed_bound() {
     });
     eprintln!("both deaths were obeyed after {:?}", died.elapsed());
     // The others are where they were.
-    assert_eq!(dns::addresses(&ask(&demo, "www.gslb.example", AP)), ips(&["127.3.0.11", "127.3.0.12"]));
+    assert_eq!(
+        dns::addresses(&ask(&demo, "www.gslb.example", AP)),
+        ips(&["127.3.0.11", "127.3.0.12"])
+    );
 
-    let why = http::get(demo.admin, &format!("/v1/explain?name=www.gslb.example&client={EU}"));
+    let why = http::get(
+        demo.admin,
+        &format!("/v1/explain?name=www.gslb.example&client={EU}"),
+    );
     assert_eq!(why.status, 200, "{}", why.body);
     assert!(why.body.contains("eu-1"), "{}", why.body);
-    assert!(why.body.contains("refused") || why.body.contains("connect"), "{}", why.body);
+    assert!(
+        why.body.contains("refused") || why.body.contains("connect"),
+        "{}",
+        why.body
+    );
 
     // With everything dead the last resort is all, loudly: an extended error and a counter.
     demo.kill("us-");
     demo.kill("ap-");
-    let all = ips(&["127.1.0.11", "127.1.0.12", "127.2.0.11", "127.2.0.12", "127.3.0.11", "127.3.0.12"]);
+    let all = ips(&[
+        "127.1.0.11",
+        "127.1.0.12",
+        "127.2.0.11",
+        "127.2.0.12",
+        "127.3.0.11",
+        "127.3.0.12",
+    ]);
     wait_for("last resort", bound, || {
-
         let now = dns::addresses(&ask(&demo, "www.gslb.example", EU));
         (!now.is_empty() && now.iter().all(|a| all.contains(a)))
             .then(|| demo.metric("tradewind_steered_answers_total{standing=\"last-resort\"}"))
@@ -113,11 +148,18 @@ fn a_failure_moves_the_answer_within_the_computed_bound() {
 #[test]
 fn explain_equals_dig() {
     let demo = Demo::start();
-    for name in ["www.gslb.example", "sticky.gslb.example", "primary.gslb.example"] {
+    for name in [
+        "www.gslb.example",
+        "sticky.gslb.example",
+        "primary.gslb.example",
+    ] {
         for client in [EU, US, AP, "2001:db8:2::/48", "10.0.0.0/8", "8.8.8.0/24"] {
             let answer = ask(&demo, name, client);
-            let why =
-                http::get(demo.admin, &format!("/v1/explain?name={name}&type=A&client={client}")).json();
+            let why = http::get(
+                demo.admin,
+                &format!("/v1/explain?name={name}&type=A&client={client}"),
+            )
+            .json();
             let mut chosen: Vec<IpAddr> = why["answer"]
                 .as_array()
                 .unwrap_or_else(|| panic!("{why:#}"))
@@ -125,8 +167,16 @@ fn explain_equals_dig() {
                 .map(|a| a["address"].as_str().unwrap().parse().unwrap())
                 .collect();
             chosen.sort();
-            assert_eq!(dns::addresses(&answer), chosen, "{name} for {client}: {why:#}");
-            assert_eq!(dns::scope(&answer).map(u64::from), why["scope"].as_u64(), "{name} {client}");
+            assert_eq!(
+                dns::addresses(&answer),
+                chosen,
+                "{name} for {client}: {why:#}"
+            );
+            assert_eq!(
+                dns::scope(&answer).map(u64::from),
+                why["scope"].as_u64(),
+                "{name} {client}"
+            );
             assert_eq!(
                 u64::from(answer.answers[0].ttl),
                 why["ttl"].as_u64().unwrap(),
@@ -137,12 +187,19 @@ fn explain_equals_dig() {
                 demo.dns4,
                 &dns::query(&format!("_explain.{name}"), RecordType::TXT, Some(client)),
             );
-            let over_http: Vec<&str> =
-                why["lines"].as_array().unwrap().iter().map(|l| l.as_str().unwrap()).collect();
+            let over_http: Vec<&str> = why["lines"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|l| l.as_str().unwrap())
+                .collect();
             let differs = |line: &str| line.contains("draw") || line.contains("generation");
             let strip = |lines: Vec<&str>| -> Vec<String> {
-                let mut kept: Vec<String> =
-                    lines.into_iter().filter(|l| !differs(l)).map(str::to_owned).collect();
+                let mut kept: Vec<String> = lines
+                    .into_iter()
+                    .filter(|l| !differs(l))
+                    .map(str::to_owned)
+                    .collect();
                 kept.sort();
                 kept
             };
@@ -174,15 +231,26 @@ fn counters_add_up_on_both_families() {
     let servers: Vec<_> = [Some(demo.dns4), demo.dns6].into_iter().flatten().collect();
     for server in servers {
         let family = if server.is_ipv4() { "ipv4" } else { "ipv6" };
-        let received = format!("tradewind_dns_queries_total{{transport=\"udp\",family=\"{family}\"}}");
+        let received =
+            format!("tradewind_dns_queries_total{{transport=\"udp\",family=\"{family}\"}}");
         let ok = "tradewind_dns_responses_total{rcode=\"NOERROR\"}";
         let nx = "tradewind_dns_responses_total{rcode=\"NXDOMAIN\"}";
         let before = (demo.metric(&received), demo.metric(ok), demo.metric(nx));
         for _ in 0..10 {
-            dns::udp(server, &dns::query("www.gslb.example", RecordType::A, Some(EU)));
+            dns::udp(
+                server,
+                &dns::query("www.gslb.example", RecordType::A, Some(EU)),
+            );
         }
         for i in 0..3 {
-            dns::udp(server, &dns::query(&format!("none{i}.nowhere.gslb.example"), RecordType::A, None));
+            dns::udp(
+                server,
+                &dns::query(
+                    &format!("none{i}.nowhere.gslb.example"),
+                    RecordType::A,
+                    None,
+                ),
+            );
         }
         let after = (demo.metric(&received), demo.metric(ok), demo.metric(nx));
         assert_eq!(after.0 - before.0, 13, "queries over {family}");

@@ -1,6 +1,5 @@
 //! Reload: atomic, and a bad configuration keeps the old one (requirement O4).
 
-
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::RecordType;
 
@@ -32,9 +31,11 @@ fn o4_reload_by_signal_and_by_api_serves_the_new_configuration() {
     assert_eq!(address(&node, "www.gslb.test"), ["192.0.2.1"]);
     node.rewrite(&ONE.replace("192.0.2.1", "192.0.2.2"));
     node.signal("-HUP");
-    wait_for("SIGHUP is obeyed", std::time::Duration::from_secs(10), || {
-        (address(&node, "www.gslb.test") == ["192.0.2.2"]).then_some(())
-    });
+    wait_for(
+        "SIGHUP is obeyed",
+        std::time::Duration::from_secs(10),
+        || (address(&node, "www.gslb.test") == ["192.0.2.2"]).then_some(()),
+    );
     node.rewrite(&ONE.replace("192.0.2.1", "192.0.2.3"));
     let answer = http::request(node.admin, "POST", "/v1/reload");
     assert_eq!(answer.status, 200, "{}", answer.body);
@@ -46,7 +47,9 @@ fn o4_reload_by_signal_and_by_api_serves_the_new_configuration() {
 #[test]
 fn o4_a_bad_configuration_keeps_the_old_one_and_names_every_error() {
     let node = Node::start(ONE);
-    let bad = ONE.replace("pools = [\"eu\"]", "pools = [\"ue\"]").replace("\"any\"\n", "\"anny\"\n");
+    let bad = ONE
+        .replace("pools = [\"eu\"]", "pools = [\"ue\"]")
+        .replace("\"any\"\n", "\"anny\"\n");
     node.rewrite(&bad);
     let answer = http::request(node.admin, "POST", "/v1/reload");
     assert_eq!(answer.status, 422, "{}", answer.body);
@@ -56,10 +59,18 @@ fn o4_a_bad_configuration_keeps_the_old_one_and_names_every_error() {
         .iter()
         .map(|p| p.as_str().unwrap().to_owned())
         .collect();
-    let has = |text: &str| assert!(problems.iter().any(|p| p.contains(text)), "{text}: {problems:#?}");
+    let has = |text: &str| {
+        assert!(
+            problems.iter().any(|p| p.contains(text)),
+            "{text}: {problems:#?}"
+        )
+    };
     has("pool `ue`");
     has("policy `anny`");
-    assert!(problems.iter().all(|p| p.contains("tradewind.toml:")), "{problems:#?}");
+    assert!(
+        problems.iter().all(|p| p.contains("tradewind.toml:")),
+        "{problems:#?}"
+    );
     assert_eq!(address(&node, "www.gslb.test"), ["192.0.2.1"]);
     node.signal("-HUP");
     node.wait_logged("reload refused");
@@ -78,18 +89,38 @@ fn o4_malformed_inputs_are_located_and_change_nothing() {
     let good_db = std::fs::read(&demo_db).unwrap();
     let zone = std::fs::read_to_string(node.file("gslb.test.zone")).unwrap();
     let cases: [(&str, Vec<u8>, &str); 5] = [
-        ("gslb.test.zone", zone.replace("192.0.2.80", "300.0.0.1").into_bytes(), "gslb.test.zone:5:"),
-        ("geo.mmdb", good_db[..good_db.len() / 2].to_vec(), "geo.mmdb"),
+        (
+            "gslb.test.zone",
+            zone.replace("192.0.2.80", "300.0.0.1").into_bytes(),
+            "gslb.test.zone:5:",
+        ),
+        (
+            "geo.mmdb",
+            good_db[..good_db.len() / 2].to_vec(),
+            "geo.mmdb",
+        ),
         ("geo.mmdb", b"this is no database".to_vec(), "geo.mmdb"),
-        ("own.csv", csv.replace("39.0", "391.0").into_bytes(), "own.csv:2:"),
-        ("tradewind.toml", b"version = \n[regions".to_vec(), "tradewind.toml:1:"),
+        (
+            "own.csv",
+            csv.replace("39.0", "391.0").into_bytes(),
+            "own.csv:2:",
+        ),
+        (
+            "tradewind.toml",
+            b"version = \n[regions".to_vec(),
+            "tradewind.toml:1:",
+        ),
     ];
     for (file, bytes, place) in cases {
         let good = std::fs::read(node.file(file)).unwrap();
         std::fs::write(node.file(file), &bytes).unwrap();
         let answer = http::request(node.admin, "POST", "/v1/reload");
         assert_eq!(answer.status, 422, "{file}: {}", answer.body);
-        assert!(answer.body.contains(place), "{file} wants {place}: {}", answer.body);
+        assert!(
+            answer.body.contains(place),
+            "{file} wants {place}: {}",
+            answer.body
+        );
         assert_eq!(address(&node, "www.gslb.test"), ["192.0.2.1"]);
         assert_eq!(address(&node, "static.gslb.test"), ["192.0.2.80"]);
         std::fs::write(node.file(file), &good).unwrap();
@@ -107,40 +138,63 @@ fn o4_reload_is_atomic_over_all_names() {
     for round in 2..8 {
         node.rewrite(&two.replace("192.0.2.1\"", &format!("192.0.2.{round}\"")));
         node.signal("-HUP");
-        wait_for("the reload shows", std::time::Duration::from_secs(10), || {
-            let www = address(&node, "www.gslb.test")[0].clone();
-            if www == format!("192.0.2.{round}") {
-                assert_eq!(address(&node, "api.gslb.test")[0], www, "one generation for all names");
-                Some(())
-            } else {
-                assert_eq!(www, format!("192.0.2.{last}"));
-                None
-            }
-        });
+        wait_for(
+            "the reload shows",
+            std::time::Duration::from_secs(10),
+            || {
+                let www = address(&node, "www.gslb.test")[0].clone();
+                if www == format!("192.0.2.{round}") {
+                    assert_eq!(
+                        address(&node, "api.gslb.test")[0],
+                        www,
+                        "one generation for all names"
+                    );
+                    Some(())
+                } else {
+                    assert_eq!(www, format!("192.0.2.{last}"));
+                    None
+                }
+            },
+        );
         last = round;
     }
 }
 
 #[test]
 fn o4_check_and_run_exit_78_with_all_errors() {
-    let bad = format!("{HEAD}{}", ONE.replace("region = \"eu\"", "region = \"eux\"").replace("weighted", "wieghted"));
+    let bad = format!(
+        "{HEAD}{}",
+        ONE.replace("region = \"eu\"", "region = \"eux\"")
+            .replace("weighted", "wieghted")
+    );
     let dir = folder(&bad);
     let config = dir.path().join("tradewind.toml");
     let mut check = tradewind();
     check.arg("check").arg(&config);
     let mut run = tradewind();
-    run.arg("run").arg("--config").arg(&config).args(["--node", "n1"]);
+    run.arg("run")
+        .arg("--config")
+        .arg(&config)
+        .args(["--node", "n1"]);
     for command in [&mut check, &mut run] {
         let out = command.output().unwrap();
         let text = String::from_utf8_lossy(&out.stderr);
         assert_eq!(out.status.code(), Some(78), "{text}");
-        assert!(text.contains("eux") && text.contains("wieghted"), "both errors at once:\n{text}");
+        assert!(
+            text.contains("eux") && text.contains("wieghted"),
+            "both errors at once:\n{text}"
+        );
         assert!(text.contains("weighted"), "the nearest name:\n{text}");
         assert!(text.contains("tradewind.toml:"), "{text}");
     }
     let good = folder(&format!("{HEAD}{ONE}"));
     let out = tradewind().arg("check").arg(good.path()).output().unwrap();
-    assert_eq!(out.status.code(), Some(0), "{}", String::from_utf8_lossy(&out.stderr));
+    assert_eq!(
+        out.status.code(),
+        Some(0),
+        "{}",
+        String::from_utf8_lossy(&out.stderr)
+    );
 }
 
 #[test]
@@ -163,5 +217,9 @@ fn a3_outside_every_zone_is_refused() {
     let m = dns::udp(node.dns, &dns::query("www.other.test", RecordType::A, None));
     assert_eq!(m.metadata.response_code, ResponseCode::Refused);
     let m = dns::udp(node.dns, &dns::query("xgslb.test", RecordType::A, None));
-    assert_eq!(m.metadata.response_code, ResponseCode::Refused, "zones match on label boundaries");
+    assert_eq!(
+        m.metadata.response_code,
+        ResponseCode::Refused,
+        "zones match on label boundaries"
+    );
 }

@@ -31,8 +31,7 @@ pub async fn explain<C: Control>(
     extract::State(state): extract::State<State<C>>,
     parameters: Result<extract::Query<Parameters>, extract::rejection::QueryRejection>,
 ) -> Answer<Explanation> {
-    let extract::Query(p) =
-        parameters.map_err(|e| Problem::parameter("query", e.body_text()))?;
+    let extract::Query(p) = parameters.map_err(|e| Problem::parameter("query", e.body_text()))?;
     let now = state.clock.now();
     let name: WireName = required(p.name.as_deref(), "name", "a steered name")?
         .parse()
@@ -40,10 +39,17 @@ pub async fn explain<C: Control>(
     let qtype: Rtype = p.qtype.as_deref().unwrap_or("A").parse().map_err(|_| {
         Problem::parameter(
             "type",
-            format!("`{}` is not a record type; use A or AAAA", p.qtype.as_deref().unwrap_or("")),
+            format!(
+                "`{}` is not a record type; use A or AAAA",
+                p.qtype.as_deref().unwrap_or("")
+            ),
         )
     })?;
-    let client = required(p.client.as_deref(), "client", "an address, or a network such as 192.0.2.0/24")?;
+    let client = required(
+        p.client.as_deref(),
+        "client",
+        "an address, or a network such as 192.0.2.0/24",
+    )?;
     let client = client_of(client, p.resolver.as_deref())?;
     let draw = match p.draw.as_deref() {
         Some(text) => draw_of(text)?,
@@ -68,11 +74,13 @@ fn required<'p>(
 
 /// A network stands for an ECS option, a bare address for the resolver itself.
 fn client_of(text: &str, resolver: Option<&str>) -> Result<ExplainClient, Problem> {
-    let prefix: Prefix =
-        text.parse().map_err(|e| Problem::parameter("client", format!("{e}")))?;
+    let prefix: Prefix = text
+        .parse()
+        .map_err(|e| Problem::parameter("client", format!("{e}")))?;
     let resolver = resolver
         .map(|r| {
-            r.parse().map_err(|_| Problem::parameter("resolver", format!("`{r}` is not an address")))
+            r.parse()
+                .map_err(|_| Problem::parameter("resolver", format!("`{r}` is not an address")))
         })
         .transpose()?;
     Ok(ExplainClient {
@@ -89,7 +97,9 @@ fn draw_of(text: &str) -> Result<Draw, Problem> {
         (Ok(random), Ok(turn)) => Ok(Draw { random, turn }),
         _ => Err(Problem::parameter(
             "draw",
-            format!("`{text}` is not a draw; give back what an explanation showed, such as 00f3a1:7"),
+            format!(
+                "`{text}` is not a draw; give back what an explanation showed, such as 00f3a1:7"
+            ),
         )),
     }
 }
@@ -97,5 +107,8 @@ fn draw_of(text: &str) -> Result<Draw, Problem> {
 /// Chance for one who gave no draw: as good as any, and shown.
 fn chance(now: Moment) -> Draw {
     let random = mix(now.0);
-    Draw { random, turn: random as u32 }
+    Draw {
+        random,
+        turn: random as u32,
+    }
 }

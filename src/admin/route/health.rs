@@ -25,6 +25,8 @@ pub async fn readyz<C: Control>(
     if *state.ready.borrow() {
         Ok("ready\n")
     } else {
-        Err(Problem::unavailable("the first round of probes is not complete; DNS is not served yet"))
+        Err(Problem::unavailable(
+            "the first round of probes is not complete; DNS is not served yet",
+        ))
     }
 }

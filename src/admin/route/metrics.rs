@@ -12,6 +12,9 @@ use crate::admin::server::State;
 pub async fn metrics<C: Control>(
     extract::State(state): extract::State<State<C>>,
 ) -> impl IntoResponse {
-    let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
+    let kind = [(
+        header::CONTENT_TYPE,
+        "text/plain; version=0.0.4; charset=utf-8",
+    )];
     (kind, render(&state.publisher.latest(), &state.stats))
 }

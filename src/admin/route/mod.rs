@@ -22,5 +22,8 @@ pub async fn fallback(uri: Uri) -> Problem {
 
 /// A path that exists with another method.
 pub async fn wrong_method(method: Method, uri: Uri) -> Problem {
-    Problem::method(format!("`{}` does not take {method}; there are {PATHS}", uri.path()))
+    Problem::method(format!(
+        "`{}` does not take {method}; there are {PATHS}",
+        uri.path()
+    ))
 }

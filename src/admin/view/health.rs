@@ -120,6 +120,10 @@ impl Health {
                 }
             })
             .collect();
-        Health { generation: view.generation.0, endpoints, targets }
+        Health {
+            generation: view.generation.0,
+            endpoints,
+            targets,
+        }
     }
 }

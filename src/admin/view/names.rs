@@ -120,6 +120,9 @@ impl Names {
                 }
             })
             .collect();
-        Names { generation: view.generation.0, names }
+        Names {
+            generation: view.generation.0,
+            names,
+        }
     }
 }

@@ -1,14 +1,16 @@
 //! The merged TOML tree → [`Spec`], collecting every error.
 
+mod context;
 mod monitors;
 mod names;
 mod nodes;
+mod objects;
 mod policies;
 mod pools;
 mod reader;
 mod value;
 
-pub(super) use reader::Context;
+pub(super) use context::Context;
 pub use value::nearest;
 
 use std::collections::BTreeSet;
@@ -19,7 +21,8 @@ use crate::config::tree::{Table, Value};
 use crate::dns::name::WireName;
 use crate::geo::Coordinates;
 
-use reader::{Reader, objects};
+use objects::objects;
+use reader::Reader;
 
 /// Decodes everything. Objects with errors may be absent from the result; the errors are in `cx`.
 pub(super) fn decode(cx: &mut Context<'_>, root: &Table) -> Spec {
@@ -48,9 +51,6 @@ fn declared(root: &Table) -> Declared {
     Declared {
         regions: names("regions"),
         nodes: names("nodes"),
-        monitors: names("monitors"),
-        pools: names("pools"),
-        policies: names("policies"),
     }
 }
 

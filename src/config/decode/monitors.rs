@@ -10,7 +10,9 @@ use crate::config::tree::Table;
 use crate::health::Monitor;
 use crate::health::monitor::{HttpCheck, MonitorKind, TcpCheck};
 
-use super::reader::{Context, Reader, objects};
+use super::context::Context;
+use super::objects::objects;
+use super::reader::Reader;
 
 pub(super) fn decode(cx: &mut Context<'_>, root: &Table) -> Vec<MonitorSpec> {
     let mut monitors = Vec::new();

@@ -11,7 +11,9 @@ use crate::dns::name::WireName;
 use crate::net::Family;
 use crate::units::{Ttl, Weight};
 
-use super::reader::{Context, Reader, objects};
+use super::context::Context;
+use super::objects::objects;
+use super::reader::Reader;
 use super::value::{nearest, quoted};
 
 const LAST_RESORTS: &[&str] = &["all", "endpoints", "pool", "cname", "servfail"];

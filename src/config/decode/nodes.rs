@@ -7,7 +7,9 @@ use crate::config::diagnostic::Diagnostic;
 use crate::config::spec::{NodeSpec, Role};
 use crate::config::tree::Table;
 
-use super::reader::{Context, Reader, objects};
+use super::context::Context;
+use super::objects::objects;
+use super::reader::Reader;
 
 pub(super) fn decode(cx: &mut Context<'_>, root: &Table) -> Vec<NodeSpec> {
     let mut nodes = Vec::new();

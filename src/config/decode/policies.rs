@@ -8,7 +8,9 @@ use crate::config::spec::{GeoRuleSpec, PolicySpec, StageSpec};
 use crate::config::tree::Table;
 use crate::steer::GeoMode;
 
-use super::reader::{Context, Reader, objects};
+use super::context::Context;
+use super::objects::objects;
+use super::reader::Reader;
 
 const STAGES: &[&str] = &[
     "failover",

@@ -6,7 +6,9 @@ use crate::config::spec::{EndpointSpec, MonitorSpec, PoolSpec};
 use crate::config::tree::{Table, Value, twice};
 use crate::units::Weight;
 
-use super::reader::{Context, Reader, objects};
+use super::context::Context;
+use super::objects::objects;
+use super::reader::Reader;
 
 pub(super) fn decode(
     cx: &mut Context<'_>,

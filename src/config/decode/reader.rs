@@ -1,113 +1,12 @@
 //! Reads tables by the option rows and collects every error on the way.
 
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
-
 use crate::config::diagnostic::Diagnostic;
-use crate::config::load::ReadFile;
 use crate::config::options::{self, Kind, OptionRow, Presence};
-use crate::config::sources::Sources;
 use crate::config::tree::{Entry, Node, Table, Value, parse_value};
 use crate::config::{Marked, Span};
 
-use super::value::{FromDatum, is_header, is_name, nearest, noun, quoted, read};
-
-/// What all readers of one load share.
-pub(crate) struct Context<'a> {
-    pub(crate) diagnostics: Vec<Diagnostic>,
-    pub(crate) sources: &'a Sources,
-    pub(crate) read_file: &'a mut ReadFile<'a>,
-    /// Names of the objects of each kind, whether they decode or not: a broken pool must not make
-    /// every name that uses it look broken too.
-    names: HashMap<&'static str, Vec<String>>,
-}
-
-impl<'a> Context<'a> {
-    pub(crate) fn new(
-        root: &Table,
-        sources: &'a Sources,
-        read_file: &'a mut ReadFile<'a>,
-        diagnostics: Vec<Diagnostic>,
-    ) -> Context<'a> {
-        let mut names: HashMap<&'static str, Vec<String>> = HashMap::new();
-        for kind in ["regions", "monitors", "pools", "policies"] {
-            let keys = root.table(kind).map_or(Vec::new(), |t| {
-                t.entries.iter().map(|e| e.key.clone()).collect()
-            });
-            names.insert(kind, keys);
-        }
-        names.insert("endpoints", endpoint_names(root));
-        Context {
-            diagnostics,
-            sources,
-            read_file,
-            names,
-        }
-    }
-
-    pub(crate) fn error(&mut self, span: Span, message: impl Into<String>) {
-        self.diagnostics.push(Diagnostic::error(span, message));
-    }
-
-    /// `path` seen from the directory of the file that says it.
-    pub(crate) fn resolve(&self, path: &Path, span: Span) -> PathBuf {
-        match self.sources.path(span.file).parent() {
-            Some(dir) => dir.join(path),
-            None => path.to_owned(),
-        }
-    }
-
-    /// Reports when no object of `kind` is called `name`.
-    fn check_reference(&mut self, kind: &'static str, name: &str, span: Span, user: &str) -> bool {
-        let known = self.names.get(kind).map_or(&[][..], Vec::as_slice);
-        if known.iter().any(|k| k == name) {
-            return true;
-        }
-        let word = singular(kind);
-        let near = nearest(name, known.iter().map(String::as_str));
-        let help = match near {
-            Some(near) => format!("did you mean `{near}`?"),
-            None if known.is_empty() => format!("no {kind} are defined"),
-            None => format!(
-                "defined {kind}: {}",
-                quoted(known.iter().map(String::as_str))
-            ),
-        };
-        self.diagnostics.push(
-            Diagnostic::error(span, format!("{user} names unknown {word} `{name}`")).help(help),
-        );
-        false
-    }
-}
-
-fn endpoint_names(root: &Table) -> Vec<String> {
-    let pools = root.table("pools").map_or(&[][..], |t| &t.entries);
-    let mut names = Vec::new();
-    for pool in pools {
-        let Value::Table(pool) = &pool.node.value else {
-            continue;
-        };
-        let Some(Value::Array(endpoints)) = pool.get("endpoints").map(|e| &e.node.value) else {
-            continue;
-        };
-        for endpoint in endpoints {
-            if let Value::Table(endpoint) = &endpoint.value
-                && let Some(Value::String(name)) = endpoint.get("name").map(|e| &e.node.value)
-            {
-                names.push(name.clone());
-            }
-        }
-    }
-    names
-}
-
-/// `monitor` for `monitors`.
-pub(super) fn singular(kind: &str) -> &str {
-    match kind {
-        "policies" => "policy",
-        _ => kind.strip_suffix('s').unwrap_or(kind),
-    }
-}
+use super::context::Context;
+use super::value::{FromDatum, is_header, nearest, noun, quoted, read};
 
 /// One table being read.
 #[derive(Clone)]
@@ -319,10 +218,13 @@ impl<'t> Reader<'t> {
             };
             if let Some(first) = values.iter().find(|v| v.value == value.value) {
                 cx.diagnostics.push(
-                    Diagnostic::error(value.span, format!("{what} has the same item twice"))
-                        .label("again here")
-                        .related(first.span, "first here")
-                        .help("remove one of the two"),
+                    Diagnostic::error(
+                        value.span,
+                        format!("{what} has `{}` twice", cx.text_of(value.span)),
+                    )
+                    .label("again here")
+                    .related(first.span, "first here")
+                    .help("remove one of the two"),
                 );
                 continue;
             }
@@ -488,51 +390,4 @@ impl<'t> Reader<'t> {
             }
         }
     }
-}
-
-/// The objects of the top-level table `kind`, each with its key. Keys must be names unless `domains`.
-pub(super) fn objects<'t>(
-    cx: &mut Context<'_>,
-    root: &'t Table,
-    kind: &str,
-    domains: bool,
-) -> Vec<(Marked<String>, Reader<'t>)> {
-    let Some(entry) = root.get(kind) else {
-        return Vec::new();
-    };
-    let Value::Table(table) = &entry.node.value else {
-        let found = entry.node.value.kind();
-        cx.error(
-            entry.node.span,
-            format!("`{kind}` must be a table, but it is {found}"),
-        );
-        return Vec::new();
-    };
-    let word = singular(kind);
-    let mut objects = Vec::new();
-    for entry in &table.entries {
-        let subject = format!("{word} `{}`", entry.key);
-        if !domains && !is_name(&entry.key) {
-            cx.error(
-                entry.key_span,
-                format!(
-                    "{subject}: `{}` is not {}",
-                    entry.key,
-                    super::value::NAME_RULE
-                ),
-            );
-        }
-        let Value::Table(table) = &entry.node.value else {
-            let found = entry.node.value.kind();
-            let d = Diagnostic::error(
-                entry.node.span,
-                format!("{subject} must be a table, but it is {found}"),
-            );
-            cx.diagnostics.push(d);
-            continue;
-        };
-        let reader = Reader::new(cx, table, &format!("{kind}.NAME"), subject);
-        objects.push((Marked::new(entry.key.clone(), entry.key_span), reader));
-    }
-    objects
 }

@@ -45,7 +45,15 @@ impl Demo {
     /// Starts the demo with further arguments.
     pub fn start_with(args: &[&str]) -> Demo {
         let mut child = tradewind()
-            .args(["demo", "--dns-port", "0", "--admin-port", "0", "--origin-port", "0"])
+            .args([
+                "demo",
+                "--dns-port",
+                "0",
+                "--admin-port",
+                "0",
+                "--origin-port",
+                "0",
+            ])
             .args(args)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -97,7 +105,10 @@ impl Demo {
                 .unwrap_or_else(|| panic!("no {key} in {ready}"))
                 .to_owned()
         };
-        let dns: Vec<SocketAddr> = field("dns=").split(',').map(|a| a.parse().unwrap()).collect();
+        let dns: Vec<SocketAddr> = field("dns=")
+            .split(',')
+            .map(|a| a.parse().unwrap())
+            .collect();
         Demo {
             child,
             dns4: *dns.iter().find(|a| a.is_ipv4()).unwrap(),
@@ -133,7 +144,10 @@ impl Demo {
     /// Ends the demo and returns its exit code.
     pub fn stop(mut self) -> Option<i32> {
         signal("-TERM", self.child.id());
-        wait_for("the demo ends", Duration::from_secs(10), || self.child.try_wait().unwrap()).code()
+        wait_for("the demo ends", Duration::from_secs(10), || {
+            self.child.try_wait().unwrap()
+        })
+        .code()
     }
 }
 
@@ -141,13 +155,18 @@ impl Drop for Demo {
     fn drop(&mut self) {
         if let Ok(None) = self.child.try_wait() {
             signal("-TERM", self.child.id());
-            wait_for("the demo ends", Duration::from_secs(10), || self.child.try_wait().unwrap());
+            wait_for("the demo ends", Duration::from_secs(10), || {
+                self.child.try_wait().unwrap()
+            });
         }
     }
 }
 
 /// Sends a signal to one process.
 pub fn signal(which: &str, pid: u32) {
-    let status = Command::new("kill").args([which, &pid.to_string()]).status().unwrap();
+    let status = Command::new("kill")
+        .args([which, &pid.to_string()])
+        .status()
+        .unwrap();
     assert!(status.success(), "kill {which} {pid}");
 }

@@ -18,11 +18,12 @@ pub fn query(name: &str, rtype: RecordType, subnet: Option<&str>) -> Vec<u8> {
     if let Some(subnet) = subnet {
         let (addr, len) = subnet.split_once('/').unwrap();
         let addr: IpAddr = addr.parse().unwrap();
-        edns.options_mut().insert(EdnsOption::Subnet(ClientSubnet::new(
-            addr,
-            len.parse().unwrap(),
-            0,
-        )));
+        edns.options_mut()
+            .insert(EdnsOption::Subnet(ClientSubnet::new(
+                addr,
+                len.parse().unwrap(),
+                0,
+            )));
     }
     m.set_edns(edns);
     m.to_vec().unwrap()
@@ -30,21 +31,30 @@ pub fn query(name: &str, rtype: RecordType, subnet: Option<&str>) -> Vec<u8> {
 
 /// Sends over UDP and waits for the answer.
 pub fn udp(server: SocketAddr, packet: &[u8]) -> Message {
-    let local: SocketAddr =
-        if server.is_ipv4() { "127.0.0.1:0".parse().unwrap() } else { "[::1]:0".parse().unwrap() };
+    let local: SocketAddr = if server.is_ipv4() {
+        "127.0.0.1:0".parse().unwrap()
+    } else {
+        "[::1]:0".parse().unwrap()
+    };
     let socket = UdpSocket::bind(local).unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    socket
+        .set_read_timeout(Some(Duration::from_secs(5)))
+        .unwrap();
     socket.connect(server).unwrap();
     socket.send(packet).unwrap();
     let mut buf = [0; 4096];
-    let n = socket.recv(&mut buf).unwrap_or_else(|e| panic!("no answer from {server}: {e}"));
+    let n = socket
+        .recv(&mut buf)
+        .unwrap_or_else(|e| panic!("no answer from {server}: {e}"));
     Message::from_vec(&buf[..n]).unwrap()
 }
 
 /// Sends over TCP and waits for the answer.
 pub fn tcp(server: SocketAddr, packet: &[u8]) -> Message {
     let mut stream = TcpStream::connect(server).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(5)))
+        .unwrap();
     let mut framed = (packet.len() as u16).to_be_bytes().to_vec();
     framed.extend_from_slice(packet);
     stream.write_all(&framed).unwrap();
@@ -72,10 +82,15 @@ pub fn addresses(m: &Message) -> Vec<IpAddr> {
 
 /// The ECS scope of an answer.
 pub fn scope(m: &Message) -> Option<u8> {
-    m.edns.as_ref()?.options().as_ref().iter().find_map(|(_, o)| match o {
-        EdnsOption::Subnet(s) => Some(s.scope_prefix()),
-        _ => None,
-    })
+    m.edns
+        .as_ref()?
+        .options()
+        .as_ref()
+        .iter()
+        .find_map(|(_, o)| match o {
+            EdnsOption::Subnet(s) => Some(s.scope_prefix()),
+            _ => None,
+        })
 }
 
 /// The strings of the TXT records of an answer.
@@ -84,7 +99,10 @@ pub fn texts(m: &Message) -> Vec<String> {
         .iter()
         .filter_map(|r| match &r.data {
             RData::TXT(t) => Some(
-                t.txt_data.iter().map(|s| String::from_utf8_lossy(s).into_owned()).collect(),
+                t.txt_data
+                    .iter()
+                    .map(|s| String::from_utf8_lossy(s).into_owned())
+                    .collect(),
             ),
             _ => None,
         })

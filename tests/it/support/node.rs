@@ -103,9 +103,20 @@ impl Node {
             .recv_timeout(Duration::from_secs(30))
             .unwrap_or_else(|_| panic!("the node is not ready:\n{}", log.lock().unwrap()));
         let field = |key: &str| -> SocketAddr {
-            ready.split(' ').find_map(|f| f.strip_prefix(key)).unwrap().parse().unwrap()
+            ready
+                .split(' ')
+                .find_map(|f| f.strip_prefix(key))
+                .unwrap()
+                .parse()
+                .unwrap()
         };
-        Node { dns: field("dns="), admin: field("admin="), dir, child, log }
+        Node {
+            dns: field("dns="),
+            admin: field("admin="),
+            dir,
+            child,
+            log,
+        }
     }
 
     /// A file of its configuration folder.
@@ -130,9 +141,11 @@ impl Node {
 
     /// Waits until the log has `text`.
     pub fn wait_logged(&self, text: &str) {
-        wait_for(&format!("log line with {text:?}"), Duration::from_secs(10), || {
-            self.logged(text).then_some(())
-        });
+        wait_for(
+            &format!("log line with {text:?}"),
+            Duration::from_secs(10),
+            || self.logged(text).then_some(()),
+        );
     }
 }
 
@@ -140,7 +153,9 @@ impl Drop for Node {
     fn drop(&mut self) {
         if let Ok(None) = self.child.try_wait() {
             signal("-TERM", self.child.id());
-            wait_for("the node ends", Duration::from_secs(10), || self.child.try_wait().unwrap());
+            wait_for("the node ends", Duration::from_secs(10), || {
+                self.child.try_wait().unwrap()
+            });
         }
     }
 }

@@ -1,0 +1,433 @@
+//! Answering allocates nothing per query: proved with an allocator that counts per thread.
+
+#![expect(
+    unsafe_code,
+    reason = "a global allocator cannot be written without it"
+)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tradewind::dns::name::WireName;
+use tradewind::engine::{Inbound, Reply, Scratch, Transport, answer};
+use tradewind::geo::{Coordinates, GeoTable, Location};
+use tradewind::health::{Board, Overrides, Verdict};
+use tradewind::ids::{EndpointId, PolicyId, PoolId, RegionId};
+use tradewind::net::{Family, Prefix};
+use tradewind::server::udp;
+use tradewind::snapshot::{Publisher, Settings, Snapshot, View};
+use tradewind::steer::{
+    Chooser, Endpoint, LastResort, Measurements, Member, NameInput, Policy, Pool, Region, Stage,
+    Steering,
+};
+use tradewind::telemetry::DnsCounters;
+use tradewind::time::{Clock, Moment};
+use tradewind::units::{Generation, Ttl, Weight};
+use tradewind::zone::ZoneSet;
+use tradewind::zone::set::SteeredAt;
+
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+fn count_one() {
+    // Fails only while the thread ends, when nobody looks any more.
+    let _ = ALLOCATIONS.try_with(|n| n.set(n.get() + 1));
+}
+
+/// Allocations of this thread so far.
+fn allocations() -> u64 {
+    ALLOCATIONS.with(Cell::get)
+}
+
+// SAFETY: every call goes to the system's allocator unchanged; counting touches a thread-local that
+// needs no allocation and no destructor.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count_one();
+        // SAFETY: the caller keeps `alloc`'s contract, which is `System`'s.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count_one();
+        // SAFETY: as above.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count_one();
+        // SAFETY: as above; `at` came from `System` through this allocator.
+        unsafe { System.realloc(at, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        // SAFETY: as above.
+        unsafe { System.dealloc(at, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+const ZONE: &str = "\
+$TTL 300
+@          IN SOA   ns1 hostmaster 1 3600 600 86400 60
+@          IN NS    ns1
+ns1        IN A     192.0.2.53
+static     IN A     192.0.2.1
+static     IN A     192.0.2.2
+alias      IN CNAME static
+to-steered IN CNAME geo
+*.wild     IN TXT   \"wild\"
+a.ent      IN A     192.0.2.3
+sub        IN NS    ns.sub
+ns.sub     IN A     192.0.2.4
+";
+
+/// Steered names, one per chooser.
+const STEERED: [(&str, Chooser); 5] = [
+    ("geo", Chooser::Weighted),
+    ("random", Chooser::Random),
+    (
+        "sticky",
+        Chooser::Sticky {
+            prefix4: 24,
+            prefix6: 48,
+        },
+    ),
+    ("turns", Chooser::RoundRobin),
+    ("weighted", Chooser::Weighted),
+];
+
+fn owner(label: &str) -> WireName {
+    format!("{label}.t.example").parse().unwrap()
+}
+
+fn geo() -> GeoTable {
+    let place = |lat, lon| Location {
+        coordinates: Coordinates::new(lat, lon),
+        ..Location::default()
+    };
+    let v4 = |a, b, len| Prefix::containing(IpAddr::V4(Ipv4Addr::new(a, b, 0, 0)), len);
+    GeoTable::from_prefixes([
+        (v4(20, 0, 8), place(50.0, 8.0)),
+        (v4(20, 7, 16), place(39.0, -77.0)),
+        ("2a00::/12".parse().unwrap(), place(39.0, -77.0)),
+    ])
+}
+
+fn steering(geo: &GeoTable) -> Steering {
+    let mut regions = Vec::new();
+    let mut pools = Vec::new();
+    let mut endpoints = Vec::new();
+    for (r, (name, lat, lon)) in [("eu", 50.1, 8.7), ("us", 39.0, -77.5)]
+        .into_iter()
+        .enumerate()
+    {
+        let coordinates = Coordinates::new(lat, lon).unwrap();
+        regions.push(Region {
+            name: name.into(),
+            coordinates,
+        });
+        let first = endpoints.len();
+        for e in 0..4u8 {
+            let v4 = IpAddr::from([192, 0, 2, 100 + 10 * r as u8 + e]);
+            let v6 = IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, r as u16, u16::from(e)]);
+            endpoints.push(Endpoint {
+                name: format!("{name}-{e}").into(),
+                pool: PoolId::from_index(r),
+                address: Some(if e < 2 { v4 } else { v6 }),
+                cname: None,
+                port: 80,
+                weight: Weight(u32::from(e) + 1),
+                backup: false,
+                enabled: true,
+            });
+        }
+        pools.push(Pool {
+            name: name.into(),
+            region: RegionId::from_index(r),
+            endpoints: (first..endpoints.len())
+                .map(EndpointId::from_index)
+                .collect(),
+            min_live: 1,
+        });
+    }
+    let policies = STEERED
+        .iter()
+        .map(|(name, chooser)| Policy {
+            name: (*name).into(),
+            stages: match *name {
+                "geo" => vec![Stage::Proximity {
+                    band_km: 0.0,
+                    bias_km: Vec::new(),
+                }],
+                _ => Vec::new(),
+            },
+            chooser: *chooser,
+        })
+        .collect();
+    let names = STEERED.iter().enumerate().map(|(i, (name, _))| NameInput {
+        owner: owner(name),
+        members: (0..pools.len())
+            .map(|p| Member {
+                pool: PoolId::from_index(p),
+                weight: Weight(p as u32 + 1),
+                priority: 1,
+                backup: false,
+            })
+            .collect(),
+        policy: PolicyId::from_index(i),
+        families: Family::ALL.to_vec(),
+        cname: false,
+        ttl_min: Ttl::from_secs(5),
+        ttl_max: Ttl::from_secs(60),
+        last_resort: LastResort::AllEligible,
+        answers: 2,
+        ignore_ecs: false,
+    });
+    let names = names.collect();
+    Steering::build(regions, pools, endpoints, policies, names, geo)
+}
+
+fn view() -> View {
+    let geo = geo();
+    let steering = steering(&geo);
+    let steered: Vec<SteeredAt> = STEERED
+        .iter()
+        .map(|(name, _)| SteeredAt {
+            owner: owner(name),
+            name: steering.name_id(&owner(name)).unwrap(),
+            cname: false,
+        })
+        .collect();
+    let apex: WireName = "t.example".parse().unwrap();
+    let zone = tradewind::zone::parse::parse(ZONE, &apex).unwrap();
+    let endpoints = steering.endpoints.len();
+    let snapshot = Snapshot {
+        zones: ZoneSet::build(vec![zone], &steered).unwrap(),
+        geo,
+        steering,
+        monitors: Vec::new(),
+        targets: Vec::new(),
+        target_of: vec![None; endpoints],
+        settings: Settings::default(),
+    };
+    View::new(
+        Generation(1),
+        Moment::ZERO,
+        Arc::new(snapshot),
+        Arc::new(Board::new(vec![Verdict::unmonitored(); endpoints])),
+        Arc::new(Measurements::default()),
+        Arc::new(Overrides::default()),
+    )
+}
+
+const A: u16 = 1;
+const TXT: u16 = 16;
+const AAAA: u16 = 28;
+const ANY: u16 = 255;
+
+/// A query with these EDNS options; `None` leaves EDNS out.
+fn query(name: &WireName, qtype: u16, options: Option<&[u8]>) -> Vec<u8> {
+    let mut p = vec![
+        0x12,
+        0x34,
+        1,
+        0,
+        0,
+        1,
+        0,
+        0,
+        0,
+        0,
+        0,
+        u8::from(options.is_some()),
+    ];
+    p.extend_from_slice(name.as_bytes());
+    p.extend_from_slice(&qtype.to_be_bytes());
+    p.extend_from_slice(&[0, 1]);
+    if let Some(options) = options {
+        p.extend_from_slice(&[0, 0, 41, 0x04, 0xd0, 0, 0, 0, 0]);
+        p.extend_from_slice(&(options.len() as u16).to_be_bytes());
+        p.extend_from_slice(options);
+    }
+    p
+}
+
+/// 20.7.x.0/24 and others by `n`, as an ECS option.
+fn ecs4(n: u8) -> Vec<u8> {
+    vec![0, 8, 0, 7, 0, 1, 24, 0, 20, n % 12, n]
+}
+
+/// What is asked, by kind.
+fn workload() -> Vec<(&'static str, Vec<u8>)> {
+    let mut list: Vec<(&'static str, Vec<u8>)> = vec![
+        ("static A", query(&owner("static"), A, Some(&[]))),
+        ("static without EDNS", query(&owner("static"), A, None)),
+        ("NODATA", query(&owner("static"), AAAA, Some(&[]))),
+        ("NXDOMAIN", query(&owner("missing.far.below"), A, Some(&[]))),
+        ("empty non-terminal", query(&owner("ent"), A, Some(&[]))),
+        ("wildcard", query(&owner("some.wild"), TXT, Some(&[]))),
+        ("CNAME to static", query(&owner("alias"), A, Some(&[]))),
+        (
+            "CNAME to steered",
+            query(&owner("to-steered"), A, Some(&ecs4(7))),
+        ),
+        ("referral", query(&owner("deep.sub"), A, Some(&[]))),
+        ("ANY", query(&owner("static"), ANY, Some(&[]))),
+        (
+            "REFUSED",
+            query(&"other.example".parse().unwrap(), A, Some(&[])),
+        ),
+        ("NSID", query(&owner("static"), A, Some(&[0, 3, 0, 0]))),
+        (
+            "bogon ECS",
+            query(&owner("geo"), A, Some(&[0, 8, 0, 5, 0, 1, 8, 0, 10])),
+        ),
+        (
+            "malformed ECS",
+            query(&owner("geo"), A, Some(&[0, 8, 0, 5, 0, 9, 8, 0, 10])),
+        ),
+        ("two questions", {
+            let mut p = query(&owner("static"), A, None);
+            p[5] = 2;
+            p
+        }),
+        ("cut short", query(&owner("static"), A, None)[..20].to_vec()),
+        ("a response", {
+            let mut p = query(&owner("static"), A, None);
+            p[2] |= 0x80;
+            p
+        }),
+    ];
+    for (name, _) in STEERED {
+        for qtype in [A, AAAA] {
+            list.push(("steered", query(&owner(name), qtype, Some(&[]))));
+            for n in 0..50 {
+                list.push((
+                    "steered with ECS",
+                    query(&owner(name), qtype, Some(&ecs4(n))),
+                ));
+            }
+            let v6 = [0, 8, 0, 10, 0, 2, 48, 0, 0x2a, 0x01, 0, 0, 0, 0];
+            list.push((
+                "steered with IPv6 ECS",
+                query(&owner(name), qtype, Some(&v6)),
+            ));
+        }
+    }
+    list
+}
+
+#[test]
+fn the_allocator_counts() {
+    let before = allocations();
+    drop(std::hint::black_box(vec![1u8; 100]));
+    assert_eq!(allocations(), before + 1);
+}
+
+#[test]
+fn answering_allocates_nothing_per_query() {
+    let view = view();
+    let workload = workload();
+    let mut scratch = Scratch::new(7, Arc::new(DnsCounters::default()));
+    let mut out = vec![0; 65_535];
+    for transport in [Transport::Udp, Transport::Tcp] {
+        for peer in ["198.51.100.7:4000", "[2a00::7]:4000"] {
+            let peer: SocketAddr = peer.parse().unwrap();
+            // The first query to a steered name makes room for the turns of all names.
+            let first = query(&owner("geo"), A, Some(&[]));
+            let inbound = Inbound {
+                packet: &first,
+                peer,
+                transport,
+            };
+            assert!(matches!(
+                answer(&view, &inbound, Moment(1), &mut scratch, &mut out),
+                Reply::Send(_)
+            ));
+            for round in 0..20 {
+                for (kind, packet) in &workload {
+                    let inbound = Inbound {
+                        packet,
+                        peer,
+                        transport,
+                    };
+                    let before = allocations();
+                    let reply = answer(&view, &inbound, Moment(round), &mut scratch, &mut out);
+                    let made = allocations() - before;
+                    assert_eq!(made, 0, "{kind} over {transport:?} from {peer}");
+                    let silent = *kind == "a response";
+                    assert_eq!(reply == Reply::Drop, silent, "{kind}");
+                }
+            }
+        }
+    }
+}
+
+/// The clock of a UDP worker, which reads it once per batch: so what the worker's thread allocates
+/// from batch to batch shows here.
+#[derive(Default)]
+struct Witness {
+    batches: AtomicU64,
+    at_last: AtomicU64,
+    /// Allocations between batches after the first 16.
+    extra: AtomicU64,
+}
+
+impl Clock for Witness {
+    fn now(&self) -> Moment {
+        let made = allocations();
+        let before = self.at_last.swap(made, Ordering::Relaxed);
+        let batch = self.batches.fetch_add(1, Ordering::Relaxed);
+        if batch > 16 {
+            self.extra.fetch_add(made - before, Ordering::Relaxed);
+        }
+        Moment(batch)
+    }
+}
+
+#[test]
+fn a_udp_worker_allocates_nothing_per_batch() {
+    // On a wildcard, so that control data takes part as well.
+    let bound = udp::bind("0.0.0.0:0".parse().unwrap(), 1).unwrap();
+    let to = SocketAddr::from((Ipv4Addr::LOCALHOST, bound.local_addr().port()));
+    let witness = Arc::new(Witness::default());
+    let clock: Arc<dyn Clock> = witness.clone();
+    let counters = vec![Arc::new(DnsCounters::default())];
+    let server = bound
+        .start(&Publisher::new(view()), &clock, counters)
+        .unwrap();
+
+    let client = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    client.connect(to).unwrap();
+    client
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .unwrap();
+    let mut answer = [0; 1500];
+    let workload = workload();
+    for _ in 0..4 {
+        for (kind, packet) in &workload {
+            if *kind != "a response" {
+                client.send(packet).unwrap();
+                client.recv(&mut answer).unwrap();
+            }
+        }
+    }
+    drop(server);
+    let batches = witness.batches.load(Ordering::Relaxed);
+    assert!(batches > 1_000, "{batches} batches");
+    assert_eq!(
+        witness.extra.load(Ordering::Relaxed),
+        0,
+        "over {batches} batches"
+    );
+}
