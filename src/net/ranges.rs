@@ -74,7 +74,7 @@ key!(u32);
 key!(u128);
 
 /// Fewest and most leading bits that the index of a map looks at.
-const INDEX_BITS: std::ops::RangeInclusive<u8> = 4..=20;
+const INDEX_BITS: std::ops::RangeInclusive<u8> = 10..=20;
 
 /// One range, up to the start of the next.
 #[derive(Clone, Copy, Debug)]
@@ -94,8 +94,8 @@ pub struct RangeMap<K, V> {
     /// For each value of the leading `bits`, the range that holds its first address; one more at
     /// the end for the last range. Narrows the search to the ranges that share these bits.
     index: Box<[u32]>,
-    /// Leading bits of the index: about half as many places as there are ranges, because more would
-    /// take memory (and cache) without sparing a step.
+    /// Leading bits of the index: a place for one or two ranges, so that the search is over at once; more
+    /// would take memory (and cache) without sparing a step.
     bits: u8,
 }
 

@@ -41,6 +41,7 @@ impl ZoneSet {
         };
         // The node is the target itself or the wildcard that covers it; both own `next`.
         self.find(target.as_bytes())
+            .map(|(at, _)| at)
             .or_else(|| self.closest_encloser(target.as_bytes())?.wildcard())
             .filter(|&at| self.arena.node(at).target() == Some(next))
     }

@@ -39,9 +39,9 @@ impl Index {
         }
     }
 
-    /// The node with this hash that `is` the right one.
+    /// What `read` makes of the node with this hash; of another one it makes nothing.
     #[inline]
-    pub(super) fn find(&self, hash: u64, is: impl Fn(NodeAt) -> bool) -> Option<NodeAt> {
+    pub(super) fn find<T>(&self, hash: u64, read: impl Fn(NodeAt) -> Option<T>) -> Option<T> {
         let room = self.places.len();
         if room == 0 {
             return None;
@@ -52,8 +52,10 @@ impl Index {
             if place.at == FREE {
                 return None;
             }
-            if place.tag == hash as u32 && is(NodeAt(place.at)) {
-                return Some(NodeAt(place.at));
+            if place.tag == hash as u32
+                && let Some(found) = read(NodeAt(place.at))
+            {
+                return Some(found);
             }
             i = next(i, room);
         }
@@ -83,10 +85,10 @@ mod tests {
             let index = Index::new(all().map(|(i, h)| (*h, NodeAt(i as u32))));
             for (i, h) in all() {
                 let i = NodeAt(i as u32);
-                prop_assert_eq!(index.find(*h, |at| at == i), Some(i));
+                prop_assert_eq!(index.find(*h, |at| (at == i).then_some(at)), Some(i));
             }
-            prop_assert_eq!(index.find(other, |_| true).is_some(), hashes.contains(&other));
-            prop_assert_eq!(index.find(1 << 32, |_| false), None);
+            prop_assert_eq!(index.find(other, Some).is_some(), hashes.contains(&other));
+            prop_assert_eq!(index.find(1 << 32, |_| None::<()>), None);
         }
     }
 }

@@ -123,13 +123,16 @@ impl ZoneSet {
     /// The node of exactly this wire name.
     #[inline]
     pub(super) fn node(&self, name: &[u8]) -> Option<NodeRef<'_>> {
-        self.find(name).map(|at| self.arena.node(at))
+        self.find(name).map(|(_, node)| node)
     }
 
-    /// Where the node of exactly this wire name lies.
+    /// The node of exactly this wire name, and where it lies.
     #[inline]
-    pub(super) fn find(&self, name: &[u8]) -> Option<NodeAt> {
+    pub(super) fn find(&self, name: &[u8]) -> Option<(NodeAt, NodeRef<'_>)> {
         let hash = self.hasher.hash_one(name);
-        self.index.find(hash, |at| self.arena.node(at).is(name))
+        self.index.find(hash, |at| {
+            let node = self.arena.node(at);
+            node.is(name).then_some((at, node))
+        })
     }
 }
