@@ -13,7 +13,7 @@ pub fn render(view: &View, stats: &Stats) -> String {
     for event in DnsEvent::ALL {
         let (name, labels) = event.metric();
         if name != last {
-            out.family(name, "counter", dns_help(name));
+            out.family(name, "counter", event.help());
             last = name;
         }
         out.sample(name, labels, stats.dns(*event));
@@ -75,19 +75,6 @@ pub fn render(view: &View, stats: &Stats) -> String {
         }
     }
     out.0
-}
-
-fn dns_help(name: &str) -> &'static str {
-    match name {
-        "tradewind_dns_queries_total" => "DNS messages received, by transport and address family.",
-        "tradewind_dns_responses_total" => "DNS responses sent, by outcome.",
-        "tradewind_dns_dropped_total" => "DNS messages not answered, by reason.",
-        "tradewind_dns_truncated_total" => "Responses with TC set.",
-        "tradewind_dns_ecs_queries_total" => "Queries with a valid EDNS Client Subnet option.",
-        "tradewind_steered_answers_total" => "Steered answers, by how good they are.",
-        "tradewind_dns_explained_total" => "_explain queries answered.",
-        _ => "DNS events.",
-    }
 }
 
 struct Page(String);

@@ -7,7 +7,9 @@ pub mod metrics;
 pub mod problem;
 pub mod route;
 pub mod server;
+pub mod state;
 pub mod view;
 
 pub use control::{Control, ReloadOutcome};
-pub use server::{State, serve};
+pub use server::serve;
+pub use state::State;

@@ -1,43 +1,11 @@
 //! The HTTP server of the admin API.
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::routing::{get, post};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::snapshot::Publisher;
-use crate::telemetry::Stats;
-use crate::time::Clock;
-
-use super::{Control, problem::Problem, route};
-
-/// What handlers need.
-pub struct State<C> {
-    /// Where the newest view is.
-    pub publisher: Publisher,
-    /// Counters.
-    pub stats: Arc<Stats>,
-    /// The time.
-    pub clock: Arc<dyn Clock>,
-    /// Orders.
-    pub control: Arc<C>,
-    /// Whether the first round is over and DNS is served.
-    pub ready: watch::Receiver<bool>,
-}
-
-impl<C> Clone for State<C> {
-    fn clone(&self) -> Self {
-        State {
-            publisher: self.publisher.clone(),
-            stats: self.stats.clone(),
-            clock: self.clock.clone(),
-            control: self.control.clone(),
-            ready: self.ready.clone(),
-        }
-    }
-}
+use super::{Control, State, route};
 
 /// Serves until `shutdown` turns true.
 ///
@@ -70,6 +38,3 @@ fn router<C: Control>(state: State<C>) -> Router {
         .method_not_allowed_fallback(route::wrong_method)
         .with_state(state)
 }
-
-/// What handlers return.
-pub type Answer<T> = Result<axum::Json<T>, Problem>;

@@ -32,7 +32,10 @@ fn files(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 }
 
 fn load_one(text: &str) -> Result<Loaded, Report> {
-    strict(load_texts(vec![("t.toml".into(), text.into())], &mut any_file))
+    strict(load_texts(
+        vec![("t.toml".into(), text.into())],
+        &mut any_file,
+    ))
 }
 
 /// What was loaded, or the report when anything is wrong with it.
@@ -177,7 +180,7 @@ fn loading_from_disk_names_missing_files() {
     );
     let text = "version = 1\n[zones.\"a.example\"]\nfile = \"a.zone\"\n";
     std::fs::write(dir.path().join("c.toml"), text).unwrap();
-    let report = load(dir.path()).unwrap_err();
+    let report = strict(load(dir.path()).unwrap()).unwrap_err();
     assert!(
         report
             .lines()

@@ -9,7 +9,7 @@ pub const REPLY_BYTES: usize = 1_232;
 /// One received packet and the room for its answer.
 #[derive(Debug)]
 pub struct Packet<'a> {
-    /// The message.
+    /// The message; empty where the packet was longer than any query may be.
     pub query: &'a [u8],
     /// Who sent it.
     pub peer: SocketAddr,
@@ -39,11 +39,11 @@ pub trait PacketIo {
     /// What the system says. The next call may succeed.
     fn receive(&mut self) -> io::Result<usize>;
 
-    /// The packet at `index` of the batch, or `None` when it was longer than any query may be.
+    /// The packet at `index` of the batch.
     ///
     /// # Panics
     /// When `index` is not below what [`PacketIo::receive`] returned.
-    fn packet(&mut self, index: usize) -> Option<Packet<'_>>;
+    fn packet(&mut self, index: usize) -> Packet<'_>;
 
     /// Takes the first `len` octets of the reply to packet `index` for sending, to whom it came from
     /// and from the address that it was sent to. At most once per packet.

@@ -60,6 +60,7 @@ pub(crate) fn refuse(
 ) -> Reply {
     assert_ne!(inbound.packet, BOMB, "the bomb");
     if inbound.packet == SILENT || inbound.packet.len() < 12 {
+        scratch.counters.count(DnsEvent::Dropped);
         return Reply::Drop;
     }
     scratch.counters.count(DnsEvent::Refused);

@@ -212,13 +212,9 @@ fn work<P: PacketIo>(io: &mut P, desk: &mut Desk, stop: &AtomicBool) {
 }
 
 fn answer_batch<P: PacketIo>(io: &mut P, desk: &mut Desk, packets: usize) {
-    let mut unfit = 0;
     let mut round = desk.round();
     for index in 0..packets {
-        let Some(packet) = io.packet(index) else {
-            unfit += 1;
-            continue;
-        };
+        let packet = io.packet(index);
         let inbound = Inbound {
             packet: packet.query,
             peer: packet.peer,
@@ -229,9 +225,6 @@ fn answer_batch<P: PacketIo>(io: &mut P, desk: &mut Desk, packets: usize) {
         }
     }
     let sent = io.send();
-    for _ in 0..unfit {
-        desk.count(DnsEvent::Dropped);
-    }
     for _ in 0..sent.failed {
         desk.count(DnsEvent::SendFailed);
     }

@@ -72,6 +72,57 @@ dns_events! {
     TcpEvicted => "tradewind_dns_tcp_evicted_total", "";
 }
 
+/// Help text of each metric.
+const HELP: &[(&str, &str)] = &[
+    (
+        "tradewind_dns_queries_total",
+        "DNS messages received, by transport and address family.",
+    ),
+    (
+        "tradewind_dns_responses_total",
+        "DNS responses sent, by outcome.",
+    ),
+    (
+        "tradewind_dns_dropped_total",
+        "DNS messages not answered, by reason.",
+    ),
+    ("tradewind_dns_truncated_total", "Responses with TC set."),
+    (
+        "tradewind_dns_ecs_queries_total",
+        "Queries with a valid EDNS Client Subnet option.",
+    ),
+    (
+        "tradewind_steered_answers_total",
+        "Steered answers, by how good they are.",
+    ),
+    (
+        "tradewind_dns_explained_total",
+        "_explain queries answered.",
+    ),
+    (
+        "tradewind_dns_engine_panics_total",
+        "Queries dropped because answering them panicked: a bug.",
+    ),
+    (
+        "tradewind_dns_send_failures_total",
+        "Responses that the system would not send.",
+    ),
+    (
+        "tradewind_dns_tcp_evicted_total",
+        "Idle TCP connections closed to make room for new ones.",
+    ),
+];
+
+impl DnsEvent {
+    /// What the event's metric counts, in words.
+    pub fn help(self) -> &'static str {
+        let (name, _) = self.metric();
+        HELP.iter()
+            .find(|(n, _)| *n == name)
+            .map_or("", |(_, help)| help)
+    }
+}
+
 /// One worker's counters. Only that worker writes, so an increment is a plain load and store.
 #[derive(Debug)]
 pub struct DnsCounters([AtomicU64; DnsEvent::ALL.len()]);
@@ -93,5 +144,17 @@ impl DnsCounters {
     /// The present value; from any thread.
     pub fn get(&self, event: DnsEvent) -> u64 {
         self.0[event as usize].load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_says_what_it_counts() {
+        for event in DnsEvent::ALL {
+            assert!(!event.help().is_empty(), "{event:?}");
+        }
     }
 }

@@ -12,7 +12,11 @@
 //! `cargo bench --bench engine`; with `-- --quick` fewer rounds. Ends with lines
 //! `flat WORKLOAD ratio VALUE` and exit code 1 where a value exceeds 1.5.
 
-#![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "a benchmark reads the clock and prints"
+)]
 
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};

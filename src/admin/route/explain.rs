@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use crate::admin::Control;
 use crate::admin::problem::Problem;
-use crate::admin::server::{Answer, State};
+use crate::admin::state::{Answer, State};
 use crate::admin::view::explain::Explanation;
 use crate::balance::mix::mix;
 use crate::dns::Rtype;

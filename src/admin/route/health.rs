@@ -4,7 +4,7 @@ use axum::{Json, extract};
 
 use crate::admin::Control;
 use crate::admin::problem::Problem;
-use crate::admin::server::{Answer, State};
+use crate::admin::state::{Answer, State};
 use crate::admin::view::health::Health;
 
 /// Verdicts of all endpoints and the load that probing puts on each target.

@@ -6,7 +6,7 @@ use axum::response::IntoResponse;
 
 use crate::admin::Control;
 use crate::admin::metrics::render;
-use crate::admin::server::State;
+use crate::admin::state::State;
 
 /// Prometheus text format.
 pub async fn metrics<C: Control>(

@@ -3,7 +3,7 @@
 use axum::{Json, extract};
 
 use crate::admin::Control;
-use crate::admin::server::{Answer, State};
+use crate::admin::state::{Answer, State};
 use crate::admin::view::regions::Regions;
 
 /// Regions with their pools and how many of their endpoints serve.

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract;
 
 use crate::admin::problem::Problem;
-use crate::admin::server::{Answer, State};
+use crate::admin::state::{Answer, State};
 use crate::admin::view::reload::Reloaded;
 use crate::admin::{Control, ReloadOutcome};
 

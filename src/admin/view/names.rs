@@ -71,7 +71,7 @@ impl Names {
     pub fn of(view: &View) -> Names {
         let snapshot = &view.snapshot;
         let steering = &snapshot.steering;
-        let names = steering
+        let mut names: Vec<Name> = steering
             .names
             .iter()
             .enumerate()
@@ -120,6 +120,7 @@ impl Names {
                 }
             })
             .collect();
+        names.sort_by(|a, b| a.name.cmp(&b.name));
         Names {
             generation: view.generation.0,
             names,

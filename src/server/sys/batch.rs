@@ -2,7 +2,7 @@
 
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::io;
-use std::net::UdpSocket;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::ptr::NonNull;
 
@@ -19,6 +19,9 @@ const QUERY_BYTES: usize = 4_096;
 /// Distance of query buffers: not a power of two, or the first lines of all of them would compete
 /// for the same few sets of the cache.
 const QUERY_STRIDE: usize = QUERY_BYTES + 64;
+
+/// Stands for a peer whose address is of no kind we know.
+const NOBODY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
 /// Buffers and headers of one batch, as the kernel wants them.
 #[repr(C)]
@@ -141,7 +144,7 @@ impl PacketIo for BatchSocket {
         }
     }
 
-    fn packet(&mut self, index: usize) -> Option<Packet<'_>> {
+    fn packet(&mut self, index: usize) -> Packet<'_> {
         assert!(index < self.received, "packet {index} of {}", self.received);
         let s = self.slots.as_ptr();
         // SAFETY: PINNED, FILLED; `index` is in bounds. The references are to three disjoint places
@@ -154,14 +157,14 @@ impl PacketIo for BatchSocket {
                 &mut (*s).replies[index],
             )
         };
-        if header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0 {
-            return None;
-        }
-        Some(Packet {
-            query: query.get(..header.msg_len as usize)?,
-            peer: socket_addr(peer)?,
+        let whole = header.msg_hdr.msg_flags & libc::MSG_TRUNC == 0;
+        let len = if whole { header.msg_len as usize } else { 0 };
+        Packet {
+            query: &query[..len.min(QUERY_BYTES)],
+            // An IP socket gives IP addresses. Answers go to what the kernel wrote, not to this.
+            peer: socket_addr(peer).unwrap_or(NOBODY),
             reply,
-        })
+        }
     }
 
     fn queue(&mut self, index: usize, len: usize) {

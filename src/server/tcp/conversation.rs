@@ -13,14 +13,11 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::Hall;
 use super::table::Lease;
 use crate::engine::{Inbound, Reply, Transport};
-use crate::telemetry::DnsEvent;
 
 /// Octets of the length before each message (RFC 1035 section 4.2.2).
 const PREFIX: usize = 2;
 /// Longest message that the prefix can announce.
 pub(super) const MESSAGE: usize = 65_535;
-/// Shortest message: a bare header.
-const HEADER: usize = 12;
 /// Read at a time.
 const READ: usize = 2_048;
 /// Answers are written out once so much of them has gathered, before more queries are answered.
@@ -175,7 +172,6 @@ impl Talk<'_> {
         let mut taken = 0;
         let mut state = Answered::All;
         hall.at_desk(|desk, room| {
-            let mut dropped = false;
             let mut round = desk.round();
             while let Some(message) = first_frame(&inbox[taken..]) {
                 if outbox.len() >= GATHER {
@@ -183,17 +179,13 @@ impl Talk<'_> {
                     break;
                 }
                 taken += PREFIX + message.len();
-                if message.len() < HEADER {
-                    (state, dropped) = (Answered::Hopeless, true);
-                    break;
-                }
                 let inbound = Inbound {
                     packet: message,
                     peer: *peer,
                     transport: Transport::Tcp,
                 };
                 let Reply::Send(len) = round.answer(&inbound, room) else {
-                    // The engine keeps silent only towards what is no query: a response, say.
+                    // The engine keeps silent only towards what is no query: a response, or too short.
                     state = Answered::Hopeless;
                     break;
                 };
@@ -201,9 +193,6 @@ impl Talk<'_> {
                 // `room` is as long as the longest message, so the length fits.
                 outbox.extend_from_slice(&(len as u16).to_be_bytes());
                 outbox.extend_from_slice(answer);
-            }
-            if dropped {
-                desk.count(DnsEvent::Dropped);
             }
         });
         if taken > 0 {

@@ -51,10 +51,20 @@ pub fn udp(server: SocketAddr, packet: &[u8]) -> Message {
 
 /// Sends over TCP and waits for the answer.
 pub fn tcp(server: SocketAddr, packet: &[u8]) -> Message {
-    let mut stream = TcpStream::connect(server).unwrap();
+    exchange(&mut connect(server), packet)
+}
+
+/// A TCP connection for several queries.
+pub fn connect(server: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(server).unwrap();
     stream
         .set_read_timeout(Some(Duration::from_secs(5)))
         .unwrap();
+    stream
+}
+
+/// Sends over an open connection and waits for the answer.
+pub fn exchange(stream: &mut TcpStream, packet: &[u8]) -> Message {
     let mut framed = (packet.len() as u16).to_be_bytes().to_vec();
     framed.extend_from_slice(packet);
     stream.write_all(&framed).unwrap();
@@ -107,4 +117,15 @@ pub fn texts(m: &Message) -> Vec<String> {
             _ => None,
         })
         .collect()
+}
+
+/// The text of the extended error of an answer (RFC 8914).
+pub fn extended_error(m: &Message) -> Option<String> {
+    let options = m.edns.as_ref()?.options().as_ref();
+    options.iter().find_map(|(_, o)| match o {
+        EdnsOption::Unknown(15, bytes) => {
+            Some(String::from_utf8_lossy(bytes.get(2..)?).into_owned())
+        }
+        _ => None,
+    })
 }

@@ -1,0 +1,40 @@
+//! What handlers share, and what they return.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::snapshot::Publisher;
+use crate::telemetry::Stats;
+use crate::time::Clock;
+
+use super::problem::Problem;
+
+/// What handlers need.
+pub struct State<C> {
+    /// Where the newest view is.
+    pub publisher: Publisher,
+    /// Counters.
+    pub stats: Arc<Stats>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Orders.
+    pub control: Arc<C>,
+    /// Whether the first round is over and DNS is served.
+    pub ready: watch::Receiver<bool>,
+}
+
+impl<C> Clone for State<C> {
+    fn clone(&self) -> Self {
+        State {
+            publisher: self.publisher.clone(),
+            stats: self.stats.clone(),
+            clock: self.clock.clone(),
+            control: self.control.clone(),
+            ready: self.ready.clone(),
+        }
+    }
+}
+
+/// What handlers return.
+pub type Answer<T> = Result<axum::Json<T>, Problem>;
