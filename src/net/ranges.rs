@@ -343,6 +343,25 @@ mod tests {
         assert_eq!(m.lookup(u32::MAX - 1), (0, 32));
     }
 
+    #[test]
+    fn many_ranges_are_found_from_end_to_end() {
+        // Enough for an index of more bits than the fewest, with crowded and with empty places.
+        let crowded = (0..30_000u32).map(|i| (i << 4, 28, i % 3));
+        let wide = (0..30_000u32).map(|i| (i.wrapping_mul(0x9E37_79B9), 20, 3 + i % 3));
+        let m = RangeMap::from_prefixes(9, crowded.chain(wide));
+        assert!(m.bits > *INDEX_BITS.start() && m.len() > 50_000);
+        let wider = |k: u32| u128::from(k) << 90;
+        let mut b = RangeMapBuilder::new();
+        for (first, last, value) in m.iter() {
+            assert_eq!((m.get(first), m.get(last)), (value, value));
+            b.push(wider(first), value);
+        }
+        let m6 = b.build();
+        for (first, last, value) in m.iter() {
+            assert_eq!((m6.get(wider(first)), m6.get(wider(last))), (value, value));
+        }
+    }
+
     proptest! {
         #[test]
         fn agrees_with_longest_prefix_match(

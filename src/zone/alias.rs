@@ -19,8 +19,7 @@ impl ZoneSet {
         starts.sort_unstable();
         for (walk, &start) in (1u32..).zip(&starts) {
             let mut at = start;
-            while !seen.contains_key(&at) {
-                seen.insert(at, walk);
+            while seen.try_insert(at, walk).is_ok() {
                 let Some(next) = self.next_alias(at) else {
                     break;
                 };
