@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use crate::admin::{Control, ReloadOutcome};
+use crate::compile::Node;
 use crate::config::Report;
 
 use super::judge_loop::Order;
@@ -14,15 +15,18 @@ use super::load::{Loaded, Wanted, load_all};
 #[derive(Debug)]
 pub struct Controller {
     wanted: Wanted,
+    /// What the process was started as; listeners and the like change only at a restart.
+    started_as: Node,
     orders: mpsc::Sender<Order>,
     one_at_a_time: Mutex<()>,
 }
 
 impl Controller {
     /// A controller that reloads `wanted` and hands the result to the judge loop.
-    pub fn new(wanted: Wanted, orders: mpsc::Sender<Order>) -> Arc<Controller> {
+    pub fn new(wanted: Wanted, started_as: Node, orders: mpsc::Sender<Order>) -> Arc<Controller> {
         Arc::new(Controller {
             wanted,
+            started_as,
             orders,
             one_at_a_time: Mutex::new(()),
         })
@@ -45,7 +49,19 @@ impl Control for Controller {
 
 impl Controller {
     async fn hand_over(&self, loaded: Loaded) -> ReloadOutcome {
-        let warnings: Vec<String> = loaded.warnings.lines().collect();
+        let mut warnings: Vec<String> = loaded.warnings.lines().collect();
+        if loaded
+            .compiled
+            .node
+            .as_ref()
+            .is_some_and(|n| *n != self.started_as)
+        {
+            warnings.push(format!(
+                "node `{}`: its listeners, roles, workers or limits changed; that takes effect at a \
+                 restart, all else is in force",
+                self.started_as.name
+            ));
+        }
         for line in &warnings {
             tracing::warn!("{line}");
         }

@@ -196,13 +196,14 @@ fn announce(ready: &Ready, origins: &[Origin]) {
     println!("why?");
     println!("  dig {at} TXT _explain.www.gslb.example +subnet=198.51.100.0/24 +short");
     if let Some(admin) = ready.admin {
+        let program = program();
         let port = admin.port();
         let server = if port == 8053 {
             String::new()
         } else {
             format!(" --server http://{admin}")
         };
-        println!("  tradewind explain www.gslb.example --client 198.51.100.0/24{server}");
+        println!("  {program} explain www.gslb.example --client 198.51.100.0/24{server}");
         println!("  curl 'http://{admin}/v1/explain?name=www.gslb.example&client=198.51.100.0/24'");
         println!("  curl http://{admin}/v1/health     # also /v1/names /v1/regions /metrics");
     }
@@ -220,4 +221,13 @@ fn announce(ready: &Ready, origins: &[Origin]) {
         of("eu-")
     );
     println!("\nCtrl-C ends everything.");
+}
+
+/// How this program can be called from here.
+fn program() -> String {
+    let Ok(exe) = std::env::current_exe() else {
+        return "tradewind".to_owned();
+    };
+    let here = std::env::current_dir().unwrap_or_default();
+    exe.strip_prefix(here).unwrap_or(&exe).display().to_string()
 }

@@ -1,6 +1,7 @@
 //! Cycles among steered CNAMEs, last-resort CNAMEs and static CNAMEs (requirement O8).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
+use std::collections::hash_map::{Entry, HashMap};
 
 use crate::dns::name::WireName;
 use crate::steer::LastResort;
@@ -69,8 +70,8 @@ fn path_back(
                 path.reverse();
                 return Some(path);
             }
-            if !from.contains_key(&next) {
-                from.insert(next, at);
+            if let Entry::Vacant(unseen) = from.entry(next) {
+                unseen.insert(at);
                 open.push(next);
             }
         }

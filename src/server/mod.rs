@@ -1,4 +1,4 @@
-//! The DNS edge: sockets in, sockets out, and [`crate::engine::answer`] between.
+//! The DNS edge: sockets in, sockets out, and [`crate::engine::answer()`] between.
 //!
 //! UDP is served by plain threads, one socket each, in batches ([`udp`]); TCP by tasks of the
 //! runtime ([`tcp`]). Both hand every message to the same engine through a [`desk`], which survives

@@ -95,7 +95,7 @@ pub fn bind(addr: SocketAddr) -> io::Result<std::net::TcpListener> {
 }
 
 /// Serves `listener` until `stopped` holds `true` or its sender is gone. Each message is answered by
-/// [`crate::engine::answer`]; `counters` are this listener's own; `open` is a gauge of connections
+/// [`crate::engine::answer()`]; `counters` are this listener's own; `open` is a gauge of connections
 /// that several listeners may share. Ends when the last connection has, at most
 /// [`TcpLimits::stop_timeout`] after it was told to stop.
 pub async fn serve(

@@ -29,7 +29,7 @@ pub struct Snapshot {
     pub geo: GeoTable,
     /// Pools, policies, names.
     pub steering: Steering,
-    /// By [`MonitorId`].
+    /// By [`crate::ids::MonitorId`].
     pub monitors: Vec<Monitor>,
     /// By [`TargetId`].
     pub targets: Vec<ProbeTarget>,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use hickory_proto::rr::RecordType;
 
-use crate::support::demo::{Demo, signal};
+use crate::support::demo::{Demo, package, signal};
 use crate::support::{dns, http, wait_for};
 
 const EU: &str = "192.0.2.0/24";
@@ -77,6 +77,72 @@ fn real_dig_agrees() {
         .collect();
     lines.sort();
     assert_eq!(lines, ["127.2.0.11", "127.2.0.12"]);
+}
+
+/// Whoever pastes what the demo prints gets an answer.
+#[test]
+fn the_printed_lines_work() {
+    let demo = Demo::start();
+    let commands: Vec<&str> = demo
+        .banner
+        .lines()
+        .filter(|l| l.starts_with("  ") && !l.contains(" pid ") && !l.contains("kill -9"))
+        .collect();
+    assert!(commands.len() >= 6, "{}", demo.banner);
+    for line in &commands {
+        let out = Command::new("sh")
+            .args(["-c", line])
+            .current_dir(package())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&out.stdout);
+        assert!(
+            out.status.success(),
+            "{line}\n{}",
+            String::from_utf8_lossy(&out.stderr)
+        );
+        assert!(
+            said.contains("127.") || said.contains("generation"),
+            "{line}\n{said}"
+        );
+    }
+    let kill = demo
+        .banner
+        .lines()
+        .find(|l| l.trim().starts_with("kill -9"))
+        .unwrap();
+    let out = Command::new("sh").args(["-c", kill]).output().unwrap();
+    assert!(out.status.success(), "{kill}");
+    wait_for(
+        "the kill line moves eu's clients",
+        Duration::from_secs(8),
+        || {
+            (dns::addresses(&ask(&demo, "www.gslb.example", EU))
+                == ips(&["127.2.0.11", "127.2.0.12"]))
+            .then_some(())
+        },
+    );
+}
+
+#[test]
+fn origins_start_again_where_asked() {
+    let demo = Demo::start_with(&["--restart-origins"]);
+    demo.kill("eu-");
+    let both = ips(&["127.1.0.11", "127.1.0.12"]);
+    let down = || {
+        let health = http::get(demo.admin, "/v1/health").json();
+        let eu = health["endpoints"].as_array().unwrap().clone();
+        eu.iter()
+            .any(|e| e["name"] == "eu-1" && !e["last_error"].is_null())
+    };
+    wait_for(
+        "a probe sees the death, or the restart is quicker",
+        Duration::from_secs(4),
+        || (down() || dns::addresses(&ask(&demo, "www.gslb.example", EU)) == both).then_some(()),
+    );
+    wait_for("eu is back", Duration::from_secs(15), || {
+        (dns::addresses(&ask(&demo, "www.gslb.example", EU)) == both).then_some(())
+    });
 }
 
 #[test]

@@ -223,3 +223,18 @@ fn a3_outside_every_zone_is_refused() {
         "zones match on label boundaries"
     );
 }
+
+#[test]
+fn what_needs_a_restart_is_said_at_reload() {
+    let node = Node::start(ONE);
+    let text = std::fs::read_to_string(node.file("tradewind.toml")).unwrap();
+    std::fs::write(
+        node.file("tradewind.toml"),
+        text.replace("workers = 1", "workers = 2"),
+    )
+    .unwrap();
+    let answer = http::request(node.admin, "POST", "/v1/reload");
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let warnings = answer.json()["warnings"].to_string();
+    assert!(warnings.contains("restart"), "{warnings}");
+}

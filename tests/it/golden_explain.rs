@@ -130,3 +130,15 @@ fn explain_is_told_word_for_word() {
         stale.join("\n")
     );
 }
+
+/// The explanation in the README is one that the program gives.
+#[test]
+fn readme_shows_a_real_explanation() {
+    let view = view(&snapshot(), &[], Overrides::default());
+    let lines = told(&view, "www.gslb.example", "198.51.100.0/24");
+    let readme = std::fs::read_to_string(package().join("README.md")).unwrap();
+    assert!(
+        readme.contains(&lines),
+        "the README's explanation should be:\n{lines}"
+    );
+}

@@ -8,6 +8,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::disallowed_methods,
+    clippy::print_stderr,
     reason = "a failed test shall panic, and end-to-end tests watch the real clock"
 )]
 
@@ -17,6 +18,7 @@ mod alloc;
 mod e2e_cli;
 mod e2e_demo;
 mod e2e_hostile;
+mod e2e_readme;
 mod e2e_reload;
 mod geoip;
 mod geoip_maxmind;

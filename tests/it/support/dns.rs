@@ -29,24 +29,25 @@ pub fn query(name: &str, rtype: RecordType, subnet: Option<&str>) -> Vec<u8> {
     m.to_vec().unwrap()
 }
 
-/// Sends over UDP and waits for the answer.
+/// Sends over UDP and waits for the answer; a lost datagram is sent again, as every resolver does.
 pub fn udp(server: SocketAddr, packet: &[u8]) -> Message {
-    let local: SocketAddr = if server.is_ipv4() {
-        "127.0.0.1:0".parse().unwrap()
-    } else {
-        "[::1]:0".parse().unwrap()
+    let local: SocketAddr = match server.is_ipv4() {
+        true => "127.0.0.1:0".parse().unwrap(),
+        false => "[::1]:0".parse().unwrap(),
     };
     let socket = UdpSocket::bind(local).unwrap();
     socket
-        .set_read_timeout(Some(Duration::from_secs(5)))
+        .set_read_timeout(Some(Duration::from_secs(2)))
         .unwrap();
     socket.connect(server).unwrap();
-    socket.send(packet).unwrap();
     let mut buf = [0; 4096];
-    let n = socket
-        .recv(&mut buf)
-        .unwrap_or_else(|e| panic!("no answer from {server}: {e}"));
-    Message::from_vec(&buf[..n]).unwrap()
+    for _ in 0..3 {
+        socket.send(packet).unwrap();
+        if let Ok(n) = socket.recv(&mut buf) {
+            return Message::from_vec(&buf[..n]).unwrap();
+        }
+    }
+    panic!("no answer from {server} to three queries");
 }
 
 /// Sends over TCP and waits for the answer.
