@@ -27,28 +27,27 @@ impl Scratch {
 
     /// The chance for the next query to `name`.
     ///
-    /// Turns are counted for the names alone that are answered in turn, so that the others' queries
+    /// Turns are counted only for the names that are answered in turn, so that the others' queries
     /// do not read a counter each.
     ///
     /// Random bits come from xorshift64* (Vigna 2016): fast, and good enough to split traffic.
     pub fn draw(&mut self, steering: &Steering, name: NameId) -> Draw {
         self.rng = step(self.rng);
+        if self.turns.len() < steering.names.len() {
+            // Once per reload that adds names, and before any name needs it.
+            self.turns.resize(steering.names.len(), 0);
+        }
         Draw {
             random: bits(self.rng),
             turn: match steering.chooser_of(name) {
-                Chooser::RoundRobin => self.turn(name, steering.names.len()),
+                Chooser::RoundRobin => {
+                    let turn = &mut self.turns[name.index()];
+                    *turn = turn.wrapping_add(1);
+                    *turn
+                }
                 Chooser::Weighted | Chooser::Random | Chooser::Sticky { .. } => 1,
             },
         }
-    }
-
-    fn turn(&mut self, name: NameId, names: usize) -> u32 {
-        if self.turns.len() < names {
-            self.turns.resize(names, 0); // once per reload that adds names
-        }
-        let turn = &mut self.turns[name.index()];
-        *turn = turn.wrapping_add(1);
-        *turn
     }
 
     /// What [`Scratch::draw`] would say next, without taking it: explaining a name must not move
