@@ -102,14 +102,14 @@ fn targets<'a>(n: &'a CompiledName, pools: &'a Pools<'_>) -> Vec<&'a WireName> {
 
 /// The steered name that `target` is or leads to through static CNAMEs of our zones.
 fn resolve(target: &WireName, index: &HashMap<&WireName, usize>, zones: &ZoneSet) -> Option<usize> {
-    let mut at = target;
+    let mut at = target.clone();
     // Cycles among static CNAMEs are the zones' own check; this bound only ends the walk.
     for _ in 0..64 {
-        if let Some(i) = index.get(at) {
+        if let Some(i) = index.get(&at) {
             return Some(*i);
         }
         match zones.lookup(at.as_bytes(), A).found {
-            Found::Cname { target, .. } => at = target,
+            Found::Cname { target, .. } => at = target.to_name(),
             Found::Steered { name } => return Some(name.index()),
             _ => return None,
         }

@@ -138,6 +138,43 @@ impl WireName {
     }
 }
 
+/// A [`WireName`] that lies in somebody else's bytes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NameRef<'a>(&'a [u8]);
+
+impl<'a> NameRef<'a> {
+    /// Takes the bytes of a [`WireName`], as they are.
+    pub(crate) fn trusted(bytes: &'a [u8]) -> NameRef<'a> {
+        debug_assert!(
+            bytes.last() == Some(&0) && !bytes.iter().any(u8::is_ascii_uppercase),
+            "a name that was packed is whole and in lower case"
+        );
+        NameRef(bytes)
+    }
+
+    /// The bytes, with the root label.
+    pub fn as_bytes(self) -> &'a [u8] {
+        self.0
+    }
+
+    /// A copy of its own.
+    pub fn to_name(self) -> WireName {
+        WireName(self.0.into())
+    }
+}
+
+impl fmt::Display for NameRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        display_wire(self.0, f)
+    }
+}
+
+impl fmt::Debug for NameRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 /// Iterates over the labels of a wire name, from the left, without the root.
 #[derive(Clone, Debug)]
 pub struct Labels<'a>(&'a [u8]);

@@ -68,19 +68,18 @@ pub(super) fn who(view: &View, name: NameId, asker: Asker) -> Who {
         return resolver(Why::NoEcs, ClientSource::Resolver);
     };
     let steering = &view.snapshot.steering;
-    let steered = &steering.names[name.index()];
-    if steered.ignore_ecs {
+    if steering.ignores_ecs(name) {
         return resolver(Why::Ignored, ClientSource::Resolver);
     }
     let addr = network.addr();
-    let shape = &steering.shapes[steering.groups[steered.group.index()].shape.index()];
+    let shape = steering.shape_of(name);
     let mut floor = 0;
     if let Space::ByAddress { .. } = shape.partition.space {
         let (slot, len) = shape.partition.lookup(addr);
         if slot.bogon {
             return resolver(Why::Bogon, ClientSource::ResolverForBogon(len));
         }
-    } else if let Chooser::Sticky { .. } = steering.policies[shape.policy.index()].chooser {
+    } else if let Chooser::Sticky { .. } = steering.chooser_of(name) {
         // The policy does not look at places but hashes the client. The hashed prefix may hold
         // special-purpose addresses beside others, whom the resolver's address stands for: what is
         // one place in the geo table is never of both kinds.

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use crate::dns::message::Full;
-use crate::dns::name::WireName;
+use crate::dns::name::NameRef;
 use crate::dns::{Ede, Owner, Rcode, Section, rtype};
 use crate::ids::NameId;
 use crate::net::Family;
@@ -14,8 +14,7 @@ use crate::steer::{Ask, Chosen, Decision, Group, LastResort, NoTrace, decide};
 use crate::telemetry::DnsEvent;
 use crate::time::Moment;
 use crate::units::Ttl;
-use crate::zone::lookup::ZoneInfo;
-use crate::zone::{Found, RrSet};
+use crate::zone::{Found, RrSetRef, ZoneInfo};
 
 use super::Scratch;
 use super::client::{Asker, who};
@@ -61,7 +60,8 @@ impl Resolve<'_> {
                     return r.rrset(Section::Answer, owner, rrset, rrset.ttl);
                 }
                 Found::Any(rrsets) => {
-                    return match smallest(rrsets) {
+                    // The fewest octets: a minimal answer to ANY (RFC 8482 section 4.1).
+                    return match rrsets.iter().min_by_key(RrSetRef::wire_len) {
                         Some(rrset) => r.rrset(Section::Answer, owner, rrset, rrset.ttl),
                         None => negative(zone, r),
                     };
@@ -92,12 +92,17 @@ impl Resolve<'_> {
     }
 
     /// Sends the client to the servers of a delegated name.
-    fn referral(&self, cut: &WireName, ns: &RrSet, r: &mut Response<'_, '_>) -> Result<(), Full> {
+    fn referral(
+        &self,
+        cut: NameRef<'_>,
+        ns: RrSetRef<'_>,
+        r: &mut Response<'_, '_>,
+    ) -> Result<(), Full> {
         r.refer();
         r.rrset(Section::Authority, Owner::Name(cut.as_bytes()), ns, ns.ttl)?;
         let zones = &self.view.snapshot.zones;
-        for record in &ns.records {
-            let Some(target) = canonical(&record.bytes) else {
+        for record in ns.records() {
+            let Some(target) = canonical(record.bytes) else {
                 continue;
             };
             let target = target.as_bytes();
@@ -134,7 +139,7 @@ impl Resolve<'_> {
             family,
             client: who.client,
             now: self.now,
-            draw: scratch.draw(name, steering.names.len()),
+            draw: scratch.draw(steering, name),
         };
         let decision = decide(steering, &view.live, &ask, &mut NoTrace);
         r.scope = who.scope(&decision);
@@ -226,19 +231,9 @@ fn negative(zone: &ZoneInfo, r: &mut Response<'_, '_>) -> Result<(), Full> {
     r.rrset(
         Section::Authority,
         Owner::Name(zone.apex.as_bytes()),
-        &zone.soa,
+        zone.soa(),
         zone.negative_ttl,
     )
-}
-
-/// The RRset with the fewest octets: a minimal answer to ANY (RFC 8482 section 4.1).
-fn smallest(rrsets: &[RrSet]) -> Option<&RrSet> {
-    rrsets.iter().min_by_key(|set| {
-        set.records
-            .iter()
-            .map(|r| r.bytes.len() + 12)
-            .sum::<usize>()
-    })
 }
 
 /// A lower-cased copy of a wire name on the stack.

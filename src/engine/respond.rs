@@ -7,7 +7,7 @@ use crate::dns::message::{Full, Header, flags};
 use crate::dns::{Ede, MessageWriter, Owner, Query, Rcode, Section};
 use crate::telemetry::DnsEvent;
 use crate::units::{ScopeLen, Ttl};
-use crate::zone::RrSet;
+use crate::zone::RrSetRef;
 
 use super::Transport;
 
@@ -112,17 +112,17 @@ impl<'b, 'q> Response<'b, 'q> {
         &mut self,
         section: Section,
         owner: Owner<'_>,
-        rrset: &RrSet,
+        rrset: RrSetRef<'_>,
         ttl: Ttl,
     ) -> Result<(), Full> {
-        for record in &rrset.records {
+        for record in rrset.records() {
             self.w.record(
                 section,
                 owner,
                 rrset.rtype,
                 ttl,
-                &record.bytes,
-                &record.names,
+                record.bytes,
+                record.names(),
             )?;
         }
         Ok(())

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::ids::NameId;
-use crate::steer::Draw;
+use crate::steer::{Chooser, Draw, Steering};
 use crate::telemetry::DnsCounters;
 
 /// A worker's own state: chance, turns, counters.
@@ -25,19 +25,28 @@ impl Scratch {
         }
     }
 
-    /// The chance for the next query to `name`, of `names` names in all.
+    /// The chance for the next query to `name`.
+    ///
+    /// Turns are counted only for the names that are answered in turn, so that the others' queries
+    /// do not read a counter each.
     ///
     /// Random bits come from xorshift64* (Vigna 2016): fast, and good enough to split traffic.
-    pub fn draw(&mut self, name: NameId, names: usize) -> Draw {
+    pub fn draw(&mut self, steering: &Steering, name: NameId) -> Draw {
         self.rng = step(self.rng);
-        if self.turns.len() < names {
-            self.turns.resize(names, 0); // once per reload that adds names
+        if self.turns.len() < steering.names.len() {
+            // Once per reload that adds names, and before any name needs it.
+            self.turns.resize(steering.names.len(), 0);
         }
-        let turn = &mut self.turns[name.index()];
-        *turn = turn.wrapping_add(1);
         Draw {
             random: bits(self.rng),
-            turn: *turn,
+            turn: match steering.chooser_of(name) {
+                Chooser::RoundRobin => {
+                    let turn = &mut self.turns[name.index()];
+                    *turn = turn.wrapping_add(1);
+                    *turn
+                }
+                Chooser::Weighted | Chooser::Random | Chooser::Sticky { .. } => 1,
+            },
         }
     }
 

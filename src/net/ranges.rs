@@ -20,8 +20,8 @@ pub trait Key: Copy + Ord + Debug + Default + 'static {
     fn succ(self) -> Self;
     /// The address before this one; wraps at the start.
     fn pred(self) -> Self;
-    /// The 16 leading bits.
-    fn top16(self) -> usize;
+    /// The `bits` leading bits, 1 to 32 of them.
+    fn top(self, bits: u8) -> usize;
     /// How many leading bits `self` and `other` share.
     fn common(self, other: Self) -> u8;
     /// The first address of the prefix of `len` bits around this one.
@@ -44,8 +44,8 @@ macro_rules! key {
                 self.wrapping_sub(1)
             }
             #[inline]
-            fn top16(self) -> usize {
-                (self >> (<$t>::BITS - 16)) as usize
+            fn top(self, bits: u8) -> usize {
+                (self >> (<$t>::BITS - u32::from(bits))) as usize
             }
             #[inline]
             fn common(self, other: Self) -> u8 {
@@ -73,16 +73,30 @@ macro_rules! key {
 key!(u32);
 key!(u128);
 
+/// Fewest and most leading bits that the index of a map looks at.
+const INDEX_BITS: std::ops::RangeInclusive<u8> = 10..=20;
+
+/// One range, up to the start of the next.
+#[derive(Clone, Copy, Debug)]
+struct Range<K, V> {
+    first: K,
+    value: V,
+}
+
 /// Every address of the family mapped to a value; neighbours differ.
+///
+/// A lookup reads one place of the index and then a few ranges that lie side by side, each with its
+/// value: with a million ranges no more cache lines and pages than with a thousand.
 #[derive(Clone, Debug)]
 pub struct RangeMap<K, V> {
-    /// First address of each range, ascending; the first is 0.
-    starts: Box<[K]>,
-    /// Value of each range.
-    values: Box<[V]>,
-    /// For each value of the 16 leading bits, the range that holds its first address; one more at
-    /// the end for the last range. Narrows the search to the ranges inside one /16.
+    /// Ascending; the first starts at 0.
+    ranges: Box<[Range<K, V>]>,
+    /// For each value of the leading `bits`, the range that holds its first address; one more at
+    /// the end for the last range. Narrows the search to the ranges that share these bits.
     index: Box<[u32]>,
+    /// Leading bits of the index: a place for one or two ranges, so that the search is over at once; more
+    /// would take memory (and cache) without sparing a step.
+    bits: u8,
 }
 
 impl<K: Key, V: Copy + Eq + Debug> RangeMap<K, V> {
@@ -98,51 +112,57 @@ impl<K: Key, V: Copy + Eq + Debug> RangeMap<K, V> {
     pub fn lookup(&self, addr: K) -> (V, u8) {
         let i = self.position(addr);
         let mut len = 0;
+        let here = self.ranges[i];
         if i > 0 {
-            len = addr.common(self.starts[i].pred()) + 1;
+            len = addr.common(here.first.pred()) + 1;
         }
-        if let Some(next) = self.starts.get(i + 1) {
-            len = len.max(addr.common(*next) + 1);
+        if let Some(next) = self.ranges.get(i + 1) {
+            len = len.max(addr.common(next.first) + 1);
         }
-        (self.values[i], len)
+        (here.value, len)
     }
 
     /// The value at `addr`.
     #[inline]
     pub fn get(&self, addr: K) -> V {
-        self.values[self.position(addr)]
+        self.ranges[self.position(addr)].value
     }
 
     #[inline]
     fn position(&self, addr: K) -> usize {
-        let top = addr.top16();
+        let top = addr.top(self.bits);
         let lo = self.index[top] as usize;
         let hi = self.index[top + 1] as usize;
         // The range that holds `addr` is the last one that starts at or before it, and lies in lo..=hi.
-        lo + self.starts[lo + 1..=hi].partition_point(|s| *s <= addr)
+        lo + self.ranges[lo + 1..=hi].partition_point(|r| r.first <= addr)
     }
 
     /// Number of ranges.
     pub fn len(&self) -> usize {
-        self.starts.len()
+        self.ranges.len()
     }
 
     /// Never: every address is in some range.
     pub fn is_empty(&self) -> bool {
-        self.starts.is_empty()
+        self.ranges.is_empty()
     }
 
     /// The ranges in order: first address, last address, value.
     pub fn iter(&self) -> impl Iterator<Item = (K, K, V)> + '_ {
-        (0..self.starts.len()).map(|i| {
-            let last = self.starts.get(i + 1).map_or(K::MAX, |n| n.pred());
-            (self.starts[i], last, self.values[i])
+        self.ranges.iter().enumerate().map(|(i, r)| {
+            let last = self.first(i + 1).map_or(K::MAX, K::pred);
+            (r.first, last, r.value)
         })
+    }
+
+    /// The first address of the range at `i`, where there is one.
+    fn first(&self, i: usize) -> Option<K> {
+        self.ranges.get(i).map(|r| r.first)
     }
 
     /// Heap bytes.
     pub fn heap_bytes(&self) -> usize {
-        size_of_val(&*self.starts) + size_of_val(&*self.values) + size_of_val(&*self.index)
+        size_of_val(&*self.ranges) + size_of_val(&*self.index)
     }
 
     /// Combines two partitions: at each address, `f` of both values.
@@ -155,17 +175,17 @@ impl<K: Key, V: Copy + Eq + Debug> RangeMap<K, V> {
         let (mut i, mut j) = (0, 0);
         let mut at = K::default();
         loop {
-            b.push(at, f(self.values[i], other.values[j]));
-            let next = match (self.starts.get(i + 1), other.starts.get(j + 1)) {
+            b.push(at, f(self.ranges[i].value, other.ranges[j].value));
+            let next = match (self.first(i + 1), other.first(j + 1)) {
                 (None, None) => break,
-                (Some(a), None) => *a,
-                (None, Some(b)) => *b,
-                (Some(a), Some(b)) => *a.min(b),
+                (Some(a), None) => a,
+                (None, Some(b)) => b,
+                (Some(a), Some(b)) => a.min(b),
             };
-            if self.starts.get(i + 1) == Some(&next) {
+            if self.first(i + 1) == Some(next) {
                 i += 1;
             }
-            if other.starts.get(j + 1) == Some(&next) {
+            if other.first(j + 1) == Some(next) {
                 j += 1;
             }
             at = next;
@@ -176,8 +196,8 @@ impl<K: Key, V: Copy + Eq + Debug> RangeMap<K, V> {
     /// Maps each range's value.
     pub fn map<X: Copy + Eq + Debug>(&self, mut f: impl FnMut(V) -> X) -> RangeMap<K, X> {
         let mut b = RangeMapBuilder::new();
-        for (s, v) in self.starts.iter().zip(self.values.iter()) {
-            b.push(*s, f(*v));
+        for r in &self.ranges {
+            b.push(r.first, f(r.value));
         }
         b.build()
     }
@@ -221,8 +241,7 @@ impl<K: Key, V: Copy + Eq + Debug> RangeMap<K, V> {
 /// Builds a [`RangeMap`] from ranges in ascending order.
 #[derive(Debug)]
 pub struct RangeMapBuilder<K, V> {
-    starts: Vec<K>,
-    values: Vec<V>,
+    ranges: Vec<Range<K, V>>,
 }
 
 impl<K: Key, V: Copy + Eq + Debug> Default for RangeMapBuilder<K, V> {
@@ -234,28 +253,26 @@ impl<K: Key, V: Copy + Eq + Debug> Default for RangeMapBuilder<K, V> {
 impl<K: Key, V: Copy + Eq + Debug> RangeMapBuilder<K, V> {
     /// Nothing yet.
     pub fn new() -> Self {
-        RangeMapBuilder {
-            starts: Vec::new(),
-            values: Vec::new(),
-        }
+        RangeMapBuilder { ranges: Vec::new() }
     }
 
     /// From `start` on the value is `value`, until the next push. A push at the same start replaces
     /// the earlier one; the first start must be 0.
     pub fn push(&mut self, start: K, value: V) {
-        if self.starts.last() == Some(&start) {
-            self.starts.pop();
-            self.values.pop();
+        if self.ranges.last().is_some_and(|r| r.first == start) {
+            self.ranges.pop();
         }
         debug_assert!(
-            self.starts.last().is_none_or(|s| *s < start),
+            self.ranges.last().is_none_or(|r| r.first < start),
             "ranges must ascend"
         );
-        if self.values.last() == Some(&value) {
+        if self.ranges.last().is_some_and(|r| r.value == value) {
             return;
         }
-        self.starts.push(start);
-        self.values.push(value);
+        self.ranges.push(Range {
+            first: start,
+            value,
+        });
     }
 
     /// The finished map.
@@ -263,32 +280,30 @@ impl<K: Key, V: Copy + Eq + Debug> RangeMapBuilder<K, V> {
     /// # Panics
     /// When nothing was pushed at address 0, or there are more than 2^32 ranges.
     pub fn build(self) -> RangeMap<K, V> {
+        let ranges = self.ranges;
         assert!(
-            self.starts.first() == Some(&K::default()),
+            ranges.first().is_some_and(|r| r.first == K::default()),
             "the first range must start at 0"
         );
-        assert!(
-            u32::try_from(self.starts.len()).is_ok(),
-            "more than 2^32 ranges"
-        );
-        let mut index = vec![0u32; (1 << 16) + 1];
-        let mut r = 0;
-        for (top, slot) in index.iter_mut().enumerate().take(1 << 16) {
+        let last = u32::try_from(ranges.len() - 1).expect("fewer than 2^32 ranges fit in memory");
+        let bits = (last.max(1).ilog2() as u8).clamp(*INDEX_BITS.start(), *INDEX_BITS.end());
+        let mut index = Vec::with_capacity((1 << bits) + 1);
+        let mut r = 0u32;
+        for top in 0..1usize << bits {
             // The last range that starts at or before the first address with these leading bits.
-            while r + 1 < self.starts.len()
-                && (self.starts[r + 1].top16() < top
-                    || (self.starts[r + 1].top16() == top
-                        && self.starts[r + 1] == self.starts[r + 1].first_of(16)))
+            while let Some(next) = ranges.get(r as usize + 1)
+                && (next.first.top(bits) < top
+                    || next.first.top(bits) == top && next.first == next.first.first_of(bits))
             {
                 r += 1;
             }
-            *slot = r as u32;
+            index.push(r);
         }
-        index[1 << 16] = (self.starts.len() - 1) as u32;
+        index.push(last);
         RangeMap {
-            starts: self.starts.into_boxed_slice(),
-            values: self.values.into_boxed_slice(),
+            ranges: ranges.into_boxed_slice(),
             index: index.into_boxed_slice(),
+            bits,
         }
     }
 }
@@ -326,6 +341,25 @@ mod tests {
         assert_eq!(m.lookup(1), (0, 32));
         assert_eq!(m.lookup(2), (0, 31));
         assert_eq!(m.lookup(u32::MAX - 1), (0, 32));
+    }
+
+    #[test]
+    fn many_ranges_are_found_from_end_to_end() {
+        // Enough for an index of more bits than the fewest, with crowded and with empty places.
+        let crowded = (0..30_000u32).map(|i| (i << 4, 28, i % 3));
+        let wide = (0..30_000u32).map(|i| (i.wrapping_mul(0x9E37_79B9), 20, 3 + i % 3));
+        let m = RangeMap::from_prefixes(9, crowded.chain(wide));
+        assert!(m.bits > *INDEX_BITS.start() && m.len() > 50_000);
+        let wider = |k: u32| u128::from(k) << 90;
+        let mut b = RangeMapBuilder::new();
+        for (first, last, value) in m.iter() {
+            assert_eq!((m.get(first), m.get(last)), (value, value));
+            b.push(wider(first), value);
+        }
+        let m6 = b.build();
+        for (first, last, value) in m.iter() {
+            assert_eq!((m6.get(wider(first)), m6.get(wider(last))), (value, value));
+        }
     }
 
     proptest! {

@@ -8,6 +8,7 @@ use crate::ids::{GroupId, NameId, PolicyId, PoolId, RegionId, ShapeId};
 use crate::net::Family;
 use crate::units::Ttl;
 
+use super::dense::Dense;
 use super::partition::Partition;
 use super::{
     Endpoint, Group, LastResort, Member, Policy, Pool, Region, Shape, Stage, SteeredName, Steering,
@@ -126,6 +127,7 @@ impl Steering {
                 ignore_ecs: name.ignore_ecs,
             });
         }
+        steering.dense = Dense::of(&steering);
         steering
     }
 

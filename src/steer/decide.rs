@@ -19,11 +19,10 @@ use super::{
 /// `live` must have been resolved from `steering`. With a recorder that was given the view's
 /// [`super::Context`] the way to the published offer is gone again, through the same functions.
 pub fn decide<T: Trace>(steering: &Steering, live: &Live, ask: &Ask, trace: &mut T) -> Decision {
-    let name = &steering.names[ask.name.index()];
-    let group = &steering.groups[name.group.index()];
-    let shape = &steering.shapes[group.shape.index()];
-    let chooser = steering.policies[shape.policy.index()].chooser;
-    let partition = &shape.partition;
+    let name = steering.dense.name(ask.name);
+    let group = steering.dense.group(name.group);
+    let chooser = group.chooser;
+    let partition = &steering.shapes[group.shape.index()].partition;
     let (slot, len) = partition.lookup(ask.client.addr);
     let lane = if group.cname {
         Lane::Cname
@@ -92,8 +91,7 @@ impl Steering {
     /// ECS address in a slot marked `bogon` is not to be used: the resolver's address decides, with
     /// [`ClientSource::ResolverForBogon`] of this length (requirement E7).
     pub fn slot(&self, name: NameId, addr: std::net::IpAddr) -> (Slot, u8) {
-        let shape = self.group_of(name).shape;
-        self.shapes[shape.index()].partition.lookup(addr)
+        self.shape_of(name).partition.lookup(addr)
     }
 }
 

@@ -11,6 +11,7 @@
 pub mod build;
 pub mod decide;
 pub mod decision;
+mod dense;
 mod facts;
 mod last_resort;
 pub mod model;

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use crate::dns::name::WireName;
 use crate::geo::{Coordinates, location::Code};
-use crate::ids::{EndpointId, GroupId, NameId, PolicyId, PoolId, RegionId, ShapeId};
+use crate::ids::{EndpointId, GroupId, PolicyId, PoolId, RegionId, ShapeId};
 use crate::net::{Family, Prefix};
 use crate::units::{Ttl, Weight};
 
+use super::dense::Dense;
 use super::partition::Partition;
 
 /// A named place with coordinates.
@@ -247,11 +248,6 @@ pub struct Steering {
     pub groups: Vec<Group>,
     /// By [`NameId`], sorted by owner.
     pub names: Vec<SteeredName>,
-}
-
-impl Steering {
-    /// The name's group.
-    pub fn group_of(&self, name: NameId) -> &Group {
-        &self.groups[self.names[name.index()].group.index()]
-    }
+    /// What a query reads of names and groups; made once these are complete.
+    pub(super) dense: Dense,
 }

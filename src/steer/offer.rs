@@ -166,21 +166,13 @@ impl Live {
         plan: PlanId,
         lane: Lane,
     ) -> Option<(&Offer, &[Candidate])> {
-        let id = steering.names[name.index()].group;
-        let group = &steering.groups[id.index()];
-        let mut count = 0;
-        let mut here = None;
-        for l in lanes(group) {
-            if l == lane {
-                here = Some(count);
-            }
-            count += 1;
-        }
+        let id = steering.dense.name(name).group;
+        let place = steering.dense.group(id).place(plan.index(), lane)?;
         let base = match self.named.binary_search_by_key(&name, |(n, _)| *n) {
             Ok(i) => self.named[i].1,
             Err(_) => self.base[id.index()],
         };
-        let offer = &self.offers[base as usize + plan.index() * count + here?];
+        let offer = &self.offers[base as usize + place];
         let first = offer.first as usize;
         Some((offer, &self.candidates[first..first + offer.len as usize]))
     }

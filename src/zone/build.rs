@@ -8,10 +8,13 @@ use crate::dns::name::WireName;
 use crate::units::Ttl;
 
 use super::alias::CnameLines;
-use super::lookup::ZoneInfo;
+use super::index::Index;
+use super::node::{Arena, NodeAt};
 use super::parse::ParsedZone;
 use super::rrset::{RrSet, rtype};
-use super::set::{BuildProblem, BuildRule, Node, ParentSide, SteeredAt, ZoneSet};
+use super::set::{BuildProblem, BuildRule, ParentSide, SteeredAt, ZoneInfo, ZoneSet};
+use super::tree::{Tree, split};
+use super::view::PackedSet;
 
 impl ZoneSet {
     /// Joins zones and steered owners.
@@ -25,33 +28,60 @@ impl ZoneSet {
         zones: Vec<ParsedZone>,
         steered: &[SteeredAt],
     ) -> Result<ZoneSet, Vec<BuildProblem>> {
-        let mut set = ZoneSet::default();
+        let mut tree = Tree::default();
         let mut problems = Vec::new();
         let expected: usize = zones.iter().map(|z| z.rrsets.len()).sum::<usize>() + steered.len();
-        set.nodes.reserve(expected);
-        set.table = HashTable::with_capacity(expected);
+        tree.nodes.reserve(expected);
+        tree.table = HashTable::with_capacity(expected);
 
-        let zones = set.add_apexes(zones, &mut problems);
-        set.link_apexes();
-        let mut lines = CnameLines::new();
+        let zones = tree.add_apexes(zones, &mut problems);
+        tree.link_apexes();
+        let mut lines = Vec::new();
         for (zone, parsed) in zones {
-            set.add_records(zone, parsed, &mut lines);
+            tree.add_records(zone, parsed, &mut lines);
         }
         for at in steered {
-            if let Err(problem) = set.add_steered(at) {
+            if let Err(problem) = tree.add_steered(at) {
                 problems.push(problem);
             }
         }
-        set.settle();
+        tree.settle();
         for at in steered {
-            problems.extend(set.steered_below_cut(at));
+            problems.extend(tree.steered_below_cut(at));
         }
-        set.cname_loops(&lines, &mut problems);
+        let (set, places) = tree.pack();
+        let mut cnames = CnameLines::new();
+        for (index, line) in lines {
+            cnames.entry(places[index as usize]).or_insert(line);
+        }
+        set.cname_loops(&cnames, &mut problems);
         if problems.is_empty() {
             Ok(set)
         } else {
             Err(problems)
         }
+    }
+}
+
+impl Tree {
+    /// The final form, and where each node came to lie in it.
+    fn pack(self) -> (ZoneSet, Vec<NodeAt>) {
+        let (arena, places) = Arena::pack(&self.nodes);
+        let hashes = self
+            .nodes
+            .iter()
+            .map(|n| self.hasher.hash_one(n.name.as_bytes()));
+        let entries: Vec<_> = hashes.zip(places.iter().copied()).collect();
+        let set = ZoneSet {
+            zones: self.zones,
+            index: Index::new(entries.into_iter()),
+            arena,
+            parent_sides: self.parent_sides,
+            hasher: self.hasher,
+            names: places.len(),
+            max_labels: self.max_labels,
+        };
+        (set, places)
     }
 
     /// Creates the zones and their apex nodes; returns the zones that are sound with their index.
@@ -87,13 +117,12 @@ impl ZoneSet {
             };
             let (soa, ns) = (at_apex(rtype::SOA), at_apex(rtype::NS));
             match (soa.filter(|soa| soa.records.len() == 1), ns) {
-                (Some(soa), Some(ns)) => {
+                (Some(soa), Some(_)) => {
                     let zone = self.zones.len() as u32;
                     self.zones.push(ZoneInfo {
                         apex: apex.clone(),
                         negative_ttl: negative_ttl(&soa),
-                        soa,
-                        ns,
+                        soa: PackedSet::new(&soa),
                     });
                     self.insert(apex.clone(), zone);
                     sound.push((zone, parsed));
@@ -122,14 +151,16 @@ impl ZoneSet {
             };
             self.ensure(parent.as_bytes(), outer);
             // The apex nodes come first and in the order of the zones.
-            self.nodes[zone as usize].parent_side = Some(Box::new(ParentSide {
+            self.nodes[zone as usize].parent_side = Some(self.parent_sides.len() as u32);
+            self.parent_sides.push(ParentSide {
                 zone: outer,
                 ds: None,
-            }));
+            });
         }
     }
 
-    fn add_records(&mut self, zone: u32, parsed: ParsedZone, lines: &mut CnameLines) {
+    /// Adds a zone's data; notes node and line of each CNAME.
+    fn add_records(&mut self, zone: u32, parsed: ParsedZone, lines: &mut Vec<(u32, u32)>) {
         let apex_labels = parsed.apex.label_count();
         for (owner, rrset, line) in parsed.rrsets {
             if !owner.is_at_or_below(&parsed.apex) {
@@ -141,38 +172,35 @@ impl ZoneSet {
                 && owner.label_count() > apex_labels
                 && self.zone_of(owner.as_bytes()) != Some(zone)
             {
-                self.add_parent_ds(zone, &owner, rrset);
+                self.add_parent_ds(zone, &owner, &rrset);
                 continue;
             }
             let index = self.ensure(owner.as_bytes(), zone);
             if rrset.rtype == rtype::CNAME {
-                lines.entry(index).or_insert(line);
+                lines.push((index, line));
             }
-            let node = &mut self.nodes[index as usize];
-            if rrset.rtype == rtype::CNAME {
-                node.target = rrset.records.first().and_then(|r| r.name(0));
-            }
-            node.rrsets.push(rrset);
+            self.nodes[index as usize].rrsets.push(rrset);
         }
     }
 
     /// Keeps the one thing an outer zone says about an inner apex with authority.
-    fn add_parent_ds(&mut self, zone: u32, owner: &WireName, rrset: RrSet) {
+    fn add_parent_ds(&mut self, zone: u32, owner: &WireName, rrset: &RrSet) {
         if rrset.rtype != rtype::DS {
             return;
         }
         if let Some(index) = self.index(owner.as_bytes())
-            && let Some(side) = &mut self.nodes[index as usize].parent_side
+            && let Some(side) = self.nodes[index as usize].parent_side
+            && let side = &mut self.parent_sides[side as usize]
             && side.zone == zone
         {
-            side.ds = Some(rrset);
+            side.ds = Some(PackedSet::new(rrset));
         }
     }
 
     fn add_steered(&mut self, at: &SteeredAt) -> Result<(), BuildProblem> {
         let owner = &at.owner;
         let zone = self.zone_of(owner.as_bytes());
-        let problem = |set: &ZoneSet, rule, message| BuildProblem {
+        let problem = |set: &Tree, rule, message| BuildProblem {
             rule,
             owner: owner.clone(),
             zone: zone.map(|z| set.zones[z as usize].apex.clone()),
@@ -257,7 +285,6 @@ impl ZoneSet {
             }
             let node = &mut self.nodes[i];
             node.rrsets.sort_by_key(|set| set.rtype);
-            node.rrsets.shrink_to_fit();
         }
         // An outer zone that delegates away a name above an inner apex is not that apex's parent.
         for apex in 0..self.zones.len() {
@@ -269,7 +296,7 @@ impl ZoneSet {
     }
 
     fn steered_below_cut(&self, at: &SteeredAt) -> Option<BuildProblem> {
-        let node = self.node(at.owner.as_bytes())?;
+        let node = &self.nodes[self.index(at.owner.as_bytes())? as usize];
         let cut = &self.nodes[node.cut? as usize].name;
         let owner = &at.owner;
         let apex = &self.zones[node.zone as usize].apex;
@@ -283,64 +310,6 @@ impl ZoneSet {
                 "steered name `{owner}` would never be asked for here: zone `{apex}` delegates `{cut}` away; remove the NS records of `{cut}` or steer another name"
             ),
         })
-    }
-
-    /// The zone with the longest apex at or above `name`. Only apex nodes count.
-    fn zone_of(&self, name: &[u8]) -> Option<u32> {
-        let mut rest = name;
-        loop {
-            // Any existing node knows its zone, and the first one met is the closest.
-            if let Some(node) = self.node(rest) {
-                return Some(node.zone);
-            }
-            if rest.first().is_none_or(|len| *len == 0) {
-                return None;
-            }
-            rest = split(rest).1;
-        }
-    }
-
-    /// The node of `name` in `zone`, created with every name between it and the apex, ancestors first.
-    fn ensure(&mut self, name: &[u8], zone: u32) -> u32 {
-        if let Some(index) = self.index(name) {
-            return index;
-        }
-        let parent = split(name).1;
-        if parent.len() < name.len() {
-            self.ensure(parent, zone);
-        }
-        let name = WireName::from_wire(name).expect("a suffix of a wire name is a wire name");
-        self.insert(name, zone)
-    }
-
-    fn insert(&mut self, name: WireName, zone: u32) -> u32 {
-        let index = u32::try_from(self.nodes.len()).expect("fewer than 2^32 names fit in memory");
-        let hash = self.hasher.hash_one(name.as_bytes());
-        self.max_labels = self.max_labels.max(name.label_count());
-        self.nodes.push(Node {
-            name,
-            zone,
-            cut: None,
-            is_cut: false,
-            wildcard: None,
-            steered: None,
-            target: None,
-            parent_side: None,
-            rrsets: Vec::new(),
-        });
-        let (nodes, hasher) = (&self.nodes, &self.hasher);
-        self.table.insert_unique(hash, index, |&i| {
-            hasher.hash_one(nodes[i as usize].name.as_bytes())
-        });
-        index
-    }
-}
-
-/// The first label of a wire name and the name above it; the root has neither.
-fn split(name: &[u8]) -> (&[u8], &[u8]) {
-    match name.first() {
-        Some(&len) if len > 0 => name[1..].split_at(usize::from(len)),
-        _ => (&[], name),
     }
 }
 

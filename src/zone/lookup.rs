@@ -1,11 +1,12 @@
 //! Lookup: RFC 1034 section 4.3.2 with RFC 4592 (wildcards) and RFC 2308 (negative answers).
 
-use crate::dns::name::{MAX_NAME, WireName};
+use crate::dns::name::{MAX_NAME, NameRef};
 use crate::ids::NameId;
-use crate::units::Ttl;
 
-use super::rrset::{RrSet, rtype};
-use super::set::{Node, ZoneSet};
+use super::node::NodeRef;
+use super::rrset::rtype;
+use super::set::{ZoneInfo, ZoneSet};
+use super::view::{RrSetRef, RrSets};
 
 /// What the zones hold for a name and type, and the zone that speaks.
 #[derive(Clone, Copy, Debug)]
@@ -16,20 +17,6 @@ pub struct Lookup<'z> {
     pub found: Found<'z>,
 }
 
-/// What every answer from a zone may need.
-#[derive(Clone, Debug)]
-pub struct ZoneInfo {
-    /// The zone's own name.
-    pub apex: WireName,
-    /// The SOA, exactly one record.
-    pub soa: RrSet,
-    /// TTL of the SOA in negative answers: the smaller of its own TTL and its MINIMUM field
-    /// (RFC 2308 section 3).
-    pub negative_ttl: Ttl,
-    /// The NS records at the apex.
-    pub ns: RrSet,
-}
-
 /// What the zones hold for a name and type.
 ///
 /// Where a wildcard matched, the records are those of the wildcard; their owner in the answer is the
@@ -37,16 +24,16 @@ pub struct ZoneInfo {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Found<'z> {
     /// Static records of the type.
-    Answer(&'z RrSet),
+    Answer(RrSetRef<'z>),
     /// Type ANY: everything the owner has, ordered by type, never empty. The engine picks one RRset
     /// (RFC 8482 section 4.1).
-    Any(&'z [RrSet]),
+    Any(RrSets<'z>),
     /// The owner is an alias and the type is neither CNAME nor ANY.
     Cname {
         /// The one CNAME record.
-        rrset: &'z RrSet,
+        rrset: RrSetRef<'z>,
         /// Where it points, in canonical form.
-        target: &'z WireName,
+        target: NameRef<'z>,
     },
     /// The steered name decides: type A or AAAA, or any type at a name steered by CNAME, or ANY where
     /// the owner has no static data.
@@ -58,9 +45,9 @@ pub enum Found<'z> {
     /// [`ZoneSet::rrset`] of those NS targets that lie at or below the cut.
     Referral {
         /// The delegated name.
-        cut: &'z WireName,
+        cut: NameRef<'z>,
         /// Its NS records; not authoritative here.
-        ns: &'z RrSet,
+        ns: RrSetRef<'z>,
     },
     /// The name exists, also as an empty non-terminal, but has nothing of this type.
     NoData,
@@ -89,8 +76,8 @@ impl ZoneSet {
             return referral;
         }
         // RFC 4592 section 3.3.1: only the wildcard directly below the closest encloser may match.
-        match encloser.wildcard {
-            Some(wildcard) => self.at(&self.nodes[wildcard as usize], qtype),
+        match encloser.wildcard() {
+            Some(wildcard) => self.at(self.arena.node(wildcard), qtype),
             None => self.say(encloser, Found::NxDomain),
         }
     }
@@ -99,22 +86,26 @@ impl ZoneSet {
     /// or the NS of a cut. Wildcards do not apply.
     ///
     /// `owner` has the form that [`ZoneSet::lookup`] asks for.
-    pub fn rrset(&self, owner: &[u8], rtype: u16) -> Option<&RrSet> {
-        self.node(owner)?.rrset(rtype)
+    pub fn rrset(&self, owner: &[u8], rtype: u16) -> Option<RrSetRef<'_>> {
+        self.node(owner)?.sets.of(rtype)
     }
 
     /// The answer of a node that exists, or of the wildcard that stands for the name.
-    fn at<'z>(&'z self, node: &'z Node, qtype: u16) -> Lookup<'z> {
+    fn at<'z>(&'z self, node: NodeRef<'z>, qtype: u16) -> Lookup<'z> {
         if qtype == rtype::DS {
             // RFC 4035 section 3.1.4.1: DS belongs to the parent's side of a cut.
-            if let Some(side) = &node.parent_side {
+            if let Some(side) = node.parent_side() {
+                let side = &self.parent_sides[side];
                 return Lookup {
                     zone: Some(&self.zones[side.zone as usize]),
-                    found: side.ds.as_ref().map_or(Found::NoData, Found::Answer),
+                    found: side
+                        .ds
+                        .as_ref()
+                        .map_or(Found::NoData, |ds| Found::Answer(ds.view())),
                 };
             }
-            if node.is_cut {
-                let found = node.rrset(rtype::DS);
+            if node.is_cut() {
+                let found = node.sets.of(rtype::DS);
                 return self.say(node, found.map_or(Found::NoData, Found::Answer));
             }
         }
@@ -124,13 +115,14 @@ impl ZoneSet {
         self.say(node, node.found(qtype))
     }
 
-    fn referral<'z>(&'z self, node: &'z Node) -> Option<Lookup<'z>> {
-        let cut = &self.nodes[node.cut? as usize];
-        let ns = cut.rrset(rtype::NS)?;
-        Some(self.say(node, Found::Referral { cut: &cut.name, ns }))
+    fn referral<'z>(&'z self, node: NodeRef<'z>) -> Option<Lookup<'z>> {
+        let cut = self.arena.node(node.cut()?);
+        let ns = cut.sets.of(rtype::NS)?;
+        let cut = cut.name();
+        Some(self.say(node, Found::Referral { cut, ns }))
     }
 
-    fn say<'z>(&'z self, node: &Node, found: Found<'z>) -> Lookup<'z> {
+    fn say<'z>(&'z self, node: NodeRef<'z>, found: Found<'z>) -> Lookup<'z> {
         Lookup {
             zone: Some(&self.zones[node.zone as usize]),
             found,
@@ -138,7 +130,7 @@ impl ZoneSet {
     }
 
     /// The longest existing name above `qname` (RFC 4592 section 3.3.1).
-    pub(super) fn closest_encloser(&self, qname: &[u8]) -> Option<&Node> {
+    pub(super) fn closest_encloser(&self, qname: &[u8]) -> Option<NodeRef<'_>> {
         // Names deeper than any name here cannot exist, so a query of 127 labels does not cost 127
         // probes.
         let mut excess = labels(qname)?.saturating_sub(self.max_labels);
@@ -175,18 +167,13 @@ fn labels(name: &[u8]) -> Option<usize> {
     }
 }
 
-impl Node {
-    /// The RRset of a type.
-    pub(super) fn rrset(&self, rtype: u16) -> Option<&RrSet> {
-        self.rrsets.iter().find(|set| set.rtype == rtype)
-    }
-
+impl<'z> NodeRef<'z> {
     /// The outcome at this node, which is authoritative data.
-    fn found(&self, qtype: u16) -> Found<'_> {
-        if let Some((name, cname)) = self.steered {
+    fn found(&self, qtype: u16) -> Found<'z> {
+        if let Some((name, cname)) = self.steered() {
             let decides = match qtype {
                 rtype::A | rtype::AAAA => true,
-                rtype::ANY => self.rrsets.is_empty(),
+                rtype::ANY => self.sets.is_empty(),
                 _ => false,
             };
             if cname || decides {
@@ -194,18 +181,21 @@ impl Node {
             }
         }
         if qtype == rtype::ANY {
-            return if self.rrsets.is_empty() {
+            return if self.sets.is_empty() {
                 Found::NoData
             } else {
-                Found::Any(&self.rrsets)
+                Found::Any(self.sets)
             };
         }
-        if let Some(rrset) = self.rrset(qtype) {
+        if let Some(rrset) = self.sets.of(qtype) {
             return Found::Answer(rrset);
         }
-        match (&self.target, self.rrset(rtype::CNAME)) {
-            (Some(target), Some(rrset)) => Found::Cname { rrset, target },
-            _ => Found::NoData,
+        let Some(rrset) = self.sets.of(rtype::CNAME) else {
+            return Found::NoData;
+        };
+        match rrset.target() {
+            Some(target) => Found::Cname { rrset, target },
+            None => Found::NoData,
         }
     }
 }

@@ -1,13 +1,16 @@
 //! Zones: master files compiled to wire-ready RRsets, and the lookup of RFC 1034 section 4.3.2.
 //!
 //! Text becomes a [`ParsedZone`] in [`mod@parse`], several of them become one [`ZoneSet`] in
-//! [`set`], and [`ZoneSet::lookup`] answers without allocating. Steered names are known here only as
+//! [`set`], packed so that an answer lies in few cache lines, and [`ZoneSet::lookup`] answers without
+//! allocating. Steered names are known here only as
 //! owners: what they answer is decided above this layer.
 
 mod alias;
 mod build;
 mod check;
+mod index;
 pub mod lookup;
+mod node;
 pub mod parse;
 mod rdata;
 pub mod rrset;
@@ -15,9 +18,12 @@ mod scan;
 pub mod set;
 #[cfg(test)]
 mod tests;
+mod tree;
+pub mod view;
 mod word;
 
-pub use lookup::{Found, Lookup, ZoneInfo};
+pub use lookup::{Found, Lookup};
 pub use parse::{ParsedZone, ZoneProblem};
 pub use rrset::{Rdata, RrSet};
-pub use set::{BuildProblem, BuildRule, SteeredAt, ZoneSet};
+pub use set::{BuildProblem, BuildRule, SteeredAt, ZoneInfo, ZoneSet};
+pub use view::{RdataRef, RrSetRef, RrSets};

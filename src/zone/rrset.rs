@@ -1,4 +1,4 @@
-//! An RRset ready to be copied into an answer.
+//! An RRset as it was read; in a [`super::ZoneSet`] it lies packed, see [`super::view`].
 
 use crate::dns::name::WireName;
 use crate::units::Ttl;

@@ -2,13 +2,15 @@
 
 use std::hash::BuildHasher;
 
-use hashbrown::{DefaultHashBuilder, HashTable};
+use hashbrown::DefaultHashBuilder;
 
 use crate::dns::name::WireName;
 use crate::ids::NameId;
+use crate::units::Ttl;
 
-use super::lookup::ZoneInfo;
-use super::rrset::RrSet;
+use super::index::Index;
+use super::node::{Arena, NodeAt, NodeRef};
+use super::view::{PackedSet, RrSetRef};
 
 /// An owner whose answer is chosen per query.
 #[derive(Clone, Debug)]
@@ -62,46 +64,44 @@ pub struct BuildProblem {
 
 /// All zones and steered owners of the node.
 ///
-/// One hash table over complete names: a name that exists costs one probe, any other one probe per
-/// label until its closest encloser.
+/// One hash index over complete names, and behind it all names with their data in one arena: a name
+/// that exists costs one probe, any other one probe per label until its closest encloser.
 #[derive(Clone, Debug, Default)]
 pub struct ZoneSet {
     pub(super) zones: Vec<ZoneInfo>,
-    pub(super) nodes: Vec<Node>,
-    /// Indices into `nodes`, hashed by name.
-    pub(super) table: HashTable<u32>,
+    pub(super) index: Index,
+    pub(super) arena: Arena,
+    pub(super) parent_sides: Vec<ParentSide>,
     pub(super) hasher: DefaultHashBuilder,
+    /// Number of nodes.
+    pub(super) names: usize,
     /// Labels of the deepest node.
     pub(super) max_labels: usize,
 }
 
-/// A name that exists: an owner, an empty non-terminal, or glue.
+/// What every answer from a zone may need.
 #[derive(Clone, Debug)]
-pub(super) struct Node {
-    pub(super) name: WireName,
-    /// Index of the zone that holds it.
-    pub(super) zone: u32,
-    /// The topmost cut at or above this node inside its zone.
-    pub(super) cut: Option<u32>,
-    /// Whether this node is that cut.
-    pub(super) is_cut: bool,
-    /// The child `*`.
-    pub(super) wildcard: Option<u32>,
-    /// The steered name here, and whether it answers by CNAME.
-    pub(super) steered: Option<(NameId, bool)>,
-    /// The target of the CNAME here.
-    pub(super) target: Option<WireName>,
-    /// The zone above, where this is an apex and that zone is served here too.
-    pub(super) parent_side: Option<Box<ParentSide>>,
-    /// Static data, ordered by type.
-    pub(super) rrsets: Vec<RrSet>,
+pub struct ZoneInfo {
+    /// The zone's own name.
+    pub apex: WireName,
+    /// TTL of the SOA in negative answers: the smaller of its own TTL and its MINIMUM field
+    /// (RFC 2308 section 3).
+    pub negative_ttl: Ttl,
+    pub(super) soa: PackedSet,
+}
+
+impl ZoneInfo {
+    /// The SOA, exactly one record.
+    pub fn soa(&self) -> RrSetRef<'_> {
+        self.soa.view()
+    }
 }
 
 /// What the zone above says about an apex that is served here as well.
 #[derive(Clone, Debug)]
 pub(super) struct ParentSide {
     pub(super) zone: u32,
-    pub(super) ds: Option<RrSet>,
+    pub(super) ds: Option<PackedSet>,
 }
 
 impl ZoneSet {
@@ -112,7 +112,7 @@ impl ZoneSet {
 
     /// Number of names that exist, with empty non-terminals and glue.
     pub fn names(&self) -> usize {
-        self.nodes.len()
+        self.names
     }
 
     /// The zones, in the order they were given.
@@ -121,15 +121,18 @@ impl ZoneSet {
     }
 
     /// The node of exactly this wire name.
-    pub(super) fn node(&self, name: &[u8]) -> Option<&Node> {
-        self.index(name).map(|i| &self.nodes[i as usize])
+    #[inline]
+    pub(super) fn node(&self, name: &[u8]) -> Option<NodeRef<'_>> {
+        self.find(name).map(|(_, node)| node)
     }
 
-    /// The index of the node of exactly this wire name.
-    pub(super) fn index(&self, name: &[u8]) -> Option<u32> {
+    /// The node of exactly this wire name, and where it lies.
+    #[inline]
+    pub(super) fn find(&self, name: &[u8]) -> Option<(NodeAt, NodeRef<'_>)> {
         let hash = self.hasher.hash_one(name);
-        self.table
-            .find(hash, |&i| self.nodes[i as usize].name.as_bytes() == name)
-            .copied()
+        self.index.find(hash, |at| {
+            let node = self.arena.node(at);
+            node.is(name).then_some((at, node))
+        })
     }
 }

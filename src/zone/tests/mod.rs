@@ -58,7 +58,7 @@ fn show(set: &ZoneSet, qname: &WireName, qtype: u16) -> String {
         }
         Found::Cname { target, .. } => format!("cname {target}"),
         Found::Steered { name } => format!("steered {}", name.0),
-        Found::Referral { cut, ns } => format!("referral {cut} {}", ns.records.len()),
+        Found::Referral { cut, ns } => format!("referral {cut} {}", ns.len()),
         Found::NoData => "nodata".into(),
         Found::NxDomain => "nxdomain".into(),
         Found::OutOfZone => "outside".into(),
@@ -70,10 +70,9 @@ fn show(set: &ZoneSet, qname: &WireName, qtype: u16) -> String {
 }
 
 /// Enough of the data to tell test records apart.
-fn last_octets(set: &super::RrSet) -> String {
+fn last_octets(set: super::RrSetRef<'_>) -> String {
     let mut all: Vec<_> = set
-        .records
-        .iter()
+        .records()
         .map(|r| r.bytes.last().unwrap().to_string())
         .collect();
     all.sort();
