@@ -246,7 +246,7 @@ pub struct Steering {
     pub shapes: Vec<Shape>,
     /// By [`GroupId`].
     pub groups: Vec<Group>,
-    /// By [`NameId`], sorted by owner.
+    /// By [`crate::ids::NameId`], sorted by owner.
     pub names: Vec<SteeredName>,
     /// What a query reads of names and groups; made once these are complete.
     pub(super) dense: Dense,
