@@ -207,4 +207,20 @@ fn start_logging(json: bool) {
     } else {
         builder.with_target(false).init();
     }
+    // A panic is a line of the log like any other. No backtrace is taken: that costs seconds, and a
+    // DNS worker that caught one has queries to answer.
+    let count = std::sync::atomic::AtomicU64::new(1);
+    std::panic::set_hook(Box::new(move |info| {
+        // Whoever finds a way to cause panics must not fill the disk with them.
+        let times = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        if times > 100 && !times.is_power_of_two() {
+            return;
+        }
+        let place = info.location().map(ToString::to_string).unwrap_or_default();
+        let payload = info.payload();
+        let text = payload.downcast_ref::<&str>().copied();
+        let what = text.or(payload.downcast_ref::<String>().map(String::as_str));
+        let what = what.unwrap_or("no message");
+        tracing::error!(place, times, "panic, a bug: {what}");
+    }));
 }

@@ -58,7 +58,10 @@ pub(crate) fn refuse(
     scratch: &mut Scratch,
     out: &mut [u8],
 ) -> Reply {
-    assert_ne!(inbound.packet, BOMB, "the bomb");
+    if inbound.packet == BOMB {
+        // As a panic, but without the hook, whose backtrace takes seconds on a busy machine.
+        std::panic::resume_unwind(Box::new("the bomb"));
+    }
     if inbound.packet == SILENT || inbound.packet.len() < 12 {
         scratch.counters.count(DnsEvent::Dropped);
         return Reply::Drop;
