@@ -146,7 +146,7 @@ fn origins_start_again_where_asked() {
 }
 
 #[test]
-fn a_failure_moves_the_answer_within_the_computed_bound() {
+fn f3_t1_o11_a_failure_moves_the_answer_within_the_computed_bound_and_last_resort_is_loud() {
     let demo = Demo::start();
     let names = http::get(demo.admin, "/v1/names").json();
     let www = names["names"]

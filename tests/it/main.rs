@@ -23,4 +23,5 @@ mod e2e_reload;
 mod geoip;
 mod geoip_maxmind;
 mod golden_explain;
+mod publish;
 mod tidy;
