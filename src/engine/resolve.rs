@@ -134,7 +134,7 @@ impl Resolve<'_> {
             family,
             client: who.client,
             now: self.now,
-            draw: scratch.draw(name, steering.names.len()),
+            draw: scratch.draw(name, family, steering.names.len()),
         };
         let decision = decide(steering, &view.live, &ask, &mut NoTrace);
         r.scope = who.scope(&decision);

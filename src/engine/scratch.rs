@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::ids::NameId;
+use crate::net::Family;
 use crate::steer::Draw;
 use crate::telemetry::DnsCounters;
 
@@ -10,7 +11,9 @@ use crate::telemetry::DnsCounters;
 #[derive(Debug)]
 pub struct Scratch {
     rng: u64,
-    turns: Vec<u32>,
+    /// By name, one for each family: a client that asks for both would else take every other turn
+    /// of either.
+    turns: Vec<[u32; 2]>,
     /// This worker's counters.
     pub counters: Arc<DnsCounters>,
 }
@@ -25,15 +28,15 @@ impl Scratch {
         }
     }
 
-    /// The chance for the next query to `name`, of `names` names in all.
+    /// The chance for the next query to `name` for `family`, of `names` names in all.
     ///
     /// Random bits come from xorshift64* (Vigna 2016): fast, and good enough to split traffic.
-    pub fn draw(&mut self, name: NameId, names: usize) -> Draw {
+    pub fn draw(&mut self, name: NameId, family: Family, names: usize) -> Draw {
         self.rng = step(self.rng);
         if self.turns.len() < names {
-            self.turns.resize(names, 0); // once per reload that adds names
+            self.turns.resize(names, [0; 2]); // once per reload that adds names
         }
-        let turn = &mut self.turns[name.index()];
+        let turn = &mut self.turns[name.index()][at(family)];
         *turn = turn.wrapping_add(1);
         Draw {
             random: bits(self.rng),
@@ -43,12 +46,19 @@ impl Scratch {
 
     /// What [`Scratch::draw`] would say next, without taking it: explaining a name must not move
     /// its clients.
-    pub fn peek(&self, name: NameId) -> Draw {
-        let turn = self.turns.get(name.index()).copied().unwrap_or(0);
+    pub fn peek(&self, name: NameId, family: Family) -> Draw {
+        let turn = self.turns.get(name.index()).map_or(0, |t| t[at(family)]);
         Draw {
             random: bits(step(self.rng)),
             turn: turn.wrapping_add(1),
         }
+    }
+}
+
+fn at(family: Family) -> usize {
+    match family {
+        Family::V4 => 0,
+        Family::V6 => 1,
     }
 }
 
