@@ -9,6 +9,7 @@ use crate::ids::{EndpointId, NameId};
 use crate::net::Family;
 use crate::time::Moment;
 
+use super::refine::ABSENT;
 use super::{Measurements, Member, Steering};
 
 /// What an answer is made of: addresses of one family, or a CNAME.
@@ -249,14 +250,21 @@ impl<'a> Facts<'a> {
             .map(move |i| &all[i as usize])
     }
 
-    /// The smallest round-trip time among a pool's serving endpoints.
+    /// The smallest round-trip time among a pool's serving endpoints; where none serves, among all,
+    /// or [`ABSENT`]: a pool that cannot be answered anyway must not make the others look unmeasured.
     pub(super) fn rtt(&self, m: &Member, name: Option<NameId>) -> Option<Duration> {
-        self.steering.pools[m.pool.index()]
-            .endpoints
-            .iter()
-            .filter(|e| self.endpoint(**e, name).duty == Duty::Serving)
-            .filter_map(|e| self.measurements.rtt.get(e.index()).copied().flatten())
-            .min()
+        let endpoints = &self.steering.pools[m.pool.index()].endpoints;
+        let serves = |e: &EndpointId| self.endpoint(*e, name).duty == Duty::Serving;
+        let known = |e: &EndpointId| self.measurements.rtt.get(e.index()).copied().flatten();
+        if endpoints.iter().any(serves) {
+            endpoints
+                .iter()
+                .filter(|e| serves(e))
+                .filter_map(known)
+                .min()
+        } else {
+            Some(endpoints.iter().filter_map(known).min().unwrap_or(ABSENT))
+        }
     }
 
     /// Why an endpoint does not serve, in words; for a trace.

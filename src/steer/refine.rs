@@ -43,6 +43,10 @@ pub struct Viewpoint<'a> {
 /// Round-trip time to a member, as far as it is known.
 pub type Rtt<'a> = &'a dyn Fn(u16) -> Option<Duration>;
 
+/// In place of the round-trip time of a member that was never measured and serves nothing: it comes
+/// last, and does not keep the others from being ordered by theirs.
+pub const ABSENT: Duration = Duration::MAX;
+
 /// The outcome of refining.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Refined {
