@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hashbrown::HashMap;
 
-use crate::health::{Board, Override, OverrideKind, Overrides, Scope};
+use crate::health::{Board, Override, OverrideKind, Overrides, Scope, State};
 use crate::ids::{EndpointId, NameId};
 use crate::net::Family;
 use crate::time::Moment;
@@ -44,6 +44,8 @@ pub(super) enum Duty {
     Serving,
     /// Not now; it may come back, also by the last resort.
     Down,
+    /// No probe has ended yet (requirement H1): only where nothing known serves.
+    Awaited,
     /// Drained or disabled: not by the last resort either (requirement F1).
     Out,
 }
@@ -171,6 +173,8 @@ impl<'a> Facts<'a> {
                 Some(OverrideKind::Weight(_)) | None => {
                     if verdict.state.serves() {
                         Duty::Serving
+                    } else if verdict.state != State::Down && verdict.last_probe.is_none() {
+                        Duty::Awaited
                     } else {
                         Duty::Down
                     }
