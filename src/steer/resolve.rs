@@ -295,7 +295,7 @@ impl<'a> GroupNow<'a> {
         };
         let mut why = String::new();
         if T::ON {
-            self.tell_orders(0..self.members.len() as u16, trace);
+            self.tell_orders((0..=u16::MAX).take(self.members.len()), trace);
             why = format!("{what} gets the smallest");
         }
         (offer, why)
