@@ -4,12 +4,16 @@
 //! F6). Observations are gathered for a moment before a view is published, so that a burst of them
 //! costs one publication (requirement F7).
 
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::health::{Board, Judge, Overrides, State};
+use crate::health::{Board, Judge, Monitor, Observation, Overrides, State};
+use crate::ids::TargetId;
 use crate::probe::{ProbePlan, Report as ProbeReport};
 use crate::snapshot::{Publisher, Snapshot, View};
 use crate::steer::Measurements;
@@ -44,6 +48,8 @@ pub struct JudgeLoop {
     /// When targets not yet probed begin to count as up (requirement H1); `None` when all are known.
     patience_ends: Option<Moment>,
     first_round_done: watch::Sender<bool>,
+    /// For each target of the plan before the one in force: its number now, if it is still there.
+    moved: Vec<Option<TargetId>>,
 }
 
 /// The channels of a new loop.
@@ -100,6 +106,7 @@ impl JudgeLoop {
             first_round,
             patience_ends,
             first_round_done,
+            moved: Vec::new(),
         };
         (this, wiring)
     }
@@ -152,10 +159,10 @@ impl JudgeLoop {
     }
 
     fn observe(&mut self, report: &ProbeReport) -> bool {
-        if report.plan != self.plan.borrow().number {
-            return false; // of a configuration no longer in force
-        }
-        let changed = self.judge.observe(&report.observation);
+        let Some(observation) = self.of_plan_in_force(report) else {
+            return false;
+        };
+        let changed = self.judge.observe(&observation);
         if self.patience_ends.is_some() && self.judge.first_round_done() {
             self.patience_ends = None;
             // The first answers must already rest on the first round.
@@ -163,6 +170,23 @@ impl JudgeLoop {
             self.first_round_done.send_replace(true);
         }
         changed
+    }
+
+    /// What a report says in the numbers of the plan in force. A reload must not lose what probes
+    /// saw while it was under way, or a dead target would go unnoticed for an interval longer.
+    fn of_plan_in_force<'r>(&self, report: &'r ProbeReport) -> Option<Cow<'r, Observation>> {
+        let number = self.plan.borrow().number;
+        if report.plan == number {
+            return Some(Cow::Borrowed(&report.observation));
+        }
+        if report.plan + 1 != number {
+            return None;
+        }
+        let target = self.moved.get(report.observation.target.index())?;
+        Some(Cow::Owned(Observation {
+            target: (*target)?,
+            ..report.observation.clone()
+        }))
     }
 
     fn stop_waiting(&mut self, now: Moment) {
@@ -184,13 +208,25 @@ impl JudgeLoop {
             snapshot.target_of.len(),
             now,
         );
+        self.moved = moved(&self.snapshot, &snapshot);
         self.snapshot = snapshot;
-        self.patience_ends = (!self.judge.first_round_done()).then(|| now + self.first_round);
+        let starting = !*self.first_round_done.borrow();
+        let own = now + self.first_round;
+        self.patience_ends = match (self.judge.first_round_done(), self.patience_ends) {
+            (true, _) => None,
+            // However often the configuration changes meanwhile, the start waits only once.
+            (false, Some(begun)) if starting => Some(begun.min(own)),
+            (false, _) => Some(own),
+        };
         self.board = Board::default();
         self.publish();
         let number = self.plan.borrow().number + 1;
         self.plan
             .send_replace(Arc::new(plan_of(&self.snapshot, number)));
+        if starting && self.patience_ends.is_none() {
+            // The reload took away what the start still waited for.
+            self.first_round_done.send_replace(true);
+        }
     }
 
     fn publish(&mut self) {
@@ -237,6 +273,20 @@ impl JudgeLoop {
     }
 }
 
+/// For each target of `old` its number in `new`, where address, port and whole monitor are the same.
+fn moved(old: &Snapshot, new: &Snapshot) -> Vec<Option<TargetId>> {
+    fn keys(s: &Snapshot) -> impl Iterator<Item = (IpAddr, u16, &Monitor)> {
+        s.targets
+            .iter()
+            .map(|t| (t.addr, t.port, &s.monitors[t.monitor.index()]))
+    }
+    let now: HashMap<_, TargetId> = keys(new)
+        .enumerate()
+        .map(|(i, key)| (key, TargetId::from_index(i)))
+        .collect();
+    keys(old).map(|key| now.get(&key).copied()).collect()
+}
+
 fn plan_of(snapshot: &Snapshot, number: u64) -> ProbePlan {
     ProbePlan {
         monitors: snapshot.monitors.clone(),
@@ -244,3 +294,6 @@ fn plan_of(snapshot: &Snapshot, number: u64) -> ProbePlan {
         number,
     }
 }
+
+#[cfg(test)]
+mod tests;

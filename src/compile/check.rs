@@ -105,7 +105,7 @@ pub(super) fn failover_slo(spec: &Spec, snapshot: &Snapshot, p: &mut Problems) {
             .push((slo.span, "`failover-slo` is set here".to_owned()));
         d.help = Some(format!(
             "detection takes {}, publication {:.2} s, caches {}: probe more often, need fewer \
-             failures (`fall`), or lower `ttl.max`",
+             failures (`fall`), or lower `ttl.min`",
             seconds(worst.detection),
             worst.publish.as_secs_f64(),
             worst.ttl

@@ -96,3 +96,6 @@ pub fn compile(
         problems.finish(),
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@ use crate::config::spec::{LastResortSpec, NameSpec};
 use crate::config::{Marked, Span, Spec};
 use crate::ids::{EndpointId, PoolId};
 use crate::net::Family;
+use crate::steer::refine::MAX_MEMBERS;
 use crate::steer::{Chooser, LastResort, Member, NameInput, Policy, Stage};
 use crate::units::Weight;
 
@@ -154,6 +155,16 @@ fn members<'s>(
             },
         ));
     }
+    if members.len() > MAX_MEMBERS {
+        p.error(
+            n.pools[MAX_MEMBERS].span,
+            format!(
+                "{what} has {} pools; at most {MAX_MEMBERS} are possible",
+                members.len()
+            ),
+        );
+        return None;
+    }
     (whole && !members.is_empty()).then_some(members)
 }
 
@@ -224,7 +235,9 @@ fn check_kinds(
 }
 
 /// The families the name answers: those every pool has, so that NODATA never differs by client
-/// (requirement E5) and both families come from the same pools (A4).
+/// (requirement E5) and both families come from the same pools (A4). One that is disabled everywhere
+/// is not answered, so that the other is not taken for degraded; unless both are, which is for the
+/// last resort.
 fn families(
     n: &NameSpec,
     what: &str,
@@ -236,14 +249,27 @@ fn families(
         .families
         .as_ref()
         .map(|list| list.iter().map(|f| f.value).collect());
+    let enabled = |f: Family| members.iter().any(|m| pools.has_enabled(m.1.pool, f));
+    let any_enabled = Family::ALL.into_iter().any(enabled);
     let mut whole = true;
     let mut families = Vec::new();
     for f in Family::ALL {
         if wanted.as_ref().is_some_and(|w| !w.contains(&f)) {
             continue;
         }
-        let has = |m: &&(&Marked<String>, Member)| pools.families(m.1.pool).contains(&f);
+        let has = |m: &&(&Marked<String>, Member)| pools.has(m.1.pool, f);
         let with = members.iter().find(has);
+        if wanted.is_none() && any_enabled && !enabled(f) {
+            if with.is_some() {
+                p.warning(
+                    n.name.span,
+                    format!(
+                        "{what} does not answer {f}: every {f} endpoint of its pools is disabled"
+                    ),
+                );
+            }
+            continue;
+        }
         let without = members.iter().find(|m| !has(m));
         match (with, without) {
             (Some(_), None) => families.push(f),
@@ -314,7 +340,7 @@ fn last_resort(
                 p.dangling();
                 return None;
             };
-            let has = |f: Family| pools.families(id).contains(&f);
+            let has = |f: Family| pools.has_enabled(id, f);
             covers(&what, pool.span, families, has, p).then_some(LastResort::Pool(id))
         }
     }

@@ -65,15 +65,19 @@ impl Pools<'_> {
             .any(|e| self.endpoints[e.index()].cname.is_some())
     }
 
-    /// The families the pool has addresses of.
-    pub(super) fn families(&self, pool: PoolId) -> Vec<Family> {
-        let endpoints = &self.pools[pool.index()].endpoints;
-        let has = |f: Family| {
-            endpoints
-                .iter()
-                .any(|e| self.endpoints[e.index()].address.map(Family::of) == Some(f))
-        };
-        Family::ALL.into_iter().filter(|f| has(*f)).collect()
+    /// Whether the pool has addresses of the family.
+    pub(super) fn has(&self, pool: PoolId, f: Family) -> bool {
+        self.any(pool, |e| e.address.map(Family::of) == Some(f))
+    }
+
+    /// Whether the pool has enabled endpoints of the family.
+    pub(super) fn has_enabled(&self, pool: PoolId, f: Family) -> bool {
+        self.any(pool, |e| e.enabled && e.address.map(Family::of) == Some(f))
+    }
+
+    fn any(&self, pool: PoolId, is: impl Fn(&Endpoint) -> bool) -> bool {
+        let mut endpoints = self.pools[pool.index()].endpoints.iter();
+        endpoints.any(|e| is(&self.endpoints[e.index()]))
     }
 }
 

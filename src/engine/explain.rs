@@ -117,7 +117,7 @@ pub(super) fn for_dns(
         Some(Family::V6) => rtype::AAAA,
         _ => rtype::A,
     };
-    let draw = scratch.peek(found.id);
+    let draw = scratch.peek(found.id, family(group, qtype));
     let e = describe(view, name, found, qtype, asker, draw, now);
     let scope = e.scope;
     Some((e, scope))

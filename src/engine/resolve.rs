@@ -139,7 +139,7 @@ impl Resolve<'_> {
             family,
             client: who.client,
             now: self.now,
-            draw: scratch.draw(steering, name),
+            draw: scratch.draw(steering, name, family),
         };
         let decision = decide(steering, &view.live, &ask, &mut NoTrace);
         r.scope = who.scope(&decision);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::ids::NameId;
+use crate::net::Family;
 use crate::steer::{Chooser, Draw, Steering};
 use crate::telemetry::DnsCounters;
 
@@ -10,7 +11,9 @@ use crate::telemetry::DnsCounters;
 #[derive(Debug)]
 pub struct Scratch {
     rng: u64,
-    turns: Vec<u32>,
+    /// By name, one for each family: a client that asks for both would else take every other turn
+    /// of either.
+    turns: Vec<[u32; 2]>,
     /// This worker's counters.
     pub counters: Arc<DnsCounters>,
 }
@@ -25,23 +28,23 @@ impl Scratch {
         }
     }
 
-    /// The chance for the next query to `name`.
+    /// The chance for the next query to `name` for `family`.
     ///
     /// Turns are counted only for the names that are answered in turn, so that the others' queries
     /// do not read a counter each.
     ///
     /// Random bits come from xorshift64* (Vigna 2016): fast, and good enough to split traffic.
-    pub fn draw(&mut self, steering: &Steering, name: NameId) -> Draw {
+    pub fn draw(&mut self, steering: &Steering, name: NameId, family: Family) -> Draw {
         self.rng = step(self.rng);
         if self.turns.len() < steering.names.len() {
             // Once per reload that adds names, and before any name needs it.
-            self.turns.resize(steering.names.len(), 0);
+            self.turns.resize(steering.names.len(), [0; 2]);
         }
         Draw {
             random: bits(self.rng),
             turn: match steering.chooser_of(name) {
                 Chooser::RoundRobin => {
-                    let turn = &mut self.turns[name.index()];
+                    let turn = &mut self.turns[name.index()][family.index()];
                     *turn = turn.wrapping_add(1);
                     *turn
                 }
@@ -52,8 +55,11 @@ impl Scratch {
 
     /// What [`Scratch::draw`] would say next, without taking it: explaining a name must not move
     /// its clients.
-    pub fn peek(&self, name: NameId) -> Draw {
-        let turn = self.turns.get(name.index()).copied().unwrap_or(0);
+    pub fn peek(&self, name: NameId, family: Family) -> Draw {
+        let turn = self
+            .turns
+            .get(name.index())
+            .map_or(0, |t| t[family.index()]);
         Draw {
             random: bits(step(self.rng)),
             turn: turn.wrapping_add(1),

@@ -42,6 +42,15 @@ impl Belief {
         }
     }
 
+    /// Of a target that served by another check's word and was never probed by this one.
+    fn after_another_check(rtt: SmoothedRtt, now: Moment) -> Belief {
+        let mut belief = Belief::new(now);
+        belief.rise_fall.count_as_up();
+        belief.rtt = rtt;
+        belief.told_rtt = rtt.get();
+        belief
+    }
+
     fn cause(&self) -> Cause {
         match (&self.last_probe, self.rise_fall.state(), &self.last_error) {
             (None, ..) => Cause::NotProbed,
@@ -120,8 +129,9 @@ impl Judge {
     }
 
     /// Goes over to another configuration. What is believed of a target stays when its address,
-    /// port and whole monitor stay; others start unknown and do not serve before they pass or
-    /// [`Judge::give_up_waiting`].
+    /// port and whole monitor stay. Where only the monitor changed, what served goes on serving, as
+    /// unknown, until the new check has a say: an edited `interval` must not move clients. Others
+    /// start unknown and do not serve before they pass or [`Judge::give_up_waiting`].
     pub fn adopt(
         &mut self,
         monitors: &[Monitor],
@@ -129,6 +139,13 @@ impl Judge {
         endpoints: usize,
         now: Moment,
     ) {
+        // Whether an address and port served by every monitor's word, and how far it is.
+        let mut places: HashMap<(IpAddr, u16), (bool, SmoothedRtt)> = HashMap::new();
+        for j in &self.judged {
+            let serves = j.belief.rise_fall.state().serves();
+            let place = places.entry((j.addr, j.port));
+            place.or_insert((true, j.belief.rtt)).0 &= serves;
+        }
         let mut old: HashMap<(IpAddr, u16, Arc<Monitor>), Belief> =
             std::mem::take(&mut self.judged)
                 .into_iter()
@@ -140,7 +157,10 @@ impl Judge {
             let monitor = monitors[target.monitor.index()].clone();
             let belief = old
                 .remove(&(target.addr, target.port, monitor.clone()))
-                .unwrap_or_else(|| Belief::new(now));
+                .unwrap_or_else(|| match places.get(&(target.addr, target.port)) {
+                    Some((true, rtt)) => Belief::after_another_check(*rtt, now),
+                    _ => Belief::new(now),
+                });
             self.judged.push(Judged {
                 addr: target.addr,
                 port: target.port,

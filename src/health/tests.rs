@@ -185,19 +185,32 @@ fn a_reload_keeps_what_is_known_of_targets_that_stay_the_same() {
 }
 
 #[test]
-fn a_changed_monitor_starts_its_targets_anew() {
-    let mut j = judge();
-    j.observe(&pass(0, MS));
-    j.adopt(
-        &[Monitor {
-            fall: 4,
-            ..monitor()
-        }],
-        &[target(1, 0, &[0])],
-        1,
+fn h1_a_changed_monitor_judges_anew_without_taking_out_what_serves() {
+    let mut j = Judge::new(
+        &[monitor()],
+        &[target(1, 0, &[0]), target(2, 0, &[1]), target(3, 0, &[2])],
+        3,
         NOW,
     );
-    assert_eq!(states(&j), [UNKNOWN]);
+    j.observe(&pass(0, MS * 7));
+    for _ in 0..3 {
+        j.observe(&fail(1));
+    }
+    // The third was never probed; the fourth is new.
+    let stricter = Monitor {
+        fall: 4,
+        ..monitor()
+    };
+    let targets: Vec<ProbeTarget> = (0..4).map(|n| target(n + 1, 0, &[n.into()])).collect();
+    j.adopt(&[stricter], &targets, 4, NOW);
+    let serves = State::Unknown { counts_as_up: true };
+    assert_eq!(states(&j), [serves, UNKNOWN, UNKNOWN, UNKNOWN]);
+    assert_eq!(j.board(NOW).verdict(EndpointId(0)).cause, Cause::NotProbed);
+    assert_eq!(j.measurements()[0], Some(MS * 7), "as far as before");
+    assert!(!j.first_round_done(), "the others are awaited");
+    // One that was down comes back with the first pass: the old check may have been the fault.
+    j.observe(&pass(1, MS));
+    assert_eq!(states(&j)[1], State::Up);
 }
 
 /// Counted rather than timed: every verdict is built anew each time, whatever was observed.

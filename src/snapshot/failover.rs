@@ -1,11 +1,12 @@
 //! The worst-case failover time of a steered name (requirement O11).
 //!
 //! From the moment an endpoint dies to the moment the last cached answer that names it expires:
-//! detection (probe phase, the further failures needed, the last timeout), publication, and the TTL.
+//! detection (probe phase, the further failures needed, the last timeout), publication, and the TTL of
+//! the answers given last.
 
 use std::time::Duration;
 
-use crate::health::worst_case_detection;
+use crate::health::{Monitor, worst_case_detection};
 use crate::ids::NameId;
 use crate::units::Ttl;
 
@@ -22,7 +23,7 @@ pub struct FailoverTime {
     pub detection: Duration,
     /// Until answers obey ([`PUBLISH`]).
     pub publish: Duration,
-    /// Until the longest-cached answer from before expires.
+    /// Until the last cached answer from before expires: the name's smallest TTL.
     pub ttl: Ttl,
 }
 
@@ -43,18 +44,22 @@ pub fn worst_case(snapshot: &Snapshot, name: NameId) -> Option<FailoverTime> {
         .flat_map(|m| &snapshot.steering.pools[m.pool.index()].endpoints)
         .filter_map(|e| snapshot.target_of[e.index()])
         .map(|t| &snapshot.monitors[snapshot.targets[t.index()].monitor.index()]);
-    let mut worst: Option<FailoverTime> = None;
-    for m in monitors {
-        // A healthy endpoint's TTL is bounded by the failures it may still have (requirement T1).
-        let steady = Ttl::floor(m.interval.saturating_mul(m.fall - 1));
-        let time = FailoverTime {
-            detection: worst_case_detection(m),
-            publish: PUBLISH,
-            ttl: steady.clamp(group.ttl_min, group.ttl_max),
-        };
-        if worst.is_none_or(|w| w.total() < time.total()) {
-            worst = Some(time);
-        }
-    }
-    worst
+    monitors
+        .map(|m| of_monitor(m, group.ttl_min))
+        .max_by_key(FailoverTime::total)
 }
+
+/// Where probes by `m` notice the death.
+///
+/// A larger TTL than the smallest is only given where it ends before probes can change the answer
+/// (requirement T1), so only answers with the smallest one can outlive the switch.
+fn of_monitor(m: &Monitor, ttl_min: Ttl) -> FailoverTime {
+    FailoverTime {
+        detection: worst_case_detection(m),
+        publish: PUBLISH,
+        ttl: ttl_min,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! The one decision function.
 
 use crate::balance::{rendezvous, round_robin, weighted};
-use crate::ids::NameId;
+use crate::ids::{EndpointId, NameId};
 use crate::net::Family;
 use crate::time::Moment;
 use crate::units::{ScopeLen, Ttl};
@@ -58,7 +58,7 @@ pub fn decide<T: Trace>(steering: &Steering, live: &Live, ask: &Ask, trace: &mut
         Outcome::ServFail => Chosen::ServFail,
         Outcome::Endpoints => {
             let want = if group.cname { 1 } else { name.answers };
-            Chosen::Endpoints(pick(chooser, candidates, live, ask, hash, want))
+            Chosen::Endpoints(pick(steering, chooser, candidates, live, ask, hash, want))
         }
     };
     let ttl = cut(offer.ttl, offer.expires, ask.now);
@@ -116,8 +116,10 @@ fn cut(ttl: Ttl, expires: u64, now: Moment) -> Ttl {
     ttl.min(left.max(Ttl::from_secs(1)))
 }
 
-/// Chooses `want` of the candidates, or all if there are fewer, none twice.
+/// Chooses `want` of the candidates, or all if there are fewer, none twice. Of those that share an
+/// address the first stands for all: an RRset has no record twice (RFC 2181 section 5).
 fn pick(
+    steering: &Steering,
     chooser: Chooser,
     candidates: &[Candidate],
     live: &Live,
@@ -145,8 +147,13 @@ fn pick(
         }
     };
     let mut picks = Picks::default();
+    let address = |e: EndpointId| steering.endpoints[e.index()].address;
     for i in &at[..count] {
-        picks.push(candidates[*i].endpoint);
+        let e = candidates[*i].endpoint;
+        // One pick is the usual case, and needs no look at the endpoint.
+        if count == 1 || !picks.as_slice().iter().any(|p| address(*p) == address(e)) {
+            picks.push(e);
+        }
     }
     picks
 }

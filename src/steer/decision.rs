@@ -36,7 +36,7 @@ pub struct Client {
 pub struct Draw {
     /// Uniform random bits: `weighted`, `random` and the order of several answers.
     pub random: u64,
-    /// This worker's query count for the name: `round-robin`.
+    /// This worker's query count for the name and family: `round-robin`.
     pub turn: u32,
 }
 
@@ -110,7 +110,8 @@ pub enum Chosen {
 pub enum Standing {
     /// From a live, positive-weight, non-backup member.
     Normal,
-    /// From zero-weight or backup members, or a pool below its `min-live` or lacking one family.
+    /// From zero-weight or backup members, a pool below its `min-live` or lacking one family, or
+    /// endpoints whose first probe is awaited.
     Degraded,
     /// From the last resort: nothing eligible is live (requirement F3: loud).
     LastResort,

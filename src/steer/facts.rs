@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use hashbrown::HashMap;
 
-use crate::health::{Board, Override, OverrideKind, Overrides, Scope};
+use crate::health::{Board, Override, OverrideKind, Overrides, Scope, State};
 use crate::ids::{EndpointId, NameId};
 use crate::net::Family;
 use crate::time::Moment;
 
+use super::refine::ABSENT;
 use super::{Measurements, Member, Steering};
 
 /// What an answer is made of: addresses of one family, or a CNAME.
@@ -43,6 +44,8 @@ pub(super) enum Duty {
     Serving,
     /// Not now; it may come back, also by the last resort.
     Down,
+    /// No probe has ended yet (requirement H1): only where nothing known serves.
+    Awaited,
     /// Drained or disabled: not by the last resort either (requirement F1).
     Out,
 }
@@ -170,6 +173,8 @@ impl<'a> Facts<'a> {
                 Some(OverrideKind::Weight(_)) | None => {
                     if verdict.state.serves() {
                         Duty::Serving
+                    } else if verdict.state != State::Down && verdict.last_probe.is_none() {
+                        Duty::Awaited
                     } else {
                         Duty::Down
                     }
@@ -249,14 +254,21 @@ impl<'a> Facts<'a> {
             .map(move |i| &all[i as usize])
     }
 
-    /// The smallest round-trip time among a pool's serving endpoints.
+    /// The smallest round-trip time among a pool's serving endpoints; where none serves, among all,
+    /// or [`ABSENT`]: a pool that cannot be answered anyway must not make the others look unmeasured.
     pub(super) fn rtt(&self, m: &Member, name: Option<NameId>) -> Option<Duration> {
-        self.steering.pools[m.pool.index()]
-            .endpoints
-            .iter()
-            .filter(|e| self.endpoint(**e, name).duty == Duty::Serving)
-            .filter_map(|e| self.measurements.rtt.get(e.index()).copied().flatten())
-            .min()
+        let endpoints = &self.steering.pools[m.pool.index()].endpoints;
+        let serves = |e: &EndpointId| self.endpoint(*e, name).duty == Duty::Serving;
+        let known = |e: &EndpointId| self.measurements.rtt.get(e.index()).copied().flatten();
+        if endpoints.iter().any(serves) {
+            endpoints
+                .iter()
+                .filter(|e| serves(e))
+                .filter_map(known)
+                .min()
+        } else {
+            Some(endpoints.iter().filter_map(known).min().unwrap_or(ABSENT))
+        }
     }
 
     /// Why an endpoint does not serve, in words; for a trace.

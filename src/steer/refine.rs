@@ -14,6 +14,9 @@ use super::{NoTrace, Region, Stage, Step, Trace};
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Tiers(pub Vec<Vec<u16>>);
 
+/// Most members of a shape: as many as member indices can tell apart.
+pub const MAX_MEMBERS: usize = 1 << 16;
+
 /// What is ordered: the members of a shape, under the stages of its policy.
 #[derive(Clone, Copy)]
 pub struct Terrain<'a> {
@@ -43,6 +46,10 @@ pub struct Viewpoint<'a> {
 /// Round-trip time to a member, as far as it is known.
 pub type Rtt<'a> = &'a dyn Fn(u16) -> Option<Duration>;
 
+/// In place of the round-trip time of a member that was never measured and serves nothing: it comes
+/// last, and does not keep the others from being ordered by theirs.
+pub const ABSENT: Duration = Duration::MAX;
+
 /// The outcome of refining.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Refined {
@@ -59,7 +66,7 @@ pub fn refine<T: Trace>(
     rtt: Rtt<'_>,
     trace: &mut T,
 ) -> Refined {
-    let everybody: Vec<u16> = (0..terrain.regions_of.len() as u16).collect();
+    let everybody: Vec<u16> = (0..=u16::MAX).take(terrain.regions_of.len()).collect();
     trace.step(|| Step::Members {
         pools: everybody.iter().map(|m| (terrain.label)(*m)).collect(),
     });
@@ -140,4 +147,33 @@ pub fn overlay(terrain: &Terrain<'_>, before: &Tiers, unmeasured: &Tiers, rtt: R
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::geo::Coordinates;
+
+    #[test]
+    fn as_many_members_as_there_are_numbers_for() {
+        let regions = [Region {
+            name: "eu".into(),
+            coordinates: Coordinates::new(50.0, 8.0).unwrap(),
+        }];
+        let regions_of = vec![RegionId(0); MAX_MEMBERS];
+        let terrain = Terrain {
+            stages: &[],
+            regions_of: &regions_of,
+            pools_of: &[],
+            priorities: &[],
+            regions: &regions,
+            label: &|_| String::new(),
+        };
+        let viewpoint = Viewpoint {
+            location: &Location::default(),
+            networks: &[],
+        };
+        let refined = refine(&terrain, &viewpoint, &|_| None, &mut NoTrace);
+        assert_eq!(refined.tiers.0[0].len(), 65_536);
+    }
 }

@@ -1,11 +1,13 @@
 //! Health over an order: the first tier that has something to offer answers.
 //!
-//! Four passes, each over the tiers in order, the first that finds something ends it:
+//! Five passes, each over the tiers in order, the first that finds something ends it:
 //! 1. whole pools: in every family of the name at least `min-live` (at least one) endpoints
 //!    serve that have a positive weight and are no backups;
 //! 2. pools with at least one such endpoint of the family asked;
 //! 3. endpoints of zero weight, backups, and members that are one of both (requirement F2);
-//! 4. the last resort (requirement F1).
+//! 4. endpoints of positive weight, no backups, that a reload brought and no probe has reached yet
+//!    (requirement H1): better than nobody;
+//! 5. the last resort (requirement F1).
 
 use crate::health::Override;
 use crate::ids::{EndpointId, NameId};
@@ -28,6 +30,8 @@ pub(super) struct MemberNow {
     pub(super) live: [u32; 3],
     /// Serving endpoints, by lane.
     pub(super) serving: [u32; 3],
+    /// Prime endpoints whose first probe is awaited, by lane.
+    pub(super) awaited: [u32; 3],
     /// Seconds until a probe may take a live endpoint away.
     pub(super) steady_live: u32,
     /// Seconds until a probe may bring a first-choice endpoint back.
@@ -86,6 +90,7 @@ impl<'a> GroupNow<'a> {
             whole: false,
             live: [0; 3],
             serving: [0; 3],
+            awaited: [0; 3],
             steady_live: u32::MAX,
             steady_down: u32::MAX,
             expires: u64::MAX,
@@ -107,8 +112,11 @@ impl<'a> GroupNow<'a> {
                             now.steady_live = now.steady_live.min(e.steady);
                         }
                     }
-                    Duty::Down if e.prime() => now.steady_down = now.steady_down.min(e.steady),
-                    Duty::Down | Duty::Out => {}
+                    Duty::Down | Duty::Awaited if e.prime() => {
+                        now.steady_down = now.steady_down.min(e.steady);
+                        now.awaited[lane as usize] += u32::from(e.duty == Duty::Awaited);
+                    }
+                    Duty::Down | Duty::Awaited | Duty::Out => {}
                 }
             }
         }
@@ -178,6 +186,17 @@ impl<'a> GroupNow<'a> {
                 Standing::Degraded,
                 Outcome::Endpoints,
                 "a degraded answer",
+                trace,
+            );
+        }
+        if let Some(t) = find(&|m| m.prime && m.awaited[l] > 0) {
+            let pools = tiers[t].iter().copied().filter(|m| self.at(*m).prime);
+            self.fill(pools, lane, |e| e.duty == Duty::Awaited && e.prime(), out);
+            self.tell_tier(tiers, t, Standing::Degraded, trace);
+            return self.lesser(
+                Standing::Degraded,
+                Outcome::Endpoints,
+                "an answer before the first probe",
                 trace,
             );
         }
@@ -276,7 +295,7 @@ impl<'a> GroupNow<'a> {
         };
         let mut why = String::new();
         if T::ON {
-            self.tell_orders(0..self.members.len() as u16, trace);
+            self.tell_orders((0..=u16::MAX).take(self.members.len()), trace);
             why = format!("{what} gets the smallest");
         }
         (offer, why)

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::ids::RegionId;
 use crate::net::Prefix;
 
-use super::refine::{Rtt, Terrain, Tiers, Viewpoint};
+use super::refine::{ABSENT, Rtt, Terrain, Tiers, Viewpoint};
 use super::rules::best_match;
 use super::step::Ranked;
 use super::{GeoMode, GeoRule, Step, Trace};
@@ -165,9 +165,10 @@ pub(super) fn by_distance<T: Trace>(
     after
 }
 
-/// The tier by round-trip time, if that of every member is known.
+/// The tier by round-trip time, if that of every member is known; [`ABSENT`] ones do not count.
 pub(super) fn by_rtt(tier: &[u16], tolerance: Duration, rtt: Rtt<'_>) -> Option<Vec<Vec<u16>>> {
-    if !tier.iter().all(|m| rtt(*m).is_some()) {
+    let unknown = tier.iter().any(|m| rtt(*m).is_none());
+    if unknown || tier.iter().all(|m| rtt(*m) == Some(ABSENT)) {
         return None;
     }
     Some(banded(tier, tolerance.as_secs_f64(), |m| {
@@ -210,7 +211,7 @@ pub(super) fn by_latency<T: Trace>(
             by.push_str("; by distance where not all are measured");
         }
         tell(terrain, "latency", by, &after, &[], trace, |m| {
-            match rtt(m) {
+            match rtt(m).filter(|d| *d != ABSENT) {
                 Some(d) if by_time.contains(&m) => format!("rtt {:.1} ms", d.as_secs_f64() * 1e3),
                 known => {
                     let rtt = match known {

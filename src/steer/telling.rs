@@ -47,7 +47,7 @@ impl GroupNow<'_> {
                     continue;
                 }
                 let why = match e.duty {
-                    Duty::Down | Duty::Out => self.facts.why_not(id, &e),
+                    Duty::Down | Duty::Awaited | Duty::Out => self.facts.why_not(id, &e),
                     Duty::Serving if e.weight == 0 => {
                         "weight 0: waits until every positive weight is gone".to_owned()
                     }

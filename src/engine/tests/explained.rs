@@ -226,7 +226,7 @@ proptest! {
             crate::zone::Found::Steered { name } => name,
             other => panic!("{other:?}"),
         };
-        let draw = d.scratch.peek(id);
+        let draw = d.scratch.peek(id, if six { Family::V6 } else { Family::V4 });
         let client = ExplainClient {
             addr: net.addr(),
             source: Some(source),

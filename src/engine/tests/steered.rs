@@ -423,3 +423,21 @@ proptest! {
         prop_assert_eq!(with.scope(), Some(0));
     }
 }
+
+#[test]
+fn turns_move_on_for_each_family_by_itself() {
+    let world = World::new("x.test", ZONE).steer(Steer::new("turns.x.test", "turns"));
+    let mut d = Desk::at(std::sync::Arc::new(world.view()));
+    let mut seen = (Vec::new(), Vec::new());
+    for _ in 0..6 {
+        seen.0.extend(d.udp(&ask("turns.x.test", A)).data());
+        seen.1.extend(d.udp(&ask("turns.x.test", AAAA)).data());
+        // What is not answered takes no turn.
+        d.udp(&ask("turns.x.test", TXT));
+    }
+    for mut all in [seen.0, seen.1] {
+        all.sort();
+        all.dedup();
+        assert_eq!(all.len(), 6, "asked alternately, each in turn: {all:?}");
+    }
+}

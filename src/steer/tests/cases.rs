@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::three::{REGIONS, Three, ask, near, networks};
 use super::world::NOW;
-use crate::health::{Board, OverrideKind, Scope, Verdict};
+use crate::health::{Board, OverrideKind, Scope, State, Verdict};
 use crate::ids::{EndpointId, NameId, PoolId, RegionId};
 use crate::steer::decision::Standing;
 use crate::steer::*;
@@ -214,6 +214,104 @@ fn latency_needs_every_member_measured_and_falls_back_to_distance() {
         ["ap-1", "ap-2"],
         "eu unknown: by distance"
     );
+}
+
+#[test]
+fn latency_order_does_not_hang_on_pools_that_serve_nothing() {
+    let stage = Stage::Latency {
+        tolerance: Duration::from_millis(5),
+        fallback_band_km: 0.0,
+    };
+    let mut t = Three::new(vec![stage], Chooser::Weighted);
+    let ms = |n| Some(Duration::from_millis(n));
+    // The client is nearest to ap, but us answers faster.
+    t.rtt = vec![ms(90), ms(90), ms(200), ms(200), ms(20), ms(20)];
+    assert_eq!(t.asks("203.0.113.0").0, ["us-1", "us-2"]);
+    t.down(&["eu-1", "eu-2"]);
+    assert_eq!(
+        t.asks("203.0.113.0").0,
+        ["us-1", "us-2"],
+        "eu died: nobody else's order changes"
+    );
+    t.rtt[2] = None;
+    t.rtt[3] = None;
+    assert_eq!(
+        t.asks("203.0.113.0").0,
+        ["us-1", "us-2"],
+        "neither when eu was never reached at all"
+    );
+    t.rtt = Vec::new();
+    for v in &mut t.verdicts {
+        v.state = State::Unknown {
+            counts_as_up: false,
+        };
+    }
+    assert_eq!(
+        t.asks("203.0.113.0").0,
+        ["ap-1", "ap-2"],
+        "nothing measured, nothing serves: by distance"
+    );
+}
+
+#[test]
+fn h1_the_unprobed_serve_only_where_nothing_known_is_left() {
+    let mut t = Three::new(vec![near()], Chooser::Weighted);
+    t.name.last_resort = LastResort::ServFail;
+    let awaited = State::Unknown {
+        counts_as_up: false,
+    };
+    // A reload brought eu-2: eu-1 is known, so it alone answers.
+    t.verdicts[3].state = awaited;
+    assert_eq!(t.asks("192.0.2.0").0, ["eu-1"]);
+    // A reload brought both: other regions are known.
+    t.verdicts[2].state = awaited;
+    let (got, d) = t.asks("192.0.2.0");
+    assert!(
+        !got.is_empty() && got.iter().all(|e| !e.starts_with("eu")),
+        "{got:?}"
+    );
+    assert_eq!(d.standing, Standing::Normal);
+    // A reload replaced everything: no SERVFAIL while the first probes run, nearest first.
+    for v in &mut t.verdicts {
+        v.state = awaited;
+    }
+    let (got, d) = t.asks("192.0.2.0");
+    assert_eq!(got, ["eu-1", "eu-2"]);
+    assert_eq!((d.standing, d.ttl.secs()), (Standing::Degraded, 5));
+    // What failed its first probe is no longer awaited.
+    for v in &mut t.verdicts {
+        v.last_probe = Some(NOW);
+    }
+    let (_, d) = t.asks("192.0.2.0");
+    assert_eq!(
+        (d.chosen, d.standing),
+        (Chosen::ServFail, Standing::LastResort)
+    );
+}
+
+#[test]
+fn an_address_that_two_pools_share_is_answered_once() {
+    for chooser in [Chooser::Weighted, Chooser::RoundRobin, Chooser::Random] {
+        let mut t = Three::new(Vec::new(), chooser);
+        t.name.answers = 6;
+        let mut s = t.steering();
+        s.endpoints[0].address = s.endpoints[2].address;
+        let live = t.live(&s);
+        for i in 0..20 {
+            let Chosen::Endpoints(p) = decide(&s, &live, &ask("192.0.2.0", i), &mut NoTrace).chosen
+            else {
+                panic!("endpoints expected");
+            };
+            let mut all: Vec<_> = p
+                .as_slice()
+                .iter()
+                .map(|e| s.endpoints[e.index()].address)
+                .collect();
+            all.sort();
+            all.dedup();
+            assert_eq!((p.as_slice().len(), all.len()), (5, 5));
+        }
+    }
 }
 
 #[test]
