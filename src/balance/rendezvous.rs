@@ -40,8 +40,8 @@ fn better(a: (f64, u64), b: (f64, u64)) -> bool {
     a.0 > b.0 || (a.0 == b.0 && a.1 < b.1)
 }
 
-/// The score of an item for a client; the largest wins.
-fn score(client: u64, item: u64, weight: f64) -> f64 {
+/// The score of an item for a client; the largest wins. `client` and `item` must each be well mixed.
+pub fn score(client: u64, item: u64, weight: f64) -> f64 {
     let bits = mix(client ^ item.rotate_left(32)) >> 11;
     // 53 bits, moved off both ends: 0 < u < 1.
     let u = (bits as f64 + 0.5) / (1u64 << 53) as f64;

@@ -1,6 +1,6 @@
 //! The one decision function.
 
-use crate::balance::{rendezvous, round_robin, weighted};
+use crate::balance::{round_robin, weighted};
 use crate::ids::{EndpointId, NameId};
 use crate::net::Family;
 use crate::time::Moment;
@@ -136,15 +136,7 @@ fn pick(
             weighted::draw(n, |i| candidates[i].upto, ask.draw.random, room)
         }
         Chooser::RoundRobin => round_robin::draw(n, ask.draw.turn, room),
-        Chooser::Sticky { .. } => {
-            let mut before = 0;
-            let items = candidates.iter().map(|c| {
-                let share = c.upto - before;
-                before = c.upto;
-                (live.hashes[c.endpoint.index()], share as f64)
-            });
-            rendezvous::draw(hash, items, room)
-        }
+        Chooser::Sticky { .. } => sticky::draw(hash, steering, &live.hashes, candidates, room),
     };
     let mut picks = Picks::default();
     let address = |e: EndpointId| steering.endpoints[e.index()].address;

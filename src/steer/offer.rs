@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hashbrown::HashMap;
 
-use crate::balance::mix::{hash_bytes, mix};
+use crate::balance::mix::mix;
 use crate::health::{Board, Overrides};
 use crate::ids::{EndpointId, NameId, PlanId};
 use crate::time::Moment;
@@ -16,6 +16,7 @@ use super::decision::Standing;
 use super::facts::{Facts, Lane};
 use super::refine::{Terrain, Tiers, overlay};
 use super::resolve::{GroupNow, lanes};
+use super::sticky::Hashes;
 use super::{Chooser, Group, NoTrace, Steering};
 
 /// Smoothed round-trip times from this node, by endpoint; `None` where nothing is known.
@@ -68,8 +69,8 @@ pub struct Live {
     named: Vec<(NameId, u32)>,
     offers: Vec<Offer>,
     candidates: Vec<Candidate>,
-    /// Hash of each endpoint's name, where a policy is sticky; else empty.
-    pub(super) hashes: Vec<u64>,
+    /// Where a policy is sticky; else empty.
+    pub(super) hashes: Hashes,
 }
 
 impl Live {
@@ -88,10 +89,9 @@ impl Live {
             .iter()
             .any(|p| matches!(p.chooser, Chooser::Sticky { .. }));
         let hashes = if sticky {
-            let hash = |e: &super::Endpoint| hash_bytes(e.name.as_bytes());
-            steering.endpoints.iter().map(hash).collect()
+            Hashes::of(steering)
         } else {
-            Vec::new()
+            Hashes::default()
         };
         let mut live = Live {
             at: now,
@@ -188,7 +188,8 @@ impl Live {
             + size_of_val(&*self.named)
             + size_of_val(&*self.offers)
             + size_of_val(&*self.candidates)
-            + size_of_val(&*self.hashes)
+            + size_of_val(&*self.hashes.endpoints)
+            + size_of_val(&*self.hashes.pools)
     }
 }
 

@@ -1,10 +1,14 @@
-//! The hash of a client for `sticky`, and for whom the same hash comes out.
+//! `sticky`: the hash of a client, for whom the same hash comes out, and the choice by it.
 
 use std::net::IpAddr;
 
-use crate::balance::mix::mix;
+use crate::balance::mix::{hash_bytes, mix};
+use crate::balance::rendezvous;
 use crate::geo::table::{EMBEDDED, embedded_v4};
 use crate::net::Key;
+
+use super::Steering;
+use super::offer::Candidate;
 
 /// The hash of the client's network and the length of the widest prefix around the address that
 /// has no other hash, in bits of the address's own family.
@@ -33,6 +37,84 @@ pub(super) fn hash(addr: IpAddr, prefix4: u8, prefix6: u8) -> (u64, u8) {
 
 fn hash4(addr: u32, prefix4: u8) -> u64 {
     mix(u64::from(addr.first_of(prefix4)) ^ (0x7634 << 32))
+}
+
+/// Hashes of names, so that neither the order of a file nor a restart moves a client.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Hashes {
+    /// By endpoint.
+    pub(super) endpoints: Vec<u64>,
+    /// By pool.
+    pub(super) pools: Vec<u64>,
+}
+
+impl Hashes {
+    pub(super) fn of(steering: &Steering) -> Hashes {
+        let endpoints = steering
+            .endpoints
+            .iter()
+            .map(|e| hash_bytes(e.name.as_bytes()));
+        // A pool and an endpoint of one name must not score alike.
+        let pools = steering
+            .pools
+            .iter()
+            .map(|p| mix(!hash_bytes(p.name.as_bytes())));
+        Hashes {
+            endpoints: endpoints.collect(),
+            pools: pools.collect(),
+        }
+    }
+}
+
+/// Chooses for a client: pools by weighted rendezvous, then endpoints inside each pool likewise,
+/// until `picks` is full. Returns how many there are.
+///
+/// In two steps, because a pool keeps its share when one of its endpoints goes: the weights of the
+/// others in it then grow, and in one step they would win clients of other pools as well
+/// (requirement O6: only the clients of what is gone move).
+pub(super) fn draw(
+    client: u64,
+    steering: &Steering,
+    hashes: &Hashes,
+    candidates: &[Candidate],
+    picks: &mut [usize],
+) -> usize {
+    let pool_of = |i: usize| steering.endpoints[candidates[i].endpoint.index()].pool;
+    let upto = |i: usize| i.checked_sub(1).map_or(0, |i| candidates[i].upto);
+    // Candidates of one pool stand together; a run's start settles ties.
+    let ahead = |a: (f64, usize), b: (f64, usize)| a.0 > b.0 || (a.0 == b.0 && a.1 < b.1);
+    let mut count = 0;
+    let mut taken: Option<(f64, usize)> = None;
+    while count < picks.len() {
+        let mut best: Option<((f64, usize), usize)> = None;
+        let mut start = 0;
+        while start < candidates.len() {
+            let pool = pool_of(start);
+            let end = (start..candidates.len()).find(|i| pool_of(*i) != pool);
+            let end = end.unwrap_or(candidates.len());
+            let weight = (upto(end) - upto(start)) as f64;
+            let entry = (
+                rendezvous::score(client, hashes.pools[pool.index()], weight),
+                start,
+            );
+            if taken.is_none_or(|t| ahead(t, entry)) && best.is_none_or(|(b, _)| ahead(entry, b)) {
+                best = Some((entry, end));
+            }
+            start = end;
+        }
+        let Some((entry, end)) = best else { break };
+        taken = Some(entry);
+        let items = (entry.1..end).map(|i| {
+            let share = (candidates[i].upto - upto(i)) as f64;
+            (hashes.endpoints[candidates[i].endpoint.index()], share)
+        });
+        let found = rendezvous::draw(client, items, &mut picks[count..]);
+        for pick in &mut picks[count..count + found] {
+            *pick += entry.1;
+        }
+        count += found;
+    }
+    count
 }
 
 #[cfg(test)]

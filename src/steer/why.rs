@@ -110,7 +110,9 @@ pub(super) fn choice<T: Trace>(
             format!("hash of the client's /{prefix4} (IPv4) or /{prefix6} (IPv6)"),
         ),
     };
-    debug_assert!(live.hashes.is_empty() || live.hashes.len() == steering.endpoints.len());
+    debug_assert!(
+        live.hashes.endpoints.is_empty() || live.hashes.endpoints.len() == steering.endpoints.len()
+    );
     trace.step(|| Step::Drawn {
         chooser,
         by,

@@ -341,29 +341,49 @@ fn o7_chi_square_over_100000_draws() {
     );
 }
 
+fn sticky() -> Three {
+    let chooser = Chooser::Sticky {
+        prefix4: 24,
+        prefix6: 56,
+    };
+    Three::new(Vec::new(), chooser)
+}
+
+/// The first endpoint of each of 20,000 client networks.
+fn assigned(t: &Three) -> Vec<EndpointId> {
+    let s = t.steering();
+    let live = t.live(&s);
+    (0..20_000u32)
+        .map(|i| {
+            let mut a = ask("0.0.0.0", 0);
+            a.client.addr = IpAddr::V4((0x2000_0000 + (i << 8)).into());
+            match decide(&s, &live, &a, &mut NoTrace).chosen {
+                Chosen::Endpoints(p) => p.as_slice()[0],
+                other => panic!("{other:?}"),
+            }
+        })
+        .collect()
+}
+
+#[test]
+fn o6_a_dead_endpoint_moves_only_its_own_sticky_clients() {
+    let mut t = sticky();
+    let before = assigned(&t);
+    t.verdicts[2].state = crate::health::State::Down;
+    let after = assigned(&t);
+    for (a, b) in before.iter().zip(&after) {
+        match a.0 {
+            2 => assert_eq!(b.0, 3, "to the other endpoint of its pool"),
+            _ => assert_eq!(a, b, "nobody else moves"),
+        }
+    }
+    let own = before.iter().filter(|e| e.0 == 2).count() as f64 / 20_000.0;
+    assert!((own - 1.0 / 6.0).abs() < 0.01, "{own}");
+}
+
 #[test]
 fn o6_sticky_weight_change_remaps_expected_share() {
-    let mut t = Three::new(
-        Vec::new(),
-        Chooser::Sticky {
-            prefix4: 24,
-            prefix6: 56,
-        },
-    );
-    let assigned = |t: &Three| -> Vec<EndpointId> {
-        let s = t.steering();
-        let live = t.live(&s);
-        (0..20_000u32)
-            .map(|i| {
-                let mut a = ask("0.0.0.0", 0);
-                a.client.addr = IpAddr::V4((0x2000_0000 + (i << 8)).into());
-                match decide(&s, &live, &a, &mut NoTrace).chosen {
-                    Chosen::Endpoints(p) => p.as_slice()[0],
-                    other => panic!("{other:?}"),
-                }
-            })
-            .collect()
-    };
+    let mut t = sticky();
     let before = assigned(&t);
     t.name.members[1].weight = Weight(2); // eu from 1/3 to 1/2
     let after = assigned(&t);
