@@ -20,6 +20,7 @@ use crate::config::{Diagnostic, Sources, Spec};
 use crate::snapshot::{Settings, Snapshot};
 use crate::steer::Steering;
 
+use names::CheckedName;
 pub use node::Node;
 use problems::Problems;
 
@@ -48,22 +49,21 @@ pub fn compile(
     let regions = pools::regions(spec, p);
     let geo = geo::geo(spec, inputs, sources, p);
     let parsed_zones = zones::parse(spec, inputs, sources, p);
-    let monitors = monitors::monitors(spec, p);
+    let monitors = monitors::monitors(spec);
     let pools = pools::pools(spec, &regions, p);
     let policies = policies::policies(spec, &regions, &pools, p);
     let names = names::names(spec, &pools, &policies, p);
-    let zone_set = zones::build(spec, parsed_zones, &names, sources, p);
+    let zones = zones::build(spec, parsed_zones, &names, sources, p);
     check::unused(spec, p);
-    if let Some(zones) = &zone_set {
-        cycles::check(&names, &pools, zones, p);
-    }
+    cycles::check(&names, &pools, &zones, p);
+    check::failover_slo(spec, &names, &pools, &monitors, p);
 
-    let (Some(geo), Some(zones), false) = (geo, zone_set, problems.any_error()) else {
+    let inputs: Option<Vec<_>> = names.into_iter().map(CheckedName::input).collect();
+    let (Some(geo), Some(inputs), false) = (geo, inputs, problems.any_error()) else {
         return (None, problems.finish());
     };
     let (targets, target_of) = pools::targets(&pools);
     let node_name = this_node.as_ref().map_or("", |n| n.name.as_str()).into();
-    let inputs = names.into_iter().map(|n| n.input).collect();
     let steering = Steering::build(
         regions.list,
         pools.pools,
@@ -84,10 +84,6 @@ pub fn compile(
             explain_allow: spec.dns.explain_allow.iter().map(|p| p.value).collect(),
         },
     };
-    check::failover_slo(spec, &snapshot, &mut problems);
-    if problems.any_error() {
-        return (None, problems.finish());
-    }
     (
         Some(Compiled {
             snapshot: Arc::new(snapshot),

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::health::worst_case_detection;
+use crate::health::{Monitor, worst_case_detection};
 use crate::ids::NameId;
 use crate::units::Ttl;
 
@@ -43,6 +43,16 @@ pub fn worst_case(snapshot: &Snapshot, name: NameId) -> Option<FailoverTime> {
         .flat_map(|m| &snapshot.steering.pools[m.pool.index()].endpoints)
         .filter_map(|e| snapshot.target_of[e.index()])
         .map(|t| &snapshot.monitors[snapshot.targets[t.index()].monitor.index()]);
+    worst_of(monitors, group.ttl_min, group.ttl_max)
+}
+
+/// The worst case of a name with these TTL bounds whose endpoints `monitors` check; `None` when there
+/// is no monitor.
+pub fn worst_of<'m>(
+    monitors: impl IntoIterator<Item = &'m Monitor>,
+    ttl_min: Ttl,
+    ttl_max: Ttl,
+) -> Option<FailoverTime> {
     let mut worst: Option<FailoverTime> = None;
     for m in monitors {
         // A healthy endpoint's TTL is bounded by the failures it may still have (requirement T1).
@@ -50,7 +60,7 @@ pub fn worst_case(snapshot: &Snapshot, name: NameId) -> Option<FailoverTime> {
         let time = FailoverTime {
             detection: worst_case_detection(m),
             publish: PUBLISH,
-            ttl: steady.clamp(group.ttl_min, group.ttl_max),
+            ttl: steady.clamp(ttl_min, ttl_max),
         };
         if worst.is_none_or(|w| w.total() < time.total()) {
             worst = Some(time);

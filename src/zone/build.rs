@@ -25,6 +25,15 @@ impl ZoneSet {
         zones: Vec<ParsedZone>,
         steered: &[SteeredAt],
     ) -> Result<ZoneSet, Vec<BuildProblem>> {
+        match ZoneSet::join(zones, steered) {
+            (set, problems) if problems.is_empty() => Ok(set),
+            (_, problems) => Err(problems),
+        }
+    }
+
+    /// As [`ZoneSet::build`], with what could be joined: not to be served when there are problems, but
+    /// good for finding more of them.
+    pub fn join(zones: Vec<ParsedZone>, steered: &[SteeredAt]) -> (ZoneSet, Vec<BuildProblem>) {
         let mut set = ZoneSet::default();
         let mut problems = Vec::new();
         let expected: usize = zones.iter().map(|z| z.rrsets.len()).sum::<usize>() + steered.len();
@@ -47,11 +56,7 @@ impl ZoneSet {
             problems.extend(set.steered_below_cut(at));
         }
         set.cname_loops(&lines, &mut problems);
-        if problems.is_empty() {
-            Ok(set)
-        } else {
-            Err(problems)
-        }
+        (set, problems)
     }
 
     /// Creates the zones and their apex nodes; returns the zones that are sound with their index.
