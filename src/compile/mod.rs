@@ -11,6 +11,8 @@ mod node;
 mod policies;
 mod pools;
 mod problems;
+#[cfg(test)]
+mod tests;
 mod zones;
 
 use std::sync::Arc;
