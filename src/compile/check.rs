@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use crate::config::spec::LastResortSpec;
 use crate::config::{Marked, Spec};
-use crate::health::Monitor;
 use crate::ids::MonitorId;
 use crate::snapshot::failover::worst_of;
 
@@ -41,7 +40,7 @@ fn warn(p: &mut Problems, name: &Marked<String>, word: &str, user: &str) {
         name.span,
         format!("{word} `{}` is used by no {user}", name.value),
     )
-    .help = Some(format!("name it in a {user}, or remove it"));
+    .help = Some(format!("use it in a {user}, or remove it"));
 }
 
 fn unused_pools(spec: &Spec, p: &mut Problems) {
@@ -78,7 +77,6 @@ pub(super) fn failover_slo(
     spec: &Spec,
     names: &[CheckedName<'_>],
     pools: &Pools<'_>,
-    monitors: &[Monitor],
     p: &mut Problems,
 ) {
     let Some(slo) = &spec.dns.failover_slo else {
@@ -91,7 +89,9 @@ pub(super) fn failover_slo(
         }
         let probed = n.members.iter().filter_map(|m| pools.facts(m.pool).monitor);
         let probed: BTreeSet<MonitorId> = probed.collect();
-        let probed = probed.into_iter().map(|m| &monitors[m.index()]);
+        // What a monitor does that was not read in full is not known.
+        let probed = probed.into_iter().map(|m| &spec.monitors[m.index()]);
+        let probed = probed.filter(|m| m.complete).map(|m| &m.monitor);
         let Some(worst) = worst_of(probed, min.value, max.value) else {
             continue;
         };

@@ -58,7 +58,7 @@ pub fn compile(
     let zones = zones::build(spec, parsed_zones, &names, sources, p);
     check::unused(spec, p);
     cycles::check(&names, &pools, &zones, p);
-    check::failover_slo(spec, &names, &pools, &monitors, p);
+    check::failover_slo(spec, &names, &pools, p);
 
     let inputs: Option<Vec<_>> = names.into_iter().map(CheckedName::input).collect();
     let (Some(geo), Some(inputs), false) = (geo, inputs, problems.any_error()) else {

@@ -180,6 +180,9 @@ fn check_tables(
                 "policy `{}` of {what} ignores `weights` (only 0 matters to it)",
                 policy.name
             ),
+        )
+        .help = Some(
+            "remove `weights`, or use a policy that chooses by `weighted` or `sticky`".to_owned(),
         );
     }
     if let Some((key, _)) = n.priorities.first()
@@ -191,7 +194,8 @@ fn check_tables(
                 "policy `{}` of {what} has no `failover` stage, so `priorities` does nothing",
                 policy.name
             ),
-        );
+        )
+        .help = Some("remove `priorities`, or put a `failover` stage into the policy".to_owned());
     }
 }
 
@@ -344,7 +348,7 @@ fn last_resort(
             };
             let facts = pools.facts(id);
             if facts.complete {
-                let has = |f: Family| facts.families.contains(&f);
+                let has = |f: Family| facts.enabled.contains(&f);
                 covers(&what, pool.span, families, has, p);
             }
             Some(LastResort::Pool(id))

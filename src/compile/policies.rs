@@ -155,7 +155,8 @@ fn check_order(policy: &PolicySpec, p: &mut Problems) {
                 "policy `{}` has `failover` twice; the second changes nothing",
                 policy.name.value
             ),
-        );
+        )
+        .help = Some("remove one of them".to_owned());
     }
 }
 

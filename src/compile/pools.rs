@@ -67,6 +67,8 @@ pub(super) struct Facts {
     pub(super) cname: bool,
     /// The families it has addresses of.
     pub(super) families: Vec<Family>,
+    /// The families it has enabled addresses of.
+    pub(super) enabled: Vec<Family>,
     /// The CNAME targets of its endpoints.
     pub(super) targets: Vec<EndpointId>,
     /// The monitor of its endpoints, when one is probed.
@@ -84,10 +86,13 @@ impl Pools<'_> {
         for (e, probing) in self.endpoints.iter().zip(&self.probing) {
             let facts = &mut self.facts[e.pool.index()];
             facts.cname |= e.cname.is_some();
-            if let Some(family) = e.address.map(Family::of)
-                && !facts.families.contains(&family)
-            {
-                facts.families.push(family);
+            if let Some(family) = e.address.map(Family::of) {
+                if !facts.families.contains(&family) {
+                    facts.families.push(family);
+                }
+                if e.enabled && !facts.enabled.contains(&family) {
+                    facts.enabled.push(family);
+                }
             }
             if let Some((monitor, _)) = probing {
                 facts.monitor = Some(*monitor);

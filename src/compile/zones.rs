@@ -126,6 +126,31 @@ pub(super) fn build(
         let steered = e.steered.map(|id| names[id.index()].spec.name.span);
         let table = e.zone.as_ref().and_then(|apex| tables.get(apex).copied());
         match steered.or(at_line).or(table) {
+            Some(span) if e.rule == BuildRule::SteeredInNoZone => {
+                let mut zones: Vec<String> = spec
+                    .declared
+                    .zones
+                    .iter()
+                    .map(|z| format!("`{z}`"))
+                    .collect();
+                zones.sort_unstable();
+                zones.truncate(12);
+                p.error(
+                    span,
+                    format!(
+                        "name `{}` lies in none of the {} zones of the configuration",
+                        e.owner,
+                        spec.declared.zones.len()
+                    ),
+                )
+                .help = Some(match zones[..] {
+                    [] => "add a table such as [zones.\"gslb.example\"] with its `file`".to_owned(),
+                    _ => format!(
+                        "add its zone, or correct the name to lie in {}",
+                        zones.join(" or ")
+                    ),
+                });
+            }
             Some(span) => {
                 let d = p.error(span, e.message);
                 if steered.is_some()

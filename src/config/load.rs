@@ -226,10 +226,17 @@ fn read_input(
         return;
     }
     match read(&path.value) {
-        Err(e) => diagnostics.push(Diagnostic::error(
-            path.span,
-            format!("cannot read {what} `{}`: {e}", path.value.display()),
-        )),
+        Err(e) => {
+            let missing = e.kind() == io::ErrorKind::NotFound;
+            let help = "paths are relative to the file that says them".to_owned();
+            diagnostics.push(
+                Diagnostic::error(
+                    path.span,
+                    format!("cannot read {what} `{}`: {e}", path.value.display()),
+                )
+                .maybe_help(missing.then_some(help)),
+            );
+        }
         Ok(bytes) => {
             let text = is_text.then(|| String::from_utf8_lossy(&bytes).into_owned());
             let file = text.map(|t| sources.add(path.value.clone(), t));

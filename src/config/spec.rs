@@ -141,6 +141,8 @@ pub struct MonitorSpec {
     pub name: Marked<String>,
     /// The check; `ca_pem` holds the text of `ca-file`.
     pub monitor: Monitor,
+    /// Whether all of it was read.
+    pub complete: bool,
 }
 
 /// `[pools.NAME]`

@@ -5,6 +5,7 @@
 mod support;
 
 mod alloc;
+mod e2e_check;
 mod e2e_demo;
 mod e2e_reload;
 mod geoip;

@@ -23,6 +23,7 @@ pub(super) fn decode(cx: &mut Context<'_>, root: &Table) -> Vec<MonitorSpec> {
 }
 
 fn monitor(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Option<MonitorSpec> {
+    let mark = cx.mark();
     let interval: Option<Marked<Duration>> = r.get(cx, "interval");
     let timeout: Option<Marked<Duration>> = r.get(cx, "timeout");
     if let (Some(interval), Some(timeout)) = (&interval, &timeout)
@@ -53,7 +54,8 @@ fn monitor(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Option
             Diagnostic::warning(
                 r.span_of(if r.has("rise") { "rise" } else { "fall" }),
                 format!(
-                    "{} brings endpoints up after {} passes but down only after {} failures",
+                    "{} has `rise` {}, which is less than its `fall` of {}: endpoints come up sooner \
+                     than they go down",
                     r.subject(),
                     rise.value,
                     fall.value
@@ -88,6 +90,7 @@ fn monitor(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Option
             port: port.map(|p| p.value),
         },
         name,
+        complete: cx.clean_since(mark) && r.misspelt().is_empty(),
     })
 }
 

@@ -68,7 +68,10 @@ fn node(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Option<No
                     listen.value
                 ),
             )
-            .help(format!("write `listen = \"127.0.0.1:{}\"`", listen.port())),
+            .help(format!(
+                "listen on 127.0.0.1:{0} or [::1]:{0}",
+                listen.port()
+            )),
         );
     }
     if has(Role::Dns) && dns.lacks("listen") {
