@@ -137,11 +137,7 @@ pub(super) fn build(
                 zones.truncate(12);
                 p.error(
                     span,
-                    format!(
-                        "name `{}` lies in none of the {} zones of the configuration",
-                        e.owner,
-                        spec.declared.zones.len()
-                    ),
+                    format!("name `{}` lies in no zone of the configuration", e.owner),
                 )
                 .help = Some(match zones[..] {
                     [] => "add a table such as [zones.\"gslb.example\"] with its `file`".to_owned(),

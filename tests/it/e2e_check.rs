@@ -69,9 +69,9 @@ fn o4_all_errors_in_one_run_with_exit_78_grouped_by_file() {
         [
             at("names.toml", "4:10"),
             at("names.toml", "6:8"),
-            at("tradewind.toml", "19:20"),
-            at("tradewind.toml", "22:22"),
-            at("gslb.test.zone", "1:6"),
+            at("tradewind.toml", "18:20"),
+            at("tradewind.toml", "21:22"),
+            at("gslb.test.zone", "1:22"),
             at("own.csv", "2:1"),
         ],
         "{err}"
