@@ -1,91 +1,98 @@
 //! Checks over the whole configuration.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
-use crate::config::Spec;
 use crate::config::spec::LastResortSpec;
-use crate::ids::NameId;
-use crate::snapshot::Snapshot;
-use crate::snapshot::failover::worst_case;
+use crate::config::{Marked, Spec};
+use crate::ids::MonitorId;
+use crate::snapshot::failover::worst_of;
 
 use super::Problems;
+use super::names::CheckedName;
+use super::pools::Pools;
 
-/// Objects that nothing refers to are probably a mistake.
+/// Objects that nothing refers to are probably a mistake. Only objects of kinds that were all read can
+/// be known to refer to nothing.
 pub(super) fn unused(spec: &Spec, p: &mut Problems) {
-    let mut pools: HashSet<&str> = spec
-        .names
+    if spec.declared.names_complete {
+        unused_pools(spec, p);
+        let policies: HashSet<&str> = spec.names.iter().map(|n| n.policy.as_str()).collect();
+        for policy in &spec.policies {
+            if !policies.contains(policy.name.as_str()) {
+                warn(p, &policy.name, "policy", "name");
+            }
+        }
+    }
+    if spec.declared.pools_complete {
+        let monitors = spec.pools.iter().filter_map(|p| p.monitor.as_ref());
+        let monitors: HashSet<&str> = monitors.map(|m| m.as_str()).collect();
+        for m in &spec.monitors {
+            if !monitors.contains(m.name.as_str()) {
+                warn(p, &m.name, "monitor", "pool");
+            }
+        }
+    }
+}
+
+fn warn(p: &mut Problems, name: &Marked<String>, word: &str, user: &str) {
+    p.warning(
+        name.span,
+        format!("{word} `{}` is used by no {user}", name.value),
+    )
+    .help = Some(format!("use it in a {user}, or remove it"));
+}
+
+fn unused_pools(spec: &Spec, p: &mut Problems) {
+    let members = spec.names.iter().flat_map(|n| &n.pools);
+    let mut used: HashSet<&str> = members.map(|m| m.as_str()).collect();
+    let pool_of: HashMap<&str, &str> = spec
+        .pools
         .iter()
-        .flat_map(|n| n.pools.iter().map(|m| m.as_str()))
+        .flat_map(|pool| {
+            let endpoints = pool.endpoints.iter();
+            endpoints.map(|e| (e.name.as_str(), pool.name.as_str()))
+        })
         .collect();
     for n in &spec.names {
         match &n.last_resort.value {
             LastResortSpec::Pool(pool) => {
-                pools.insert(pool);
+                used.insert(pool);
             }
             LastResortSpec::Endpoints(list) => {
-                let named = |e: &str| list.iter().any(|l| l.as_str() == e);
-                let of = spec
-                    .pools
-                    .iter()
-                    .filter(|p| p.endpoints.iter().any(|e| named(&e.name)));
-                pools.extend(of.map(|p| p.name.as_str()));
+                used.extend(list.iter().filter_map(|e| pool_of.get(e.as_str())));
             }
             _ => {}
         }
     }
-    for pool in spec
-        .pools
-        .iter()
-        .filter(|pool| !pools.contains(pool.name.as_str()))
-    {
-        p.warning(
-            pool.name.span,
-            format!("pool `{}` is used by no name", pool.name.value),
-        );
-    }
-    let monitors: HashSet<&str> = spec
-        .pools
-        .iter()
-        .filter_map(|p| p.monitor.as_ref().map(|m| m.as_str()))
-        .collect();
-    for m in spec
-        .monitors
-        .iter()
-        .filter(|m| !monitors.contains(m.name.as_str()))
-    {
-        p.warning(
-            m.name.span,
-            format!("monitor `{}` is used by no pool", m.name.value),
-        );
-    }
-    let policies: HashSet<&str> = spec.names.iter().map(|n| n.policy.as_str()).collect();
-    for policy in spec
-        .policies
-        .iter()
-        .filter(|x| !policies.contains(x.name.as_str()))
-    {
-        p.warning(
-            policy.name.span,
-            format!("policy `{}` is used by no name", policy.name.value),
-        );
+    for pool in &spec.pools {
+        if !used.contains(pool.name.as_str()) {
+            warn(p, &pool.name, "pool", "name");
+        }
     }
 }
 
 /// No name's worst-case failover time exceeds `failover-slo` (requirement O11).
-pub(super) fn failover_slo(spec: &Spec, snapshot: &Snapshot, p: &mut Problems) {
+pub(super) fn failover_slo(
+    spec: &Spec,
+    names: &[CheckedName<'_>],
+    pools: &Pools<'_>,
+    p: &mut Problems,
+) {
     let Some(slo) = &spec.dns.failover_slo else {
         return;
     };
-    for n in &spec.names {
-        let found = snapshot
-            .steering
-            .names
-            .binary_search_by(|s| s.owner.cmp(&n.name.value));
-        let Some(worst) = found
-            .ok()
-            .and_then(|i| worst_case(snapshot, NameId::from_index(i)))
-        else {
+    for n in names {
+        let (min, max) = (&n.spec.ttl.0, &n.spec.ttl.1);
+        if !n.spec.complete || min.value > max.value {
+            continue;
+        }
+        let probed = n.members.iter().filter_map(|m| pools.facts(m.pool).monitor);
+        let probed: BTreeSet<MonitorId> = probed.collect();
+        // What a monitor does that was not read in full is not known.
+        let probed = probed.into_iter().map(|m| &spec.monitors[m.index()]);
+        let probed = probed.filter(|m| m.complete).map(|m| &m.monitor);
+        let Some(worst) = worst_of(probed, min.value) else {
             continue;
         };
         if worst.total() <= slo.value {
@@ -93,10 +100,10 @@ pub(super) fn failover_slo(spec: &Spec, snapshot: &Snapshot, p: &mut Problems) {
         }
         let seconds = |d: Duration| format!("{:.1} s", d.as_secs_f64());
         let d = p.error(
-            n.name.span,
+            n.spec.name.span,
             format!(
                 "name `{}` takes up to {} to fail over, more than the `failover-slo` of {}",
-                n.name.value,
+                n.spec.name.value,
                 seconds(worst.total()),
                 seconds(slo.value)
             ),
@@ -108,7 +115,7 @@ pub(super) fn failover_slo(spec: &Spec, snapshot: &Snapshot, p: &mut Problems) {
              failures (`fall`), or lower `ttl.min`",
             seconds(worst.detection),
             worst.publish.as_secs_f64(),
-            worst.ttl
+            seconds(worst.ttl.duration())
         ));
     }
 }

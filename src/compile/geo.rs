@@ -17,18 +17,8 @@ pub(super) fn geo(
     p: &mut Problems,
 ) -> Option<GeoTable> {
     let list = &spec.geoip.databases;
-    if list.len() > GeoTable::MAX_DATABASES {
-        p.error(
-            list[GeoTable::MAX_DATABASES].span,
-            format!(
-                "{} databases are listed; at most {} can be used together",
-                list.len(),
-                GeoTable::MAX_DATABASES
-            ),
-        );
-        return None;
-    }
-    let mut whole = true;
+    // More than that has been reported by the loader.
+    let mut whole = list.len() <= GeoTable::MAX_DATABASES;
     let mut databases: Vec<(Box<str>, Database)> = Vec::new();
     for path in list {
         // A file that could not be read has been reported by the loader.

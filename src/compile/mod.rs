@@ -4,6 +4,8 @@
 
 mod check;
 mod cycles;
+#[cfg(test)]
+mod disabled_tests;
 mod geo;
 mod monitors;
 mod names;
@@ -11,6 +13,8 @@ mod node;
 mod policies;
 mod pools;
 mod problems;
+#[cfg(test)]
+mod tests;
 mod zones;
 
 use std::sync::Arc;
@@ -20,6 +24,7 @@ use crate::config::{Diagnostic, Sources, Spec};
 use crate::snapshot::{Settings, Snapshot};
 use crate::steer::Steering;
 
+use names::CheckedName;
 pub use node::Node;
 use problems::Problems;
 
@@ -48,22 +53,21 @@ pub fn compile(
     let regions = pools::regions(spec, p);
     let geo = geo::geo(spec, inputs, sources, p);
     let parsed_zones = zones::parse(spec, inputs, sources, p);
-    let monitors = monitors::monitors(spec, p);
+    let monitors = monitors::monitors(spec);
     let pools = pools::pools(spec, &regions, p);
     let policies = policies::policies(spec, &regions, &pools, p);
     let names = names::names(spec, &pools, &policies, p);
-    let zone_set = zones::build(spec, parsed_zones, &names, sources, p);
+    let zones = zones::build(spec, parsed_zones, &names, sources, p);
     check::unused(spec, p);
-    if let Some(zones) = &zone_set {
-        cycles::check(&names, &pools, zones, p);
-    }
+    cycles::check(&names, &pools, &zones, p);
+    check::failover_slo(spec, &names, &pools, p);
 
-    let (Some(geo), Some(zones), false) = (geo, zone_set, problems.any_error()) else {
+    let inputs: Option<Vec<_>> = names.into_iter().map(CheckedName::input).collect();
+    let (Some(geo), Some(inputs), false) = (geo, inputs, problems.any_error()) else {
         return (None, problems.finish());
     };
     let (targets, target_of) = pools::targets(&pools);
     let node_name = this_node.as_ref().map_or("", |n| n.name.as_str()).into();
-    let inputs = names.into_iter().map(|n| n.input).collect();
     let steering = Steering::build(
         regions.list,
         pools.pools,
@@ -84,10 +88,6 @@ pub fn compile(
             explain_allow: spec.dns.explain_allow.iter().map(|p| p.value).collect(),
         },
     };
-    check::failover_slo(spec, &snapshot, &mut problems);
-    if problems.any_error() {
-        return (None, problems.finish());
-    }
     (
         Some(Compiled {
             snapshot: Arc::new(snapshot),
@@ -96,6 +96,3 @@ pub fn compile(
         problems.finish(),
     )
 }
-
-#[cfg(test)]
-mod tests;

@@ -37,34 +37,14 @@ pub struct Node {
     pub first_round: Duration,
 }
 
-/// Checks all nodes; the one called `wanted`.
+/// The node called `wanted`.
 pub(super) fn node(spec: &Spec, wanted: Option<&str>, p: &mut Problems) -> Option<Node> {
-    for n in &spec.nodes {
-        let what = format!("node `{}`", n.name.value);
-        if has(n, Role::Proxy) {
-            p.error(
-                n.name.span,
-                format!("{what} has the role `proxy`, which this release does not have"),
-            )
-            .help = Some("remove the role; endpoints may be any address".to_owned());
-        }
-        let at_loopback = n.admin_listen.as_ref().is_none_or(|a| a.ip().is_loopback());
-        if has(n, Role::Admin) && !at_loopback {
-            let span = n.admin_listen.as_ref().map_or(n.name.span, |a| a.span);
-            p.error(
-                span,
-                format!("{what} would serve the admin API to others without authentication"),
-            )
-            .help = Some("use a loopback address such as 127.0.0.1:8053".to_owned());
-        }
-    }
     let wanted = wanted?;
     let Some(n) = spec.nodes.iter().find(|n| n.name.as_str() == wanted) else {
         if spec.declared.nodes.contains(wanted) {
             return None; // its errors are reported
         }
-        let known = spec.nodes.iter().map(|n| n.name.as_str());
-        let known: Vec<&str> = known.collect();
+        let known: Vec<&str> = spec.declared.nodes.iter().map(String::as_str).collect();
         let help = match nearest(wanted, known.iter().copied()) {
             Some(near) => format!("did you mean `--node {near}`?"),
             None if known.is_empty() => format!("add a table [nodes.{wanted}]"),

@@ -17,6 +17,8 @@ use super::pools::{Pools, Regions};
 pub(super) struct Policies<'s> {
     /// By id.
     pub(super) list: Vec<Policy>,
+    /// Whether all of it was read, by id.
+    pub(super) complete: Vec<bool>,
     /// By name.
     pub(super) by_name: HashMap<&'s str, PolicyId>,
 }
@@ -38,7 +40,10 @@ pub(super) fn policies<'s>(
             match &s.value {
                 StageSpec::Failover => stages.push(Stage::Failover),
                 StageSpec::Geo { mode, rules } => {
-                    if *mode == GeoMode::Fence && !rules.iter().any(|r| r.default) {
+                    if *mode == GeoMode::Fence
+                        && policy.complete
+                        && !rules.iter().any(|r| r.default)
+                    {
                         p.warning(
                             s.span,
                             format!("{what} fences clients that match no rule out of every pool: they get the last resort, or SERVFAIL"),
@@ -87,6 +92,7 @@ pub(super) fn policies<'s>(
         }
         out.by_name
             .insert(&policy.name, PolicyId::from_index(out.list.len()));
+        out.complete.push(policy.complete);
         out.list.push(Policy {
             name: policy.name.as_str().into(),
             stages,
@@ -149,7 +155,8 @@ fn check_order(policy: &PolicySpec, p: &mut Problems) {
                 "policy `{}` has `failover` twice; the second changes nothing",
                 policy.name.value
             ),
-        );
+        )
+        .help = Some("remove one of them".to_owned());
     }
 }
 

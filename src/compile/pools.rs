@@ -22,7 +22,7 @@ pub(super) struct Regions<'s> {
 
 /// All regions, sorted by name so that the order of the file does not matter (O6).
 pub(super) fn regions<'s>(spec: &'s Spec, p: &mut Problems) -> Regions<'s> {
-    if spec.declared.regions.is_empty() {
+    if !spec.declared.any_region {
         p.general("the configuration has no region").help =
             Some("add a table such as [regions.eu] with `latitude` and `longitude`".to_owned());
     }
@@ -48,6 +48,8 @@ pub(super) struct Pools<'s> {
     pub(super) pools: Vec<Pool>,
     /// By id, sorted by name.
     pub(super) endpoints: Vec<Endpoint>,
+    /// By pool id.
+    facts: Vec<Facts>,
     /// Monitor and probed port of each endpoint.
     pub(super) probing: Vec<Option<(MonitorId, u16)>>,
     /// By name.
@@ -56,28 +58,53 @@ pub(super) struct Pools<'s> {
     pub(super) endpoint_by_name: HashMap<&'s str, EndpointId>,
 }
 
+/// What is known of a pool beyond its endpoints' list.
+#[derive(Debug, Default)]
+pub(super) struct Facts {
+    /// Whether all of it was read; from what it lacks follows nothing otherwise.
+    pub(super) complete: bool,
+    /// Whether its endpoints are CNAME targets.
+    pub(super) cname: bool,
+    /// The families it has addresses of.
+    pub(super) families: Vec<Family>,
+    /// The families it has enabled addresses of.
+    pub(super) enabled: Vec<Family>,
+    /// The CNAME targets of its endpoints.
+    pub(super) targets: Vec<EndpointId>,
+    /// The monitor of its endpoints, when one is probed.
+    pub(super) monitor: Option<MonitorId>,
+}
+
 impl Pools<'_> {
-    /// Whether the pool's endpoints are CNAME targets.
-    pub(super) fn is_cname(&self, pool: PoolId) -> bool {
-        self.pools[pool.index()]
-            .endpoints
-            .iter()
-            .any(|e| self.endpoints[e.index()].cname.is_some())
+    /// What is known of `pool`.
+    pub(super) fn facts(&self, pool: PoolId) -> &Facts {
+        &self.facts[pool.index()]
     }
 
-    /// Whether the pool has addresses of the family.
-    pub(super) fn has(&self, pool: PoolId, f: Family) -> bool {
-        self.any(pool, |e| e.address.map(Family::of) == Some(f))
-    }
-
-    /// Whether the pool has enabled endpoints of the family.
-    pub(super) fn has_enabled(&self, pool: PoolId, f: Family) -> bool {
-        self.any(pool, |e| e.enabled && e.address.map(Family::of) == Some(f))
-    }
-
-    fn any(&self, pool: PoolId, is: impl Fn(&Endpoint) -> bool) -> bool {
-        let mut endpoints = self.pools[pool.index()].endpoints.iter();
-        endpoints.any(|e| is(&self.endpoints[e.index()]))
+    /// Gathers the facts once: names ask for them, and there may be many names.
+    fn gather(&mut self) {
+        for (e, probing) in self.endpoints.iter().zip(&self.probing) {
+            let facts = &mut self.facts[e.pool.index()];
+            facts.cname |= e.cname.is_some();
+            if let Some(family) = e.address.map(Family::of) {
+                if !facts.families.contains(&family) {
+                    facts.families.push(family);
+                }
+                if e.enabled && !facts.enabled.contains(&family) {
+                    facts.enabled.push(family);
+                }
+            }
+            if let Some((monitor, _)) = probing {
+                facts.monitor = Some(*monitor);
+            }
+        }
+        for (i, e) in self.endpoints.iter().enumerate() {
+            if e.cname.is_some() {
+                self.facts[e.pool.index()]
+                    .targets
+                    .push(EndpointId::from_index(i));
+            }
+        }
     }
 }
 
@@ -110,6 +137,10 @@ pub(super) fn pools<'s>(spec: &'s Spec, regions: &Regions<'_>, p: &mut Problems)
         let id = PoolId::from_index(out.pools.len());
         found.extend(pool.endpoints.iter().map(|e| (e, id, monitor)));
         out.by_name.insert(&pool.name, id);
+        out.facts.push(Facts {
+            complete: pool.complete,
+            ..Facts::default()
+        });
         out.pools.push(Pool {
             name: pool.name.as_str().into(),
             region: region.unwrap_or_default(),
@@ -118,6 +149,7 @@ pub(super) fn pools<'s>(spec: &'s Spec, regions: &Regions<'_>, p: &mut Problems)
         });
     }
     endpoints(spec, found, &mut out, p);
+    out.gather();
     out
 }
 
@@ -137,6 +169,7 @@ fn endpoints<'s>(
     let mut before: Option<&str> = None;
     for (e, pool, monitor) in found {
         let pool_name = out.pools[pool.index()].name.clone();
+        let complete = out.facts[pool.index()].complete;
         if before == Some(e.name.as_str()) {
             p.dangling(); // two endpoints of one name
             continue;
@@ -145,7 +178,8 @@ fn endpoints<'s>(
         let id = EndpointId::from_index(out.endpoints.len());
         out.endpoint_by_name.insert(&e.name, id);
         out.pools[pool.index()].endpoints.push(id);
-        out.probing.push(probing(spec, &pool_name, e, monitor, p));
+        out.probing
+            .push(probing(spec, (&pool_name, complete), e, monitor, p));
         out.endpoints.push(Endpoint {
             name: e.name.as_str().into(),
             pool,
@@ -162,12 +196,17 @@ fn endpoints<'s>(
 /// Rules inside one pool.
 fn check_endpoints(pool: &PoolSpec, what: &str, p: &mut Problems) {
     let cnames = pool.endpoints.iter().filter(|e| e.cname.is_some()).count();
-    if cnames > 0 && cnames < pool.endpoints.len() {
+    // An endpoint whose `cname` could not be read has neither.
+    let plain = |e: &&EndpointSpec| e.cname.is_none() && e.address.is_some();
+    let addresses = pool.endpoints.iter().filter(plain).count();
+    if cnames > 0 && addresses > 0 && pool.complete {
+        let count = |n: usize| format!("{n} endpoint{}", if n == 1 { "" } else { "s" });
         p.error(
             pool.name.span,
             format!(
-                "{what} mixes {cnames} endpoints with `cname` and {} without",
-                pool.endpoints.len() - cnames
+                "{what} mixes {} with `cname` and {} without",
+                count(cnames),
+                count(addresses)
             ),
         )
         .help = Some(
@@ -180,27 +219,37 @@ fn check_endpoints(pool: &PoolSpec, what: &str, p: &mut Problems) {
     for e in pool.endpoints.iter().filter(|_| cnames == 0) {
         let Some(a) = &e.address else { continue };
         if let Some(first) = by_address.insert(a.value, e) {
+            let first_span = first.address.as_ref().map_or(first.name.span, |a| a.span);
             let message = format!(
                 "endpoints `{}` and `{}` of {what} have the same address {}",
                 first.name.value, e.name.value, a.value
             );
             let d = p.error(a.span, message);
-            d.help = Some("give one of them twice the weight instead".to_owned());
+            d.related
+                .push((first_span, "the same address here".to_owned()));
+            d.help = Some("keep one of them and give it twice the weight".to_owned());
         }
+    }
+    if cnames > 0 || !pool.complete {
+        return;
     }
     for f in Family::ALL {
         let enabled = |e: &&EndpointSpec| {
             e.enabled && e.address.as_ref().is_some_and(|a| Family::of(a.value) == f)
         };
         let count = pool.endpoints.iter().filter(enabled).count();
-        if cnames == 0 && count > 0 && (count as u64) < u64::from(pool.min_live.value) {
+        if count > 0 && (count as u64) < u64::from(pool.min_live.value) {
             p.error(
                 pool.min_live.span,
                 format!(
-                    "{what} can never serve {f}: `min-live` is {} but it has {count} enabled {f} endpoints",
-                    pool.min_live.value
+                    "{what} can never serve {f}: `min-live` is {}, but it has {count} enabled {f} endpoint{}",
+                    pool.min_live.value,
+                    if count == 1 { "" } else { "s" }
                 ),
-            );
+            )
+            .help = Some(format!(
+                "lower `min-live` to {count}, or add {f} endpoints"
+            ));
         }
     }
 }
@@ -208,7 +257,7 @@ fn check_endpoints(pool: &PoolSpec, what: &str, p: &mut Problems) {
 /// What is probed of an endpoint.
 fn probing(
     spec: &Spec,
-    pool: &str,
+    (pool, complete): (&str, bool),
     e: &EndpointSpec,
     monitor: Option<MonitorId>,
     p: &mut Problems,
@@ -218,6 +267,9 @@ fn probing(
     let port = monitor.monitor.port.or(e.port.as_ref().map(|p| p.value));
     let subject = format!("endpoint `{}` of pool `{}`", e.name.value, pool);
     if e.address.is_none() {
+        if !complete {
+            return None;
+        }
         p.error(
             e.name.span,
             format!(

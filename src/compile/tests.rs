@@ -1,72 +1,114 @@
-//! What a configuration becomes where the error goldens say nothing.
+//! Every rule between objects, told to a person: golden files in `tests/golden/compile`.
 
-use super::*;
+use std::path::{Path, PathBuf};
+
+use super::compile;
 use crate::config::load::load_texts;
+use crate::config::{Report, Severity};
 
-const REST: &str = r#"
-version = 1
-[regions.eu]
-latitude = 50
-longitude = 8
-[zones."x.test"]
-file = "x.zone"
-[policies.p]
-stages = [{ weighted = {} }]
-"#;
-
-const ZONE: &[u8] = b"$TTL 60\n@ SOA ns1 admin 1 2 3 4 5\n@ NS ns1\nns1 A 192.0.2.53\n";
-
-/// The compiled configuration, or all messages.
-fn compiled(text: &str) -> (Option<Compiled>, Vec<String>) {
-    let loaded = load_texts(
-        vec![("t.toml".into(), format!("{REST}{text}").into())],
-        &mut |_| Ok(ZONE.to_vec()),
+/// All that loading and compiling the folder's `*.toml` files says. A first line `# node: NAME` asks
+/// for that node.
+fn told(case: &Path) -> Report {
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(case)
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .filter(|p| p.extension().is_some_and(|e| e == "toml"))
+        .collect();
+    paths.sort();
+    let files: Vec<(PathBuf, Vec<u8>)> = paths
+        .iter()
+        .map(|p| (p.file_name().unwrap().into(), std::fs::read(p).unwrap()))
+        .collect();
+    let node = String::from_utf8_lossy(&files[0].1)
+        .lines()
+        .find_map(|l| l.strip_prefix("# node: ").map(str::to_owned));
+    let loaded = load_texts(files, &mut |path| std::fs::read(case.join(path)));
+    let (compiled, found) = compile(
+        &loaded.spec,
+        &loaded.inputs,
+        &loaded.sources,
+        node.as_deref(),
     );
-    let (compiled, found) = compile(&loaded.spec, &loaded.inputs, &loaded.sources, None);
-    let all = loaded.diagnostics.iter().chain(&found);
-    (compiled, all.map(|d| d.message.clone()).collect())
-}
-
-const NAME: &str = r#"
-[names."www.x.test"]
-pools = ["a"]
-policy = "p"
-"#;
-
-fn pool(name: &str, enabled4: bool, enabled6: bool) -> String {
-    format!(
-        "[pools.{name}]\nregion = \"eu\"\nendpoints = [\
-         {{ name = \"{name}4\", address = \"192.0.2.1\", enabled = {enabled4} }},\
-         {{ name = \"{name}6\", address = \"2001:db8::1\", enabled = {enabled6} }}]\n"
-    )
+    let mut all = loaded.diagnostics;
+    all.extend(found);
+    let refused = all.iter().any(|d| d.severity == Severity::Error);
+    assert!(compiled.is_none() || !refused || all.iter().all(|d| d.span.is_some()));
+    // What compiles to nothing must say why.
+    assert!(compiled.is_some() || refused, "{}", case.display());
+    Report::new(all, loaded.sources)
 }
 
 #[test]
-fn a1_a_family_with_every_endpoint_disabled_is_no_family_of_the_name() {
-    use crate::net::Family::{V4, V6};
-    for (four, six, families) in [
-        (true, true, vec![V4, V6]),
-        (true, false, vec![V4]),
-        (false, true, vec![V6]),
-        // All of them: then it is for the last resort to answer.
-        (false, false, vec![V4, V6]),
-    ] {
-        let (c, all) = compiled(&(pool("a", four, six) + NAME));
-        let c = c.unwrap_or_else(|| panic!("{all:?}"));
-        assert_eq!(c.snapshot.steering.groups[0].families, families, "{all:?}");
+fn o4_rules_between_objects_are_told_in_full() {
+    let golden = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/compile"));
+    let mut cases: Vec<PathBuf> = std::fs::read_dir(golden)
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .collect();
+    cases.sort();
+    assert!(cases.len() >= 15, "{} cases", cases.len());
+    let mut stale = Vec::new();
+    for case in cases {
+        let found = told(&case).render(false);
+        let expected = case.join("expected.txt");
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            std::fs::write(&expected, &found).unwrap();
+        }
+        if std::fs::read_to_string(&expected).unwrap_or_default() != found {
+            stale.push(format!("{}:\n{found}", case.display()));
+        }
     }
+    assert!(stale.is_empty(), "{}", stale.join("\n"));
 }
 
+/// Regression: looking names up one by one in lists made a configuration of this size take minutes.
 #[test]
-fn f1_a_last_resort_pool_needs_enabled_endpoints() {
-    let spare = |enabled| pool("b", enabled, true).replace("192.0.2.1", "192.0.2.2");
-    let name = format!("{NAME}last-resort = {{ pool = \"b\" }}\n");
-    let (c, all) = compiled(&(pool("a", true, true) + &spare(true) + &name));
-    assert!(c.is_some(), "{all:?}");
-    let (c, all) = compiled(&(pool("a", true, true) + &spare(false) + &name));
-    assert!(c.is_none());
-    assert!(
-        all.iter().any(|m| m.contains("no enabled IPv4 endpoint")),
-        "{all:?}"
+fn twenty_thousand_names_load_within_the_bound() {
+    use std::fmt::Write;
+    let mut text = String::from(
+        "version = 1\n[regions.eu]\nlatitude = 50\nlongitude = 8\n\
+         [zones.\"big.example\"]\nfile = \"big.zone\"\n\
+         [monitors.web]\nport = 80\n[monitors.web.tcp]\n\
+         [policies.any]\nstages = [{ failover = {} }, { weighted = {} }]\n",
     );
+    for pool in 0..600 {
+        let _ = writeln!(
+            text,
+            "[pools.p{pool}]\nregion = \"eu\"\nmonitor = \"web\"\nendpoints = ["
+        );
+        for e in 0..33 {
+            let address = format!("10.{}.{}.{e}", pool / 256, pool % 256);
+            let _ = writeln!(
+                text,
+                "{{ name = \"e{pool}-{e}\", address = \"{address}\" }},"
+            );
+        }
+        let _ = writeln!(text, "]");
+    }
+    for name in 0..20_000 {
+        let (a, b) = (name % 600, (name + 1) % 600);
+        let _ = writeln!(
+            text,
+            "[names.\"n{name}.big.example\"]\npools = [\"p{a}\", \"p{b}\"]\npolicy = \"any\"\n\
+             weights = {{ p{a} = 2, p{b} = 3 }}\nlast-resort = {{ endpoints = [\"e{a}-0\"] }}"
+        );
+    }
+    let zone = b"$TTL 300\n@ SOA ns1 h 1 3600 600 86400 60\n@ NS ns1\nns1 A 192.0.2.1\n";
+    let start = cpu_time();
+    let loaded = load_texts(vec![("big.toml".into(), text.into_bytes())], &mut |_| {
+        Ok(zone.to_vec())
+    });
+    let (compiled, found) = compile(&loaded.spec, &loaded.inputs, &loaded.sources, None);
+    let took = cpu_time() - start;
+    assert!(loaded.diagnostics.is_empty() && found.is_empty());
+    assert_eq!(compiled.unwrap().snapshot.steering.names.len(), 20_000);
+    // A debug build needs 3 s or so on a slow machine; list lookups needed more than a minute.
+    assert!(took < 30.0, "{took} s of CPU");
+}
+
+/// CPU seconds of this thread, so that a busy machine does not matter.
+fn cpu_time() -> f64 {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    let nanoseconds: f64 = stat.split(' ').next().unwrap().parse().unwrap();
+    nanoseconds / 1e9
 }

@@ -1,16 +1,15 @@
 //! Zones: parsed from their files, then joined with the steered names.
 
-use crate::config::Sources;
+use std::collections::{HashMap, HashSet};
+
 use crate::config::load::{Input, Inputs};
-use crate::config::{FileId, Spec};
+use crate::config::{FileId, Sources, Span, Spec};
 use crate::dns::name::WireName;
 use crate::ids::NameId;
-use crate::zone::ZoneSet;
-use crate::zone::parse::ParsedZone;
-use crate::zone::set::SteeredAt;
+use crate::zone::{self, BuildRule, ParsedZone, SteeredAt, ZoneProblem, ZoneSet};
 
 use super::Problems;
-use super::names::CompiledName;
+use super::names::CheckedName;
 
 /// A parsed zone and the file it came from.
 #[derive(Debug)]
@@ -19,15 +18,19 @@ pub(super) struct FromFile {
     file: FileId,
 }
 
-/// Parses every zone file; every bad record is reported. `None` when a zone is missing.
-pub(super) fn parse(
-    spec: &Spec,
-    inputs: &Inputs,
-    sources: &Sources,
-    p: &mut Problems,
-) -> Option<Vec<FromFile>> {
-    let mut zones = Vec::new();
-    let mut whole = true;
+/// The zones that could be read, and the apexes of those that could not.
+#[derive(Debug, Default)]
+pub(super) struct Parsed {
+    good: Vec<FromFile>,
+    bad: HashSet<WireName>,
+}
+
+/// Parses every zone file; every bad record is reported.
+pub(super) fn parse(spec: &Spec, inputs: &Inputs, sources: &Sources, p: &mut Problems) -> Parsed {
+    let mut out = Parsed {
+        good: Vec::new(),
+        bad: spec.declared.zones.iter().cloned().collect(),
+    };
     for z in &spec.zones {
         // A file that could not be read has been reported by the loader.
         let Some(Input {
@@ -35,79 +38,115 @@ pub(super) fn parse(
             file: Some(file),
         }) = inputs.get(&z.file)
         else {
-            whole = false;
             continue;
         };
         let file = *file;
+        let at = |e: &ZoneProblem| sources.span_at(file, e.line as usize, e.column as usize);
         let Ok(text) = std::str::from_utf8(bytes) else {
-            whole = false;
             p.error(
                 z.file.span,
                 format!("zone file `{}` is not UTF-8 text", z.file.display()),
-            );
+            )
+            .help = Some("save it as UTF-8; write other octets as `\\DDD`".to_owned());
             continue;
         };
-        match crate::zone::parse::parse(text, &z.name) {
+        match zone::parse::parse(text, &z.name) {
             Ok(zone) => {
                 for w in &zone.warnings {
-                    let span = sources.span_at(file, w.line as usize, w.column as usize);
-                    p.warning(span, format!("zone `{}`: {}", z.name.value, w.message));
+                    p.warning(at(w), in_zone(&z.name, &w.message));
                 }
-                zones.push(FromFile { zone, file });
+                out.bad.remove(&z.name.value);
+                out.good.push(FromFile { zone, file });
             }
             Err(problems) => {
-                whole = false;
                 for e in problems {
-                    let span = sources.span_at(file, e.line as usize, e.column as usize);
-                    p.error(span, format!("zone `{}`: {}", z.name.value, e.message));
+                    p.error(at(&e), in_zone(&z.name, &e.message));
                 }
             }
         }
     }
-    whole.then_some(zones)
+    if !out.bad.is_empty() || !spec.declared.all_zones {
+        p.dangling();
+    }
+    out
 }
 
-/// Builds the set of all zones with the steered names in it.
+/// The message with the zone's name in front, unless it names the zone itself.
+fn in_zone(apex: &WireName, message: &str) -> String {
+    let zone = format!("zone `{apex}`");
+    if message.contains(&zone) {
+        message.to_owned()
+    } else {
+        format!("{zone}: {message}")
+    }
+}
+
+/// Joins all zones that could be read with the steered names in them, and reports what does not fit.
 pub(super) fn build(
     spec: &Spec,
-    parsed: Option<Vec<FromFile>>,
-    names: &[CompiledName],
+    parsed: Parsed,
+    names: &[CheckedName<'_>],
     sources: &Sources,
     p: &mut Problems,
-) -> Option<ZoneSet> {
-    let parsed = parsed?;
+) -> ZoneSet {
+    let readable: HashSet<&WireName> = parsed.good.iter().map(|z| &z.zone.apex).collect();
     let steered: Vec<SteeredAt> = names
         .iter()
         .enumerate()
+        .filter(|(_, n)| !in_bad_zone(&n.spec.name.value, &readable, &parsed.bad))
         .map(|(i, n)| SteeredAt {
-            owner: n.input.owner.clone(),
+            owner: n.spec.name.value.clone(),
             name: NameId::from_index(i),
-            cname: n.input.cname,
+            // Unknown: then only the rules for both kinds can be broken.
+            cname: n.cname == Some(true),
         })
         .collect();
-    let files: Vec<(WireName, FileId)> = parsed
+    let files: HashMap<WireName, FileId> = parsed
+        .good
         .iter()
         .map(|z| (z.zone.apex.clone(), z.file))
         .collect();
-    let zones = parsed.into_iter().map(|z| z.zone).collect();
-    let problems = match ZoneSet::build(zones, &steered) {
-        Ok(set) => return Some(set),
-        Err(problems) => problems,
-    };
+    let tables: HashMap<&WireName, Span> = spec
+        .zones
+        .iter()
+        .map(|z| (&z.name.value, z.name.span))
+        .collect();
+    let zones = parsed.good.into_iter().map(|z| z.zone).collect();
+    let (set, problems) = ZoneSet::join(zones, &steered);
     for e in problems {
-        let file = |apex: &WireName| files.iter().find(|(a, _)| a == apex).map(|(_, f)| *f);
-        let table = |apex: &WireName| {
-            spec.zones
-                .iter()
-                .find(|z| z.name.value == *apex)
-                .map(|z| z.name.span)
-        };
-        let in_file = e.zone.as_ref().and_then(file).zip(e.line);
-        let at_line = in_file.map(|(file, line)| sources.span_at(file, line as usize, 1));
+        // The zone may be one of those whose name could not be read.
+        if e.rule == BuildRule::SteeredInNoZone && !spec.declared.all_zones {
+            continue;
+        }
+        let file = e.zone.as_ref().and_then(|apex| files.get(apex).copied());
+        let at_line = file
+            .zip(e.line)
+            .map(|(file, line)| sources.span_at(file, line as usize, 1));
         // A steered name is shown where it is configured; what a zone lacks, in the zone's file.
-        let steered = e.steered.map(|id| names[id.index()].span);
-        let span = steered.or(at_line).or(e.zone.as_ref().and_then(table));
-        match span {
+        let steered = e.steered.map(|id| names[id.index()].spec.name.span);
+        let table = e.zone.as_ref().and_then(|apex| tables.get(apex).copied());
+        match steered.or(at_line).or(table) {
+            Some(span) if e.rule == BuildRule::SteeredInNoZone => {
+                let mut zones: Vec<String> = spec
+                    .declared
+                    .zones
+                    .iter()
+                    .map(|z| format!("`{z}`"))
+                    .collect();
+                zones.sort_unstable();
+                zones.truncate(12);
+                p.error(
+                    span,
+                    format!("name `{}` lies in no zone of the configuration", e.owner),
+                )
+                .help = Some(match zones[..] {
+                    [] => "add a table such as [zones.\"gslb.example\"] with its `file`".to_owned(),
+                    _ => format!(
+                        "add its zone, or correct the name to lie in {}",
+                        zones.join(" or ")
+                    ),
+                });
+            }
             Some(span) => {
                 let d = p.error(span, e.message);
                 if steered.is_some()
@@ -121,5 +160,24 @@ pub(super) fn build(
             }
         }
     }
-    None
+    set
+}
+
+/// Whether the zone around `owner` is one that could not be read: then it is in its place, as far as
+/// one can tell.
+fn in_bad_zone(owner: &WireName, good: &HashSet<&WireName>, bad: &HashSet<WireName>) -> bool {
+    if bad.is_empty() {
+        return false;
+    }
+    let mut at = Some(owner.clone());
+    while let Some(name) = at {
+        if bad.contains(&name) {
+            return true;
+        }
+        if good.contains(&name) {
+            return false;
+        }
+        at = name.parent();
+    }
+    false
 }

@@ -206,18 +206,26 @@ impl Report {
         let mut group = match d.span {
             None => Group::with_title(title),
             Some(span) => {
-                let mut snippet = Snippet::source(self.sources.text(span.file))
+                let here = d.related.iter().map(|(o, _)| *o);
+                let here = here.filter(|o| o.file == span.file).chain([span]);
+                let part = self.sources.lines_around(here);
+                let shown = |s: Span| {
+                    let range = self.sources.clamp(s);
+                    range.start - part.start..range.end - part.start
+                };
+                let mut snippet = Snippet::source(part.text)
+                    .line_start(part.line)
                     .path(self.path(span))
                     .fold(true)
                     .annotation(
                         AnnotationKind::Primary
-                            .span(self.sources.clamp(span))
+                            .span(shown(span))
                             .label(d.label.as_str()),
                     );
                 for (other, why) in d.related.iter().filter(|(o, _)| o.file == span.file) {
                     snippet = snippet.annotation(
                         AnnotationKind::Context
-                            .span(self.sources.clamp(*other))
+                            .span(shown(*other))
                             .label(why.as_str()),
                     );
                 }
@@ -228,13 +236,16 @@ impl Report {
             if d.span.is_some_and(|s| s.file == other.file) {
                 continue;
             }
+            let part = self.sources.lines_around([*other]);
+            let range = self.sources.clamp(*other);
             group = group.element(
-                Snippet::source(self.sources.text(other.file))
+                Snippet::source(part.text)
+                    .line_start(part.line)
                     .path(self.path(*other))
                     .fold(true)
                     .annotation(
                         AnnotationKind::Context
-                            .span(self.sources.clamp(*other))
+                            .span(range.start - part.start..range.end - part.start)
                             .label(why.as_str()),
                     ),
             );

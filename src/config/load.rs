@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::decode::{Context, decode};
+use super::decode::{Context, Known, decode};
 use super::diagnostic::{Diagnostic, Report, Severity};
 use super::sources::Sources;
 use super::spec::Spec;
@@ -118,22 +118,25 @@ pub fn load_texts(files: Vec<(PathBuf, Vec<u8>)>, read: &mut ReadFile<'_>) -> Lo
     let mut sources = Sources::default();
     let mut diagnostics = Vec::new();
     let mut trees = Vec::new();
+    let mut torn = false;
     for (path, bytes) in files {
         let (text, bad) = utf8(bytes);
         let file = sources.add(path, text);
         if let Some(at) = bad {
+            torn = true;
             diagnostics.push(Diagnostic::error(
                 Span::new(file, at..at),
                 "the file is not UTF-8 text from here on",
             ));
         }
-        trees.push(parse(file, sources.text(file), &mut diagnostics));
+        trees.push(parse(file, sources.text(file), &mut diagnostics, &mut torn));
     }
-    check_version(&trees, &mut diagnostics);
+    check_version(&trees, &mut diagnostics, torn);
+    let known = Known::new(&trees);
     let root = merge(trees, &mut diagnostics);
-    let mut cx = Context::new(&root, &sources, read, diagnostics);
+    let mut cx = Context::new(known, &sources, read, diagnostics, torn);
     let spec = decode(&mut cx, &root);
-    let mut diagnostics = cx.diagnostics;
+    let mut diagnostics = cx.finish();
     let inputs = read_inputs(&spec, &mut sources, read, &mut diagnostics);
     Loaded {
         spec,
@@ -154,8 +157,9 @@ fn utf8(bytes: Vec<u8>) -> (String, Option<usize>) {
     }
 }
 
-/// At least one file must say `version = 1`, and none another.
-fn check_version(trees: &[Table], diagnostics: &mut Vec<Diagnostic>) {
+/// At least one file must say `version = 1`, and none another. In a file torn by errors of syntax the
+/// line may just be lost.
+fn check_version(trees: &[Table], diagnostics: &mut Vec<Diagnostic>, torn: bool) {
     let mut found = false;
     for entry in trees.iter().filter_map(|t| t.get("version")) {
         found = true;
@@ -174,7 +178,7 @@ fn check_version(trees: &[Table], diagnostics: &mut Vec<Diagnostic>) {
             .help("write `version = 1`"),
         );
     }
-    if let (false, Some(first)) = (found, trees.first()) {
+    if let (false, Some(first)) = (found || torn, trees.first()) {
         diagnostics.push(
             Diagnostic::error(
                 first.span,
@@ -222,10 +226,17 @@ fn read_input(
         return;
     }
     match read(&path.value) {
-        Err(e) => diagnostics.push(Diagnostic::error(
-            path.span,
-            format!("cannot read {what} `{}`: {e}", path.value.display()),
-        )),
+        Err(e) => {
+            let missing = e.kind() == io::ErrorKind::NotFound;
+            let help = "paths are relative to the file that says them".to_owned();
+            diagnostics.push(
+                Diagnostic::error(
+                    path.span,
+                    format!("cannot read {what} `{}`: {e}", path.value.display()),
+                )
+                .maybe_help(missing.then_some(help)),
+            );
+        }
         Ok(bytes) => {
             let text = is_text.then(|| String::from_utf8_lossy(&bytes).into_owned());
             let file = text.map(|t| sources.add(path.value.clone(), t));

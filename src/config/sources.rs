@@ -29,6 +29,16 @@ impl fmt::Display for LineCol {
     }
 }
 
+/// Some lines of a file.
+#[derive(Debug)]
+pub(super) struct Part<'s> {
+    pub(super) text: &'s str,
+    /// Byte in the file where they start.
+    pub(super) start: usize,
+    /// Number of the first, from 1.
+    pub(super) line: usize,
+}
+
 /// All text files of one load: TOML, zones and CSV. A [`FileId`] is a position in here.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Sources {
@@ -104,6 +114,35 @@ impl Sources {
         let start = floor_boundary(text, span.start);
         let end = floor_boundary(text, span.end).max(start);
         start..end
+    }
+
+    /// The lines from the first to the last of `spans`, which lie in one file: a renderer that is given
+    /// whole files takes minutes for a thousand errors in a large one.
+    pub(super) fn lines_around(&self, spans: impl IntoIterator<Item = Span>) -> Part<'_> {
+        let mut spans = spans.into_iter().peekable();
+        let source = spans.peek().and_then(|s| self.get(s.file));
+        let Some(source) = source else {
+            return Part {
+                text: "",
+                start: 0,
+                line: 1,
+            };
+        };
+        let (mut start, mut end) = (usize::MAX, 0);
+        for span in spans {
+            let range = self.clamp(span);
+            start = start.min(range.start);
+            end = end.max(range.end);
+        }
+        let line = source.line_starts.partition_point(|s| *s <= start);
+        let start = source.line_starts[line - 1];
+        let next = source.line_starts.partition_point(|s| *s <= end);
+        let end = source.line_starts.get(next).copied();
+        Part {
+            text: &source.text[start..end.unwrap_or(source.text.len())],
+            start,
+            line,
+        }
     }
 
     fn get(&self, file: FileId) -> Option<&Source> {

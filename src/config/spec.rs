@@ -1,5 +1,10 @@
-//! What the file says. Ranges of single values are already checked; references between objects are
-//! not (that is `compile`'s part). Objects keep the order of the file; names are unique per kind.
+//! What the file says. What one object says alone is already checked, and references to nothing are
+//! reported; the rules between objects are `compile`'s part. Objects keep the order of the file; names
+//! are unique per kind.
+//!
+//! A spec may come from a file with errors, so that one run can tell all of them. What was wrong is
+//! then left out, or stands as something harmless, and `complete` is false: from what such an object
+//! lacks nothing follows.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
@@ -40,13 +45,21 @@ pub struct Spec {
     pub names: Vec<NameSpec>,
 }
 
-/// Names of objects that may themselves be unreadable.
+/// Names of objects that may themselves be unreadable, and of which kinds all are known.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Declared {
-    /// `[regions.NAME]`
-    pub regions: BTreeSet<String>,
+    /// Whether some `[regions.NAME]` may exist, readable or not.
+    pub any_region: bool,
     /// `[nodes.NAME]`
     pub nodes: BTreeSet<String>,
+    /// Apexes of all `[zones."NAME"]`.
+    pub zones: Vec<WireName>,
+    /// Whether these are all zones.
+    pub all_zones: bool,
+    /// Whether all pools were read in full.
+    pub pools_complete: bool,
+    /// Whether all names were read in full.
+    pub names_complete: bool,
 }
 
 /// `[dns]`
@@ -128,8 +141,8 @@ pub struct MonitorSpec {
     pub name: Marked<String>,
     /// The check; `ca_pem` holds the text of `ca-file`.
     pub monitor: Monitor,
-    /// Place of `expect-body-regex`, which `compile` checks.
-    pub regex_span: Option<super::Span>,
+    /// Whether all of it was read.
+    pub complete: bool,
 }
 
 /// `[pools.NAME]`
@@ -145,6 +158,8 @@ pub struct PoolSpec {
     pub min_live: Marked<u32>,
     /// `[[pools.NAME.endpoints]]`, not empty.
     pub endpoints: Vec<EndpointSpec>,
+    /// Whether all of it was read.
+    pub complete: bool,
 }
 
 /// `[[pools.NAME.endpoints]]`
@@ -173,6 +188,8 @@ pub struct PolicySpec {
     pub name: Marked<String>,
     /// `stages`, not empty.
     pub stages: Vec<Marked<StageSpec>>,
+    /// Whether all of it was read.
+    pub complete: bool,
 }
 
 /// One stage: `{ proximity = { band = "200km" } }`.
@@ -278,6 +295,8 @@ pub struct NameSpec {
     pub ignore_ecs: bool,
     /// `last-resort`, default `all`.
     pub last_resort: Marked<LastResortSpec>,
+    /// Whether all of it was read.
+    pub complete: bool,
 }
 
 /// `last-resort = { all = {} }` and its fellows: exactly one.

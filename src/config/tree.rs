@@ -1,5 +1,7 @@
 //! The TOML tree with a [`Span`] on every key and value, and the merging of several files.
 
+use std::collections::HashMap;
+
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -83,10 +85,17 @@ impl Table {
     }
 }
 
-/// Parses one file. Syntax errors are collected; what could be understood is returned all the same.
-pub(super) fn parse(file: FileId, text: &str, diagnostics: &mut Vec<Diagnostic>) -> Table {
+/// Parses one file. Syntax errors are collected and set `torn`; what could be understood is returned
+/// all the same.
+pub(super) fn parse(
+    file: FileId,
+    text: &str,
+    diagnostics: &mut Vec<Diagnostic>,
+    torn: &mut bool,
+) -> Table {
     let (root, errors) = DeTable::parse_recoverable(text);
     let syntax = !errors.is_empty();
+    *torn |= syntax;
     for error in errors {
         let span = error.span().unwrap_or(0..0);
         diagnostics.push(Diagnostic::error(
@@ -178,21 +187,44 @@ impl Converter<'_> {
 /// error that names both places. `version` may stand in each file and is checked by the caller.
 pub(super) fn merge(trees: Vec<Table>, diagnostics: &mut Vec<Diagnostic>) -> Table {
     let mut merged = Table::empty(trees.first().map_or(Span::default(), |t| t.span));
+    if let [_] = trees[..] {
+        merged.entries = trees.into_iter().flat_map(|t| t.entries).collect();
+        return merged;
+    }
+    // Where each key of each top-level table stood first: a configuration may have 100,000 names.
+    let mut first: HashMap<String, HashMap<String, Span>> = HashMap::new();
     for tree in trees {
         for entry in tree.entries {
+            let known = first.entry(entry.key.clone()).or_default();
             let Some(at) = merged.entries.iter().position(|e| e.key == entry.key) else {
+                if let Value::Table(table) = &entry.node.value {
+                    known.extend(table.entries.iter().map(|e| (e.key.clone(), e.key_span)));
+                }
                 merged.entries.push(entry);
                 continue;
             };
             if entry.key == "version" {
                 continue;
             }
+            let kind = entry.key;
             match (&mut merged.entries[at].node.value, entry.node.value) {
                 (Value::Table(into), Value::Table(from)) => {
-                    join(into, from, &entry.key, diagnostics);
+                    for entry in from.entries {
+                        match known.get(&entry.key) {
+                            None => {
+                                known.insert(entry.key.clone(), entry.key_span);
+                                into.entries.push(entry);
+                            }
+                            Some(first) => diagnostics.push(twice(
+                                &format!("`{kind}.{}`", entry.key),
+                                entry.key_span,
+                                *first,
+                            )),
+                        }
+                    }
                 }
                 _ => diagnostics.push(twice(
-                    &format!("`{}`", entry.key),
+                    &format!("`{kind}`"),
                     entry.key_span,
                     merged.entries[at].key_span,
                 )),
@@ -200,19 +232,6 @@ pub(super) fn merge(trees: Vec<Table>, diagnostics: &mut Vec<Diagnostic>) -> Tab
         }
     }
     merged
-}
-
-fn join(into: &mut Table, from: Table, kind: &str, diagnostics: &mut Vec<Diagnostic>) {
-    for entry in from.entries {
-        match into.get(&entry.key) {
-            None => into.entries.push(entry),
-            Some(first) => diagnostics.push(twice(
-                &format!("`{kind}.{}`", entry.key),
-                entry.key_span,
-                first.key_span,
-            )),
-        }
-    }
 }
 
 /// "defined twice", at the second place, with the first as related.

@@ -44,8 +44,18 @@ pub fn worst_case(snapshot: &Snapshot, name: NameId) -> Option<FailoverTime> {
         .flat_map(|m| &snapshot.steering.pools[m.pool.index()].endpoints)
         .filter_map(|e| snapshot.target_of[e.index()])
         .map(|t| &snapshot.monitors[snapshot.targets[t.index()].monitor.index()]);
+    worst_of(monitors, group.ttl_min)
+}
+
+/// The worst case of a name with this smallest TTL whose endpoints `monitors` check; `None` when
+/// there is no monitor.
+pub fn worst_of<'m>(
+    monitors: impl IntoIterator<Item = &'m Monitor>,
+    ttl_min: Ttl,
+) -> Option<FailoverTime> {
     monitors
-        .map(|m| of_monitor(m, group.ttl_min))
+        .into_iter()
+        .map(|m| of_monitor(m, ttl_min))
         .max_by_key(FailoverTime::total)
 }
 

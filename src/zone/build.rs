@@ -28,6 +28,15 @@ impl ZoneSet {
         zones: Vec<ParsedZone>,
         steered: &[SteeredAt],
     ) -> Result<ZoneSet, Vec<BuildProblem>> {
+        match ZoneSet::join(zones, steered) {
+            (set, problems) if problems.is_empty() => Ok(set),
+            (_, problems) => Err(problems),
+        }
+    }
+
+    /// As [`ZoneSet::build`], with what could be joined: not to be served when there are problems, but
+    /// good for finding more of them.
+    pub fn join(zones: Vec<ParsedZone>, steered: &[SteeredAt]) -> (ZoneSet, Vec<BuildProblem>) {
         let mut tree = Tree::default();
         let mut problems = Vec::new();
         let expected: usize = zones.iter().map(|z| z.rrsets.len()).sum::<usize>() + steered.len();
@@ -55,11 +64,7 @@ impl ZoneSet {
             cnames.entry(places[index as usize]).or_insert(line);
         }
         set.cname_loops(&cnames, &mut problems);
-        if problems.is_empty() {
-            Ok(set)
-        } else {
-            Err(problems)
-        }
+        (set, problems)
     }
 }
 

@@ -1,51 +1,98 @@
 //! What the readers share: the findings so far and the names that references may use.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use crate::config::Span;
-use crate::config::diagnostic::Diagnostic;
+use crate::config::diagnostic::{Diagnostic, Severity};
 use crate::config::load::ReadFile;
 use crate::config::sources::Sources;
-use crate::config::tree::{Table, Value};
 
-use super::value::{nearest, quoted};
+use super::known::Known;
 
 /// What all readers of one load share.
 pub(crate) struct Context<'a> {
-    pub(crate) diagnostics: Vec<Diagnostic>,
+    diagnostics: Vec<Diagnostic>,
     pub(crate) sources: &'a Sources,
     pub(crate) read_file: &'a mut ReadFile<'a>,
-    /// Names of the objects of each kind, whether they decode or not: a broken pool must not make
-    /// every name that uses it look broken too.
-    names: HashMap<&'static str, Vec<String>>,
+    known: Known,
+    /// A file has errors of syntax, so that tables may have lost their head or their end: nothing
+    /// follows from what is absent or stands in the wrong place.
+    torn: bool,
+    faults: usize,
 }
 
+/// How many faults there were at some moment; see [`Context::clean_since`].
+#[derive(Clone, Copy)]
+pub(super) struct Mark(usize);
+
 impl<'a> Context<'a> {
+    /// `torn`: errors of syntax are among `diagnostics`.
     pub(crate) fn new(
-        root: &Table,
+        known: Known,
         sources: &'a Sources,
         read_file: &'a mut ReadFile<'a>,
         diagnostics: Vec<Diagnostic>,
+        torn: bool,
     ) -> Context<'a> {
-        let mut names: HashMap<&'static str, Vec<String>> = HashMap::new();
-        for kind in ["regions", "monitors", "pools", "policies"] {
-            let keys = root.table(kind).map_or(Vec::new(), |t| {
-                t.entries.iter().map(|e| e.key.clone()).collect()
-            });
-            names.insert(kind, keys);
-        }
-        names.insert("endpoints", endpoint_names(root));
         Context {
             diagnostics,
             sources,
             read_file,
-            names,
+            known,
+            torn,
+            faults: 0,
         }
     }
 
+    /// All that was found.
+    pub(crate) fn finish(self) -> Vec<Diagnostic> {
+        self.diagnostics
+    }
+
+    /// Adds a finding.
+    pub(crate) fn push(&mut self, d: Diagnostic) {
+        self.faults += usize::from(d.severity == Severity::Error);
+        self.diagnostics.push(d);
+    }
+
     pub(crate) fn error(&mut self, span: Span, message: impl Into<String>) {
-        self.diagnostics.push(Diagnostic::error(span, message));
+        self.push(Diagnostic::error(span, message));
+    }
+
+    /// Adds an error that says something is missing, unknown or in the wrong place: after an error of
+    /// syntax that may be its consequence, and is not shown.
+    pub(super) fn absence(&mut self, d: Diagnostic) {
+        if self.torn {
+            self.faults += 1;
+        } else {
+            self.push(d);
+        }
+    }
+
+    /// Notes that something could not be read and has been reported already.
+    pub(super) fn spoil(&mut self) {
+        self.faults += 1;
+    }
+
+    /// The table of all `kind` is misspelt: references into it are not followed.
+    pub(super) fn forgive(&mut self, kind: &'static str) {
+        self.known.forgive(kind);
+    }
+
+    /// Now, for [`Context::clean_since`].
+    pub(super) fn mark(&self) -> Mark {
+        Mark(self.faults)
+    }
+
+    /// Whether all that was read since `mark` was read in full.
+    pub(super) fn clean_since(&self, mark: Mark) -> bool {
+        !self.torn && self.faults == mark.0
+    }
+
+    /// Whether nothing at all was found wrong so far, also not when the files were merged.
+    pub(super) fn clean(&self) -> bool {
+        let is_error = |d: &Diagnostic| d.severity == Severity::Error;
+        !self.torn && !self.diagnostics.iter().any(is_error)
     }
 
     /// What the file says at `span`, without quotes.
@@ -62,54 +109,22 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Reports when no object of `kind` is called `name`.
+    /// Whether an object of `kind` is called `name`; reports when none is.
     pub(super) fn check_reference(
         &mut self,
         kind: &'static str,
         name: &str,
         span: Span,
-        user: &str,
+        user: impl FnOnce() -> String,
     ) -> bool {
-        let known = self.names.get(kind).map_or(&[][..], Vec::as_slice);
-        if known.iter().any(|k| k == name) {
+        if self.known.contains(kind, name) {
             return true;
         }
-        let word = singular(kind);
-        let near = nearest(name, known.iter().map(String::as_str));
-        let help = match near {
-            Some(near) => format!("did you mean `{near}`?"),
-            None if known.is_empty() => format!("no {kind} are defined"),
-            None => format!(
-                "defined {kind}: {}",
-                quoted(known.iter().map(String::as_str))
-            ),
-        };
-        self.diagnostics.push(
-            Diagnostic::error(span, format!("{user} names unknown {word} `{name}`")).help(help),
-        );
+        let message = format!("{} names unknown {} `{name}`", user(), singular(kind));
+        let help = self.known.advice(kind, name);
+        self.absence(Diagnostic::error(span, message).maybe_help(help));
         false
     }
-}
-
-fn endpoint_names(root: &Table) -> Vec<String> {
-    let pools = root.table("pools").map_or(&[][..], |t| &t.entries);
-    let mut names = Vec::new();
-    for pool in pools {
-        let Value::Table(pool) = &pool.node.value else {
-            continue;
-        };
-        let Some(Value::Array(endpoints)) = pool.get("endpoints").map(|e| &e.node.value) else {
-            continue;
-        };
-        for endpoint in endpoints {
-            if let Value::Table(endpoint) = &endpoint.value
-                && let Some(Value::String(name)) = endpoint.get("name").map(|e| &e.node.value)
-            {
-                names.push(name.clone());
-            }
-        }
-    }
-    names
 }
 
 /// `monitor` for `monitors`.

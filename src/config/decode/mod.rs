@@ -1,6 +1,7 @@
 //! The merged TOML tree → [`Spec`], collecting every error.
 
 mod context;
+mod known;
 mod monitors;
 mod names;
 mod nodes;
@@ -11,13 +12,14 @@ mod reader;
 mod value;
 
 pub(super) use context::Context;
+pub(super) use known::Known;
 pub use value::nearest;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
-use crate::config::Marked;
 use crate::config::spec::{Declared, DnsSpec, GeoipSpec, RegionSpec, Spec, ZoneSpec};
 use crate::config::tree::{Table, Value};
+use crate::config::{Marked, Span};
 use crate::dns::name::WireName;
 use crate::geo::Coordinates;
 
@@ -26,32 +28,55 @@ use reader::Reader;
 
 /// Decodes everything. Objects with errors may be absent from the result; the errors are in `cx`.
 pub(super) fn decode(cx: &mut Context<'_>, root: &Table) -> Spec {
+    // What is defined twice is dropped the second time: then not all is read.
+    let merged = cx.clean();
     let top = Reader::new(cx, root, "", "the configuration".to_owned());
+    for kind in top.misspelt() {
+        cx.forgive(kind);
+    }
+    let whole = |kind: &str| merged && !top.misspelt().contains(&kind);
     let monitors = monitors::decode(cx, root);
+    let mark = cx.mark();
+    let pools = pools::decode(cx, root, &monitors);
+    let pools_complete = cx.clean_since(mark) && whole("pools");
+    let mark = cx.mark();
+    let names = names::decode(cx, root);
+    let names_complete = cx.clean_since(mark) && whole("names");
+    let (zones, apexes, all_zones) = zones(cx, root);
     Spec {
-        declared: declared(root),
+        declared: Declared {
+            any_region: any_region(root) || !whole("regions"),
+            nodes: node_names(root),
+            zones: apexes,
+            all_zones: all_zones && whole("zones"),
+            pools_complete,
+            names_complete,
+        },
         dns: dns(cx, &top),
         regions: regions(cx, root),
         nodes: nodes::decode(cx, root),
-        zones: zones(cx, root),
+        zones,
         geoip: geoip(cx, &top),
-        pools: pools::decode(cx, root, &monitors),
+        pools,
         monitors,
         policies: policies::decode(cx, root),
-        names: names::decode(cx, root),
+        names,
     }
 }
 
-/// The keys of the top-level tables, also of objects that are dropped for their errors.
-fn declared(root: &Table) -> Declared {
-    let names = |kind: &str| match root.get(kind).map(|e| &e.node.value) {
-        Some(Value::Table(table)) => table.entries.iter().map(|e| e.key.clone()).collect(),
-        _ => BTreeSet::new(),
-    };
-    Declared {
-        regions: names("regions"),
-        nodes: names("nodes"),
+/// Whether there is a region, or something that may be one.
+fn any_region(root: &Table) -> bool {
+    match root.get("regions").map(|e| &e.node.value) {
+        Some(Value::Table(table)) => !table.entries.is_empty(),
+        other => other.is_some(),
     }
+}
+
+/// The nodes' names, also of those that are dropped for their errors.
+fn node_names(root: &Table) -> BTreeSet<String> {
+    root.table("nodes").map_or_else(BTreeSet::new, |t| {
+        t.entries.iter().map(|e| e.key.clone()).collect()
+    })
 }
 
 fn dns(cx: &mut Context<'_>, top: &Reader<'_>) -> DnsSpec {
@@ -77,17 +102,26 @@ fn regions(cx: &mut Context<'_>, root: &Table) -> Vec<RegionSpec> {
     regions
 }
 
-fn zones(cx: &mut Context<'_>, root: &Table) -> Vec<ZoneSpec> {
+/// The zones, the apexes also of those that lack a file, and whether these are all.
+fn zones(cx: &mut Context<'_>, root: &Table) -> (Vec<ZoneSpec>, Vec<WireName>, bool) {
     let mut zones = Vec::new();
-    let mut seen = Vec::new();
-    for (key, r) in objects(cx, root, "zones", true) {
+    let mut seen = HashMap::new();
+    let readers = objects(cx, root, "zones", true);
+    let count = match root.get("zones").map(|e| &e.node.value) {
+        Some(Value::Table(table)) => table.entries.len(),
+        Some(_) => usize::MAX,
+        None => 0,
+    };
+    let mut named = 0;
+    for (key, r) in readers {
+        named += usize::from(key.value.parse::<WireName>().is_ok());
         let name = domain_key(cx, &key, "zone", &mut seen);
         let file = r.get(cx, "file").map(|f| path(cx, f));
         if let (Some(name), Some(file)) = (name, file) {
             zones.push(ZoneSpec { name, file });
         }
     }
-    zones
+    (zones, seen.into_keys().collect(), named == count)
 }
 
 fn geoip(cx: &mut Context<'_>, top: &Reader<'_>) -> GeoipSpec {
@@ -121,7 +155,7 @@ fn domain_key(
     cx: &mut Context<'_>,
     key: &Marked<String>,
     word: &str,
-    seen: &mut Vec<Marked<WireName>>,
+    seen: &mut HashMap<WireName, Span>,
 ) -> Option<Marked<WireName>> {
     match key.value.parse::<WireName>() {
         Err(e) => {
@@ -132,15 +166,13 @@ fn domain_key(
             None
         }
         Ok(name) => {
-            let name = Marked::new(name, key.span);
-            if let Some(first) = seen.iter().find(|s| s.value == name.value) {
+            if let Some(first) = seen.get(&name) {
                 let what = format!("{word} `{}`", key.value);
-                let twice = super::tree::twice(&what, key.span, first.span);
-                cx.diagnostics.push(twice);
+                cx.push(super::tree::twice(&what, key.span, *first));
                 return None;
             }
-            seen.push(name.clone());
-            Some(name)
+            seen.insert(name.clone(), key.span);
+            Some(Marked::new(name, key.span))
         }
     }
 }

@@ -23,6 +23,7 @@ pub(super) fn decode(cx: &mut Context<'_>, root: &Table) -> Vec<MonitorSpec> {
 }
 
 fn monitor(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Option<MonitorSpec> {
+    let mark = cx.mark();
     let interval: Option<Marked<Duration>> = r.get(cx, "interval");
     let timeout: Option<Marked<Duration>> = r.get(cx, "timeout");
     if let (Some(interval), Some(timeout)) = (&interval, &timeout)
@@ -31,7 +32,7 @@ fn monitor(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Option
         let what = r.name_of("timeout");
         let (t, i) = (show_duration(timeout.value), show_duration(interval.value));
         let stated = |key| if r.has(key) { "" } else { " (the default)" };
-        cx.diagnostics.push(
+        cx.push(
             Diagnostic::error(
                 timeout.span,
                 format!(
@@ -46,15 +47,31 @@ fn monitor(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Option
     }
     let rise: Option<Marked<u32>> = r.get(cx, "rise");
     let fall: Option<Marked<u32>> = r.get(cx, "fall");
+    if let (Some(rise), Some(fall)) = (&rise, &fall)
+        && rise.value < fall.value
+    {
+        cx.push(
+            Diagnostic::warning(
+                r.span_of(if r.has("rise") { "rise" } else { "fall" }),
+                format!(
+                    "{} has `rise` {}, which is less than its `fall` of {}: endpoints come up sooner \
+                     than they go down",
+                    r.subject(),
+                    rise.value,
+                    fall.value
+                ),
+            )
+            .help(
+                "recovery should be slower than failure, or a flapping endpoint stays in: \
+                 raise `rise` to at least `fall`",
+            ),
+        );
+    }
     let jitter: Option<Marked<u32>> = r.get(cx, "jitter");
     let port: Option<Marked<u16>> = r.get(cx, "port");
     // Both kinds are read when both are given, so that their errors show too.
     let http = r.has("http").then(|| r.sub(cx, "http"));
     let tcp = r.has("tcp").then(|| r.sub(cx, "tcp"));
-    let regex_span = http
-        .as_ref()
-        .filter(|h| h.has("expect-body-regex"))
-        .map(|h| h.span_of("expect-body-regex"));
     let http = http.map(|h| http_check(cx, &h));
     r.one_of(cx, &["tcp", "http"], "kind")?;
     let kind = match (tcp, http) {
@@ -73,7 +90,7 @@ fn monitor(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Option
             port: port.map(|p| p.value),
         },
         name,
-        regex_span,
+        complete: cx.clean_since(mark) && r.misspelt().is_empty(),
     })
 }
 
@@ -98,12 +115,17 @@ fn http_check(cx: &mut Context<'_>, r: &Reader<'_>) -> Option<HttpCheck> {
     let expect_status = r.list::<(u16, u16)>(cx, "expect-status");
     let expect_body = text(cx, r, "expect-body");
     let expect_body_regex = text(cx, r, "expect-body-regex");
+    if let Some(pattern) = &expect_body_regex
+        && let Err(e) = regex::bytes::Regex::new(pattern)
+    {
+        cx.push(not_a_regex(r, &e));
+    }
     let follow_redirects: Option<Marked<u32>> = r.get(cx, "follow-redirects");
     let max_body: Option<Marked<usize>> = r.get(cx, "max-body");
     if tls.as_ref().is_some_and(|t| !t.value) {
         for key in ["verify", "ca-file", "server-name"] {
             if r.has(key) {
-                cx.diagnostics.push(
+                cx.push(
                     Diagnostic::warning(
                         r.span_of(key),
                         format!("{} has no effect without `tls = true`", r.name_of(key)),
@@ -129,6 +151,21 @@ fn http_check(cx: &mut Context<'_>, r: &Reader<'_>) -> Option<HttpCheck> {
         follow_redirects: follow_redirects?.value,
         max_body: max_body?.value,
     })
+}
+
+/// The pattern's own place of the error is lost in one line; its kind is what helps.
+fn not_a_regex(r: &Reader<'_>, e: &regex::Error) -> Diagnostic {
+    let text = e.to_string();
+    let last = text.lines().last().unwrap_or_default();
+    let reason = last.strip_prefix("error: ").unwrap_or(last);
+    Diagnostic::error(
+        r.span_of("expect-body-regex"),
+        format!(
+            "{} is not a regular expression: {reason}",
+            r.name_of("expect-body-regex")
+        ),
+    )
+    .help("use `expect-body` for plain text; write special characters as `\\\\.` and `\\\\(`")
 }
 
 fn ca_file(cx: &mut Context<'_>, file: Marked<std::path::PathBuf>) -> Option<Box<str>> {

@@ -1,5 +1,6 @@
 //! `[names."NAME"]`
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::config::Marked;
@@ -12,60 +13,73 @@ use crate::net::Family;
 use crate::units::{Ttl, Weight};
 
 use super::context::Context;
+use super::known::some_of;
 use super::objects::objects;
 use super::reader::Reader;
-use super::value::{nearest, quoted};
+use super::value::nearest;
 
 const LAST_RESORTS: &[&str] = &["all", "endpoints", "pool", "cname", "servfail"];
 
 pub(super) fn decode(cx: &mut Context<'_>, root: &Table) -> Vec<NameSpec> {
     let mut names = Vec::new();
-    let mut seen = Vec::new();
+    let mut seen = HashMap::new();
     for (key, r) in objects(cx, root, "names", true) {
+        let mark = cx.mark();
         let owner = super::domain_key(cx, &key, "name", &mut seen);
-        names.extend(name(cx, owner, &r));
+        let spec = name(cx, owner.clone(), &r);
+        if owner.is_some() {
+            names.push(NameSpec {
+                complete: cx.clean_since(mark) && r.misspelt().is_empty(),
+                ..spec
+            });
+        }
     }
     names
 }
 
-fn name(cx: &mut Context<'_>, owner: Option<Marked<WireName>>, r: &Reader<'_>) -> Option<NameSpec> {
-    let pools: Option<Vec<Marked<String>>> = r.list(cx, "pools");
-    let policy = r.get(cx, "policy");
+fn name(cx: &mut Context<'_>, owner: Option<Marked<WireName>>, r: &Reader<'_>) -> NameSpec {
+    let mark = cx.mark();
+    let pools: Vec<Marked<String>> = r.list(cx, "pools").unwrap_or_default();
+    let all_pools = cx.clean_since(mark);
+    let policy = r.get_or(cx, "policy", String::new());
     let weights: Vec<(Marked<String>, u32)> = r.map(cx, "weights", "POOL");
     let priorities: Vec<(Marked<String>, u32)> = r.map(cx, "priorities", "POOL");
-    let backup: Option<Vec<Marked<String>>> = r.list(cx, "backup");
-    if let Some(pools) = &pools {
+    let backup: Vec<Marked<String>> = r.list(cx, "backup").unwrap_or_default();
+    // Where `pools` has an error, what seems to be missing in it may be just that.
+    if all_pools {
         for (key, _) in &weights {
-            is_member(cx, r, pools, key, "weights");
+            is_member(cx, r, &pools, key, "weights");
         }
         for (key, _) in &priorities {
-            is_member(cx, r, pools, key, "priorities");
+            is_member(cx, r, &pools, key, "priorities");
         }
-        for key in backup.iter().flatten() {
-            is_member(cx, r, pools, key, "backup");
+        for key in &backup {
+            is_member(cx, r, &pools, key, "backup");
         }
     }
     let ttl = ttl(cx, r);
-    let answers = r.get(cx, "answers");
+    let answers = r.get_or(cx, "answers", 1);
     let families = r.list::<String>(cx, "families").map(|words| {
         let family = |w: String| if w == "ipv4" { Family::V4 } else { Family::V6 };
         words.into_iter().map(|w| w.map(family)).collect()
     });
-    let ignore_ecs: Option<Marked<bool>> = r.get(cx, "ignore-ecs");
+    let ignore_ecs = r.get_or(cx, "ignore-ecs", false);
     let last_resort = last_resort(cx, r);
-    Some(NameSpec {
-        name: owner?,
-        pools: pools?,
-        policy: policy?,
+    NameSpec {
+        name: owner.unwrap_or_else(|| Marked::new(WireName::root(), r.span())),
+        pools,
+        policy,
         weights: weights.into_iter().map(|(p, w)| (p, Weight(w))).collect(),
         priorities,
-        backup: backup?,
-        ttl: ttl?,
-        answers: answers?,
-        families,
-        ignore_ecs: ignore_ecs?.value,
-        last_resort: last_resort?,
-    })
+        backup,
+        ttl,
+        answers,
+        // What is there and cannot be read asks for nothing that could be missing.
+        families: families.or_else(|| r.has("families").then(Vec::new)),
+        ignore_ecs: ignore_ecs.value,
+        last_resort,
+        complete: false,
+    }
 }
 
 /// Reports a key of `weights` and its like that is not in `pools`.
@@ -79,15 +93,13 @@ fn is_member(
     if pools.iter().any(|p| p.value == key.value) {
         return;
     }
-    let all = || pools.iter().map(|p| p.value.as_str());
-    let help = match nearest(&key.value, all()) {
-        Some(near) => format!(
-            "did you mean `{near}`? `pools` of this name: {}",
-            quoted(all())
-        ),
-        None => format!("`pools` of this name: {}", quoted(all())),
-    };
-    cx.diagnostics.push(
+    let mut all: Vec<&str> = pools.iter().map(|p| p.value.as_str()).collect();
+    all.sort_unstable();
+    let mut help = format!("`pools` of this name: {}", some_of(&all));
+    if let Some(near) = nearest(&key.value, all.iter().copied()) {
+        help = format!("did you mean `{near}`? {help}");
+    }
+    cx.push(
         Diagnostic::error(
             key.span,
             format!(
@@ -100,47 +112,55 @@ fn is_member(
     );
 }
 
-fn ttl(cx: &mut Context<'_>, r: &Reader<'_>) -> Option<(Marked<Ttl>, Marked<Ttl>)> {
+fn ttl(cx: &mut Context<'_>, r: &Reader<'_>) -> (Marked<Ttl>, Marked<Ttl>) {
     let t = r.sub(cx, "ttl");
     let min: Option<Marked<Duration>> = t.get(cx, "min");
     let max: Option<Marked<Duration>> = t.get(cx, "max");
-    let (min, max) = (min?, max?);
+    let nothing = Marked::new(Ttl::floor(Duration::ZERO), r.span());
+    let (Some(min), Some(max)) = (min, max) else {
+        return (nothing.clone(), nothing);
+    };
     if min.value > max.value {
         let stated = |key| if t.has(key) { "" } else { " (the default)" };
         let at = if t.has("min") { min.span } else { max.span };
-        cx.error(
-            at,
-            format!(
-                "{} is {}{}; it must not be greater than `ttl.max`, which is {}{}",
-                t.name_of("min"),
-                show_duration(min.value),
-                stated("min"),
-                show_duration(max.value),
-                stated("max")
-            ),
+        cx.push(
+            Diagnostic::error(
+                at,
+                format!(
+                    "{} is {}{}; it must not be greater than `ttl.max`, which is {}{}",
+                    t.name_of("min"),
+                    show_duration(min.value),
+                    stated("min"),
+                    show_duration(max.value),
+                    stated("max")
+                ),
+            )
+            .help("lower `ttl.min` or raise `ttl.max`"),
         );
     }
-    Some((min.map(Ttl::floor), max.map(Ttl::floor)))
+    (min.map(Ttl::floor), max.map(Ttl::floor))
 }
 
-fn last_resort(cx: &mut Context<'_>, r: &Reader<'_>) -> Option<Marked<LastResortSpec>> {
+/// The last resort; where it cannot be read SERVFAIL, which refers to nothing.
+fn last_resort(cx: &mut Context<'_>, r: &Reader<'_>) -> Marked<LastResortSpec> {
+    let span = r.span_of("last-resort");
     if !r.has("last-resort") {
-        return Some(Marked::new(LastResortSpec::All, r.span()));
+        return Marked::new(LastResortSpec::All, span);
     }
     let l = r.sub(cx, "last-resort");
-    let kind = l.one_of(cx, LAST_RESORTS, "kind")?;
-    let spec = match kind {
-        "all" => {
+    let spec = match l.one_of(cx, LAST_RESORTS, "kind") {
+        Some("all") => {
             l.sub(cx, "all");
-            LastResortSpec::All
+            Some(LastResortSpec::All)
         }
-        "endpoints" => LastResortSpec::Endpoints(l.list(cx, "endpoints")?),
-        "pool" => LastResortSpec::Pool(l.get(cx, "pool")?),
-        "cname" => LastResortSpec::Cname(l.get(cx, "cname")?),
-        _ => {
+        Some("endpoints") => l.list(cx, "endpoints").map(LastResortSpec::Endpoints),
+        Some("pool") => l.get(cx, "pool").map(LastResortSpec::Pool),
+        Some("cname") => l.get(cx, "cname").map(LastResortSpec::Cname),
+        Some(_) => {
             l.sub(cx, "servfail");
-            LastResortSpec::ServFail
+            Some(LastResortSpec::ServFail)
         }
+        None => None,
     };
-    Some(Marked::new(spec, r.span_of("last-resort")))
+    Marked::new(spec.unwrap_or(LastResortSpec::ServFail), span)
 }

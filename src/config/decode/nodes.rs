@@ -43,8 +43,39 @@ fn node(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Option<No
     let admin_listen: Option<Marked<SocketAddr>> = admin.get(cx, "listen");
     let roles = roles?;
     let has = |role| roles.iter().any(|r| r.value == role);
-    if has(Role::Dns) && !dns.has("listen") {
-        cx.diagnostics.push(
+    if let Some(proxy) = roles.iter().find(|r| r.value == Role::Proxy) {
+        cx.push(
+            Diagnostic::error(
+                proxy.span,
+                format!(
+                    "{} has the role `proxy`, which this release does not have",
+                    r.subject()
+                ),
+            )
+            .help("remove the role; endpoints may be any address"),
+        );
+    }
+    if let Some(listen) = admin_listen.as_ref().filter(|a| !a.ip().is_loopback())
+        && has(Role::Admin)
+    {
+        cx.push(
+            Diagnostic::error(
+                listen.span,
+                format!(
+                    "{} is {}, which is not a loopback address: the admin API would be open to \
+                     others without authentication",
+                    admin.name_of("listen"),
+                    listen.value
+                ),
+            )
+            .help(format!(
+                "listen on 127.0.0.1:{0} or [::1]:{0}",
+                listen.port()
+            )),
+        );
+    }
+    if has(Role::Dns) && dns.lacks("listen") {
+        cx.absence(
             Diagnostic::error(
                 r.span(),
                 format!("{} has role `dns` but no `dns.listen`", r.subject()),
@@ -54,7 +85,7 @@ fn node(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Option<No
     }
     for (section, role) in [("dns", Role::Dns), ("admin", Role::Admin)] {
         if r.has(section) && !has(role) {
-            cx.diagnostics.push(
+            cx.push(
                 Diagnostic::warning(
                     r.span_of(section),
                     format!(

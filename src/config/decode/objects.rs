@@ -47,12 +47,12 @@ pub(super) fn objects<'t>(
                 entry.node.span,
                 format!("{subject} must be a table, but it is {found}"),
             );
-            cx.diagnostics.push(d);
+            cx.push(d);
             continue;
         };
         let path = format!("{kind}.NAME");
         if domains && let Some(whole) = unquoted(table, &entry.key, &path) {
-            cx.diagnostics.push(
+            cx.absence(
                 Diagnostic::error(
                     entry.key_span,
                     format!("{subject} is split at its dots because it is not quoted"),

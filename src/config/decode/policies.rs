@@ -34,6 +34,7 @@ pub(super) fn decode(cx: &mut Context<'_>, root: &Table) -> Vec<PolicySpec> {
     let mut policies = Vec::new();
     for (name, r) in objects(cx, root, "policies", false) {
         let policy = name.value.clone();
+        let mark = cx.mark();
         let readers = r.tables(cx, "stages", |at, table| {
             match table
                 .entries
@@ -50,7 +51,11 @@ pub(super) fn decode(cx: &mut Context<'_>, root: &Table) -> Vec<PolicySpec> {
                 stages.push(Marked::new(stage, reader.span()));
             }
         }
-        policies.push(PolicySpec { name, stages });
+        policies.push(PolicySpec {
+            name,
+            stages,
+            complete: cx.clean_since(mark) && r.misspelt().is_empty(),
+        });
     }
     policies
 }
@@ -60,58 +65,47 @@ fn stage(cx: &mut Context<'_>, r: &Reader<'_>) -> Option<StageSpec> {
     let s = r.sub(cx, kind);
     match kind {
         "failover" => Some(StageSpec::Failover),
-        "geo" => geo(cx, &s),
+        "geo" => Some(geo(cx, &s)),
         "proximity" => {
-            let band: Option<Marked<f64>> = s.get(cx, "band");
+            let band_km = s.get_or(cx, "band", 0.0).value;
             let bias_km = s.map(cx, "bias", "REGION");
-            Some(StageSpec::Proximity {
-                band_km: band?.value,
-                bias_km,
-            })
+            Some(StageSpec::Proximity { band_km, bias_km })
         }
-        "latency" => {
-            let tolerance: Option<Marked<Duration>> = s.get(cx, "tolerance");
-            let band: Option<Marked<f64>> = s.get(cx, "fallback-band");
-            Some(StageSpec::Latency {
-                tolerance: tolerance?.value,
-                fallback_band_km: band?.value,
-            })
-        }
+        "latency" => Some(StageSpec::Latency {
+            tolerance: s.get_or(cx, "tolerance", Duration::ZERO).value,
+            fallback_band_km: s.get_or(cx, "fallback-band", 0.0).value,
+        }),
         "weighted" => Some(StageSpec::Weighted),
         "round-robin" => Some(StageSpec::RoundRobin),
         "random" => Some(StageSpec::Random),
-        _ => {
-            let prefix4: Option<Marked<u8>> = s.get(cx, "prefix4");
-            let prefix6: Option<Marked<u8>> = s.get(cx, "prefix6");
-            Some(StageSpec::Sticky {
-                prefix4: prefix4?.value,
-                prefix6: prefix6?.value,
-            })
-        }
+        _ => Some(StageSpec::Sticky {
+            prefix4: s.get_or(cx, "prefix4", 0).value,
+            prefix6: s.get_or(cx, "prefix6", 0).value,
+        }),
     }
 }
 
-fn geo(cx: &mut Context<'_>, r: &Reader<'_>) -> Option<StageSpec> {
-    let mode: Option<Marked<String>> = r.get(cx, "mode");
+fn geo(cx: &mut Context<'_>, r: &Reader<'_>) -> StageSpec {
+    let mode = r.get_or(cx, "mode", String::new());
     let subject = r.subject().to_owned();
     let readers = r.tables(cx, "rules", |at, _| format!("rule {at} of {subject}"));
     let mut rules = Vec::new();
     for reader in readers {
         rules.push(rule(cx, &reader));
     }
-    Some(StageSpec::Geo {
-        mode: match mode?.value.as_str() {
+    StageSpec::Geo {
+        mode: match mode.value.as_str() {
             "fence" => GeoMode::Fence,
             _ => GeoMode::Prefer,
         },
         rules,
-    })
+    }
 }
 
 fn rule(cx: &mut Context<'_>, r: &Reader<'_>) -> GeoRuleSpec {
     let default: Option<Marked<bool>> = r.get(cx, "default");
-    if !r.has("regions") && !r.has("pools") {
-        cx.diagnostics.push(
+    if r.lacks("regions") && r.lacks("pools") {
+        cx.absence(
             Diagnostic::error(
                 r.span(),
                 format!("{} has neither `regions` nor `pools`", r.subject()),
@@ -120,8 +114,8 @@ fn rule(cx: &mut Context<'_>, r: &Reader<'_>) -> GeoRuleSpec {
         );
     }
     let is_default = default.as_ref().is_some_and(|d| d.value);
-    if !CRITERIA.iter().any(|c| r.has(c)) && !is_default {
-        cx.diagnostics.push(
+    if CRITERIA.iter().all(|c| r.lacks(c)) && r.misspelt().is_empty() && !is_default {
+        cx.absence(
             Diagnostic::error(r.span(), format!("{} has no criterion", r.subject())).help(
                 "give at least one of `continents`, `countries`, `subdivisions`, `asns`, \
                  `networks`, or `default = true`",

@@ -1,38 +1,49 @@
 //! `[pools.NAME]` and its endpoints.
 
-use crate::config::Marked;
+use std::collections::{HashMap, HashSet};
+
 use crate::config::diagnostic::Diagnostic;
 use crate::config::spec::{EndpointSpec, MonitorSpec, PoolSpec};
 use crate::config::tree::{Table, Value, twice};
+use crate::config::{Marked, Span};
 use crate::units::Weight;
 
 use super::context::Context;
 use super::objects::objects;
 use super::reader::Reader;
 
+/// Names of all endpoints so far, with their places.
+type Seen = HashMap<String, Span>;
+
 pub(super) fn decode(
     cx: &mut Context<'_>,
     root: &Table,
     monitors: &[MonitorSpec],
 ) -> Vec<PoolSpec> {
-    let mut pools = Vec::new();
-    let mut names: Vec<Marked<String>> = Vec::new();
-    for (name, r) in objects(cx, root, "pools", false) {
-        pools.extend(pool(cx, name, &r, monitors, &mut names));
-    }
-    pools
+    // A monitor that did not decode may well have a port; only one that did is known to lack it.
+    let portless: HashSet<&str> = monitors
+        .iter()
+        .filter(|m| m.monitor.port.is_none())
+        .map(|m| m.name.value.as_str())
+        .collect();
+    let mut seen = Seen::new();
+    objects(cx, root, "pools", false)
+        .into_iter()
+        .map(|(name, r)| pool(cx, name, &r, &portless, &mut seen))
+        .collect()
 }
 
 fn pool(
     cx: &mut Context<'_>,
     name: Marked<String>,
     r: &Reader<'_>,
-    monitors: &[MonitorSpec],
-    names: &mut Vec<Marked<String>>,
-) -> Option<PoolSpec> {
-    let region = r.get(cx, "region");
+    portless: &HashSet<&str>,
+    seen: &mut Seen,
+) -> PoolSpec {
+    let mark = cx.mark();
+    let region = r.get_or(cx, "region", String::new());
     let monitor: Option<Marked<String>> = r.get(cx, "monitor");
-    let min_live: Option<Marked<u32>> = r.get(cx, "min-live");
+    let min_live = r.get_or(cx, "min-live", 0_u32);
     let readers = r.tables(cx, "endpoints", |at, table| {
         let pool = &name.value;
         match table.get("name").map(|e| &e.node.value) {
@@ -41,61 +52,63 @@ fn pool(
         }
     });
     let count = readers.len();
-    // A monitor that did not decode may well have a port; only one that did is known to lack it.
-    let needs_port = monitor.as_ref().filter(|m| {
-        let found = monitors.iter().find(|s| s.name.value == m.value);
-        found.is_some_and(|s| s.monitor.port.is_none())
-    });
+    let needs_port = monitor
+        .as_ref()
+        .filter(|m| portless.contains(m.value.as_str()));
     let mut endpoints = Vec::new();
     for reader in readers {
-        endpoints.extend(endpoint(cx, &reader, needs_port, names));
+        endpoints.extend(endpoint(cx, &reader, needs_port, seen));
     }
-    if let Some(min_live) = &min_live
-        && count > 0
-        && min_live.value as usize > count
-    {
+    if count > 0 && min_live.value as usize > count {
         let what = r.name_of("min-live");
-        cx.error(
-            min_live.span,
-            format!(
-                "{what} is {}, but the pool has {count} endpoints: it would always be down",
-                min_live.value
-            ),
+        cx.push(
+            Diagnostic::error(
+                min_live.span,
+                format!(
+                    "{what} is {}, but the pool has {count} endpoint{}: it would always be down",
+                    min_live.value,
+                    if count == 1 { "" } else { "s" }
+                ),
+            )
+            .help(format!("lower it to {count} or less, or add endpoints")),
         );
     }
-    Some(PoolSpec {
+    PoolSpec {
         name,
-        region: region?,
+        region,
         monitor,
-        min_live: min_live?,
+        min_live,
         endpoints,
-    })
+        complete: cx.clean_since(mark) && r.misspelt().is_empty(),
+    }
 }
 
 fn endpoint(
     cx: &mut Context<'_>,
     r: &Reader<'_>,
     needs_port: Option<&Marked<String>>,
-    names: &mut Vec<Marked<String>>,
+    seen: &mut Seen,
 ) -> Option<EndpointSpec> {
     let name: Option<Marked<String>> = r.get(cx, "name");
     if let Some(name) = &name {
-        match names.iter().find(|n| n.value == name.value) {
+        match seen.get(&name.value) {
             Some(first) => {
                 let what = format!("endpoint `{}`", name.value);
-                cx.diagnostics.push(twice(&what, name.span, first.span));
+                cx.push(twice(&what, name.span, *first));
             }
-            None => names.push(name.clone()),
+            None => {
+                seen.insert(name.value.clone(), name.span);
+            }
         }
     }
     let address = r.get(cx, "address");
     let cname = r.get(cx, "cname");
     let port = r.get(cx, "port");
-    let weight: Option<Marked<u32>> = r.get(cx, "weight");
-    let backup: Option<Marked<bool>> = r.get(cx, "backup");
-    let enabled: Option<Marked<bool>> = r.get(cx, "enabled");
-    if !r.has("address") && !r.has("cname") {
-        cx.diagnostics.push(
+    let weight = r.get_or(cx, "weight", 0_u32);
+    let backup = r.get_or(cx, "backup", false);
+    let enabled = r.get_or(cx, "enabled", false);
+    if r.lacks("address") && r.lacks("cname") {
+        cx.absence(
             Diagnostic::error(
                 r.span(),
                 format!("{} has neither `address` nor `cname`", r.subject()),
@@ -104,9 +117,9 @@ fn endpoint(
         );
     }
     if let Some(monitor) = needs_port
-        && !r.has("port")
+        && r.lacks("port")
     {
-        cx.diagnostics.push(
+        cx.absence(
             Diagnostic::error(
                 r.span(),
                 format!(
@@ -124,8 +137,8 @@ fn endpoint(
         address,
         cname,
         port,
-        weight: Weight(weight?.value),
-        backup: backup?.value,
-        enabled: enabled?.value,
+        weight: Weight(weight.value),
+        backup: backup.value,
+        enabled: enabled.value,
     })
 }

@@ -1,99 +1,164 @@
 //! Reads tables by the option rows and collects every error on the way.
 
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::LazyLock;
+
 use crate::config::diagnostic::Diagnostic;
 use crate::config::options::{self, Kind, OptionRow, Presence};
-use crate::config::tree::{Entry, Node, Table, Value, parse_value};
+use crate::config::tree::{Entry, Table, Value, parse_value};
 use crate::config::{Marked, Span};
 
 use super::context::Context;
 use super::value::{FromDatum, is_header, nearest, noun, quoted, read};
 
+/// The default values of the rows, read once: a configuration may have 100,000 endpoints.
+static DEFAULTS: LazyLock<HashMap<&'static str, Value>> = LazyLock::new(|| {
+    let default = |r: &OptionRow| match r.presence {
+        Presence::Default(text) => Some((r.path, parse_value(text)?.value)),
+        _ => None,
+    };
+    options::ROWS.iter().filter_map(default).collect()
+});
+
 /// One table being read.
-#[derive(Clone)]
 pub(super) struct Reader<'t> {
-    table: std::borrow::Cow<'t, Table>,
+    /// `None` when it is absent, so that defaults apply.
+    table: Option<&'t Table>,
+    /// The table, or the one that lacks it.
+    span: Span,
     /// Path of its rows.
     path: String,
     /// The object: "monitor `web`".
     subject: String,
     /// What stands before a key of this table within the object: `http.`.
     prefix: String,
+    /// Keys that an unknown key of the table resembles: that they are missing needs no second word.
+    misspelt: Vec<&'static str>,
+}
+
+/// A value in the file, or a default, whose place is the table that lacks it.
+#[derive(Clone, Copy)]
+struct Found<'t> {
+    value: &'t Value,
+    span: Span,
 }
 
 impl<'t> Reader<'t> {
     /// A reader of `table`, whose keys are the rows under `path`. Unknown keys are reported here.
     pub(super) fn new(cx: &mut Context<'_>, table: &'t Table, path: &str, subject: String) -> Self {
-        let reader = Reader {
-            table: std::borrow::Cow::Borrowed(table),
-            path: path.to_owned(),
+        Reader::checked(
+            cx,
+            Some(table),
+            table.span,
+            path.to_owned(),
             subject,
-            prefix: String::new(),
+            String::new(),
+        )
+    }
+
+    fn checked(
+        cx: &mut Context<'_>,
+        table: Option<&'t Table>,
+        span: Span,
+        path: String,
+        subject: String,
+        prefix: String,
+    ) -> Reader<'t> {
+        let mut reader = Reader {
+            table,
+            span,
+            path,
+            subject,
+            prefix,
+            misspelt: Vec::new(),
         };
         reader.check_keys(cx);
         reader
     }
 
     pub(super) fn span(&self) -> Span {
-        self.table.span
+        self.span
     }
 
     pub(super) fn subject(&self) -> &str {
         &self.subject
     }
 
+    fn entries(&self) -> &'t [Entry] {
+        self.table.map_or(&[], |t| &t.entries)
+    }
+
+    fn entry(&self, key: &str) -> Option<&'t Entry> {
+        self.table?.get(key)
+    }
+
     pub(super) fn has(&self, key: &str) -> bool {
-        self.table.get(key).is_some()
+        self.entry(key).is_some()
+    }
+
+    /// Whether `key` is missing, and not just written a little differently.
+    pub(super) fn lacks(&self, key: &str) -> bool {
+        !self.has(key) && !self.misspelt.contains(&key)
+    }
+
+    /// Keys of the rows that unknown keys of this table resemble.
+    pub(super) fn misspelt(&self) -> &[&'static str] {
+        &self.misspelt
     }
 
     /// Where `key` stands, or the table that lacks it.
     pub(super) fn span_of(&self, key: &str) -> Span {
-        self.table.get(key).map_or(self.table.span, |e| e.node.span)
+        self.entry(key).map_or(self.span, |e| e.node.span)
     }
 
     /// The table under `key`: an empty one when it is absent, so that defaults apply.
     pub(super) fn sub(&self, cx: &mut Context<'_>, key: &str) -> Reader<'t> {
-        let table = match self.table.get(key) {
-            None => Table::empty(self.table.span),
-            Some(Entry { node, .. }) => match &node.value {
-                Value::Table(table) => table.clone(),
+        let (table, span) = match self.entry(key).map(|e| &e.node) {
+            None => (None, self.span),
+            Some(node) => match &node.value {
+                Value::Table(table) => (Some(table), table.span),
                 other => {
                     let what = self.name_of(key);
                     cx.error(
                         node.span,
                         format!("{what} must be a table, but it is {}", other.kind()),
                     );
-                    Table::empty(node.span)
+                    (None, node.span)
                 }
             },
         };
-        let reader = Reader {
-            table: std::borrow::Cow::Owned(table),
-            path: self.path_of(key),
-            subject: self.subject.clone(),
-            prefix: format!("{}{key}.", self.prefix),
-        };
-        reader.check_keys(cx);
-        reader
+        let prefix = format!("{}{key}.", self.prefix);
+        Reader::checked(
+            cx,
+            table,
+            span,
+            self.path_of(key),
+            self.subject.clone(),
+            prefix,
+        )
     }
 
-    fn check_keys(&self, cx: &mut Context<'_>) {
+    fn check_keys(&mut self, cx: &mut Context<'_>) {
         let keys = options::keys_of(&self.path);
         if keys.iter().any(|k| options::is_placeholder(k)) {
             return;
         }
-        for entry in &self.table.entries {
+        for entry in self.entries() {
             if keys.contains(&entry.key.as_str()) {
                 continue;
             }
             let whole = format!("{}{}", self.prefix, entry.key);
             let message = format!("unknown key `{whole}` in {}", self.subject);
-            let help = match nearest(&entry.key, keys.iter().copied()) {
+            let near = nearest(&entry.key, keys.iter().copied());
+            let help = match near {
                 Some(near) => format!("did you mean `{}{near}`?", self.prefix),
                 None if keys.is_empty() => "no keys are allowed here".to_owned(),
                 None => format!("keys allowed here: {}", quoted(keys.iter().copied())),
             };
-            cx.diagnostics
-                .push(Diagnostic::error(entry.key_span, message).help(help));
+            let known = keys.iter().copied().find(|k| Some(*k) == near);
+            self.misspelt.extend(known);
+            cx.absence(Diagnostic::error(entry.key_span, message).help(help));
         }
     }
 
@@ -115,21 +180,25 @@ impl<'t> Reader<'t> {
         options::row(&path).unwrap_or_else(|| panic!("no option row `{path}`"))
     }
 
-    /// The node of `key`, or of its default. Reports a missing required key.
-    fn node(&self, cx: &mut Context<'_>, key: &str, row: &OptionRow) -> Option<Node> {
-        if let Some(entry) = self.table.get(key) {
-            return Some(entry.node.clone());
+    /// The value of `key`, or its default. Reports a missing required key.
+    fn find(&self, cx: &mut Context<'_>, key: &str, row: &OptionRow) -> Option<Found<'t>> {
+        if let Some(entry) = self.entry(key) {
+            return Some(Found {
+                value: &entry.node.value,
+                span: entry.node.span,
+            });
         }
         match row.presence {
             Presence::Optional(_) => None,
-            Presence::Default(text) => parse_value(text).map(|n| Node {
-                span: self.table.span,
-                ..n
+            Presence::Default(_) => DEFAULTS.get(row.path).map(|value| Found {
+                value,
+                span: self.span,
             }),
+            Presence::Required if !self.lacks(key) => None,
             Presence::Required => {
                 let key = format!("{}{key}", self.prefix);
-                cx.diagnostics.push(
-                    Diagnostic::error(self.table.span, format!("{} lacks `{key}`", self.subject))
+                cx.absence(
+                    Diagnostic::error(self.span, format!("{} lacks `{key}`", self.subject))
                         .help(format!("add `{key} = {}`", row.example)),
                 );
                 None
@@ -140,25 +209,28 @@ impl<'t> Reader<'t> {
     fn value<T: FromDatum>(
         &self,
         cx: &mut Context<'_>,
-        node: &Node,
+        found: Found<'_>,
         kind: &Kind,
-        what: &str,
+        what: &dyn Fn() -> String,
     ) -> Option<Marked<T>> {
-        match read(node, kind) {
+        match read(found.value, kind) {
             Ok(datum) => {
-                if let (Kind::Ref(of), Value::String(name)) = (kind, &node.value)
-                    && !cx.check_reference(of, name, node.span, what)
-                {
-                    return None;
+                if let (Kind::Ref(of), Value::String(name)) = (kind, found.value) {
+                    // A reference to nothing is reported and kept: whoever follows it finds nothing.
+                    cx.check_reference(of, name, found.span, what);
                 }
-                T::from_datum(datum).map(|v| Marked::new(v, node.span))
+                T::from_datum(datum).map(|v| Marked::new(v, found.span))
             }
-            Err(fault) if fault.text.is_empty() => None,
             Err(fault) => {
-                cx.diagnostics.push(
-                    Diagnostic::error(node.span, format!("{what} {}", fault.text))
-                        .maybe_help(fault.help),
-                );
+                if fault.text.is_empty() {
+                    // Reported when the tree was made.
+                    cx.spoil();
+                } else {
+                    cx.push(
+                        Diagnostic::error(found.span, format!("{} {}", what(), fault.text))
+                            .maybe_help(fault.help),
+                    );
+                }
                 None
             }
         }
@@ -168,13 +240,25 @@ impl<'t> Reader<'t> {
     /// (which is then reported).
     pub(super) fn get<T: FromDatum>(&self, cx: &mut Context<'_>, key: &str) -> Option<Marked<T>> {
         let row = self.row(key);
-        let node = self.node(cx, key, row)?;
-        self.value(cx, &node, &row.kind, &self.name_of(key))
+        let found = self.find(cx, key, row)?;
+        self.value(cx, found, &row.kind, &|| self.name_of(key))
+    }
+
+    /// As [`Reader::get`]; `instead` stands for what is missing or wrong, so that the rest of the
+    /// object can be checked all the same.
+    pub(super) fn get_or<T: FromDatum>(
+        &self,
+        cx: &mut Context<'_>,
+        key: &str,
+        instead: T,
+    ) -> Marked<T> {
+        let found = self.get(cx, key);
+        found.unwrap_or_else(|| Marked::new(instead, self.span_of(key)))
     }
 
     /// The array under `key` or its default; values that occur twice are reported. `None` as in
     /// [`Reader::get`]; wrong items are left out.
-    pub(super) fn list<T: FromDatum + PartialEq>(
+    pub(super) fn list<T: FromDatum + Eq + Hash + Clone>(
         &self,
         cx: &mut Context<'_>,
         key: &str,
@@ -183,54 +267,62 @@ impl<'t> Reader<'t> {
         let Kind::List(kind, min) = row.kind else {
             panic!("option row `{}` is no list", row.path)
         };
-        let node = self.node(cx, key, row)?;
-        let what = self.name_of(key);
-        let Value::Array(items) = &node.value else {
+        let found = self.find(cx, key, row)?;
+        let Value::Array(items) = found.value else {
             let example = format!("write `{key} = {}`", row.example);
-            cx.diagnostics.push(
+            cx.push(
                 Diagnostic::error(
-                    node.span,
-                    format!("{what} must be an array, but it is {}", node.value.kind()),
+                    found.span,
+                    format!(
+                        "{} must be an array, but it is {}",
+                        self.name_of(key),
+                        found.value.kind()
+                    ),
                 )
                 .help(example),
             );
             return None;
         };
         if items.len() < min {
-            cx.error(
-                node.span,
-                format!(
-                    "{what} has {} items; the smallest allowed number is {min}",
-                    items.len()
-                ),
-            );
+            self.too_few(cx, key, found.span, items.len(), min);
             return None;
         }
         let mut values: Vec<Marked<T>> = Vec::new();
+        let mut places: HashMap<T, Span> = HashMap::new();
         for item in items {
             // A default has no place of its own: its items stand where the table does.
-            let item = Node {
-                span: if self.has(key) { item.span } else { node.span },
-                value: item.value.clone(),
+            let item = Found {
+                value: &item.value,
+                span: if self.has(key) { item.span } else { found.span },
             };
-            let Some(value) = self.value::<T>(cx, &item, kind, &what) else {
+            let Some(value) = self.value::<T>(cx, item, kind, &|| self.name_of(key)) else {
                 continue;
             };
-            if let Some(first) = values.iter().find(|v| v.value == value.value) {
-                cx.diagnostics.push(
+            if let Some(first) = places.get(&value.value) {
+                let text = cx.text_of(value.span);
+                cx.push(
                     Diagnostic::error(
                         value.span,
-                        format!("{what} has `{}` twice", cx.text_of(value.span)),
+                        format!("{} has `{text}` twice", self.name_of(key)),
                     )
                     .label("again here")
-                    .related(first.span, "first here")
+                    .related(*first, "first here")
                     .help("remove one of the two"),
                 );
                 continue;
             }
+            places.insert(value.value.clone(), value.span);
             values.push(value);
         }
         Some(values)
+    }
+
+    fn too_few(&self, cx: &mut Context<'_>, key: &str, span: Span, count: usize, min: usize) {
+        let what = self.name_of(key);
+        cx.absence(Diagnostic::error(
+            span,
+            format!("{what} has {count} items; the smallest allowed number is {min}"),
+        ));
     }
 
     /// The map under `key`: names chosen by the user to values. `placeholder` is the row's last word.
@@ -248,12 +340,15 @@ impl<'t> Reader<'t> {
             _ => None,
         };
         let mut values = Vec::new();
-        for entry in &inner.table.entries {
-            let user = self.name_of(key);
+        for entry in inner.entries() {
             let good = match of {
-                Some(kind) => cx.check_reference(kind, &entry.key, entry.key_span, &user),
+                Some(kind) => {
+                    let user = || self.name_of(key);
+                    cx.check_reference(kind, &entry.key, entry.key_span, user)
+                }
                 None if is_header(&entry.key) => true,
                 None => {
+                    let user = self.name_of(key);
                     cx.error(
                         entry.key_span,
                         format!("{user} has `{}`, which is not a header name", entry.key),
@@ -261,8 +356,12 @@ impl<'t> Reader<'t> {
                     false
                 }
             };
-            let what = inner.name_of(&entry.key);
-            if let Some(value) = inner.value::<T>(cx, &entry.node, &row.kind, &what)
+            let found = Found {
+                value: &entry.node.value,
+                span: entry.node.span,
+            };
+            let what = || inner.name_of(&entry.key);
+            if let Some(value) = inner.value::<T>(cx, found, &row.kind, &what)
                 && good
             {
                 values.push((Marked::new(entry.key.clone(), entry.key_span), value.value));
@@ -280,57 +379,42 @@ impl<'t> Reader<'t> {
         name: impl Fn(usize, &Table) -> String,
     ) -> Vec<Reader<'t>> {
         let row = self.row(key);
-        let Some(node) = self.node(cx, key, row) else {
+        let Some(found) = self.find(cx, key, row) else {
             return Vec::new();
         };
-        let what = self.name_of(key);
-        let Value::Array(items) = &node.value else {
-            let found = node.value.kind();
-            cx.error(
-                node.span,
-                format!("{what} must be {}, but it is {found}", noun(&row.kind)),
+        let Value::Array(items) = found.value else {
+            let message = format!(
+                "{} must be {}, but it is {}",
+                self.name_of(key),
+                noun(&row.kind),
+                found.value.kind()
             );
+            cx.error(found.span, message);
             return Vec::new();
         };
         if let Kind::Tables(min) = row.kind
             && items.len() < min
         {
-            cx.error(
-                node.span,
-                format!(
-                    "{what} has {} items; the smallest allowed number is {min}",
-                    items.len()
-                ),
-            );
+            self.too_few(cx, key, found.span, items.len(), min);
         }
         let mut readers = Vec::new();
         for (at, item) in items.iter().enumerate() {
             let Value::Table(table) = &item.value else {
-                let found = item.value.kind();
                 let help = match &item.value {
                     Value::String(word) => format!("write `{{ {word} = {{}} }}`"),
                     _ => format!("write `{key} = {}`", row.example),
                 };
-                cx.diagnostics.push(
-                    Diagnostic::error(
-                        item.span,
-                        format!(
-                            "item {} of {what} must be a table, but it is {found}",
-                            at + 1
-                        ),
-                    )
-                    .help(help),
+                let message = format!(
+                    "item {} of {} must be a table, but it is {}",
+                    at + 1,
+                    self.name_of(key),
+                    item.value.kind()
                 );
+                cx.push(Diagnostic::error(item.span, message).help(help));
                 continue;
             };
-            let reader = Reader {
-                table: std::borrow::Cow::Owned(table.clone()),
-                path: format!("{}.{key}[]", self.path),
-                subject: name(at + 1, table),
-                prefix: String::new(),
-            };
-            reader.check_keys(cx);
-            readers.push(reader);
+            let path = format!("{}.{key}[]", self.path);
+            readers.push(Reader::new(cx, table, &path, name(at + 1, table)));
         }
         readers
     }
@@ -356,8 +440,9 @@ impl<'t> Reader<'t> {
         let all = quoted(kinds.iter().copied());
         match found[..] {
             [one] => Some(one),
+            [] if kinds.iter().any(|k| self.misspelt.contains(k)) => None,
             [] => {
-                cx.diagnostics.push(
+                cx.absence(
                     Diagnostic::error(self.span(), format!("{place} has no {word}"))
                         .help(format!("give exactly one of {all}")),
                 );
@@ -365,8 +450,7 @@ impl<'t> Reader<'t> {
             }
             _ => {
                 let spans: Vec<Span> = self
-                    .table
-                    .entries
+                    .entries()
                     .iter()
                     .filter(|e| kinds.contains(&e.key.as_str()))
                     .map(|e| e.key_span)
@@ -385,7 +469,7 @@ impl<'t> Reader<'t> {
                 {
                     d = d.related(span, "the other one");
                 }
-                cx.diagnostics.push(d);
+                cx.push(d);
                 None
             }
         }

@@ -9,7 +9,7 @@ use crate::config::quantity::{
     parse_distance, parse_duration, parse_percent, parse_size, show_distance, show_duration,
     show_size,
 };
-use crate::config::tree::{Node, Value};
+use crate::config::tree::Value;
 use crate::dns::name::WireName;
 use crate::geo::location::Code;
 use crate::net::Prefix;
@@ -89,9 +89,9 @@ from_datum! {
     (u16, u16): Datum::Status(a, b) => Some((a, b));
 }
 
-/// Reads `node` as `kind`.
-pub(super) fn read(node: &Node, kind: &Kind) -> Result<Datum, Fault> {
-    match (kind, &node.value) {
+/// Reads `value` as `kind`.
+pub(super) fn read(value: &Value, kind: &Kind) -> Result<Datum, Fault> {
+    match (kind, value) {
         (Kind::Bool, Value::Boolean(b)) => Ok(Datum::Bool(*b)),
         // The number that does not fit was reported when the tree was made.
         (Kind::Integer(..), Value::Integer(None)) => Err(Fault::new("")),
@@ -331,12 +331,18 @@ pub(super) fn quoted<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
 /// The candidate most like `text`, if one is like it at all.
 pub fn nearest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = text.to_lowercase();
+    let length = lower.chars().count();
     candidates
         .into_iter()
-        .map(|c| (strsim::damerau_levenshtein(&lower, &c.to_lowercase()), c))
-        // A third of the letters may differ, and one always: `euu` is near `eu`, `db` is not.
-        .filter(|(distance, c)| {
-            *distance <= (c.chars().count().max(lower.chars().count()) / 3).max(1)
+        .filter_map(|c| {
+            // A third of the letters may differ, and one always: `euu` is near `eu`, `db` is not.
+            let count = c.chars().count();
+            let allowed = (count.max(length) / 3).max(1);
+            if count.abs_diff(length) > allowed {
+                return None;
+            }
+            let distance = strsim::damerau_levenshtein(&lower, &c.to_lowercase());
+            (distance <= allowed).then_some((distance, c))
         })
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, c)| c)
@@ -348,7 +354,9 @@ mod tests {
     use crate::config::tree::parse_value;
 
     fn fault(toml: &str, kind: Kind) -> String {
-        read(&parse_value(toml).unwrap(), &kind).unwrap_err().text
+        read(&parse_value(toml).unwrap().value, &kind)
+            .unwrap_err()
+            .text
     }
 
     #[test]

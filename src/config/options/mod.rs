@@ -7,6 +7,8 @@ mod rows;
 pub use page::reference_page;
 pub use rows::ROWS;
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 /// What a value must be.
@@ -101,28 +103,36 @@ pub struct OptionRow {
 
 /// The row of `path`.
 pub fn row(path: &str) -> Option<&'static OptionRow> {
-    ROWS.iter().find(|r| r.path == path)
+    static BY_PATH: LazyLock<HashMap<&'static str, &'static OptionRow>> =
+        LazyLock::new(|| ROWS.iter().map(|r| (r.path, r)).collect());
+    BY_PATH.get(path).copied()
 }
 
 /// The keys that may stand directly in the table at `path` (empty: the whole file). A key in
 /// capitals stands for any name the user chooses.
-pub fn keys_of(path: &str) -> Vec<&'static str> {
-    let mut keys: Vec<&'static str> = Vec::new();
+pub fn keys_of(path: &str) -> &'static [&'static str] {
+    static BY_TABLE: LazyLock<HashMap<&'static str, Vec<&'static str>>> = LazyLock::new(by_table);
+    BY_TABLE.get(path).map_or(&[], Vec::as_slice)
+}
+
+/// The keys of every table that the rows imply, in the order of the rows.
+fn by_table() -> HashMap<&'static str, Vec<&'static str>> {
+    let mut tables: HashMap<&'static str, Vec<&'static str>> = HashMap::new();
     for row in ROWS {
-        let rest = if path.is_empty() {
-            Some(row.path)
-        } else {
-            row.path
-                .strip_prefix(path)
-                .and_then(|r| r.strip_prefix('.'))
-        };
-        let Some(rest) = rest else { continue };
-        let key = rest.split(['.', '[']).next().unwrap_or(rest);
-        if !keys.contains(&key) {
-            keys.push(key);
+        let dots = row.path.match_indices('.').map(|(at, _)| at);
+        for end in dots.chain([row.path.len()]) {
+            let (table, key) = match row.path[..end].rsplit_once('.') {
+                Some((table, key)) => (table, key),
+                None => ("", &row.path[..end]),
+            };
+            let key = key.strip_suffix("[]").unwrap_or(key);
+            let keys = tables.entry(table).or_default();
+            if !keys.contains(&key) {
+                keys.push(key);
+            }
         }
     }
-    keys
+    tables
 }
 
 /// Whether a path component stands for any name.
