@@ -185,9 +185,17 @@ impl JudgeLoop {
             now,
         );
         self.snapshot = snapshot;
-        self.patience_ends = (!self.judge.first_round_done()).then(|| now + self.first_round);
+        let known = self.judge.first_round_done();
+        let starting = !*self.first_round_done.borrow();
+        // Reloads must not put off the start of a node for ever.
+        let bound = self.patience_ends.filter(|_| starting);
+        self.patience_ends = (!known).then(|| bound.unwrap_or(now + self.first_round));
         self.board = Board::default();
         self.publish();
+        if known && starting {
+            // What the start waited for is not in this configuration any more.
+            self.first_round_done.send_replace(true);
+        }
         let number = self.plan.borrow().number + 1;
         self.plan
             .send_replace(Arc::new(plan_of(&self.snapshot, number)));

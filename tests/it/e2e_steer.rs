@@ -186,6 +186,14 @@ last-resort = { endpoints = ["dead-off", "dead-1"] }
         .map(|t| t["target"].as_str().unwrap())
         .collect();
     assert_eq!(targets, ["127.12.1.1:1", "127.12.1.2:1"]);
+    let off = health["endpoints"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|e| e["name"] == "dead-off")
+        .unwrap();
+    assert_eq!(off["serves"], false, "{off}");
+    assert!(off["cause"].as_str().unwrap().contains("disabled"), "{off}");
 }
 
 /// A target that can be taken down and up again on the same address.
@@ -440,7 +448,12 @@ fn own_networks_win_over_the_databases() {
         node.admin,
         "/v1/explain?name=www.gslb.test&client=192.0.2.200/32",
     );
-    assert!(why.body.contains("own.csv"), "{}", why.body);
+    assert!(why.body.contains("own networks"), "{}", why.body);
+    // The database puts the address into Hesse: no part of that may stick to the United States.
+    let client = &why.json()["client"];
+    assert_eq!(client["country"], "US", "{client}");
+    assert!(client["subdivision"].is_null(), "{client}");
+    assert!(client["latitude"].is_null(), "{client}");
     // Without the file the database decides.
     let without = format!("{POOLS}{BY_COUNTRY}").replace("networks = \"own.csv\"\n", "");
     node.rewrite(&without);
