@@ -12,7 +12,6 @@ use crate::ids::LocationId;
 use crate::net::{Key, Prefix, RangeMap, bogon};
 
 use super::facts::NOTHING;
-use super::location::Code;
 use super::mmdb::Database;
 use super::networks::OwnNetworks;
 use super::table::EMBEDDED;
@@ -203,21 +202,17 @@ impl Merger {
     }
 }
 
-/// `to` with the fields it lacks taken from `from`; `source` is added if any was taken. Where the two
-/// name different places, nothing of the place is taken: a country of one and a subdivision or
-/// coordinates of the other would be a place that neither knows.
+/// `to` with the fields it lacks taken from `from`; `source` is added if any was taken. A subdivision
+/// means something only within its country, so that of another country is not taken.
 fn fill(to: Location, from: &Location, source: Source) -> Location {
-    let elsewhere = differ(to.continent, from.continent) || differ(to.country, from.country);
-    let place = if elsewhere {
-        &Location::default()
-    } else {
-        from
-    };
+    let country = to.country.or(from.country);
     let filled = Location {
-        continent: to.continent.or(place.continent),
-        country: to.country.or(place.country),
-        subdivision: to.subdivision.or(place.subdivision),
-        coordinates: to.coordinates.or(place.coordinates),
+        continent: to.continent.or(from.continent),
+        country,
+        subdivision: to
+            .subdivision
+            .or(from.subdivision.filter(|_| from.country == country)),
+        coordinates: to.coordinates.or(from.coordinates),
         asn: to.asn.or(from.asn),
         source: to.source,
     };
@@ -230,14 +225,10 @@ fn fill(to: Location, from: &Location, source: Source) -> Location {
     }
 }
 
-fn differ(a: Option<Code>, b: Option<Code>) -> bool {
-    a.zip(b).is_some_and(|(a, b)| a != b)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::geo::Coordinates;
+    use crate::geo::location::Code;
     use crate::net::Key;
     use proptest::prelude::*;
 
@@ -331,23 +322,19 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_never_put_together_from_two() {
-        let first = Location {
-            continent: Code::new("EU"),
-            country: Code::new("IT"),
+    fn a_subdivision_stays_with_its_country() {
+        let cagliari = Location {
             subdivision: Code::new("CA"),
-            coordinates: Coordinates::new(39.2, 9.1),
             asn: Some(2),
-            source: Source(0),
+            ..country("IT")
         };
-        // Cagliari's code under another country would be California.
-        let merged = fill(country("US"), &first, Source::database(0));
-        assert_eq!(merged.country, Code::new("US"));
-        assert_eq!((merged.continent, merged.subdivision), (None, None));
-        assert_eq!((merged.coordinates, merged.asn), (None, Some(2)));
-        let merged = fill(country("IT"), &first, Source::database(0));
+        // Under another country the same code would be California.
+        let merged = fill(country("US"), &cagliari, Source::database(0));
+        assert_eq!((merged.subdivision, merged.asn), (None, Some(2)));
+        let merged = fill(country("IT"), &cagliari, Source::database(0));
         assert_eq!(merged.subdivision, Code::new("CA"));
-        assert_eq!(merged.coordinates, first.coordinates);
+        let merged = fill(Location::default(), &cagliari, Source::database(0));
+        assert_eq!(merged.subdivision, Code::new("CA"));
     }
 
     /// Networks where nesting and neighbours are likely, in both families.
