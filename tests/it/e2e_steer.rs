@@ -230,8 +230,8 @@ impl Door {
 
 const QUICK: &str = "
 [monitors.quick]
-interval = \"200ms\"
-timeout = \"190ms\"
+interval = \"300ms\"
+timeout = \"290ms\"
 rise = 2
 fall = 2
 tcp = {}
