@@ -42,6 +42,12 @@ impl Belief {
         }
     }
 
+    /// The state alone: results counted by one monitor's thresholds say nothing to another's.
+    fn under_another_monitor(mut self) -> Belief {
+        self.rise_fall.count_anew();
+        self
+    }
+
     fn cause(&self) -> Cause {
         match (&self.last_probe, self.rise_fall.state(), &self.last_error) {
             (None, ..) => Cause::NotProbed,
@@ -120,7 +126,9 @@ impl Judge {
     }
 
     /// Goes over to another configuration. What is believed of a target stays when its address,
-    /// port and whole monitor stay; others start unknown and do not serve before they pass or
+    /// port and whole monitor stay. Where the monitor of that name was changed, the state stays until
+    /// results of the new one change it: an edited interval must not make clients' servers unknown
+    /// (requirement H1). Others start unknown and do not serve before they pass or
     /// [`Judge::give_up_waiting`].
     pub fn adopt(
         &mut self,
@@ -129,18 +137,19 @@ impl Judge {
         endpoints: usize,
         now: Moment,
     ) {
-        let mut old: HashMap<(IpAddr, u16, Arc<Monitor>), Belief> =
-            std::mem::take(&mut self.judged)
-                .into_iter()
-                .map(|j| ((j.addr, j.port, j.monitor), j.belief))
-                .collect();
+        let mut old: HashMap<(IpAddr, u16, Box<str>), Judged> = std::mem::take(&mut self.judged)
+            .into_iter()
+            .map(|j| ((j.addr, j.port, j.monitor.name.clone()), j))
+            .collect();
         let monitors: Vec<Arc<Monitor>> = monitors.iter().cloned().map(Arc::new).collect();
         self.target_of = vec![None; endpoints];
         for (index, target) in targets.iter().enumerate() {
             let monitor = monitors[target.monitor.index()].clone();
-            let belief = old
-                .remove(&(target.addr, target.port, monitor.clone()))
-                .unwrap_or_else(|| Belief::new(now));
+            let belief = match old.remove(&(target.addr, target.port, monitor.name.clone())) {
+                Some(j) if j.monitor == monitor => j.belief,
+                Some(j) => j.belief.under_another_monitor(),
+                None => Belief::new(now),
+            };
             self.judged.push(Judged {
                 addr: target.addr,
                 port: target.port,

@@ -64,6 +64,12 @@ impl RiseFall {
         }
     }
 
+    /// Keeps the state and forgets what has been counted towards another.
+    pub fn count_anew(&mut self) {
+        self.failures = 0;
+        self.passes = 0;
+    }
+
     /// Takes the result of one probe into account.
     ///
     /// Unknown: the first pass brings it up at once; `fall` failures bring it down.

@@ -185,18 +185,33 @@ fn a_reload_keeps_what_is_known_of_targets_that_stay_the_same() {
 }
 
 #[test]
-fn a_changed_monitor_starts_its_targets_anew() {
+fn h1_a_changed_monitor_keeps_the_state_and_counts_anew() {
     let mut j = judge();
     j.observe(&pass(0, MS));
+    j.observe(&fail(0));
+    j.observe(&fail(0));
+    let changed = Monitor {
+        fall: 2,
+        ..monitor()
+    };
     j.adopt(
-        &[Monitor {
-            fall: 4,
-            ..monitor()
-        }],
+        std::slice::from_ref(&changed),
         &[target(1, 0, &[0])],
         1,
         NOW,
     );
+    assert_eq!(states(&j), [State::Up]);
+    assert!(j.first_round_done(), "nothing is awaited");
+    j.observe(&fail(0));
+    assert_eq!(states(&j), [State::Up], "the new monitor wants 2 failures");
+    j.observe(&fail(0));
+    assert_eq!(states(&j), [State::Down]);
+    // A monitor of another name is another check: nothing is known of it.
+    let other = Monitor {
+        name: "other".into(),
+        ..changed
+    };
+    j.adopt(&[other], &[target(1, 0, &[0])], 1, NOW);
     assert_eq!(states(&j), [UNKNOWN]);
 }
 

@@ -488,6 +488,24 @@ fn h7_a_target_is_probed_once_per_interval_for_all_its_endpoints_and_no_more_onc
     assert_eq!(target["endpoints"], serde_json::json!(["a-1", "b-1"]));
     assert_eq!(target["probes_per_second"], 5.0);
 
+    // Reloads, however many, do not make it probe more often.
+    let (before, began) = (shared.count(), Instant::now());
+    for max in 61..76 {
+        reload(
+            &node,
+            &all.replace(
+                "policy = \"any\"",
+                &format!("policy = \"any\"\nttl = {{ max = \"{max}s\" }}"),
+            ),
+        );
+    }
+    let more = (shared.count() - before) as f64;
+    let most = began.elapsed().as_secs_f64() / 0.2 + 2.0;
+    assert!(
+        more <= most,
+        "{more} probes during 15 reloads, at most {most:.1}"
+    );
+
     // One of the two endpoints goes: the target stays, in its rhythm.
     let two = format!(
         "{monitor}{}{}{}",
@@ -811,5 +829,28 @@ fn h1_a_reload_keeps_what_is_known_of_an_endpoint() {
         let age = dead["for_seconds"].as_f64().unwrap();
         assert!(age >= since, "down since {age} s, before since {since} s");
         since = age;
+    }
+}
+
+#[test]
+fn h1_a_changed_monitor_does_not_make_what_is_known_unknown() {
+    let live = Server::start("127.11.14.1:0", |_, _| reply(200, "", ""));
+    let monitor =
+        "[monitors.m]\ninterval = \"20s\"\ntimeout = \"2s\"\nfall = 1\n[monitors.m.http]\n";
+    let ends = [
+        ("live", live.addr),
+        ("dead", "127.11.14.2:1".parse().unwrap()),
+    ];
+    let rest = world(monitor, &ends);
+    let node = Node::start(&rest);
+    wait_state(&node, "dead", "down");
+    for interval in 10..16 {
+        reload(&node, &rest.replace("\"20s\"", &format!("\"{interval}s\"")));
+        for _ in 0..10 {
+            let m = dns::udp(node.dns, &dns::query("www.gslb.test", RecordType::A, None));
+            assert_eq!(dns::addresses(&m), [live.addr.ip()]);
+            assert_eq!(dns::extended_error(&m), None);
+        }
+        assert_eq!(endpoint(&node, "dead")["state"], "down");
     }
 }
