@@ -23,6 +23,9 @@ use crate::units::Generation;
 /// Observations that arrive within this time of the first are published together.
 const GATHER: Duration = Duration::from_millis(10);
 
+/// Observations that change nothing are still shown (when a target was last probed) within this time.
+const HEARTBEAT: Duration = Duration::from_secs(10);
+
 /// What the loop can be told.
 #[derive(Debug)]
 pub enum Order {
@@ -42,6 +45,8 @@ pub struct JudgeLoop {
     board: Board,
     publisher: Publisher,
     generation: Generation,
+    /// When the view in force was published.
+    published: Moment,
     plan: watch::Sender<Arc<ProbePlan>>,
     clock: Arc<dyn Clock>,
     first_round: Duration,
@@ -101,6 +106,7 @@ impl JudgeLoop {
             board,
             publisher,
             generation,
+            published: now,
             plan,
             clock,
             first_round,
@@ -138,8 +144,10 @@ impl JudgeLoop {
                 },
                 report = observations.recv() => match report {
                     Some(report) => {
-                        if self.observe(&report) && dirty_since.is_none() {
-                            dirty_since = Some(self.clock.now());
+                        let changed = self.observe(&report);
+                        let now = self.clock.now();
+                        if changed || now.since(self.published) >= HEARTBEAT {
+                            dirty_since.get_or_insert(now);
                         }
                     }
                     None => return,
@@ -245,6 +253,7 @@ impl JudgeLoop {
             Arc::new(Overrides::default()),
         );
         self.board = board;
+        self.published = now;
         self.publisher.publish(view);
     }
 

@@ -291,12 +291,13 @@ fn probing(
 }
 
 /// What is probed, each (address, port, monitor) once (requirement H7), and each endpoint's target.
+/// Disabled endpoints are not probed.
 pub(super) fn targets(pools: &Pools<'_>) -> (Vec<ProbeTarget>, Vec<Option<TargetId>>) {
     let mut targets: Vec<ProbeTarget> = Vec::new();
     let mut known: HashMap<(std::net::IpAddr, u16, MonitorId), TargetId> = HashMap::new();
     let mut target_of = Vec::with_capacity(pools.endpoints.len());
     for (i, (e, probing)) in pools.endpoints.iter().zip(&pools.probing).enumerate() {
-        let (Some((monitor, port)), Some(addr)) = (probing, e.address) else {
+        let (Some((monitor, port)), Some(addr), true) = (probing, e.address, e.enabled) else {
             target_of.push(None);
             continue;
         };

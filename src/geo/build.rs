@@ -202,12 +202,16 @@ impl Merger {
     }
 }
 
-/// `to` with the fields it lacks taken from `from`; `source` is added if any was taken.
+/// `to` with the fields it lacks taken from `from`; `source` is added if any was taken. A subdivision
+/// means something only within its country, so that of another country is not taken.
 fn fill(to: Location, from: &Location, source: Source) -> Location {
+    let country = to.country.or(from.country);
     let filled = Location {
         continent: to.continent.or(from.continent),
-        country: to.country.or(from.country),
-        subdivision: to.subdivision.or(from.subdivision),
+        country,
+        subdivision: to
+            .subdivision
+            .or(from.subdivision.filter(|_| from.country == country)),
         coordinates: to.coordinates.or(from.coordinates),
         asn: to.asn.or(from.asn),
         source: to.source,
@@ -315,6 +319,22 @@ mod tests {
         assert_eq!(merged.source, Source(0b11));
         // What adds nothing is no source.
         assert_eq!(fill(merged, &first, Source::database(1)), merged);
+    }
+
+    #[test]
+    fn a_subdivision_stays_with_its_country() {
+        let cagliari = Location {
+            subdivision: Code::new("CA"),
+            asn: Some(2),
+            ..country("IT")
+        };
+        // Under another country the same code would be California.
+        let merged = fill(country("US"), &cagliari, Source::database(0));
+        assert_eq!((merged.subdivision, merged.asn), (None, Some(2)));
+        let merged = fill(country("IT"), &cagliari, Source::database(0));
+        assert_eq!(merged.subdivision, Code::new("CA"));
+        let merged = fill(Location::default(), &cagliari, Source::database(0));
+        assert_eq!(merged.subdivision, Code::new("CA"));
     }
 
     /// Networks where nesting and neighbours are likely, in both families.

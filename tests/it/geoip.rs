@@ -55,7 +55,6 @@ fn lookup_names_the_input_of_each_fact() {
         "192.0.2.200 in 192.0.2.192/26: merged
   continent    EU                 from tests/geoip/city.mmdb
   country      DE                 from own.csv
-  subdivision  ARA                from tests/geoip/city.mmdb
   coordinates  45.764,4.836       from tests/geoip/city.mmdb
   asn          64496              from tests/geoip/asn.mmdb
 own.csv (own networks, 2 rows)

@@ -76,6 +76,7 @@ impl Health {
                     pool: steering.pools[e.pool.index()].name.to_string(),
                     address: e.address.map(|a| a.to_string()),
                     state: match v.state {
+                        _ if !e.enabled => "unknown",
                         State::Up => "up",
                         State::Down => "down",
                         State::Unknown { .. } => "unknown",
@@ -83,6 +84,7 @@ impl Health {
                     serves: e.enabled && v.state.serves(),
                     enabled: e.enabled,
                     cause: match &v.cause {
+                        _ if !e.enabled => "disabled in the configuration: not probed".to_owned(),
                         Cause::Unmonitored => "no monitor: counts as up".to_owned(),
                         Cause::NotProbed => v.state.to_string(),
                         Cause::Passing => "probes pass".to_owned(),
