@@ -27,6 +27,8 @@ struct Belief {
     rtt: SmoothedRtt,
     /// The round-trip time that readers were last told of.
     told_rtt: Option<Duration>,
+    /// Taken over from another check of the same address and port; this one has not ended yet.
+    inherited: bool,
 }
 
 impl Belief {
@@ -39,6 +41,26 @@ impl Belief {
             last_error: None,
             rtt: SmoothedRtt::default(),
             told_rtt: None,
+            inherited: false,
+        }
+    }
+
+    /// What a new check of the same address and port starts from: the state as it was, and nothing
+    /// counted yet towards a change.
+    fn inherited(&self) -> Belief {
+        Belief {
+            rise_fall: self.rise_fall.without_counts(),
+            inherited: true,
+            ..self.clone()
+        }
+    }
+
+    /// A new check's first probe comes out of turn, so until it has ended nothing is promised.
+    fn steady_for(&self, monitor: &Monitor) -> Duration {
+        if self.inherited {
+            Duration::ZERO
+        } else {
+            self.rise_fall.steady_for(monitor)
         }
     }
 
@@ -58,7 +80,7 @@ impl Belief {
             state: self.rise_fall.state(),
             cause: self.cause(),
             since: self.since,
-            steady_for: Some(self.rise_fall.steady_for(monitor)),
+            steady_for: Some(self.steady_for(monitor)),
             failures: self.rise_fall.failures(),
             passes: self.rise_fall.passes(),
             last_probe: self.last_probe,
@@ -67,8 +89,13 @@ impl Belief {
     }
 
     /// What of it readers can see, apart from when it was last probed.
-    fn seen(&self) -> (RiseFall, bool, Option<Arc<str>>) {
-        (self.rise_fall, self.last_passed, self.last_error.clone())
+    fn seen(&self) -> (RiseFall, bool, bool, Option<Arc<str>>) {
+        (
+            self.rise_fall,
+            self.last_passed,
+            self.inherited,
+            self.last_error.clone(),
+        )
     }
 
     /// Whether the round-trip time is news; says so once.
@@ -120,7 +147,9 @@ impl Judge {
     }
 
     /// Goes over to another configuration. What is believed of a target stays when its address,
-    /// port and whole monitor stay; others start unknown and do not serve before they pass or
+    /// port and whole monitor stay. Where only the monitor changed, the state stays until the new
+    /// check says otherwise: an edited interval must not make a whole fleet unknown at once, nor
+    /// bring back what is down. Others start unknown and do not serve before they pass or
     /// [`Judge::give_up_waiting`].
     pub fn adopt(
         &mut self,
@@ -129,18 +158,28 @@ impl Judge {
         endpoints: usize,
         now: Moment,
     ) {
-        let mut old: HashMap<(IpAddr, u16, Arc<Monitor>), Belief> =
-            std::mem::take(&mut self.judged)
-                .into_iter()
-                .map(|j| ((j.addr, j.port, j.monitor), j.belief))
-                .collect();
+        let mut old: HashMap<(IpAddr, u16), Vec<(Arc<Monitor>, Belief)>> = HashMap::new();
+        for j in std::mem::take(&mut self.judged) {
+            let checks = old.entry((j.addr, j.port)).or_default();
+            checks.push((j.monitor, j.belief));
+        }
         let monitors: Vec<Arc<Monitor>> = monitors.iter().cloned().map(Arc::new).collect();
         self.target_of = vec![None; endpoints];
         for (index, target) in targets.iter().enumerate() {
             let monitor = monitors[target.monitor.index()].clone();
-            let belief = old
-                .remove(&(target.addr, target.port, monitor.clone()))
-                .unwrap_or_else(|| Belief::new(now));
+            let checks = old
+                .get(&(target.addr, target.port))
+                .map_or(&[][..], Vec::as_slice);
+            let belief = if let Some((_, same)) = checks.iter().find(|(m, _)| *m == monitor) {
+                same.clone()
+            } else {
+                // The same monitor edited, or else another one in its place.
+                checks
+                    .iter()
+                    .find(|(m, _)| m.name == monitor.name)
+                    .or(checks.first())
+                    .map_or_else(|| Belief::new(now), |(_, belief)| belief.inherited())
+            };
             self.judged.push(Judged {
                 addr: target.addr,
                 port: target.port,
@@ -165,6 +204,7 @@ impl Judge {
         let (before, first) = (belief.seen(), belief.last_probe.is_none());
         let state = belief.rise_fall.state();
         belief.last_probe = Some(observation.at);
+        belief.inherited = false;
         match &observation.outcome {
             Outcome::Pass { rtt } => {
                 belief.last_passed = true;

@@ -57,6 +57,15 @@ impl RiseFall {
         }
     }
 
+    /// The same state with nothing counted towards a change, for another check of the same target.
+    pub fn without_counts(&self) -> RiseFall {
+        RiseFall {
+            state: self.state,
+            failures: 0,
+            passes: 0,
+        }
+    }
+
     /// Lets an unknown target serve: the bounded wait of requirement H1 is over.
     pub fn count_as_up(&mut self) {
         if let State::Unknown { counts_as_up } = &mut self.state {

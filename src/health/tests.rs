@@ -185,19 +185,48 @@ fn a_reload_keeps_what_is_known_of_targets_that_stay_the_same() {
 }
 
 #[test]
-fn a_changed_monitor_starts_its_targets_anew() {
+fn h1_a_changed_monitor_keeps_its_targets_states_until_it_says_otherwise() {
     let mut j = judge();
     j.observe(&pass(0, MS));
-    j.adopt(
-        &[Monitor {
-            fall: 4,
-            ..monitor()
-        }],
-        &[target(1, 0, &[0])],
-        1,
-        NOW,
+    j.observe(&fail(0));
+    j.observe(&fail(0));
+    for _ in 0..3 {
+        j.observe(&fail(1));
+    }
+    let changed = Monitor {
+        fall: 2,
+        ..monitor()
+    };
+    let targets = [target(1, 0, &[0]), target(2, 0, &[1, 2])];
+    j.adopt(std::slice::from_ref(&changed), &targets, 4, NOW);
+    // Neither is the one up unknown, which would end in the last resort, nor the one down forgiven.
+    assert_eq!(
+        states(&j),
+        [State::Up, State::Down, State::Down, State::Up],
+        "edited interval, rise, fall …: what is known stays"
     );
-    assert_eq!(states(&j), [UNKNOWN]);
+    assert!(j.first_round_done());
+    // T1: the first probe of the new check comes out of turn, so nothing is promised before it ends.
+    let steady = |j: &Judge| j.board(NOW).verdict(EndpointId(0)).steady_for;
+    assert_eq!(steady(&j), Some(Duration::ZERO));
+    // Failures counted by the old check do not count for the new one.
+    assert!(j.observe(&fail(0)));
+    assert_eq!(states(&j)[0], State::Up);
+    j.observe(&fail(0));
+    assert_eq!(states(&j)[0], State::Down);
+    assert_eq!(steady(&j), Some(Duration::from_secs(37)));
+}
+
+#[test]
+fn h1_a_pool_given_another_monitor_starts_from_what_the_last_one_knew() {
+    let mut j = judge();
+    j.observe(&pass(0, MS));
+    let other = Monitor {
+        name: "other".into(),
+        ..monitor()
+    };
+    j.adopt(&[other], &[target(1, 0, &[0])], 1, NOW);
+    assert_eq!(states(&j), [State::Up]);
 }
 
 /// Counted rather than timed: every verdict is built anew each time, whatever was observed.
