@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use crate::admin::{Control, ReloadOutcome};
+use crate::compile::Node;
 use crate::config::Report;
 
 use super::judge_loop::Order;
@@ -14,15 +15,18 @@ use super::load::{Loaded, Wanted, load_all};
 #[derive(Debug)]
 pub struct Controller {
     wanted: Wanted,
+    /// As it was started; listeners and threads stay so.
+    running: Node,
     orders: mpsc::Sender<Order>,
     one_at_a_time: Mutex<()>,
 }
 
 impl Controller {
     /// A controller that reloads `wanted` and hands the result to the judge loop.
-    pub fn new(wanted: Wanted, orders: mpsc::Sender<Order>) -> Arc<Controller> {
+    pub fn new(wanted: Wanted, running: Node, orders: mpsc::Sender<Order>) -> Arc<Controller> {
         Arc::new(Controller {
             wanted,
+            running,
             orders,
             one_at_a_time: Mutex::new(()),
         })
@@ -45,7 +49,13 @@ impl Control for Controller {
 
 impl Controller {
     async fn hand_over(&self, loaded: Loaded) -> ReloadOutcome {
-        let warnings: Vec<String> = loaded.warnings.lines().collect();
+        let mut warnings: Vec<String> = loaded.warnings.lines().collect();
+        let late = loaded.compiled.node.map(|n| n.needs_restart(&self.running));
+        for option in late.unwrap_or_default() {
+            warnings.push(format!(
+                "warning: `{option}` changed; a reload does not apply it, restart the node for it"
+            ));
+        }
         for line in &warnings {
             tracing::warn!("{line}");
         }

@@ -115,7 +115,7 @@ async fn serve(
     let (reports, reports_rx) = mpsc::channel(4096);
     let prober = probe::spawn(wiring.plan.clone(), clock.clone(), reports);
     let judge_loop = tokio::spawn(judge.run(reports_rx, orders_rx));
-    let controller = Controller::new(options.wanted.clone(), orders);
+    let controller = Controller::new(options.wanted.clone(), node.clone(), orders);
 
     // One set of counters per UDP worker, and one for TCP.
     let mut counters: Vec<Arc<DnsCounters>> = Vec::new();

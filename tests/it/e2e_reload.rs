@@ -93,6 +93,27 @@ ttl = {{ min = "1s", max = "30s" }}
     }
 }
 
+/// "Reloaded" alone would let its operator believe that the node listens elsewhere now.
+#[test]
+fn o4_a_reload_names_the_options_that_wait_for_a_restart() {
+    let node = Node::start(ONE);
+    let unchanged = http::request(node.admin, "POST", "/v1/reload").json();
+    assert_eq!(unchanged["warnings"].as_array().unwrap().len(), 0);
+    let path = node.file("tradewind.toml");
+    let changed = std::fs::read_to_string(&path)
+        .unwrap()
+        .replace("workers = 1", "workers = 2");
+    std::fs::write(&path, changed).unwrap();
+    let answer = http::request(node.admin, "POST", "/v1/reload");
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let warnings = answer.json()["warnings"].to_string();
+    assert!(
+        warnings.contains("`nodes.n1.dns.workers` changed") && warnings.contains("restart"),
+        "{warnings}"
+    );
+    node.wait_logged("`nodes.n1.dns.workers` changed");
+}
+
 #[test]
 fn o4_a_bad_configuration_keeps_the_old_one_and_names_every_error() {
     let node = Node::start(ONE);
