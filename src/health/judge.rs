@@ -112,6 +112,9 @@ impl Belief {
     }
 }
 
+/// A check that a target had before a reload, and what it had come to believe.
+type Check = (Arc<Monitor>, Belief);
+
 /// One target with its monitor and belief.
 #[derive(Clone, Debug)]
 struct Judged {
@@ -158,7 +161,7 @@ impl Judge {
         endpoints: usize,
         now: Moment,
     ) {
-        let mut old: HashMap<(IpAddr, u16), Vec<(Arc<Monitor>, Belief)>> = HashMap::new();
+        let mut old: HashMap<(IpAddr, u16), Vec<Check>> = HashMap::new();
         for j in std::mem::take(&mut self.judged) {
             let checks = old.entry((j.addr, j.port)).or_default();
             checks.push((j.monitor, j.belief));
