@@ -15,18 +15,18 @@ use super::load::{Loaded, Wanted, load_all};
 #[derive(Debug)]
 pub struct Controller {
     wanted: Wanted,
-    /// What the process was started as; listeners and the like change only at a restart.
-    started_as: Node,
+    /// As it was started; listeners and threads stay so.
+    running: Node,
     orders: mpsc::Sender<Order>,
     one_at_a_time: Mutex<()>,
 }
 
 impl Controller {
     /// A controller that reloads `wanted` and hands the result to the judge loop.
-    pub fn new(wanted: Wanted, started_as: Node, orders: mpsc::Sender<Order>) -> Arc<Controller> {
+    pub fn new(wanted: Wanted, running: Node, orders: mpsc::Sender<Order>) -> Arc<Controller> {
         Arc::new(Controller {
             wanted,
-            started_as,
+            running,
             orders,
             one_at_a_time: Mutex::new(()),
         })
@@ -50,16 +50,10 @@ impl Control for Controller {
 impl Controller {
     async fn hand_over(&self, loaded: Loaded) -> ReloadOutcome {
         let mut warnings: Vec<String> = loaded.warnings.lines().collect();
-        if loaded
-            .compiled
-            .node
-            .as_ref()
-            .is_some_and(|n| *n != self.started_as)
-        {
+        let late = loaded.compiled.node.map(|n| n.needs_restart(&self.running));
+        for option in late.unwrap_or_default() {
             warnings.push(format!(
-                "node `{}`: its listeners, roles, workers or limits changed; that takes effect at a \
-                 restart, all else is in force",
-                self.started_as.name
+                "warning: `{option}` changed; a reload does not apply it, restart the node for it"
             ));
         }
         for line in &warnings {

@@ -37,6 +37,37 @@ pub struct Node {
     pub first_round: Duration,
 }
 
+impl Node {
+    /// The options in which `self`, as loaded anew, differs from what runs and which a reload
+    /// cannot change.
+    pub fn needs_restart(&self, running: &Node) -> Vec<String> {
+        let own = |option: &str| format!("nodes.{}.{option}", self.name);
+        [
+            (own("dns.listen"), self.dns_listen != running.dns_listen),
+            (own("dns.workers"), self.dns_workers != running.dns_workers),
+            (
+                own("dns.tcp-max-connections"),
+                self.tcp_max_connections != running.tcp_max_connections,
+            ),
+            (
+                own("dns.tcp-idle-timeout"),
+                self.tcp_idle_timeout != running.tcp_idle_timeout,
+            ),
+            (
+                own("admin.listen"),
+                self.admin_listen != running.admin_listen,
+            ),
+            (
+                "dns.first-round".to_owned(),
+                self.first_round != running.first_round,
+            ),
+        ]
+        .into_iter()
+        .filter_map(|(option, differs)| differs.then_some(option))
+        .collect()
+    }
+}
+
 /// The node called `wanted`.
 pub(super) fn node(spec: &Spec, wanted: Option<&str>, p: &mut Problems) -> Option<Node> {
     let wanted = wanted?;

@@ -10,7 +10,7 @@ use crate::snapshot::View;
 use crate::steer::trace::Context;
 use crate::steer::{Ask, Chosen, Decision, Draw, LastResort, Recorder, decide};
 use crate::time::Moment;
-use crate::units::ScopeLen;
+use crate::units::{ScopeLen, Ttl};
 use crate::zone::Found;
 
 use super::Scratch;
@@ -127,14 +127,23 @@ pub(super) fn for_dns(
 struct Steered {
     id: NameId,
     aliases: Vec<String>,
+    /// Of the zone that holds it.
+    negative_ttl: Option<Ttl>,
 }
 
 fn find(view: &View, name: &[u8], qtype: u16) -> Option<Steered> {
     let mut at = name;
     let mut aliases = Vec::new();
     for _ in 0..=MAX_LINKS {
-        match view.snapshot.zones.lookup(at, qtype).found {
-            Found::Steered { name } => return Some(Steered { id: name, aliases }),
+        let hit = view.snapshot.zones.lookup(at, qtype);
+        match hit.found {
+            Found::Steered { name } => {
+                return Some(Steered {
+                    id: name,
+                    aliases,
+                    negative_ttl: hit.zone.map(|zone| zone.negative_ttl),
+                });
+            }
             Found::Cname { target, .. } => {
                 aliases.push(target.to_string());
                 at = target.as_bytes();
@@ -227,7 +236,11 @@ fn describe(
         steps: trace.steps,
         answered: answered(view, &decision, group.cname),
         otherwise: otherwise(&decision, &group.last_resort),
-        ttl: decision.ttl,
+        // What has no data is kept by resolvers as long as its zone says.
+        ttl: match (&decision.chosen, found.negative_ttl) {
+            (Chosen::NoData, Some(ttl)) => ttl,
+            _ => decision.ttl,
+        },
         scope: who.scope(&decision),
         decision,
         draw,

@@ -98,9 +98,15 @@ impl Explanation {
             lines.push(format!("answer: {words}"));
         }
         lines.push(format!(
-            "ttl {}, scope {}, {}{}",
+            "ttl {}, scope {}{}, {}{}",
             self.ttl,
             self.scope,
+            // The step above told how far the plan holds, which nobody asked for.
+            if self.ecs.is_none() && self.decision.scope > self.scope {
+                " (no ECS network to answer)"
+            } else {
+                ""
+            },
             StandingText(self.decision.standing),
             if self.decision.overridden {
                 ", overridden"

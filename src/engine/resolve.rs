@@ -161,7 +161,13 @@ impl Resolve<'_> {
                 }
             },
             Chosen::ServFail => {
-                r.fail("no eligible endpoint is up, and the last resort is SERVFAIL");
+                r.fail(match group.last_resort {
+                    LastResort::ServFail => {
+                        "no eligible endpoint is up, and the last resort is SERVFAIL"
+                    }
+                    // Fenced out or disabled never comes back, not even through the last resort.
+                    _ => "no endpoint is eligible for this client, not even as a last resort",
+                });
                 Ok(())
             }
             Chosen::NoData => Ok(()),

@@ -44,6 +44,76 @@ fn o4_reload_by_signal_and_by_api_serves_the_new_configuration() {
     assert_eq!(address(&node, "www.gslb.test"), ["192.0.2.3"]);
 }
 
+/// An edited check is no reason to forget who is up and who is down, and to send clients to whoever
+/// the last resort offers until the first probes of the new check have ended.
+#[test]
+fn h1_a_reload_that_edits_a_monitor_keeps_answering_from_what_is_known() {
+    let alive = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = alive.local_addr().unwrap().port();
+    let config = format!(
+        r#"
+[monitors.connect]
+interval = "1s"
+timeout = "500ms"
+rise = 2
+fall = 2
+tcp = {{}}
+
+[pools.eu]
+region = "eu"
+monitor = "connect"
+endpoints = [{{ name = "alive", address = "127.0.0.1", port = {port} }}, {{ name = "dead", address = "127.0.0.2", port = {port} }}]
+
+[policies.any]
+stages = [{{ random = {{}} }}]
+
+[names."www.gslb.test"]
+pools = ["eu"]
+policy = "any"
+answers = 2
+last-resort = {{ servfail = {{}} }}
+ttl = {{ min = "1s", max = "30s" }}
+"#
+    );
+    let node = Node::start(&config);
+    wait_for(
+        "the dead one is down",
+        std::time::Duration::from_secs(20),
+        || {
+            let health = http::get(node.admin, "/v1/health").json();
+            let endpoints = health["endpoints"].as_array().unwrap();
+            endpoints.iter().any(|e| e["state"] == "down").then_some(())
+        },
+    );
+    for interval in ["40s", "50s", "1m"] {
+        node.rewrite(&config.replace("\"1s\"\ntimeout", &format!("\"{interval}\"\ntimeout")));
+        let answer = http::request(node.admin, "POST", "/v1/reload");
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        assert_eq!(address(&node, "www.gslb.test"), ["127.0.0.1"], "{interval}");
+    }
+}
+
+/// "Reloaded" alone would let its operator believe that the node listens elsewhere now.
+#[test]
+fn o4_a_reload_names_the_options_that_wait_for_a_restart() {
+    let node = Node::start(ONE);
+    let unchanged = http::request(node.admin, "POST", "/v1/reload").json();
+    assert_eq!(unchanged["warnings"].as_array().unwrap().len(), 0);
+    let path = node.file("tradewind.toml");
+    let changed = std::fs::read_to_string(&path)
+        .unwrap()
+        .replace("workers = 1", "workers = 2");
+    std::fs::write(&path, changed).unwrap();
+    let answer = http::request(node.admin, "POST", "/v1/reload");
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let warnings = answer.json()["warnings"].to_string();
+    assert!(
+        warnings.contains("`nodes.n1.dns.workers` changed") && warnings.contains("restart"),
+        "{warnings}"
+    );
+    node.wait_logged("`nodes.n1.dns.workers` changed");
+}
+
 #[test]
 fn o4_a_bad_configuration_keeps_the_old_one_and_names_every_error() {
     let node = Node::start(ONE);

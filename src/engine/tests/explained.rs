@@ -135,7 +135,7 @@ fn explain_replays_its_draw() {
 
 #[test]
 fn explain_says_what_is_wrong_with_the_question() {
-    let d = Desk::new(&world());
+    let mut d = Desk::new(&world());
     let client = ExplainClient {
         addr: "192.0.2.1".parse().unwrap(),
         source: None,
@@ -161,12 +161,36 @@ fn explain_says_what_is_wrong_with_the_question() {
     );
     let e = explain(&d.view, &name("only6.x.test"), A, client, draw, d.now).unwrap();
     assert_eq!(e.otherwise.as_deref(), Some("no data of this type"));
+    // As dig sees it in the SOA record: the zone's negative TTL, not that of an answer.
+    let negative = d.udp(&ask("only6.x.test", A)).message.authorities[0].ttl;
+    assert_eq!((e.ttl.secs(), negative), (60, 60));
     let e = explain(&d.view, &name("only6.x.test"), AAAA, client, draw, d.now).unwrap();
     assert_eq!(e.answered[0].region, "eu");
     assert_eq!(
         e.client_why,
         "the resolver's address: no ECS network was sent"
     );
+}
+
+#[test]
+fn explain_says_why_no_scope_is_sent_where_the_plan_has_one() {
+    let d = Desk::new(&world());
+    let draw = crate::steer::Draw { random: 0, turn: 0 };
+    let last = |source| {
+        let client = ExplainClient {
+            addr: "198.51.100.0".parse().unwrap(),
+            source,
+            resolver: None,
+        };
+        let e = explain(&d.view, &name("geo.x.test"), A, client, draw, d.now).unwrap();
+        e.lines().pop().unwrap()
+    };
+    let (resolver, ecs) = (last(None), last(Some(24)));
+    assert!(
+        resolver.contains("scope /0 (no ECS network to answer), normal"),
+        "{resolver}"
+    );
+    assert!(ecs.contains("scope /24, normal"), "{ecs}");
 }
 
 #[test]
