@@ -115,7 +115,8 @@ fn members<'s>(
         p.error(
             beyond.span,
             format!("{what} has {count} pools; at most {MAX_MEMBERS} are possible"),
-        );
+        )
+        .help = Some("put several endpoints into one pool".to_owned());
     }
     let mut members: Vec<(&Marked<String>, Member)> = Vec::with_capacity(n.pools.len());
     let weights: HashMap<&str, Weight> = n.weights.iter().map(|(k, w)| (k.as_str(), *w)).collect();

@@ -71,7 +71,7 @@ pub(super) struct Facts {
     pub(super) enabled: Vec<Family>,
     /// The CNAME targets of its endpoints.
     pub(super) targets: Vec<EndpointId>,
-    /// The monitor of its endpoints, when one is probed.
+    /// The monitor of its endpoints, when one is probed: disabled ones are not.
     pub(super) monitor: Option<MonitorId>,
 }
 
@@ -94,7 +94,7 @@ impl Pools<'_> {
                     facts.enabled.push(family);
                 }
             }
-            if let Some((monitor, _)) = probing {
+            if let (Some((monitor, _)), true) = (probing, e.enabled) {
                 facts.monitor = Some(*monitor);
             }
         }
