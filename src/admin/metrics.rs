@@ -46,14 +46,12 @@ pub fn render(view: &View, stats: &Stats) -> String {
     out.family(
         "tradewind_endpoint_up",
         "gauge",
-        "1: serves as far as health goes; 0: does not.",
+        "1: enabled, and serves as far as health goes; 0: does not.",
     );
-    for (labels, _, v) in verdicts() {
-        out.sample(
-            "tradewind_endpoint_up",
-            &labels,
-            u64::from(v.state.serves()),
-        );
+    for (labels, id, v) in verdicts() {
+        let enabled = steering.endpoints[id.index()].enabled;
+        let up = enabled && v.state.serves();
+        out.sample("tradewind_endpoint_up", &labels, u64::from(up));
     }
     out.family(
         "tradewind_endpoint_unknown",

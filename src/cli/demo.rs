@@ -43,6 +43,13 @@ pub(super) fn demo(args: &DemoArgs) -> ExitCode {
             endpoint_ports: BTreeMap::new(),
         },
     };
+    if !args.config.exists() {
+        return super::failed(format!(
+            "the demo's configuration `{}` is not here; run the demo from the root of the \
+             repository, or say where it is with --config",
+            args.config.display()
+        ));
+    }
     let loaded = match load_all(&wanted) {
         Ok(loaded) => loaded,
         Err(report) => return super::config_refused(&report),

@@ -13,7 +13,7 @@ use crate::units::Ttl;
 
 use super::client::Asker;
 use super::request::admit;
-use super::resolve::Resolve;
+use super::resolve::{Resolve, negative};
 use super::respond::{Response, Sent};
 use super::{Scratch, explain};
 
@@ -95,8 +95,7 @@ pub fn answer(
                 now,
             };
             let mut r = Response::new(&query, inbound.transport, nsid, out);
-            let explained = question.qtype == rtype::TXT
-                && explained(&resolve, name.as_bytes(), scratch, &mut r);
+            let explained = explained(&resolve, name.as_bytes(), scratch, &mut r);
             if !explained && resolve.run(name.as_bytes(), scratch, &mut r).is_err() {
                 r.overflow();
             }
@@ -124,6 +123,18 @@ fn explained(
     let allow = &resolve.view.snapshot.settings.explain_allow;
     if !allow.iter().any(|p| p.contains(resolve.asker.resolver)) {
         return false;
+    }
+    if resolve.qtype != rtype::TXT {
+        if !explain::exists(resolve.view, target) {
+            return false;
+        }
+        if let Some(zone) = resolve.view.snapshot.zones.lookup(target, rtype::SOA).zone {
+            r.authoritative = true;
+            if negative(zone, r).is_err() {
+                r.overflow();
+            }
+        }
+        return true;
     }
     let Some((explanation, scope)) =
         explain::for_dns(resolve.view, target, resolve.asker, scratch, resolve.now)

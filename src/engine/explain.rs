@@ -51,6 +51,14 @@ pub enum ExplainError {
         /// The most similar steered name.
         nearest: Option<String>,
     },
+    /// The name has ordinary records.
+    #[error("`{name}` is not steered: it has records of the zone, the same for every client{}", hint(.nearest))]
+    Static {
+        /// The name.
+        name: String,
+        /// The most similar steered name.
+        nearest: Option<String>,
+    },
     /// The name is steered, but not for this type.
     #[error("`{name}` is steered, but not its type {qtype}; ask for A or AAAA")]
     TypeNotSteered {
@@ -91,15 +99,22 @@ pub fn explain(
             .map(|len| Prefix::containing(client.addr, len)),
     };
     let found = find(view, name.as_bytes(), qtype).ok_or_else(|| not_found(view, name, qtype))?;
-    Ok(describe(
-        view,
-        name.as_bytes(),
-        found,
-        qtype,
-        asker,
-        draw,
-        now,
-    ))
+    let mut e = describe(view, name.as_bytes(), found, qtype, asker, draw, now);
+    if e.client_why == BOGON && client.resolver.is_none() {
+        e.client_why = BOGON_ALONE;
+    }
+    Ok(e)
+}
+
+const BOGON: &str = "the resolver's address: the ECS network is special-purpose address space";
+
+/// Where nobody said which resolver sends the option.
+const BOGON_ALONE: &str = "special-purpose address space: the resolver's address decides; none was \
+                           given, so one at this address is taken";
+
+/// Whether `name` is steered, so that `_explain.NAME` exists.
+pub(super) fn exists(view: &View, name: &[u8]) -> bool {
+    find(view, name, rtype::A).is_some()
 }
 
 /// Explains for `_explain.NAME TXT`: the type that the name answers, and the draw that the next
@@ -172,12 +187,17 @@ fn not_found(view: &View, name: &WireName, qtype: u16) -> ExplainError {
         .filter(|(likeness, _)| *likeness > 0.7)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, owner)| owner);
-    match view.snapshot.zones.lookup(name.as_bytes(), qtype).zone {
-        None => ExplainError::NotServed {
+    let lookup = view.snapshot.zones.lookup(name.as_bytes(), qtype);
+    match (lookup.zone, lookup.found) {
+        (None, _) => ExplainError::NotServed {
             name: text,
             nearest,
         },
-        Some(_) => ExplainError::NotSteered {
+        (Some(_), Found::Answer(_) | Found::NoData) => ExplainError::Static {
+            name: text,
+            nearest,
+        },
+        (Some(_), _) => ExplainError::NotSteered {
             name: text,
             nearest,
         },
@@ -252,7 +272,7 @@ fn client_why(who: &Who) -> &'static str {
         Why::Ecs => "from its ECS option",
         Why::NoEcs => "the resolver's address: no ECS network was sent",
         Why::Ignored => "the resolver's address: the name ignores ECS",
-        Why::Bogon => "the resolver's address: the ECS network is special-purpose address space",
+        Why::Bogon => BOGON,
     }
 }
 

@@ -233,7 +233,7 @@ pub(super) fn family(group: &Group, qtype: u16) -> Family {
 }
 
 /// NODATA or NXDOMAIN: the SOA with the TTL of negative answers (RFC 2308 sections 2 and 3).
-fn negative(zone: &ZoneInfo, r: &mut Response<'_, '_>) -> Result<(), Full> {
+pub(super) fn negative(zone: &ZoneInfo, r: &mut Response<'_, '_>) -> Result<(), Full> {
     r.rrset(
         Section::Authority,
         Owner::Name(zone.apex.as_bytes()),

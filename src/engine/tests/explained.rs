@@ -78,10 +78,10 @@ fn explain_over_dns_is_for_allowed_senders() {
     let mut d = Desk::new(&world()).from("192.0.2.1");
     let got = d.udp(&ask("_explain.geo.x.test", TXT));
     assert_eq!(got.rcode(), "NXDomain");
-    // Allowed, but not steered, or another type: a normal lookup.
+    // Allowed, but not steered: a normal lookup. Another type: no data, for the TXT exists.
     let mut d = Desk::new(&world());
     assert_eq!(d.udp(&ask("_explain.ns1.x.test", TXT)).rcode(), "NXDomain");
-    assert_eq!(d.udp(&ask("_explain.geo.x.test", A)).rcode(), "NXDomain");
+    assert_eq!(d.udp(&ask("_explain.geo.x.test", A)).rcode(), "NoError");
     assert_eq!(d.udp(&ask("_explain", TXT)).rcode(), "Refused");
     assert_eq!(d.scratch.counters.get(DnsEvent::Explained), 0);
 }
@@ -265,4 +265,21 @@ proptest! {
         prop_assert_eq!(Some(e.scope.0), got.scope());
         prop_assert!(e.lines().iter().all(|l| l.chars().count() <= 255));
     }
+}
+
+#[test]
+fn rfc8020_explain_has_no_other_types_but_exists() {
+    let mut d = Desk::new(&world());
+    let got = d.udp(&ask("_explain.geo.x.test", A));
+    assert_eq!(
+        got.message.metadata.response_code,
+        hickory_proto::op::ResponseCode::NoError
+    );
+    assert!(got.message.answers.is_empty());
+    assert_eq!(got.message.authorities.len(), 1, "the SOA");
+    let got = d.udp(&ask("_explain.nothing.x.test", A));
+    assert_eq!(
+        got.message.metadata.response_code,
+        hickory_proto::op::ResponseCode::NXDomain
+    );
 }
