@@ -16,7 +16,7 @@ use crate::units::Ttl;
 use super::decision::Standing;
 use super::facts::{Duty, EndpointNow, Facts, Lane};
 use super::offer::{Candidate, Offer, Outcome};
-use super::{Chooser, Group, Trace};
+use super::{Chooser, Group, Stage, Trace};
 
 /// A member of a group now.
 pub(super) struct MemberNow {
@@ -49,6 +49,8 @@ pub(super) struct GroupNow<'a> {
     pub(super) name: Option<NameId>,
     chooser: Chooser,
     pub(super) members: Vec<MemberNow>,
+    /// Whether round-trip times take part in the order: then any probe may change it.
+    timed: bool,
 }
 
 /// The lanes of a group in the order of its offers.
@@ -74,11 +76,15 @@ impl<'a> GroupNow<'a> {
             name,
             chooser: steering.policies[policy.index()].chooser,
             members: Vec::with_capacity(group.members.len()),
+            timed: false,
         };
         for m in &group.members {
             let member = now.member(m);
             now.members.push(member);
         }
+        let stages = &steering.policies[policy.index()].stages;
+        now.timed = stages.iter().any(|s| matches!(s, Stage::Latency { .. }))
+            && (0..group.members.len() as u16).any(|m| now.rtt(m).is_some());
         now
     }
 
@@ -217,7 +223,7 @@ impl<'a> GroupNow<'a> {
 
     /// The offer of the first pass: its TTL reaches to the first event that could change it (T1).
     fn normal<T: Trace>(&self, tiers: &[Vec<u16>], t: usize, trace: &mut T) -> (Offer, String) {
-        let mut steady = u32::MAX;
+        let mut steady = if self.timed { 0 } else { u32::MAX };
         let (mut expires, mut ordered) = (u64::MAX, false);
         for (i, tier) in tiers[..=t].iter().enumerate() {
             for m in tier.iter().map(|m| self.at(*m)) {
@@ -241,6 +247,10 @@ impl<'a> GroupNow<'a> {
         if T::ON {
             why = if expires != u64::MAX {
                 "an override with an end takes part: the smallest".to_owned()
+            } else if self.timed {
+                format!(
+                    "the next probe may change the order by round-trip time: the smallest, {min}"
+                )
             } else if steady == u32::MAX {
                 format!("no probe can change the answer: the largest, {max}")
             } else {

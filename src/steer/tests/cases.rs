@@ -216,6 +216,27 @@ fn latency_needs_every_member_measured_and_falls_back_to_distance() {
     );
 }
 
+/// Until measured times are steadied, the very next probe may reorder the pools.
+#[test]
+fn t1_measured_times_bound_the_ttl() {
+    let stage = Stage::Latency {
+        tolerance: Duration::from_millis(5),
+        fallback_band_km: 0.0,
+    };
+    let mut t = Three::new(vec![stage], Chooser::Weighted);
+    let ttl = |t: &Three| {
+        let s = t.steering();
+        let live = t.live(&s);
+        decide(&s, &live, &ask("192.0.2.0", 1), &mut NoTrace).ttl
+    };
+    assert!(
+        ttl(&t) > t.name.ttl_min,
+        "by distance: nothing measured can change it"
+    );
+    t.rtt = vec![Some(Duration::from_millis(20)); 6];
+    assert_eq!(ttl(&t), t.name.ttl_min);
+}
+
 #[test]
 fn latency_order_does_not_hang_on_pools_that_serve_nothing() {
     let stage = Stage::Latency {
