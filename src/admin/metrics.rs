@@ -65,7 +65,7 @@ pub fn render(view: &View, stats: &Stats) -> String {
     out.family(
         "tradewind_endpoint_rtt_seconds",
         "gauge",
-        "Smoothed connect time from this node.",
+        "Smoothed connect time from this node; a failed connect counts as the timeout or more.",
     );
     for (labels, id, _) in verdicts() {
         if let Some(Some(rtt)) = view.measurements.rtt.get(id.index()) {

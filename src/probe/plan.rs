@@ -13,13 +13,6 @@ pub struct ProbePlan {
     pub number: u64,
 }
 
-impl ProbePlan {
-    /// The monitor of `target`.
-    pub fn monitor_of(&self, target: &ProbeTarget) -> &Monitor {
-        &self.monitors[target.monitor.index()]
-    }
-}
-
 /// What one probe saw, and the plan whose target numbers it uses.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Report {

@@ -84,11 +84,6 @@ impl Picks {
     pub fn as_slice(&self) -> &[EndpointId] {
         &self.items[..usize::from(self.len)]
     }
-
-    /// The picks, to be reordered.
-    pub fn as_mut_slice(&mut self) -> &mut [EndpointId] {
-        &mut self.items[..usize::from(self.len)]
-    }
 }
 
 /// What is answered.
