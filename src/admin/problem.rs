@@ -52,8 +52,9 @@ impl Problem {
             StatusCode::UNPROCESSABLE_ENTITY,
             "configuration refused",
             format!(
-                "{} problems; the configuration in force stays as it was",
-                problems.len()
+                "{} problem{}; the configuration in force stays as it was",
+                problems.len(),
+                if problems.len() == 1 { "" } else { "s" }
             ),
         );
         p.body.problems = problems;

@@ -9,7 +9,7 @@ use crate::compile::Node;
 use crate::config::Report;
 
 use super::judge_loop::Order;
-use super::load::{Loaded, Wanted, load_all};
+use super::load::{Loaded, Wanted, load_all, log};
 
 /// Reloads by order of a signal or the API, one at a time.
 #[derive(Debug)]
@@ -49,15 +49,14 @@ impl Control for Controller {
 
 impl Controller {
     async fn hand_over(&self, loaded: Loaded) -> ReloadOutcome {
+        log(&loaded.warnings);
         let mut warnings: Vec<String> = loaded.warnings.lines().collect();
         let late = loaded.compiled.node.map(|n| n.needs_restart(&self.running));
         for option in late.unwrap_or_default() {
-            warnings.push(format!(
-                "warning: `{option}` changed; a reload does not apply it, restart the node for it"
-            ));
-        }
-        for line in &warnings {
-            tracing::warn!("{line}");
+            let text =
+                format!("`{option}` changed; a reload does not apply it, restart the node for it");
+            tracing::warn!("{text}");
+            warnings.push(format!("warning: {text}"));
         }
         let (done, generation) = oneshot::channel();
         let order = Order::Adopt {
@@ -81,12 +80,10 @@ impl Controller {
 }
 
 fn refused(report: Report) -> ReloadOutcome {
+    log(&report);
     let lines: Vec<String> = report.lines().collect();
-    for line in &lines {
-        tracing::error!("{line}");
-    }
     tracing::error!(
-        problems = lines.len(),
+        errors = report.error_count(),
         "reload refused: the configuration in force stays as it was"
     );
     ReloadOutcome::Refused { problems: lines }

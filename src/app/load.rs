@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use crate::compile::{Compiled, compile};
-use crate::config::Report;
 use crate::config::load::load;
 use crate::config::overlay::Overlay;
+use crate::config::{Report, Severity};
 
 /// What is loaded, and what the command line puts over it.
 #[derive(Clone, Debug, Default)]
@@ -46,5 +46,17 @@ pub fn load_all(wanted: &Wanted) -> Result<Loaded, Report> {
     match compiled {
         Some(compiled) if !warnings.has_errors() => Ok(Loaded { compiled, warnings }),
         _ => Err(warnings),
+    }
+}
+
+/// Logs every finding of a report, each at its own level.
+pub fn log(report: &Report) {
+    for finding in report.findings() {
+        let text = finding.without_severity();
+        if finding.severity == Severity::Error.as_str() {
+            tracing::error!("{text}");
+        } else {
+            tracing::warn!("{text}");
+        }
     }
 }

@@ -21,7 +21,7 @@ use crate::units::Generation;
 use super::clock::RealClock;
 use super::control::Controller;
 use super::judge_loop::{JudgeLoop, Order};
-use super::load::{Wanted, load_all};
+use super::load::{Wanted, load_all, log};
 use crate::admin::Control as _;
 
 /// What to run.
@@ -75,9 +75,7 @@ pub enum RunError {
 /// When the configuration is wrong or a listener cannot be had.
 pub fn run(options: Options, ready: impl FnOnce(&Ready)) -> Result<(), RunError> {
     let loaded = load_all(&options.wanted).map_err(RunError::Config)?;
-    for line in loaded.warnings.lines() {
-        tracing::warn!("{line}");
-    }
+    log(&loaded.warnings);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("tradewind-io")

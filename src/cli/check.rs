@@ -25,20 +25,24 @@ pub(super) fn check(path: &Path, deny_warnings: bool) -> ExitCode {
     }
     let s = &loaded.compiled.snapshot;
     println!(
-        "{}: ok ({} zones with {} names, {} steered names, {} pools, {} endpoints, {} monitors, {} networks{})",
+        "{}: ok ({} with {}, {}, {}, {}, {}, {}{})",
         path.display(),
-        s.zones.zone_count(),
-        s.zones.names(),
-        s.steering.names.len(),
-        s.steering.pools.len(),
-        s.steering.endpoints.len(),
-        s.monitors.len(),
-        s.geo.v4.len() + s.geo.v6.len(),
+        counted(s.zones.zone_count(), "zone"),
+        counted(s.zones.names(), "name"),
+        counted(s.steering.names.len(), "steered name"),
+        counted(s.steering.pools.len(), "pool"),
+        counted(s.steering.endpoints.len(), "endpoint"),
+        counted(s.monitors.len(), "monitor"),
+        counted(s.geo.v4.len() + s.geo.v6.len(), "network"),
         match count {
             0 => String::new(),
-            1 => "; 1 warning".to_owned(),
-            n => format!("; {n} warnings"),
+            n => format!("; {}", counted(n, "warning")),
         }
     );
     ExitCode::SUCCESS
+}
+
+/// `1 zone`, `2 zones`.
+fn counted(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }

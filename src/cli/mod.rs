@@ -122,7 +122,7 @@ enum GeoipCommand {
     Lookup {
         /// The address.
         address: IpAddr,
-        /// Databases, first wins.
+        /// Databases, first wins. The default is the demo's, seen from the root of the repository.
         #[arg(long = "database", default_value = "geoip/demo.mmdb")]
         databases: Vec<PathBuf>,
         /// CSV of own networks; wins over databases.

@@ -119,6 +119,24 @@ pub struct Finding<'a> {
     pub related: Vec<(String, LineCol, &'a str)>,
 }
 
+impl Finding<'_> {
+    /// On one line, with `severity` before the message where it is not empty.
+    fn line(&self, severity: &str) -> String {
+        let place = match (&self.file, self.place) {
+            (Some(file), Some(place)) => format!("{file}:{place}: "),
+            _ => String::new(),
+        };
+        let colon = if severity.is_empty() { "" } else { ": " };
+        let help = self.help.map_or(String::new(), |h| format!(" ({h})"));
+        format!("{place}{severity}{colon}{}{help}", self.message)
+    }
+
+    /// For logs, whose lines have a level of their own: `file:line:col: message (help)`.
+    pub fn without_severity(&self) -> String {
+        self.line("")
+    }
+}
+
 impl Report {
     /// A report sorted by file and place; findings without a place come first, and equal ones are
     /// kept once.
@@ -158,16 +176,9 @@ impl Report {
         })
     }
 
-    /// One line per finding for logs: `file:line:col: error: message (help)`.
+    /// One line per finding: `file:line:col: error: message (help)`.
     pub fn lines(&self) -> impl Iterator<Item = String> {
-        self.findings().map(|f| {
-            let place = match (&f.file, f.place) {
-                (Some(file), Some(place)) => format!("{file}:{place}: "),
-                _ => String::new(),
-            };
-            let help = f.help.map_or(String::new(), |h| format!(" ({h})"));
-            format!("{place}{}: {}{help}", f.severity, f.message)
-        })
+        self.findings().map(|f| f.line(f.severity))
     }
 
     /// Every finding with its source line and a caret under the place, and a closing count.

@@ -358,7 +358,7 @@ fn record_type(word: &Token<'_>) -> Result<RecordType, ZoneProblem> {
         .iter()
         .map(|t| (strsim::damerau_levenshtein(t, &upper), t))
         .min()
-        .filter(|(distance, t)| *distance < t.len().max(2));
+        .filter(|(distance, t)| *distance <= (t.len() / 3).max(1));
     Err(word.problem(match nearest {
         Some((_, t)) => format!("`{}` is not a record type; did you mean `{t}`?", word.raw),
         None => format!(

@@ -1,6 +1,6 @@
 //! `tradewind geoip`, and the databases in the repository, all made by it.
 //!
-//! After a change to a CSV or to the format, `TRADEWIND_BLESS=1` writes the databases anew.
+//! After a change to a CSV or to the format, `UPDATE_GOLDEN=1` writes the databases anew.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ fn committed_databases_are_what_the_builder_makes() {
         ("tests/geoip/city.csv", "tests/geoip/city.mmdb"),
         ("tests/geoip/asn.csv", "tests/geoip/asn.mmdb"),
     ] {
-        if std::env::var_os("TRADEWIND_BLESS").is_some() {
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
             geoip::build(&file(csv), &file(committed)).unwrap();
         }
         let out = folder.path().join("made.mmdb");
