@@ -66,7 +66,10 @@ pub fn compile(
     let (Some(geo), Some(inputs), false) = (geo, inputs, problems.any_error()) else {
         return (None, problems.finish());
     };
-    let (targets, target_of) = pools::targets(&pools);
+    let (targets, target_of) = match &this_node {
+        Some(node) if !node.probes => (Vec::new(), vec![None; pools.endpoints.len()]),
+        _ => pools::targets(&pools),
+    };
     let node_name = this_node.as_ref().map_or("", |n| n.name.as_str()).into();
     let steering = Steering::build(
         regions.list,

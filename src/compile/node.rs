@@ -85,6 +85,20 @@ pub(super) fn node(spec: &Spec, wanted: Option<&str>, p: &mut Problems) -> Optio
             .help = Some(help);
         return None;
     };
+    let monitored = spec.pools.iter().any(|p| p.monitor.is_some());
+    if has(n, Role::Dns) && !has(n, Role::Probe) && monitored {
+        p.warning(
+            n.name.span,
+            format!(
+                "node `{wanted}` answers DNS but has not the role `probe`: it checks nothing, and \
+                 every endpoint counts as up"
+            ),
+        )
+        .help = Some(
+            "add the role `probe`; nodes that share what they see come with a later release"
+                .to_owned(),
+        );
+    }
     let cores = std::thread::available_parallelism().map_or(1, |c| c.get() as u32);
     Some(Node {
         name: n.name.value.clone(),

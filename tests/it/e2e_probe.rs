@@ -855,3 +855,18 @@ fn h1_a_changed_monitor_moves_no_client_and_offers_no_dead_endpoint() {
         assert_eq!(endpoint(&node, "dead")["serves"], false);
     }
 }
+
+#[test]
+fn a_node_without_the_role_probe_probes_nothing_and_says_so() {
+    let server = Server::start("127.11.15.1:0", |_, _| reply(500, "", ""));
+    let monitor =
+        "[monitors.m]\ninterval = \"200ms\"\ntimeout = \"100ms\"\nfall = 1\n[monitors.m.tcp]\n";
+    let rest = world(monitor, &[("only", server.addr)]);
+    let head = HEAD.replace("\"probe\", ", "");
+    let node = Node::start_in(folder(&format!("{head}{rest}")));
+    node.wait_logged("it checks nothing");
+    assert_eq!(ask(&node), [server.addr.ip()]);
+    let health = http::get(node.admin, "/v1/health").json();
+    assert_eq!(health["targets"].as_array().unwrap().len(), 0);
+    assert_eq!(endpoint(&node, "only")["serves"], true);
+}

@@ -85,7 +85,10 @@ impl Health {
                     enabled: e.enabled,
                     cause: match &v.cause {
                         _ if !e.enabled => "disabled in the configuration: not probed".to_owned(),
-                        Cause::Unmonitored => "no monitor: counts as up".to_owned(),
+                        Cause::Unmonitored => {
+                            "not probed (no monitor, or this node does not probe): counts as up"
+                                .to_owned()
+                        }
                         Cause::NotProbed => v.state.to_string(),
                         Cause::Passing => "probes pass".to_owned(),
                         Cause::Failing(error) => format!("probes fail: {error}"),

@@ -105,7 +105,7 @@ pub static ROWS: &[OptionRow] = &[
         "nodes.NAME.roles",
         Kind::List(&Kind::Choice(&["dns", "probe", "proxy", "admin"]), 1),
         Required,
-        "What the node does.",
+        "What the node does. `proxy` is reserved and refused by this release.",
         r#"["dns", "probe", "admin"]"#,
     )
     .restart(),
