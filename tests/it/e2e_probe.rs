@@ -431,6 +431,13 @@ policy = \"fast\"
     }
 }
 
+/// Most probes that a target may see in `span` at an interval of 200 ms: both ends of the span, the
+/// quick first round before the grid begins, and those that the test's own server, on a busy machine,
+/// came to read late. Probing twice as often would be far beyond it.
+fn probes_in(span: Duration) -> f64 {
+    span.as_secs_f64() / 0.2 + 4.0
+}
+
 #[test]
 fn h7_a_target_is_probed_once_per_interval_for_all_its_endpoints_and_no_more_once_removed() {
     let shared = Server::start("127.11.7.1:0", |_, _| reply(200, "", ""));
@@ -461,7 +468,7 @@ fn h7_a_target_is_probed_once_per_interval_for_all_its_endpoints_and_no_more_onc
     });
     let seen = shared.requests();
     let span = seen[seen.len() - 1].at - seen[0].at;
-    let most = span.as_secs_f64() / 0.2 + 2.0;
+    let most = probes_in(span);
     assert!(
         (seen.len() as f64) <= most,
         "{} probes in {span:?}, at most {most:.1}",
@@ -500,7 +507,7 @@ fn h7_a_target_is_probed_once_per_interval_for_all_its_endpoints_and_no_more_onc
         );
     }
     let more = (shared.count() - before) as f64;
-    let most = began.elapsed().as_secs_f64() / 0.2 + 2.0;
+    let most = probes_in(began.elapsed());
     assert!(
         more <= most,
         "{more} probes during 15 reloads, at most {most:.1}"
@@ -518,7 +525,8 @@ fn h7_a_target_is_probed_once_per_interval_for_all_its_endpoints_and_no_more_onc
     wait_for("the target is still probed", PATIENCE, || {
         (shared.count() >= from + 3).then_some(())
     });
-    // Both go: at most the probe that was on its way arrives.
+    // Both go: at most the probe that was on its way arrives, and one before it that the server had
+    // not read yet. Going on would show five.
     reload(
         &node,
         &format!("{monitor}{}{}", pool("c", other.addr), name("\"c\"")),
@@ -528,7 +536,7 @@ fn h7_a_target_is_probed_once_per_interval_for_all_its_endpoints_and_no_more_onc
         (other.count() >= on + 5).then_some(())
     });
     let late = shared.count() - gone;
-    assert!(late <= 1, "{late} probes after the removal");
+    assert!(late <= 2, "{late} probes after the removal");
 }
 
 #[test]
