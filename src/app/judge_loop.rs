@@ -42,7 +42,7 @@ pub enum Order {
 pub struct JudgeLoop {
     judge: Judge,
     snapshot: Arc<Snapshot>,
-    board: Board,
+    board: Arc<Board>,
     publisher: Publisher,
     generation: Generation,
     /// When the view in force was published.
@@ -81,13 +81,13 @@ impl JudgeLoop {
             snapshot.target_of.len(),
             now,
         );
-        let board = judge.board(now);
+        let board = Arc::new(judge.board(now));
         let generation = Generation(1);
         let view = View::new(
             generation,
             now,
             snapshot.clone(),
-            Arc::new(board.clone()),
+            board.clone(),
             Arc::new(Measurements::default()),
             Arc::new(Overrides::default()),
         );
@@ -226,7 +226,7 @@ impl JudgeLoop {
             (false, Some(begun)) if starting => Some(begun.min(own)),
             (false, _) => Some(own),
         };
-        self.board = Board::default();
+        self.board = Arc::default();
         self.publish();
         let number = self.plan.borrow().number + 1;
         self.plan
@@ -239,14 +239,14 @@ impl JudgeLoop {
 
     fn publish(&mut self) {
         let now = self.clock.now();
-        let board = self.judge.board(now);
+        let board = Arc::new(self.judge.board(now));
         self.log_changes(&board);
         self.generation = self.generation.next();
         let view = View::new(
             self.generation,
             now,
             self.snapshot.clone(),
-            Arc::new(board.clone()),
+            board.clone(),
             Arc::new(Measurements {
                 rtt: self.judge.measurements(),
             }),

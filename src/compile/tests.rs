@@ -40,25 +40,7 @@ fn told(case: &Path) -> Report {
 
 #[test]
 fn o4_rules_between_objects_are_told_in_full() {
-    let golden = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/compile"));
-    let mut cases: Vec<PathBuf> = std::fs::read_dir(golden)
-        .unwrap()
-        .map(|e| e.unwrap().path())
-        .collect();
-    cases.sort();
-    assert!(cases.len() >= 15, "{} cases", cases.len());
-    let mut stale = Vec::new();
-    for case in cases {
-        let found = told(&case).render(false);
-        let expected = case.join("expected.txt");
-        if std::env::var_os("UPDATE_GOLDEN").is_some() {
-            std::fs::write(&expected, &found).unwrap();
-        }
-        if std::fs::read_to_string(&expected).unwrap_or_default() != found {
-            stale.push(format!("{}:\n{found}", case.display()));
-        }
-    }
-    assert!(stale.is_empty(), "{}", stale.join("\n"));
+    crate::config::golden::check("compile", 15, told);
 }
 
 /// Regression: looking names up one by one in lists made a configuration of this size take minutes.

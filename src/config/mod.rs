@@ -4,6 +4,8 @@
 
 mod decode;
 pub mod diagnostic;
+#[cfg(test)]
+pub(crate) mod golden;
 pub mod load;
 pub mod marked;
 pub mod options;

@@ -95,17 +95,7 @@ impl WireName {
 
     /// Whether this name is `ancestor` or lies below it, on label boundaries (requirement A3).
     pub fn is_at_or_below(&self, ancestor: &WireName) -> bool {
-        let mut rest: &[u8] = &self.0;
-        loop {
-            if rest == &*ancestor.0 {
-                return true;
-            }
-            let len = rest[0] as usize;
-            if len == 0 {
-                return false;
-            }
-            rest = &rest[len + 1..];
-        }
+        is_at_or_below(&self.0, &ancestor.0)
     }
 
     /// `label` in front of this name.
@@ -172,6 +162,23 @@ impl fmt::Display for NameRef<'_> {
 impl fmt::Debug for NameRef<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+/// Whether the wire name `name` is `ancestor` or lies below it, on label boundaries (requirement
+/// A3). Both must be uncompressed and of the same case; bytes that are no name are below nothing.
+pub fn is_at_or_below(mut name: &[u8], ancestor: &[u8]) -> bool {
+    loop {
+        if name == ancestor {
+            return true;
+        }
+        match name.first() {
+            None | Some(0) => return false,
+            Some(len) => match name.get(1 + usize::from(*len)..) {
+                Some(rest) => name = rest,
+                None => return false,
+            },
+        }
     }
 }
 

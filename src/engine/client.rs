@@ -2,12 +2,10 @@
 
 use std::net::IpAddr;
 
-use crate::geo::GeoTable;
 use crate::ids::NameId;
 use crate::net::Prefix;
 use crate::snapshot::View;
-use crate::steer::partition::Space;
-use crate::steer::{Chooser, Chosen, Client, ClientSource, Decision};
+use crate::steer::{Chosen, Client, ClientSource, Decision};
 use crate::units::ScopeLen;
 
 /// Who asks, as far as the packet says.
@@ -39,8 +37,6 @@ pub(super) struct Who {
     pub(super) client: Client,
     /// Why.
     pub(super) why: Why,
-    /// The scope is at least this long, beside what steering says.
-    floor: u8,
 }
 
 impl Who {
@@ -49,7 +45,7 @@ impl Who {
         match self.why {
             Why::NoEcs | Why::Ignored => ScopeLen(0),
             Why::Ecs | Why::Bogon if decision.chosen == Chosen::NoData => ScopeLen(0),
-            Why::Ecs | Why::Bogon => ScopeLen(decision.scope.0.max(self.floor)),
+            Why::Ecs | Why::Bogon => decision.scope,
         }
     }
 }
@@ -62,7 +58,6 @@ pub(super) fn who(view: &View, name: NameId, asker: Asker) -> Who {
             source,
         },
         why,
-        floor: 0,
     };
     let Some(network) = asker.network else {
         return resolver(Why::NoEcs, ClientSource::Resolver);
@@ -73,21 +68,9 @@ pub(super) fn who(view: &View, name: NameId, asker: Asker) -> Who {
     }
     let addr = network.addr();
     let shape = steering.shape_of(name);
-    let mut floor = 0;
-    if let Space::ByAddress { .. } = shape.partition.space {
-        let (slot, len) = shape.partition.lookup(addr);
-        if slot.bogon {
-            return resolver(Why::Bogon, ClientSource::ResolverForBogon(len));
-        }
-    } else if let Chooser::Sticky { .. } = steering.chooser_of(name) {
-        // The policy does not look at places but hashes the client. The hashed prefix may hold
-        // special-purpose addresses beside others, whom the resolver's address stands for: what is
-        // one place in the geo table is never of both kinds.
-        let place = view.snapshot.geo.locate(addr);
-        if place.id == GeoTable::BOGON {
-            return resolver(Why::Bogon, ClientSource::ResolverForBogon(place.len));
-        }
-        floor = place.len;
+    let (slot, len) = shape.partition.lookup(addr);
+    if slot.bogon {
+        return resolver(Why::Bogon, ClientSource::ResolverForBogon(len));
     }
     Who {
         client: Client {
@@ -95,6 +78,5 @@ pub(super) fn who(view: &View, name: NameId, asker: Asker) -> Who {
             source: ClientSource::Ecs(network.len()),
         },
         why: Why::Ecs,
-        floor,
     }
 }

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use crate::dns::message::Full;
-use crate::dns::name::NameRef;
+use crate::dns::name::{NameRef, is_at_or_below};
 use crate::dns::{Ede, Owner, Rcode, Section, rtype};
 use crate::ids::NameId;
 use crate::net::Family;
@@ -106,7 +106,7 @@ impl Resolve<'_> {
                 continue;
             };
             let target = target.as_bytes();
-            if !below(target, cut.as_bytes()) {
+            if !is_at_or_below(target, cut.as_bytes()) {
                 continue;
             }
             for kind in [rtype::A, rtype::AAAA] {
@@ -263,22 +263,6 @@ fn canonical(name: &[u8]) -> Option<Canonical> {
     room.copy_from_slice(name);
     room.make_ascii_lowercase();
     Some(all)
-}
-
-/// Whether the wire name `name` is `above` or lies below it.
-fn below(mut name: &[u8], above: &[u8]) -> bool {
-    loop {
-        if name == above {
-            return true;
-        }
-        match name.first() {
-            None | Some(0) => return false,
-            Some(len) => match name.get(1 + usize::from(*len)..) {
-                Some(rest) => name = rest,
-                None => return false,
-            },
-        }
-    }
 }
 
 fn count(scratch: &Scratch, decision: &Decision) {

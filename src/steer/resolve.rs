@@ -53,6 +53,18 @@ pub(super) struct GroupNow<'a> {
     timed: bool,
 }
 
+/// A pass after the first: who is left to serve when no pool is whole.
+struct Pass<'p> {
+    /// The first tier with such a member answers.
+    found: &'p dyn Fn(&MemberNow) -> bool,
+    /// Its members that take part.
+    pool: &'p dyn Fn(&MemberNow) -> bool,
+    /// Their endpoints that take part.
+    endpoint: &'p dyn Fn(&EndpointNow) -> bool,
+    /// In words.
+    what: &'static str,
+}
+
 /// The lanes of a group in the order of its offers.
 pub(super) fn lanes(group: &Group) -> impl Iterator<Item = Lane> + Clone + '_ {
     let cname = group.cname.then_some(Lane::Cname);
@@ -169,42 +181,33 @@ impl<'a> GroupNow<'a> {
             self.tell_tier(tiers, t, Standing::Normal, trace);
             return self.normal(tiers, t, trace);
         }
-        if let Some(t) = find(&|m| m.prime && m.live[l] > 0) {
-            let pools = tiers[t].iter().copied().filter(|m| self.at(*m).prime);
-            self.fill(pools, lane, |e| e.duty == Duty::Serving && e.prime(), out);
-            self.tell_tier(tiers, t, Standing::Degraded, trace);
-            return self.lesser(
-                Standing::Degraded,
-                Outcome::Endpoints,
-                "a degraded answer",
-                trace,
-            );
-        }
-        if let Some(t) = find(&|m| m.serving[l] > 0) {
-            self.fill(
-                tiers[t].iter().copied(),
-                lane,
-                |e| e.duty == Duty::Serving,
-                out,
-            );
-            self.tell_tier(tiers, t, Standing::Degraded, trace);
-            return self.lesser(
-                Standing::Degraded,
-                Outcome::Endpoints,
-                "a degraded answer",
-                trace,
-            );
-        }
-        if let Some(t) = find(&|m| m.prime && m.awaited[l] > 0) {
-            let pools = tiers[t].iter().copied().filter(|m| self.at(*m).prime);
-            self.fill(pools, lane, |e| e.duty == Duty::Awaited && e.prime(), out);
-            self.tell_tier(tiers, t, Standing::Degraded, trace);
-            return self.lesser(
-                Standing::Degraded,
-                Outcome::Endpoints,
-                "an answer before the first probe",
-                trace,
-            );
+        for pass in [
+            Pass {
+                found: &|m| m.prime && m.live[l] > 0,
+                pool: &|m| m.prime,
+                endpoint: &|e| e.duty == Duty::Serving && e.prime(),
+                what: "a degraded answer",
+            },
+            Pass {
+                found: &|m| m.serving[l] > 0,
+                pool: &|_| true,
+                endpoint: &|e| e.duty == Duty::Serving,
+                what: "a degraded answer",
+            },
+            Pass {
+                found: &|m| m.prime && m.awaited[l] > 0,
+                pool: &|m| m.prime,
+                endpoint: &|e| e.duty == Duty::Awaited && e.prime(),
+                what: "an answer before the first probe",
+            },
+        ] {
+            let Some(t) = find(pass.found) else { continue };
+            let pools = tiers[t].iter().copied();
+            let pools = pools.filter(|m| (pass.pool)(self.at(*m)));
+            self.fill(pools, lane, pass.endpoint, out);
+            let standing = Standing::Degraded;
+            self.tell_tier(tiers, t, standing, trace);
+            return self.lesser(standing, Outcome::Endpoints, pass.what, trace);
         }
         if T::ON {
             self.tell_held(tiers, trace);
