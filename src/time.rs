@@ -46,10 +46,37 @@ impl Sub<Duration> for Moment {
     }
 }
 
+/// Where the monotonic clock stands on the calendar: turns a [`Moment`] into Unix time.
+///
+/// Taken anew with each view that is published, so a step of the machine's clock is followed within
+/// seconds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Wall {
+    /// Nanoseconds since 1970-01-01T00:00:00Z at [`Moment::ZERO`].
+    unix_at_zero: i128,
+}
+
+impl Wall {
+    /// The wall on which `now` is so long after 1970-01-01T00:00:00Z.
+    pub fn new(now: Moment, unix: Duration) -> Wall {
+        Wall {
+            unix_at_zero: unix.as_nanos().cast_signed() - i128::from(now.0),
+        }
+    }
+
+    /// Seconds since 1970-01-01T00:00:00Z at a moment; 0 before that.
+    pub fn unix(self, at: Moment) -> u64 {
+        u64::try_from((self.unix_at_zero + i128::from(at.0)) / 1_000_000_000).unwrap_or(0)
+    }
+}
+
 /// Tells the time.
 pub trait Clock: Send + Sync + 'static {
     /// The present moment.
     fn now(&self) -> Moment;
+
+    /// The calendar.
+    fn wall(&self) -> Wall;
 }
 
 /// A clock that a test moves by hand.
@@ -69,5 +96,10 @@ impl SimClock {
 impl Clock for SimClock {
     fn now(&self) -> Moment {
         Moment(self.0.load(Ordering::Relaxed))
+    }
+
+    /// Starts at 2026-01-01T00:00:00Z.
+    fn wall(&self) -> Wall {
+        Wall::new(Moment::ZERO, Duration::from_secs(1_767_225_600))
     }
 }

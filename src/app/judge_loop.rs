@@ -12,10 +12,10 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::health::{Board, Judge, Monitor, Observation, Overrides, State};
+use crate::health::{Board, Judge, Monitor, Observation, State};
 use crate::ids::TargetId;
 use crate::probe::{ProbePlan, Report as ProbeReport};
-use crate::snapshot::{Publisher, Snapshot, View};
+use crate::snapshot::{Parts, Publisher, Snapshot, View};
 use crate::steer::Measurements;
 use crate::time::{Clock, Moment};
 use crate::units::Generation;
@@ -86,10 +86,10 @@ impl JudgeLoop {
         let view = View::new(
             generation,
             now,
-            snapshot.clone(),
-            board.clone(),
-            Arc::new(Measurements::default()),
-            Arc::new(Overrides::default()),
+            Parts {
+                wall: clock.wall(),
+                ..Parts::new(snapshot.clone(), board.clone())
+            },
         );
         let publisher = Publisher::new(view);
         let (plan, plan_rx) = watch::channel(Arc::new(plan_of(&snapshot, 1)));
@@ -245,12 +245,13 @@ impl JudgeLoop {
         let view = View::new(
             self.generation,
             now,
-            self.snapshot.clone(),
-            board.clone(),
-            Arc::new(Measurements {
-                rtt: self.judge.measurements(),
-            }),
-            Arc::new(Overrides::default()),
+            Parts {
+                measurements: Arc::new(Measurements {
+                    rtt: self.judge.measurements(),
+                }),
+                wall: self.clock.wall(),
+                ..Parts::new(self.snapshot.clone(), board.clone())
+            },
         );
         self.board = board;
         self.published = now;

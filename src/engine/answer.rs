@@ -24,6 +24,27 @@ pub enum Transport {
     Udp,
     /// Stream: up to 65,535 octets.
     Tcp,
+    /// TLS (RFC 7858).
+    Tls,
+    /// HTTPS (RFC 8484).
+    Https,
+    /// QUIC (RFC 9250).
+    Quic,
+}
+
+impl Transport {
+    /// Whether an answer must fit a datagram.
+    pub fn is_datagram(self) -> bool {
+        self == Transport::Udp
+    }
+
+    /// Whether nobody between client and server can read along.
+    pub fn is_encrypted(self) -> bool {
+        match self {
+            Transport::Udp | Transport::Tcp => false,
+            Transport::Tls | Transport::Https | Transport::Quic => true,
+        }
+    }
 }
 
 /// One query as received.
@@ -169,6 +190,9 @@ fn received(transport: Transport, peer: IpAddr) -> DnsEvent {
         (Transport::Udp, IpAddr::V6(_)) => DnsEvent::QueryUdp6,
         (Transport::Tcp, IpAddr::V4(_)) => DnsEvent::QueryTcp4,
         (Transport::Tcp, IpAddr::V6(_)) => DnsEvent::QueryTcp6,
+        (Transport::Tls, _) => DnsEvent::QueryTls,
+        (Transport::Https, _) => DnsEvent::QueryHttps,
+        (Transport::Quic, _) => DnsEvent::QueryQuic,
     }
 }
 

@@ -49,9 +49,9 @@ impl<'b, 'q> Response<'b, 'q> {
         out: &'b mut [u8],
     ) -> Response<'b, 'q> {
         let limit = match (transport, &query.edns) {
-            (Transport::Tcp, _) => u16::MAX,
-            (Transport::Udp, None) => UDP_PLAIN,
-            (Transport::Udp, Some(edns)) => edns.payload.clamp(UDP_PLAIN, UDP_PAYLOAD),
+            (stream, _) if !stream.is_datagram() => u16::MAX,
+            (_, None) => UDP_PLAIN,
+            (_, Some(edns)) => edns.payload.clamp(UDP_PLAIN, UDP_PAYLOAD),
         };
         let mut w = MessageWriter::new(out, usize::from(limit));
         let nsid = query.edns.filter(|e| e.nsid).map(|_| nsid());
@@ -142,9 +142,10 @@ impl<'b, 'q> Response<'b, 'q> {
     /// TC with nothing but question and OPT); over TCP there is no way to say it.
     pub(super) fn overflow(&mut self) {
         self.w.rollback(self.empty);
-        match self.transport {
-            Transport::Udp => self.truncated = true,
-            Transport::Tcp => self.fail("the answer is over 65535 octets"),
+        if self.transport.is_datagram() {
+            self.truncated = true;
+        } else {
+            self.fail("the answer is over 65535 octets");
         }
     }
 

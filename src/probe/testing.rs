@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 use crate::health::{HttpCheck, Monitor, MonitorKind, TcpCheck};
-use crate::time::{Clock, Moment};
+use crate::time::{Clock, Moment, Wall};
 
 /// Longest that a test waits for anything.
 pub(crate) const BOUND: Duration = Duration::from_secs(20);
@@ -27,6 +27,10 @@ impl RuntimeClock {
 impl Clock for RuntimeClock {
     fn now(&self) -> Moment {
         Moment::ZERO + self.0.elapsed()
+    }
+
+    fn wall(&self) -> Wall {
+        Wall::default()
     }
 }
 

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use crate::engine::{Inbound, Reply, Scratch};
 use crate::geo::GeoTable;
-use crate::health::{Board, Overrides};
-use crate::snapshot::{Publisher, Settings, Snapshot, View};
-use crate::steer::{Measurements, Steering};
+use crate::health::Board;
+use crate::snapshot::{Parts, Publisher, Settings, Snapshot, View};
+use crate::steer::Steering;
 use crate::telemetry::DnsEvent;
 use crate::time::{Clock, Moment, SimClock};
 use crate::units::Generation;
@@ -26,10 +26,7 @@ pub(crate) fn empty_view() -> View {
     View::new(
         Generation(1),
         Moment::ZERO,
-        Arc::new(snapshot),
-        Arc::new(Board::default()),
-        Arc::new(Measurements::default()),
-        Arc::new(Overrides::default()),
+        Parts::new(Arc::new(snapshot), Arc::new(Board::default())),
     )
 }
 

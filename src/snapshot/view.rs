@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use crate::dnssec::Keys;
 use crate::geo::GeoTable;
 use crate::health::{Board, Monitor, Overrides, ProbeTarget};
 use crate::ids::TargetId;
 use crate::net::Prefix;
 use crate::steer::{Live, Measurements, Steering};
-use crate::time::Moment;
+use crate::time::{Moment, Wall};
 use crate::units::Generation;
 use crate::zone::ZoneSet;
 
@@ -39,6 +40,37 @@ pub struct Snapshot {
     pub settings: Settings,
 }
 
+/// What a view is made of.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    /// Compiled configuration.
+    pub snapshot: Arc<Snapshot>,
+    /// Health.
+    pub board: Arc<Board>,
+    /// Round-trip times.
+    pub measurements: Arc<Measurements>,
+    /// The operators' word.
+    pub overrides: Arc<Overrides>,
+    /// The keys of signed zones.
+    pub keys: Arc<Keys>,
+    /// The calendar.
+    pub wall: Wall,
+}
+
+impl Parts {
+    /// A snapshot and the health of its endpoints; nothing measured, no orders, no keys.
+    pub fn new(snapshot: Arc<Snapshot>, board: Arc<Board>) -> Parts {
+        Parts {
+            snapshot,
+            board,
+            measurements: Arc::default(),
+            overrides: Arc::default(),
+            keys: Arc::default(),
+            wall: Wall::default(),
+        }
+    }
+}
+
 /// All that one answer needs, at one generation. Take it once per query or batch.
 #[derive(Debug)]
 pub struct View {
@@ -54,20 +86,25 @@ pub struct View {
     pub measurements: Arc<Measurements>,
     /// The operators' word.
     pub overrides: Arc<Overrides>,
+    /// The keys of signed zones.
+    pub keys: Arc<Keys>,
+    /// The calendar.
+    pub wall: Wall,
     /// The above resolved into what each plan offers now.
     pub live: Live,
 }
 
 impl View {
     /// Resolves the parts into a view.
-    pub fn new(
-        generation: Generation,
-        now: Moment,
-        snapshot: Arc<Snapshot>,
-        board: Arc<Board>,
-        measurements: Arc<Measurements>,
-        overrides: Arc<Overrides>,
-    ) -> View {
+    pub fn new(generation: Generation, now: Moment, parts: Parts) -> View {
+        let Parts {
+            snapshot,
+            board,
+            measurements,
+            overrides,
+            keys,
+            wall,
+        } = parts;
         let live = Live::resolve(&snapshot.steering, &board, &measurements, &overrides, now);
         View {
             generation,
@@ -76,6 +113,8 @@ impl View {
             board,
             measurements,
             overrides,
+            keys,
+            wall,
             live,
         }
     }

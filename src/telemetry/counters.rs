@@ -34,6 +34,12 @@ dns_events! {
     QueryTcp4 => "tradewind_dns_queries_total", r#"transport="tcp",family="ipv4""#;
     /// A message over TCP and IPv6.
     QueryTcp6 => "tradewind_dns_queries_total", r#"transport="tcp",family="ipv6""#;
+    /// A message over TLS.
+    QueryTls => "tradewind_dns_queries_total", r#"transport="tls",family="any""#;
+    /// A message over HTTPS.
+    QueryHttps => "tradewind_dns_queries_total", r#"transport="https",family="any""#;
+    /// A message over QUIC.
+    QueryQuic => "tradewind_dns_queries_total", r#"transport="quic",family="any""#;
     /// Answered NOERROR with records or a referral.
     NoError => "tradewind_dns_responses_total", r#"rcode="NOERROR""#;
     /// Answered NOERROR without records (NODATA).

@@ -26,13 +26,12 @@ use std::time::Instant;
 use tradewind::dns::name::WireName;
 use tradewind::engine::{Inbound, Reply, Scratch, Transport, answer};
 use tradewind::geo::{Coordinates, GeoTable, Location};
-use tradewind::health::{Board, Overrides, Verdict};
+use tradewind::health::{Board, Verdict};
 use tradewind::ids::{EndpointId, NameId, PolicyId, PoolId, RegionId};
 use tradewind::net::{Family, Prefix};
-use tradewind::snapshot::{Settings, Snapshot, View};
+use tradewind::snapshot::{Parts, Settings, Snapshot, View};
 use tradewind::steer::{
-    Chooser, Endpoint, LastResort, Measurements, Member, NameInput, Policy, Pool, Region, Stage,
-    Steering,
+    Chooser, Endpoint, LastResort, Member, NameInput, Policy, Pool, Region, Stage, Steering,
 };
 use tradewind::telemetry::DnsCounters;
 use tradewind::time::Moment;
@@ -330,10 +329,10 @@ fn variant(workload: Workload, names: usize, networks: usize) -> Variant {
     let view = View::new(
         Generation(1),
         Moment::ZERO,
-        snapshot,
-        Arc::new(Board::new(vec![Verdict::unmonitored(); endpoints])),
-        Arc::new(Measurements::default()),
-        Arc::new(Overrides::default()),
+        Parts::new(
+            snapshot,
+            Arc::new(Board::new(vec![Verdict::unmonitored(); endpoints])),
+        ),
     );
     let mut random = Random(7);
     let mut queries = |count| {

@@ -15,17 +15,16 @@ use std::time::Duration;
 use tradewind::dns::name::WireName;
 use tradewind::engine::{Inbound, Reply, Scratch, Transport, answer};
 use tradewind::geo::{Coordinates, GeoTable, Location};
-use tradewind::health::{Board, Overrides, Verdict};
+use tradewind::health::{Board, Verdict};
 use tradewind::ids::{EndpointId, PolicyId, PoolId, RegionId};
 use tradewind::net::{Family, Prefix};
 use tradewind::server::udp;
-use tradewind::snapshot::{Publisher, Settings, Snapshot, View};
+use tradewind::snapshot::{Parts, Publisher, Settings, Snapshot, View};
 use tradewind::steer::{
-    Chooser, Endpoint, LastResort, Measurements, Member, NameInput, Policy, Pool, Region, Stage,
-    Steering,
+    Chooser, Endpoint, LastResort, Member, NameInput, Policy, Pool, Region, Stage, Steering,
 };
 use tradewind::telemetry::DnsCounters;
-use tradewind::time::{Clock, Moment};
+use tradewind::time::{Clock, Moment, Wall};
 use tradewind::units::{Generation, Ttl, Weight};
 use tradewind::zone::ZoneSet;
 use tradewind::zone::set::SteeredAt;
@@ -223,10 +222,10 @@ fn view() -> View {
     View::new(
         Generation(1),
         Moment::ZERO,
-        Arc::new(snapshot),
-        Arc::new(Board::new(vec![Verdict::unmonitored(); endpoints])),
-        Arc::new(Measurements::default()),
-        Arc::new(Overrides::default()),
+        Parts::new(
+            Arc::new(snapshot),
+            Arc::new(Board::new(vec![Verdict::unmonitored(); endpoints])),
+        ),
     )
 }
 
@@ -392,6 +391,10 @@ impl Clock for Witness {
             self.extra.fetch_add(made - before, Ordering::Relaxed);
         }
         Moment(batch)
+    }
+
+    fn wall(&self) -> Wall {
+        Wall::default()
     }
 }
 

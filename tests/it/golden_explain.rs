@@ -11,8 +11,8 @@ use tradewind::engine::{ExplainClient, explain};
 use tradewind::health::{Board, Cause, Override, OverrideKind, Overrides, Scope, State, Verdict};
 use tradewind::ids::EndpointId;
 use tradewind::net::Prefix;
-use tradewind::snapshot::{Snapshot, View};
-use tradewind::steer::{Draw, Measurements};
+use tradewind::snapshot::{Parts, Snapshot, View};
+use tradewind::steer::Draw;
 use tradewind::time::Moment;
 use tradewind::units::Generation;
 
@@ -55,10 +55,10 @@ fn view(snapshot: &Arc<Snapshot>, dead: &[&str], overrides: Overrides) -> View {
     View::new(
         Generation(7),
         NOW,
-        snapshot.clone(),
-        Arc::new(Board::new(verdicts.collect())),
-        Arc::new(Measurements::default()),
-        Arc::new(overrides),
+        Parts {
+            overrides: Arc::new(overrides),
+            ..Parts::new(snapshot.clone(), Arc::new(Board::new(verdicts.collect())))
+        },
     )
 }
 

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use tradewind::app::load::{Wanted, load_all};
-use tradewind::health::{Board, Overrides, Verdict};
-use tradewind::snapshot::{Publisher, Snapshot, View};
-use tradewind::steer::Measurements;
+use tradewind::health::{Board, Verdict};
+use tradewind::snapshot::{Parts, Publisher, Snapshot, View};
 use tradewind::time::Moment;
 use tradewind::units::Generation;
 
@@ -28,10 +27,7 @@ fn view(snapshot: &Arc<Snapshot>, generation: u64) -> View {
     View::new(
         Generation(generation),
         Moment(generation),
-        snapshot.clone(),
-        Arc::new(Board::new(verdicts)),
-        Arc::new(Measurements::default()),
-        Arc::new(Overrides::default()),
+        Parts::new(snapshot.clone(), Arc::new(Board::new(verdicts))),
     )
 }
 

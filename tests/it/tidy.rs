@@ -12,7 +12,7 @@ use crate::support::demo::package;
 /// Modules by layer, lowest first. A module names only lower layers; neighbours are strangers.
 const LAYERS: &[&[&str]] = &[
     &["ids", "units", "time", "net", "dns", "telemetry"],
-    &["zone", "geo", "balance", "health"],
+    &["zone", "geo", "balance", "health", "dnssec"],
     &["steer"],
     &["snapshot"],
     &["engine", "config"],
@@ -37,6 +37,7 @@ const PURE: &[&str] = &[
     "geo",
     "balance",
     "health",
+    "dnssec",
     "steer",
     "snapshot",
     "engine",

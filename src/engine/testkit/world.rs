@@ -10,10 +10,10 @@ use crate::geo::{Coordinates, GeoTable, Location, Slot6, Source};
 use crate::health::{Board, Cause, Override, Overrides, State, Verdict};
 use crate::ids::{EndpointId, LocationId, NameId, PolicyId, PoolId, RegionId};
 use crate::net::{Family, Prefix, RangeMap, bogon};
-use crate::snapshot::{Settings, Snapshot, View};
+use crate::snapshot::{Parts, Settings, Snapshot, View};
 use crate::steer::{
-    Chooser, Criterion, Endpoint, GeoMode, GeoRule, LastResort, Measurements, Member, NameInput,
-    Policy, Pool, Region, Stage, Steering,
+    Chooser, Criterion, Endpoint, GeoMode, GeoRule, LastResort, Member, NameInput, Policy, Pool,
+    Region, Stage, Steering,
 };
 use crate::time::Moment;
 use crate::units::{Generation, Ttl, Weight};
@@ -180,21 +180,24 @@ impl World {
         View::new(
             Generation(self.generation),
             Moment::ZERO,
-            Arc::new(Snapshot {
-                zones: ZoneSet::build(zones, &at).unwrap(),
-                geo,
-                steering,
-                monitors: Vec::new(),
-                targets: Vec::new(),
-                target_of: vec![None; count],
-                settings: Settings {
-                    node: "node1".into(),
-                    explain_allow: self.allow.iter().map(|p| p.parse().unwrap()).collect(),
-                },
-            }),
-            Arc::new(Board::new(verdicts)),
-            Arc::new(Measurements::default()),
-            Arc::new(Overrides(self.overrides.clone())),
+            Parts {
+                overrides: Arc::new(Overrides(self.overrides.clone())),
+                ..Parts::new(
+                    Arc::new(Snapshot {
+                        zones: ZoneSet::build(zones, &at).unwrap(),
+                        geo,
+                        steering,
+                        monitors: Vec::new(),
+                        targets: Vec::new(),
+                        target_of: vec![None; count],
+                        settings: Settings {
+                            node: "node1".into(),
+                            explain_allow: self.allow.iter().map(|p| p.parse().unwrap()).collect(),
+                        },
+                    }),
+                    Arc::new(Board::new(verdicts)),
+                )
+            },
         )
     }
 
