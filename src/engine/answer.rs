@@ -38,6 +38,12 @@ impl Transport {
         self == Transport::Udp
     }
 
+    /// Whether edns-tcp-keepalive means something: over UDP it is ignored (RFC 7828 section 3.3.1),
+    /// HTTP keeps its own time, and QUIC ends the connection over it (RFC 9250 section 5.5.2).
+    pub fn keeps_alive(self) -> bool {
+        matches!(self, Transport::Tcp | Transport::Tls)
+    }
+
     /// Whether nobody between client and server can read along.
     pub fn is_encrypted(self) -> bool {
         match self {
@@ -89,11 +95,12 @@ pub fn answer(
     };
     let nsid = || Nsid::new(&view.snapshot.settings.node, view.generation);
     let mut words = Words::default();
-    let sent = match admit(&query) {
+    let sent = match admit(&query, inbound.transport) {
         Err(refusal) => {
             // Cannot fail: what does not fit is left out.
             let _ = write!(words, "{refusal}");
             let mut r = Response::new(&query, inbound.transport, nsid, out);
+            r.idle_timeout = scratch.idle_timeout;
             r.rcode = refusal.rcode();
             r.ede = Some(Ede {
                 code: refusal.ede(),
@@ -116,6 +123,7 @@ pub fn answer(
                 now,
             };
             let mut r = Response::new(&query, inbound.transport, nsid, out);
+            r.idle_timeout = scratch.idle_timeout;
             let explained = explained(&resolve, name.as_bytes(), scratch, &mut r);
             if !explained && resolve.run(name.as_bytes(), scratch, &mut r).is_err() {
                 r.overflow();

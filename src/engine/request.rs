@@ -1,7 +1,10 @@
 //! Which queries are looked up, and how the others are refused.
 
+use crate::dns::edns::Keepalive;
 use crate::dns::message::{Fault, Query, Question};
 use crate::dns::{Ede, Rcode, rtype};
+
+use super::Transport;
 
 /// Class IN (RFC 1035 section 3.2.4).
 const IN: u16 = 1;
@@ -11,6 +14,8 @@ const IN: u16 = 1;
 pub(super) enum Refusal {
     /// FORMERR.
     Malformed(Fault),
+    /// FORMERR: edns-tcp-keepalive with so many octets of data.
+    Keepalive(u16),
     /// FORMERR: OPT is no type of data.
     OptAsked,
     /// NOTIMP: NOTIFY, UPDATE and the like.
@@ -26,7 +31,7 @@ pub(super) enum Refusal {
 impl Refusal {
     pub(super) fn rcode(self) -> Rcode {
         match self {
-            Refusal::Malformed(_) | Refusal::OptAsked => Rcode::FORM_ERR,
+            Refusal::Malformed(_) | Refusal::Keepalive(_) | Refusal::OptAsked => Rcode::FORM_ERR,
             Refusal::Opcode => Rcode::NOT_IMP,
             Refusal::Version => Rcode::BAD_VERS,
             Refusal::Class | Refusal::Transfer => Rcode::REFUSED,
@@ -36,7 +41,10 @@ impl Refusal {
     /// The extended error's code (RFC 8914).
     pub(super) fn ede(self) -> u16 {
         match self {
-            Refusal::Malformed(_) | Refusal::OptAsked | Refusal::Version => Ede::OTHER,
+            Refusal::Malformed(_)
+            | Refusal::Keepalive(_)
+            | Refusal::OptAsked
+            | Refusal::Version => Ede::OTHER,
             Refusal::Opcode | Refusal::Transfer => Ede::NOT_SUPPORTED,
             Refusal::Class => Ede::NOT_AUTHORITATIVE,
         }
@@ -47,6 +55,9 @@ impl std::fmt::Display for Refusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Refusal::Malformed(fault) => return fault.fmt(f),
+            Refusal::Keepalive(octets) => {
+                return write!(f, "edns-tcp-keepalive with {octets} octets in a query; it must be empty");
+            }
             Refusal::OptAsked => "OPT is not a type one can ask for",
             Refusal::Opcode => "only queries are answered here",
             Refusal::Version => "only EDNS version 0 is spoken here",
@@ -60,7 +71,10 @@ impl std::fmt::Display for Refusal {
 ///
 /// The order is that of how much of the message must make sense: an unknown opcode may mean other
 /// things by the rest, and another EDNS version by its options.
-pub(super) fn admit<'p>(query: &Query<'p>) -> Result<Question<'p>, Refusal> {
+pub(super) fn admit<'p>(
+    query: &Query<'p>,
+    transport: Transport,
+) -> Result<Question<'p>, Refusal> {
     if query.opcode() != 0 {
         return Err(Refusal::Opcode);
     }
@@ -69,6 +83,11 @@ pub(super) fn admit<'p>(query: &Query<'p>) -> Result<Question<'p>, Refusal> {
     }
     if query.edns.is_some_and(|e| e.version > 0) {
         return Err(Refusal::Version);
+    }
+    if let Some(Keepalive::Malformed(octets)) = query.edns.map(|e| e.keepalive)
+        && transport.keeps_alive()
+    {
+        return Err(Refusal::Keepalive(octets));
     }
     let Some(question) = query.question else {
         return Err(Refusal::Malformed(Fault::QuestionCount(0)));

@@ -1,7 +1,7 @@
 //! The answer in the making: sections, truncation, the OPT record.
 
 use crate::dns::edns::nsid::Nsid;
-use crate::dns::edns::{DO, OPT_FIXED, UDP_PAYLOAD, UDP_PLAIN};
+use crate::dns::edns::{DO, Keepalive, OPT_FIXED, UDP_PAYLOAD, UDP_PLAIN, keepalive, padding};
 use crate::dns::message::build::Mark;
 use crate::dns::message::{Full, Header, flags};
 use crate::dns::{Ede, MessageWriter, Owner, Query, Rcode, Section};
@@ -28,6 +28,8 @@ pub(super) struct Response<'b, 'q> {
     pub(super) authoritative: bool,
     /// For the ECS option, where the query had one.
     pub(super) scope: ScopeLen,
+    /// For the edns-tcp-keepalive option, where the query had one.
+    pub(super) idle_timeout: Option<u16>,
     /// What the response code cannot say.
     pub(super) ede: Option<Ede<'q>>,
 }
@@ -38,6 +40,10 @@ pub(super) struct Sent {
     pub(super) len: usize,
     pub(super) event: DnsEvent,
     pub(super) truncated: bool,
+}
+
+fn wants_timeout(keepalive: Keepalive, transport: Transport) -> bool {
+    keepalive == Keepalive::Asked && transport.keeps_alive()
 }
 
 impl<'b, 'q> Response<'b, 'q> {
@@ -59,6 +65,11 @@ impl<'b, 'q> Response<'b, 'q> {
             OPT_FIXED
                 + edns.ecs.map_or(0, |ecs| ecs.len())
                 + nsid.as_ref().map_or(0, Nsid::option_len)
+                + if wants_timeout(edns.keepalive, transport) {
+                    keepalive::LEN
+                } else {
+                    0
+                }
         });
         w.reserve(reserved);
         if let Some(question) = &query.question {
@@ -77,6 +88,7 @@ impl<'b, 'q> Response<'b, 'q> {
             rcode: Rcode::NO_ERROR,
             authoritative: false,
             scope: ScopeLen(0),
+            idle_timeout: None,
             ede: None,
         }
     }
@@ -174,7 +186,21 @@ impl<'b, 'q> Response<'b, 'q> {
                 if let Some(nsid) = &self.nsid {
                     nsid.write(w)?;
                 }
-                self.ede.as_ref().map_or(Ok(()), |ede| ede.write(w))
+                if let Some(timeout) = self.idle_timeout
+                    && wants_timeout(edns.keepalive, self.transport)
+                {
+                    keepalive::write(w, timeout)?;
+                }
+                if let Some(ede) = &self.ede {
+                    ede.write(w)?;
+                }
+                // RFC 7830 section 4: "Responders MUST pad DNS responses when the respective DNS
+                // query included the 'Padding' option"; section 6: not "if the DNS transport is not
+                // encrypted". What does not fit even empty is left out.
+                if edns.padding && self.transport.is_encrypted() {
+                    let _ = padding::write(w);
+                }
+                Ok(())
             });
             if written.is_err() {
                 // Room was kept; only a buffer smaller than documented comes here.

@@ -14,6 +14,9 @@ pub struct Scratch {
     /// By name, one for each family: a client that asks for both would else take every other turn
     /// of either.
     turns: Vec<[u32; 2]>,
+    /// How long connections may idle where this worker serves connections (edns-tcp-keepalive), in
+    /// units of 100 milliseconds.
+    pub idle_timeout: Option<u16>,
     /// This worker's counters.
     pub counters: Arc<DnsCounters>,
 }
@@ -24,6 +27,7 @@ impl Scratch {
         Scratch {
             rng: seed | 1,
             turns: Vec::new(),
+            idle_timeout: None,
             counters,
         }
     }

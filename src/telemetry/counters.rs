@@ -74,8 +74,18 @@ dns_events! {
     EnginePanic => "tradewind_dns_engine_panics_total", "";
     /// The system did not take an answer.
     SendFailed => "tradewind_dns_send_failures_total", "";
-    /// A TCP connection was closed to make room for a new one.
+    /// A connection was closed to make room for a new one.
     TcpEvicted => "tradewind_dns_tcp_evicted_total", "";
+    /// A TLS handshake of DNS over TLS failed.
+    TlsHandshake => "tradewind_dns_handshake_failures_total", r#"transport="tls""#;
+    /// A TLS handshake of DNS over HTTPS failed.
+    HttpsHandshake => "tradewind_dns_handshake_failures_total", r#"transport="https""#;
+    /// A QUIC handshake failed.
+    QuicHandshake => "tradewind_dns_handshake_failures_total", r#"transport="quic""#;
+    /// A request of DNS over HTTPS got no DNS answer but an HTTP error.
+    HttpRefused => "tradewind_dns_http_refused_total", "";
+    /// A trusted proxy's connection or datagram did not begin with a sane PROXY header.
+    ProxyRefused => "tradewind_dns_proxy_refused_total", "";
 }
 
 /// Help text of each metric.
@@ -115,7 +125,19 @@ const HELP: &[(&str, &str)] = &[
     ),
     (
         "tradewind_dns_tcp_evicted_total",
-        "Idle TCP connections closed to make room for new ones.",
+        "Idle connections (TCP, TLS, HTTPS, QUIC) closed to make room for new ones.",
+    ),
+    (
+        "tradewind_dns_handshake_failures_total",
+        "TLS and QUIC handshakes that failed or took too long, by transport.",
+    ),
+    (
+        "tradewind_dns_http_refused_total",
+        "DNS over HTTPS requests that got an HTTP error instead of a DNS answer.",
+    ),
+    (
+        "tradewind_dns_proxy_refused_total",
+        "Connections and datagrams from trusted proxies without a sane PROXY protocol v2 header.",
     ),
 ];
 
