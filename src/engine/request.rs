@@ -18,6 +18,8 @@ pub(super) enum Refusal {
     Keepalive(u16),
     /// FORMERR: OPT is no type of data.
     OptAsked,
+    /// FORMERR: nor is NXNAME.
+    NxNameAsked,
     /// NOTIMP: NOTIFY, UPDATE and the like.
     Opcode,
     /// BADVERS.
@@ -31,7 +33,10 @@ pub(super) enum Refusal {
 impl Refusal {
     pub(super) fn rcode(self) -> Rcode {
         match self {
-            Refusal::Malformed(_) | Refusal::Keepalive(_) | Refusal::OptAsked => Rcode::FORM_ERR,
+            Refusal::Malformed(_)
+            | Refusal::Keepalive(_)
+            | Refusal::OptAsked
+            | Refusal::NxNameAsked => Rcode::FORM_ERR,
             Refusal::Opcode => Rcode::NOT_IMP,
             Refusal::Version => Rcode::BAD_VERS,
             Refusal::Class | Refusal::Transfer => Rcode::REFUSED,
@@ -46,6 +51,7 @@ impl Refusal {
             | Refusal::OptAsked
             | Refusal::Version => Ede::OTHER,
             Refusal::Opcode | Refusal::Transfer => Ede::NOT_SUPPORTED,
+            Refusal::NxNameAsked => Ede::INVALID_QTYPE,
             Refusal::Class => Ede::NOT_AUTHORITATIVE,
         }
     }
@@ -56,9 +62,13 @@ impl std::fmt::Display for Refusal {
         f.write_str(match self {
             Refusal::Malformed(fault) => return fault.fmt(f),
             Refusal::Keepalive(octets) => {
-                return write!(f, "edns-tcp-keepalive with {octets} octets in a query; it must be empty");
+                return write!(
+                    f,
+                    "edns-tcp-keepalive with {octets} octets in a query; it must be empty"
+                );
             }
             Refusal::OptAsked => "OPT is not a type one can ask for",
+            Refusal::NxNameAsked => "NXNAME stands in denials only and cannot be asked for",
             Refusal::Opcode => "only queries are answered here",
             Refusal::Version => "only EDNS version 0 is spoken here",
             Refusal::Class => "only class IN is served here",
@@ -71,10 +81,7 @@ impl std::fmt::Display for Refusal {
 ///
 /// The order is that of how much of the message must make sense: an unknown opcode may mean other
 /// things by the rest, and another EDNS version by its options.
-pub(super) fn admit<'p>(
-    query: &Query<'p>,
-    transport: Transport,
-) -> Result<Question<'p>, Refusal> {
+pub(super) fn admit<'p>(query: &Query<'p>, transport: Transport) -> Result<Question<'p>, Refusal> {
     if query.opcode() != 0 {
         return Err(Refusal::Opcode);
     }
@@ -96,6 +103,8 @@ pub(super) fn admit<'p>(
         _ if question.qclass != IN => Err(Refusal::Class),
         rtype::AXFR | rtype::IXFR => Err(Refusal::Transfer),
         rtype::OPT => Err(Refusal::OptAsked),
+        // RFC 9824 section 3.5: "the DNS server MUST return a Format Error".
+        rtype::NXNAME => Err(Refusal::NxNameAsked),
         _ => Ok(question),
     }
 }
