@@ -29,6 +29,7 @@ pub mod balance;
 pub mod dnssec;
 pub mod geo;
 pub mod health;
+pub mod limit;
 pub mod zone;
 
 // Layer 2: the decision.

@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod control;
 pub mod judge_loop;
+mod limits;
 pub mod load;
 pub mod run;
 

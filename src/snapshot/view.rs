@@ -6,6 +6,7 @@ use crate::dnssec::Keys;
 use crate::geo::GeoTable;
 use crate::health::{Board, Monitor, Overrides, ProbeTarget};
 use crate::ids::TargetId;
+use crate::limit::{RateTable, Rules, Secrets};
 use crate::net::Prefix;
 use crate::steer::{Live, Measurements, Steering};
 use crate::time::{Moment, Wall};
@@ -19,6 +20,19 @@ pub struct Settings {
     pub node: Box<str>,
     /// Sources that may ask `_explain.NAME TXT`.
     pub explain_allow: Vec<Prefix>,
+    /// Who may ask, and how often.
+    pub rules: Rules,
+    /// What class CH says; at most 255 octets each, empty: nothing.
+    pub chaos: ChaosTexts,
+}
+
+/// Texts of class CH.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ChaosTexts {
+    /// `version.bind` and `version.server`.
+    pub version: Box<str>,
+    /// `id.server` and `hostname.bind`.
+    pub id: Box<str>,
 }
 
 /// The compiled configuration. Immutable; built by `compile` only.
@@ -55,10 +69,15 @@ pub struct Parts {
     pub keys: Arc<Keys>,
     /// The calendar.
     pub wall: Wall,
+    /// The rates of client prefixes.
+    pub rates: Arc<RateTable>,
+    /// The secrets of cookies; none: cookies are not answered.
+    pub cookies: Arc<Secrets>,
 }
 
 impl Parts {
-    /// A snapshot and the health of its endpoints; nothing measured, no orders, no keys.
+    /// A snapshot and the health of its endpoints; nothing measured, no orders, no keys, no
+    /// cookies.
     pub fn new(snapshot: Arc<Snapshot>, board: Arc<Board>) -> Parts {
         Parts {
             snapshot,
@@ -67,6 +86,8 @@ impl Parts {
             overrides: Arc::default(),
             keys: Arc::default(),
             wall: Wall::default(),
+            rates: Arc::default(),
+            cookies: Arc::default(),
         }
     }
 }
@@ -90,6 +111,10 @@ pub struct View {
     pub keys: Arc<Keys>,
     /// The calendar.
     pub wall: Wall,
+    /// The rates of client prefixes.
+    pub rates: Arc<RateTable>,
+    /// The secrets of cookies; none: cookies are not answered.
+    pub cookies: Arc<Secrets>,
     /// The above resolved into what each plan offers now.
     pub live: Live,
 }
@@ -104,6 +129,8 @@ impl View {
             overrides,
             keys,
             wall,
+            rates,
+            cookies,
         } = parts;
         let live = Live::resolve(&snapshot.steering, &board, &measurements, &overrides, now);
         View {
@@ -115,6 +142,8 @@ impl View {
             overrides,
             keys,
             wall,
+            rates,
+            cookies,
             live,
         }
     }

@@ -1,11 +1,13 @@
 //! EDNS(0): the OPT record (RFC 6891) and its options, one per file.
 
+pub mod cookie;
 pub mod ecs;
 pub mod ede;
 pub mod nsid;
 
 use std::fmt;
 
+pub use cookie::{Cookie, CookieFault, FullCookie};
 pub use ecs::{Ecs, EcsFault};
 pub use ede::Ede;
 
@@ -35,6 +37,8 @@ pub struct Edns<'p> {
     pub ecs: Option<Ecs<'p>>,
     /// The client wants to know which server answers.
     pub nsid: bool,
+    /// The client's cookie, and the one it was given earlier.
+    pub cookie: Option<Cookie<'p>>,
 }
 
 /// Why options are malformed.
@@ -46,6 +50,8 @@ pub enum OptFault {
     TwoEcs,
     /// The client subnet option.
     Ecs(EcsFault),
+    /// The cookie option.
+    Cookie(CookieFault),
 }
 
 impl fmt::Display for OptFault {
@@ -54,6 +60,7 @@ impl fmt::Display for OptFault {
             OptFault::Length => f.write_str("an EDNS option runs over the end of its record"),
             OptFault::TwoEcs => f.write_str("more than one client subnet option"),
             OptFault::Ecs(fault) => fault.fmt(f),
+            OptFault::Cookie(fault) => fault.fmt(f),
         }
     }
 }
@@ -67,6 +74,7 @@ pub fn read(class: u16, ttl: u32, rdata: &[u8]) -> (Edns<'_>, Option<OptFault>) 
         dnssec_ok: ttl & DO != 0,
         ecs: None,
         nsid: false,
+        cookie: None,
     };
     // RFC 6891 section 6.1.3: what the options of another version mean is not known.
     let fault = if edns.version == 0 {
@@ -87,6 +95,9 @@ fn options<'p>(mut rdata: &'p [u8], edns: &mut Edns<'p>) -> Result<(), OptFault>
             ecs::CODE if edns.ecs.is_some() => return Err(OptFault::TwoEcs),
             ecs::CODE => edns.ecs = Some(Ecs::read(data).map_err(OptFault::Ecs)?),
             nsid::CODE => edns.nsid = true,
+            // RFC 7873 section 5.2: of several, "only the first … is considered".
+            cookie::CODE if edns.cookie.is_some() => {}
+            cookie::CODE => edns.cookie = Some(Cookie::read(data).map_err(OptFault::Cookie)?),
             // RFC 6891 section 6.1.2: "any OPTION-CODE values not understood … MUST be ignored".
             _ => {}
         }

@@ -9,8 +9,9 @@ use crate::geo::table::EMBEDDED;
 use crate::geo::{Coordinates, GeoTable, Location, Slot6, Source};
 use crate::health::{Board, Cause, Override, Overrides, State, Verdict};
 use crate::ids::{EndpointId, LocationId, NameId, PolicyId, PoolId, RegionId};
+use crate::limit::{RateTable, Rules, Secrets};
 use crate::net::{Family, Prefix, RangeMap, bogon};
-use crate::snapshot::{Parts, Settings, Snapshot, View};
+use crate::snapshot::{ChaosTexts, Parts, Settings, Snapshot, View};
 use crate::steer::{
     Chooser, Criterion, Endpoint, GeoMode, GeoRule, LastResort, Member, NameInput, Policy, Pool,
     Region, Stage, Steering,
@@ -61,6 +62,10 @@ pub(in crate::engine) struct World {
     pub allow: Vec<&'static str>,
     pub overrides: Vec<Override>,
     pub generation: u64,
+    pub rules: Rules,
+    pub chaos: ChaosTexts,
+    pub rates: Arc<RateTable>,
+    pub cookies: Arc<Secrets>,
 }
 
 pub(in crate::engine) const REGIONS: [(&str, f64, f64); 3] =
@@ -97,6 +102,10 @@ impl World {
             allow: vec!["127.0.0.0/8"],
             overrides: Vec::new(),
             generation: 1,
+            rules: Rules::default(),
+            chaos: ChaosTexts::default(),
+            rates: Arc::default(),
+            cookies: Arc::default(),
         }
     }
 
@@ -182,6 +191,8 @@ impl World {
             Moment::ZERO,
             Parts {
                 overrides: Arc::new(Overrides(self.overrides.clone())),
+                rates: self.rates.clone(),
+                cookies: self.cookies.clone(),
                 ..Parts::new(
                     Arc::new(Snapshot {
                         zones: ZoneSet::build(zones, &at).unwrap(),
@@ -193,6 +204,8 @@ impl World {
                         settings: Settings {
                             node: "node1".into(),
                             explain_allow: self.allow.iter().map(|p| p.parse().unwrap()).collect(),
+                            rules: self.rules.clone(),
+                            chaos: self.chaos.clone(),
                         },
                     }),
                     Arc::new(Board::new(verdicts)),

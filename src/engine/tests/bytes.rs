@@ -39,6 +39,7 @@ fn check(packet: &[u8], transport: Transport) -> Result<(), TestCaseError> {
             DnsEvent::Refused,
             DnsEvent::ServFail,
             DnsEvent::BadVers,
+            DnsEvent::BadCookie,
             DnsEvent::Dropped,
         ]),
         1,
