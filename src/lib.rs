@@ -64,4 +64,6 @@ pub mod docs {
     pub mod configuration {}
     #[doc = include_str!("docs/performance.md")]
     pub mod performance {}
+    #[doc = include_str!("docs/protection.md")]
+    pub mod protection {}
 }
