@@ -2,6 +2,7 @@
 
 use crate::dns::edns::nsid::Nsid;
 use crate::dns::edns::{CO, DO, Keepalive, OPT_FIXED, UDP_PAYLOAD, UDP_PLAIN, keepalive, padding};
+use crate::dns::edns::{FullCookie, cookie};
 use crate::dns::message::build::Mark;
 use crate::dns::message::{Full, Header, flags};
 use crate::dns::{Ede, MessageWriter, Owner, Query, Rcode, Section};
@@ -32,6 +33,10 @@ pub(super) struct Response<'b, 'q> {
     empty: Mark,
     truncated: bool,
     referral: bool,
+    /// Over a limit: what stands here is not to be sent.
+    pub(super) held: bool,
+    /// For the cookie option, where the query had one.
+    pub(super) cookie: Option<FullCookie>,
     pub(super) rcode: Rcode,
     pub(super) authoritative: bool,
     /// For the ECS option, where the query had one.
@@ -78,6 +83,7 @@ impl<'b, 'q> Response<'b, 'q> {
                 } else {
                     0
                 }
+                + edns.cookie.map_or(0, |_| cookie::OPTION_LEN)
         });
         w.reserve(reserved);
         if let Some(question) = &query.question {
@@ -96,6 +102,8 @@ impl<'b, 'q> Response<'b, 'q> {
             reserved,
             truncated: false,
             referral: false,
+            held: false,
+            cookie: None,
             rcode: Rcode::NO_ERROR,
             authoritative: false,
             scope: ScopeLen(0),
@@ -137,6 +145,20 @@ impl<'b, 'q> Response<'b, 'q> {
         }
         self.after_record(section, owner, rtype, ttl, rdata);
         Ok(())
+    }
+
+    /// Writes one record of another class than IN.
+    pub(super) fn record_of_class(
+        &mut self,
+        section: Section,
+        owner: Owner<'_>,
+        rtype: u16,
+        class: u16,
+        ttl: Ttl,
+        rdata: &[u8],
+    ) -> Result<(), Full> {
+        self.w
+            .record_of_class(section, owner, rtype, class, ttl, rdata, &[])
     }
 
     /// Writes one record whose data is one name that may be compressed.
@@ -199,6 +221,19 @@ impl<'b, 'q> Response<'b, 'q> {
         }
     }
 
+    /// Takes everything back but question and OPT record, and sends this code instead; with `truncated`
+    /// the client shall come over TCP.
+    pub(super) fn instead(&mut self, rcode: Rcode, truncated: bool) {
+        self.w.rollback(self.empty);
+        self.drop_set();
+        self.authoritative = false;
+        self.referral = false;
+        self.scope = ScopeLen(0);
+        self.ede = None;
+        self.rcode = rcode;
+        self.truncated = truncated;
+    }
+
     /// SERVFAIL, with words.
     pub(super) fn fail(&mut self, text: &'static str) {
         self.w.rollback(self.empty);
@@ -235,6 +270,9 @@ impl<'b, 'q> Response<'b, 'q> {
                     && wants_timeout(edns.keepalive, self.transport)
                 {
                     keepalive::write(w, timeout)?;
+                }
+                if let Some(cookie) = &self.cookie {
+                    cookie.write(w)?;
                 }
                 if let Some(ede) = &self.ede {
                     ede.write(w)?;
@@ -283,6 +321,7 @@ impl<'b, 'q> Response<'b, 'q> {
             Rcode::NOT_IMP => DnsEvent::NotImp,
             Rcode::REFUSED => DnsEvent::Refused,
             Rcode::BAD_VERS => DnsEvent::BadVers,
+            Rcode::BAD_COOKIE => DnsEvent::BadCookie,
             _ => DnsEvent::ServFail,
         }
     }

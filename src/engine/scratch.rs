@@ -75,6 +75,16 @@ impl Scratch {
         }
     }
 
+    /// True one time of `n` on average; never for 0. Chance and not turns: nobody can time a flood so
+    /// that it takes the turns, or leaves none to others.
+    pub fn one_of(&mut self, n: u8) -> bool {
+        if n < 2 {
+            return n == 1;
+        }
+        self.rng = step(self.rng);
+        (bits(self.rng) >> 32).is_multiple_of(u64::from(n))
+    }
+
     /// What [`Scratch::draw`] would say next, without taking it: explaining a name must not move
     /// its clients.
     pub fn peek(&self, name: NameId, family: Family) -> Draw {
