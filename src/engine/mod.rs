@@ -4,8 +4,10 @@
 //! The stages of [`answer`](fn@answer): `request` admits or refuses what was read, `resolve` walks
 //! the zones and asks steering, `client` says who asks, `respond` fits it all into the buffer.
 
+mod additional;
 pub mod answer;
 mod client;
+mod dname;
 pub mod explain;
 pub mod explanation;
 pub mod locate;
@@ -13,6 +15,7 @@ mod request;
 mod resolve;
 mod respond;
 pub mod scratch;
+mod service;
 #[cfg(test)]
 mod testkit;
 #[cfg(test)]

@@ -128,6 +128,32 @@ impl<'b, 'q> Response<'b, 'q> {
         Ok(())
     }
 
+    /// Writes a whole RRset from the data of its records; with [`Full`] as [`Response::rrset`].
+    pub(super) fn set<D: AsRef<[u8]>>(
+        &mut self,
+        section: Section,
+        owner: Owner<'_>,
+        rtype: u16,
+        ttl: Ttl,
+        data: impl Iterator<Item = D>,
+    ) -> Result<(), Full> {
+        for rdata in data {
+            self.record(section, owner, rtype, ttl, rdata.as_ref())?;
+        }
+        Ok(())
+    }
+
+    /// Writes what is welcome but not needed: all that `write` writes, or nothing where it does not
+    /// fit (RFC 2181 section 9: that is no truncation). Says whether it stands there.
+    pub(super) fn optional(&mut self, write: impl FnOnce(&mut Self) -> Result<(), Full>) -> bool {
+        let mark = self.w.mark();
+        let fits = write(self).is_ok();
+        if !fits {
+            self.w.rollback(mark);
+        }
+        fits
+    }
+
     /// Records so far in the answer section.
     pub(super) fn answers(&self) -> u16 {
         self.w.count(Section::Answer)
@@ -206,7 +232,8 @@ impl<'b, 'q> Response<'b, 'q> {
                 DnsEvent::NoError
             }
             Rcode::NO_ERROR => DnsEvent::NoData,
-            Rcode::NX_DOMAIN => DnsEvent::NxDomain,
+            // A name that is too long to exist.
+            Rcode::NX_DOMAIN | Rcode::YX_DOMAIN => DnsEvent::NxDomain,
             Rcode::FORM_ERR => DnsEvent::FormErr,
             Rcode::NOT_IMP => DnsEvent::NotImp,
             Rcode::REFUSED => DnsEvent::Refused,

@@ -8,7 +8,11 @@
 mod alias;
 mod build;
 mod check;
+mod dname;
+mod fields;
+mod generate;
 mod index;
+mod loc;
 pub mod lookup;
 mod node;
 pub mod parse;
@@ -20,6 +24,7 @@ pub mod set;
 mod tests;
 mod tree;
 pub mod view;
+mod wire;
 mod word;
 
 pub use lookup::{Found, Lookup};

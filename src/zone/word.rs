@@ -157,3 +157,69 @@ pub(super) fn hex(words: &[Token<'_>], label: &str, out: &mut Vec<u8>) -> Result
         _ => Ok(()),
     }
 }
+
+/// Appends the octets of base64 (RFC 4648 section 4) spread over words.
+pub(super) fn base64(
+    words: &[Token<'_>],
+    label: &str,
+    out: &mut Vec<u8>,
+) -> Result<(), ZoneProblem> {
+    let all: String = words.iter().map(|w| w.raw).collect();
+    let first = words.first().copied();
+    let octets = data_encoding::BASE64.decode(all.as_bytes()).map_err(|e| {
+        first.map_or_else(
+            || ZoneProblem {
+                line: 1,
+                column: 1,
+                message: format!("the {label} is missing"),
+            },
+            |w| w.problem(format!("the {label} is not base64: {e}")),
+        )
+    })?;
+    out.extend(octets);
+    Ok(())
+}
+
+/// Octets as hexadecimal pairs with hyphens: `00-00-5e-00-53-2a` (RFC 7043 section 3.2).
+pub(super) fn octets<const N: usize>(
+    word: &Token<'_>,
+    label: &str,
+) -> Result<[u8; N], ZoneProblem> {
+    pieces(word.raw, '-', 2, |pair| u8::from_str_radix(pair, 16).ok()).ok_or_else(|| {
+        word.problem(format!(
+            "`{}` is not {label}: {N} pairs of hexadecimal digits with `-` between them",
+            word.raw
+        ))
+    })
+}
+
+/// 64 bits as four groups of four hexadecimal digits: `0014:4fff:ff20:ee64` (RFC 6742 section 2.1).
+pub(super) fn groups(word: &Token<'_>, label: &str) -> Result<[u8; 8], ZoneProblem> {
+    let group = |text: &str| u16::from_str_radix(text, 16).ok();
+    let groups: [u16; 4] = pieces(word.raw, ':', 4, group).ok_or_else(|| {
+        word.problem(format!(
+            "`{}` is not {label}: 4 groups of 1 to 4 hexadecimal digits with `:` between them",
+            word.raw
+        ))
+    })?;
+    let number = groups.iter().fold(0, |n, g| n << 16 | u64::from(*g));
+    Ok(number.to_be_bytes())
+}
+
+/// `text` cut at `sep` into exactly `N` pieces of at most `digits` digits.
+fn pieces<T: Copy + Default, const N: usize>(
+    text: &str,
+    sep: char,
+    digits: usize,
+    read: impl Fn(&str) -> Option<T>,
+) -> Option<[T; N]> {
+    let mut all = [T::default(); N];
+    let mut pieces = text.split(sep);
+    for slot in &mut all {
+        let piece = pieces.next()?;
+        // The number parser of the standard library also takes a sign.
+        let plain = !piece.is_empty() && piece.bytes().all(|b| b.is_ascii_hexdigit());
+        *slot = read(piece).filter(|_| plain && piece.len() <= digits)?;
+    }
+    pieces.next().is_none().then_some(all)
+}

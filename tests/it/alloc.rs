@@ -191,6 +191,8 @@ fn steering(geo: &GeoTable) -> Steering {
         last_resort: LastResort::AllEligible,
         answers: 2,
         ignore_ecs: false,
+        https: None,
+        aliases: Vec::new(),
     });
     let names = names.collect();
     Steering::build(regions, pools, endpoints, policies, names, geo)
@@ -205,6 +207,7 @@ fn view() -> View {
             owner: owner(name),
             name: steering.name_id(&owner(name)).unwrap(),
             cname: false,
+            https: name.starts_with("turns"),
         })
         .collect();
     let apex: WireName = "t.example".parse().unwrap();

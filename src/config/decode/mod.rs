@@ -1,6 +1,7 @@
 //! The merged TOML tree → [`Spec`], collecting every error.
 
 mod context;
+mod https;
 mod known;
 mod monitors;
 mod names;
@@ -40,7 +41,7 @@ pub(super) fn decode(cx: &mut Context<'_>, root: &Table) -> Spec {
     let pools = pools::decode(cx, root, &monitors);
     let pools_complete = cx.clean_since(mark) && whole("pools");
     let mark = cx.mark();
-    let names = names::decode(cx, root);
+    let (names, aliases) = names::decode(cx, root);
     let names_complete = cx.clean_since(mark) && whole("names");
     let (zones, apexes, all_zones) = zones(cx, root);
     Spec {
@@ -61,6 +62,7 @@ pub(super) fn decode(cx: &mut Context<'_>, root: &Table) -> Spec {
         monitors,
         policies: policies::decode(cx, root),
         names,
+        aliases,
     }
 }
 

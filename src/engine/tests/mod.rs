@@ -1,7 +1,11 @@
 //! Conformance of the whole engine, filed by what the tests are about.
 
+mod additional;
+mod aliases;
 mod bytes;
+mod dname;
 mod edns;
 mod explained;
+mod https;
 mod steered;
 mod zones;
