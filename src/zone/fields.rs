@@ -24,6 +24,12 @@ pub(super) enum Field {
     Bytes,
     /// Hexadecimal digits in all remaining words.
     Hex,
+    /// The kind of a certificate: a number or its word (RFC 4398 section 2.1).
+    CertType,
+    /// An algorithm of DNSSEC: a number or its word (RFC 4398 section 2.2).
+    Algorithm,
+    /// Record types in all remaining words, a bitmap on the wire (RFC 4034 section 4.1.2).
+    Types,
     /// Base64 in all remaining words.
     Base64,
     /// Six octets with hyphens (RFC 7043 section 3.2).
@@ -112,6 +118,14 @@ pub(super) fn fields(code: u16) -> Option<Row> {
             (Hex, "association data"),
         ],
         rtype::DHCID => &[(Base64, "identity")],
+        rtype::OPENPGPKEY => &[(Base64, "key")],
+        rtype::CERT => &[
+            (CertType, "type"),
+            (U16, "key tag"),
+            (Algorithm, "algorithm"),
+            (Base64, "certificate"),
+        ],
+        rtype::CSYNC => &[(U32, "serial"), (U16, "flags"), (Types, "types")],
         rtype::TALINK => &[(Name(false), "previous"), (Name(false), "next")],
         rtype::NID => &[(U16, "preference"), (Groups, "a node identifier")],
         rtype::L32 => &[(U16, "preference"), (V4, "locator")],
@@ -127,10 +141,7 @@ pub(super) fn fields(code: u16) -> Option<Row> {
 
 /// Whether hickory-proto reads the text of the type.
 pub(super) fn of_library(code: u16) -> bool {
-    matches!(
-        code,
-        rtype::CERT | rtype::OPENPGPKEY | rtype::CSYNC | rtype::SVCB | rtype::HTTPS
-    )
+    matches!(code, rtype::SVCB | rtype::HTTPS)
 }
 
 /// The names of a row's fields.

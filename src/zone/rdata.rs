@@ -2,12 +2,14 @@
 //!
 //! Types with a row in [`super::fields`] are read here, because a row knows which word is wrong and
 //! because names and strings follow RFC 1035 section 5.1 to the letter (decimal escapes, `@`, names
-//! relative to the origin, `/` and `_` in labels). CERT, CSYNC, OPENPGPKEY, SVCB and HTTPS go through
-//! hickory-proto's text parser. Data of every type may also be written as octets (RFC 3597 section 5).
+//! relative to the origin, `/` and `_` in labels). SVCB and HTTPS go through hickory-proto's text
+//! parser. Data of every type may also be written as octets (RFC 3597 section 5).
 
+use std::borrow::Cow;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use hickory_proto::rr::rdata::HTTPS;
+use hickory_proto::rr::rdata::svcb::{SvcParamKey, SvcParamValue};
 use hickory_proto::rr::{RData, RecordType};
 use hickory_proto::serialize::binary::{BinEncodable, BinEncoder};
 
@@ -21,7 +23,10 @@ use super::parse::ZoneProblem;
 use super::rrset::Rdata;
 use super::scan::Token;
 use super::wire;
-use super::word::{base64, character_string, groups, hex, name, octets, parsed, seconds, unescape};
+use super::word::{
+    algorithm, base64, bitmap, cert_type, character_string, groups, hex, name, octets, parsed,
+    seconds, unescape,
+};
 
 /// Reads the data of one record.
 ///
@@ -91,6 +96,11 @@ fn by_row(
                 rest = &[];
                 continue;
             }
+            Field::Types => {
+                bytes.extend(bitmap(rest)?);
+                rest = &[];
+                continue;
+            }
             Field::Location => {
                 bytes.extend(loc::location(at, rest)?);
                 rest = &[];
@@ -117,6 +127,8 @@ fn by_row(
                 let n: u32 = parsed(word, &format!("a number from 0 to 4294967295 ({label})"))?;
                 bytes.extend(n.to_be_bytes());
             }
+            Field::CertType => bytes.extend(cert_type(word)?.to_be_bytes()),
+            Field::Algorithm => bytes.push(algorithm(word)?),
             Field::Seconds => bytes.extend(seconds(word)?.secs().to_be_bytes()),
             Field::Text => character_string(word, &mut bytes)?,
             Field::Tag => {
@@ -162,13 +174,16 @@ fn by_library(
     words: &[Token<'_>],
     origin: &WireName,
 ) -> Result<Rdata, ZoneProblem> {
-    let service = matches!(rtype, rtype::SVCB | rtype::HTTPS);
     let kind = Rtype(rtype);
     let mut text = String::new();
     for (i, word) in words.iter().enumerate() {
         // The library knows neither the origin nor every label that RFC 1035 allows, so it gets the
         // root in place of the target.
-        text.push_str(if service && i == 1 { "." } else { word.raw });
+        match word.raw {
+            _ if i == 1 => text.push('.'),
+            raw if i > 1 => text.push_str(&numbered(raw)),
+            raw => text.push_str(raw),
+        }
         text.push(' ');
     }
     let refused = |why: String| {
@@ -182,6 +197,17 @@ fn by_library(
     if let RData::SVCB(svcb) | RData::HTTPS(HTTPS(svcb)) = &mut data {
         // RFC 9460 section 2.2: any order in text, ascending on the wire, each key once.
         svcb.svc_params.sort_by_key(|(key, _)| u16::from(*key));
+        for (_, value) in &mut svcb.svc_params {
+            if let SvcParamValue::Mandatory(keys) = value {
+                // Section 8: ascending too.
+                keys.0.sort_by_key(|key| u16::from(*key));
+            }
+        }
+        if let Some(missing) = missing(&svcb.svc_params) {
+            return Err(refused(format!(
+                "`mandatory` names the key `{missing}`, which is not there (RFC 9460 section 8)"
+            )));
+        }
         if let Some(twice) = svcb.svc_params.windows(2).find(|w| w[0].0 == w[1].0) {
             return Err(refused(format!("the key `{}` stands twice", twice[0].0)));
         }
@@ -189,7 +215,7 @@ fn by_library(
     let mut bytes = Vec::new();
     data.emit(&mut BinEncoder::new(&mut bytes))
         .map_err(|e| refused(e.to_string()))?;
-    if service && let Some(target) = words.get(1) {
+    if let Some(target) = words.get(1) {
         // After the priority of two octets stands the root that was put in.
         bytes.splice(2..3, name(target, origin)?.as_bytes().iter().copied());
     }
@@ -197,6 +223,33 @@ fn by_library(
         bytes: bytes.into(),
         names: Box::default(),
     })
+}
+
+/// A parameter with its key as a number where hickory-proto does not know its name.
+fn numbered(parameter: &str) -> Cow<'_, str> {
+    let (name, value) = match parameter.split_once('=') {
+        Some((name, _)) => (name, &parameter[name.len()..]),
+        None => (parameter, ""),
+    };
+    match name {
+        // RFC 9461 section 5, RFC 9540 section 4.
+        "dohpath" => format!("key7{value}").into(),
+        "ohttp" => format!("key8{value}").into(),
+        _ => parameter.into(),
+    }
+}
+
+/// A key that `mandatory` names and the record does not have.
+fn missing(parameters: &[(SvcParamKey, SvcParamValue)]) -> Option<SvcParamKey> {
+    let named = parameters.iter().filter_map(|(_, value)| match value {
+        SvcParamValue::Mandatory(keys) => Some(keys.0.as_slice()),
+        _ => None,
+    });
+    let has = |key: &SvcParamKey| parameters.iter().any(|(have, _)| have == key);
+    named
+        .flatten()
+        .find(|key| !has(key) || **key == SvcParamKey::Mandatory)
+        .copied()
 }
 
 /// Data of any type: `\# LENGTH HEX…` (RFC 3597 section 5). That of a known type must be sound, and its

@@ -42,8 +42,8 @@ fn by_row(row: Row, bytes: &[u8]) -> Result<Vec<(u16, u16)>, String> {
 fn length(field: Field, rest: &[u8]) -> Option<usize> {
     let fixed = |n: usize| (rest.len() >= n).then_some(n);
     match field {
-        Field::U8 => fixed(1),
-        Field::U16 => fixed(2),
+        Field::U8 | Field::Algorithm => fixed(1),
+        Field::U16 | Field::CertType => fixed(2),
         Field::V4 | Field::U32 | Field::Seconds => fixed(4),
         Field::Eui48 => fixed(6),
         Field::Eui64 | Field::Groups => fixed(8),
@@ -64,6 +64,7 @@ fn length(field: Field, rest: &[u8]) -> Option<usize> {
             let tag = rest.get(1..=len)?;
             (len > 0 && tag.iter().all(u8::is_ascii_alphanumeric)).then_some(1 + len)
         }
+        Field::Types => bitmap_length(rest),
         Field::Bytes => Some(rest.len()),
         Field::Hex | Field::Base64 => (!rest.is_empty()).then_some(rest.len()),
     }
@@ -82,6 +83,24 @@ fn name_length(rest: &[u8]) -> Option<usize> {
             return Some(end);
         }
     }
+}
+
+/// Octets of the bitmap that is `rest` (RFC 4034 section 4.1.2): windows ascend, each with 1 to 32
+/// octets of which the last is not zero.
+fn bitmap_length(rest: &[u8]) -> Option<usize> {
+    let (mut at, mut before) = (0, None);
+    while at < rest.len() {
+        let window = rest[at];
+        let len = usize::from(*rest.get(at + 1)?);
+        let bits = rest.get(at + 2..at + 2 + len)?;
+        let sound = (1..=32).contains(&len) && bits.last() != Some(&0);
+        if !sound || before.is_some_and(|b| b >= window) {
+            return None;
+        }
+        before = Some(window);
+        at += 2 + len;
+    }
+    Some(at)
 }
 
 fn by_library(code: u16, bytes: &[u8]) -> Result<(), String> {

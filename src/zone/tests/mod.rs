@@ -4,6 +4,7 @@ mod bad_files;
 mod lookups;
 mod reading;
 mod reference;
+mod types;
 
 use super::{BuildProblem, Found, ParsedZone, SteeredAt, ZoneSet, parse};
 use crate::dns::name::WireName;
