@@ -2,6 +2,7 @@
 //!
 //! Each part checks what it refers to and goes on after an error, so that one run shows them all.
 
+mod aliases;
 mod check;
 mod cycles;
 #[cfg(test)]
@@ -57,7 +58,8 @@ pub fn compile(
     let monitors = monitors::monitors(spec);
     let pools = pools::pools(spec, &regions, p);
     let policies = policies::policies(spec, &regions, &pools, p);
-    let names = names::names(spec, &pools, &policies, p);
+    let mut names = names::names(spec, &pools, &policies, p);
+    aliases::aliases(spec, &mut names, p);
     let zones = zones::build(spec, parsed_zones, &names, sources, p);
     check::unused(spec, p);
     cycles::check(&names, &pools, &zones, p);

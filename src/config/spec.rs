@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::dns::name::WireName;
+use crate::dns::svcb::Service;
 use crate::geo::{Coordinates, location::Code};
 use crate::health::Monitor;
 use crate::net::{Family, Prefix};
@@ -45,8 +46,10 @@ pub struct Spec {
     pub pools: Vec<PoolSpec>,
     /// `[policies.NAME]`
     pub policies: Vec<PolicySpec>,
-    /// `[names."NAME"]`
+    /// `[names."NAME"]` without `alias-of`
     pub names: Vec<NameSpec>,
+    /// `[names."NAME"]` with `alias-of`
+    pub aliases: Vec<AliasSpec>,
 }
 
 /// Names of objects that may themselves be unreadable, and of which kinds all are known.
@@ -328,8 +331,19 @@ pub struct NameSpec {
     pub ignore_ecs: bool,
     /// `last-resort`, default `all`.
     pub last_resort: Marked<LastResortSpec>,
+    /// `https`; without it the name has no HTTPS records of its own.
+    pub https: Option<Marked<Service>>,
     /// Whether all of it was read.
     pub complete: bool,
+}
+
+/// `[names."NAME"]` with `alias-of`: the answers of another name under this one.
+#[derive(Clone, PartialEq, Debug)]
+pub struct AliasSpec {
+    /// Table key.
+    pub name: Marked<WireName>,
+    /// `alias-of`
+    pub target: Marked<WireName>,
 }
 
 /// `last-resort = { all = {} }` and its fellows: exactly one.

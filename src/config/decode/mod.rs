@@ -2,6 +2,7 @@
 
 mod context;
 mod encrypted;
+mod https;
 mod known;
 mod monitors;
 mod names;
@@ -42,7 +43,7 @@ pub(super) fn decode(cx: &mut Context<'_>, root: &Table) -> Spec {
     let pools = pools::decode(cx, root, &monitors);
     let pools_complete = cx.clean_since(mark) && whole("pools");
     let mark = cx.mark();
-    let names = names::decode(cx, root);
+    let (names, aliases) = names::decode(cx, root);
     let names_complete = cx.clean_since(mark) && whole("names");
     let (zones, apexes, all_zones) = zones(cx, root);
     Spec {
@@ -63,6 +64,7 @@ pub(super) fn decode(cx: &mut Context<'_>, root: &Table) -> Spec {
         monitors,
         policies: policies::decode(cx, root),
         names,
+        aliases,
     }
 }
 
