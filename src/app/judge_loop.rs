@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::dnssec::Keys;
 use crate::health::{Board, Judge, Monitor, Observation, State};
 use crate::ids::TargetId;
 use crate::probe::{ProbePlan, Report as ProbeReport};
@@ -33,9 +34,13 @@ pub enum Order {
     Adopt {
         /// The new configuration.
         snapshot: Arc<Snapshot>,
+        /// The keys of its signed zones.
+        keys: Arc<Keys>,
         /// Told when it is published.
         done: oneshot::Sender<Generation>,
     },
+    /// Sign with these keys from now on.
+    Keys(Arc<Keys>),
 }
 
 /// The judge loop's state.
@@ -43,6 +48,7 @@ pub struct JudgeLoop {
     judge: Judge,
     snapshot: Arc<Snapshot>,
     board: Arc<Board>,
+    keys: Arc<Keys>,
     publisher: Publisher,
     generation: Generation,
     /// When the view in force was published.
@@ -71,6 +77,7 @@ impl JudgeLoop {
     /// A loop for `snapshot`, with the first view already published.
     pub fn new(
         snapshot: Arc<Snapshot>,
+        keys: Arc<Keys>,
         clock: Arc<dyn Clock>,
         first_round: Duration,
     ) -> (JudgeLoop, Wiring) {
@@ -87,6 +94,7 @@ impl JudgeLoop {
             generation,
             now,
             Parts {
+                keys: keys.clone(),
                 wall: clock.wall(),
                 ..Parts::new(snapshot.clone(), board.clone())
             },
@@ -104,6 +112,7 @@ impl JudgeLoop {
             judge,
             snapshot,
             board,
+            keys,
             publisher,
             generation,
             published: now,
@@ -134,11 +143,17 @@ impl JudgeLoop {
             let sleep = wake.map_or(Duration::from_secs(3600), |w| now.until(w));
             tokio::select! {
                 order = orders.recv() => match order {
-                    Some(Order::Adopt { snapshot, done }) => {
+                    Some(Order::Adopt { snapshot, keys, done }) => {
+                        self.keys = keys;
                         self.adopt(snapshot);
                         dirty_since = None;
                         // Nobody waits for it when the signal asked.
                         let _ = done.send(self.generation);
+                    }
+                    Some(Order::Keys(keys)) => {
+                        self.keys = keys;
+                        self.publish();
+                        dirty_since = None;
                     }
                     None => return,
                 },
@@ -249,6 +264,7 @@ impl JudgeLoop {
                 measurements: Arc::new(Measurements {
                     rtt: self.judge.measurements(),
                 }),
+                keys: self.keys.clone(),
                 wall: self.clock.wall(),
                 ..Parts::new(self.snapshot.clone(), board.clone())
             },

@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod control;
 pub mod judge_loop;
+pub mod keeper;
 pub mod load;
 pub mod run;
 

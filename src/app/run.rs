@@ -1,8 +1,8 @@
 //! Start to end of a node: load, bind, probe a first round, serve, reload, stop.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -21,6 +21,7 @@ use crate::units::Generation;
 use super::clock::RealClock;
 use super::control::Controller;
 use super::judge_loop::{JudgeLoop, Order};
+use super::keeper::{self, Keeper};
 use super::load::{Wanted, load_all, log};
 use crate::admin::Control as _;
 
@@ -104,8 +105,17 @@ async fn serve(
     let (udp_sockets, tcp_listeners) = bind_dns(&node, options.skip_missing_addresses)?;
     let admin_listener = bind_admin(&node).await?;
 
+    // Keys are there before the first answer is.
+    let mut keeper = Keeper::new(node.state_dir.as_deref());
+    let now = clock.wall().unix(clock.now());
+    let keys = keeper
+        .adopt(node.state_dir.as_deref(), &loaded.compiled.signed, now)
+        .map_err(|e| RunError::Other(e.0))?;
+    let keeper = Arc::new(Mutex::new(keeper));
+
     let (judge, wiring) = JudgeLoop::new(
         loaded.compiled.snapshot.clone(),
+        keys,
         clock.clone(),
         node.first_round,
     );
@@ -113,7 +123,16 @@ async fn serve(
     let (reports, reports_rx) = mpsc::channel(4096);
     let prober = probe::spawn(wiring.plan.clone(), clock.clone(), reports);
     let judge_loop = tokio::spawn(judge.run(reports_rx, orders_rx));
-    let controller = Controller::new(options.wanted.clone(), node.clone(), orders);
+    let (keep, kept_until) = std::sync::mpsc::channel();
+    let keeping = keeper::spawn(keeper.clone(), clock.clone(), orders.clone(), kept_until)
+        .map_err(|e| RunError::Other(format!("cannot start the thread of the keys: {e}")))?;
+    let controller = Controller::new(
+        options.wanted.clone(),
+        node.clone(),
+        orders,
+        keeper,
+        clock.clone(),
+    );
 
     // One set of counters per UDP worker, and one for TCP.
     let mut counters: Vec<Arc<DnsCounters>> = Vec::new();
@@ -211,6 +230,9 @@ async fn serve(
     }
     prober.abort();
     judge_loop.abort();
+    // A step under way is finished and on the disk before the process ends.
+    drop(keep);
+    let _ = tokio::task::spawn_blocking(move || keeping.join()).await;
     Ok(())
 }
 

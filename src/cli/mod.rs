@@ -64,6 +64,9 @@ struct RunArgs {
     /// Admin port instead of the configured one; 0 picks a free one.
     #[arg(long)]
     admin_port: Option<u16>,
+    /// State directory instead of the configured one.
+    #[arg(long)]
+    state_dir: Option<PathBuf>,
     /// Log as JSON, one object a line.
     #[arg(long)]
     log_json: bool,

@@ -6,6 +6,7 @@ mod check;
 mod cycles;
 #[cfg(test)]
 mod disabled_tests;
+mod dnssec;
 mod geo;
 mod monitors;
 mod names;
@@ -24,6 +25,7 @@ use crate::config::{Diagnostic, Sources, Spec};
 use crate::snapshot::{Settings, Snapshot};
 use crate::steer::Steering;
 
+pub use dnssec::{ImportedKey, SignedZone};
 use names::CheckedName;
 pub use node::Node;
 use problems::Problems;
@@ -35,6 +37,8 @@ pub struct Compiled {
     pub snapshot: Arc<Snapshot>,
     /// What this node does; `None` when no node was asked for.
     pub node: Option<Node>,
+    /// The zones that are signed.
+    pub signed: Vec<SignedZone>,
 }
 
 /// Compiles `spec` for the node called `node`, or for none, which checks all the same.
@@ -57,8 +61,10 @@ pub fn compile(
     let pools = pools::pools(spec, &regions, p);
     let policies = policies::policies(spec, &regions, &pools, p);
     let names = names::names(spec, &pools, &policies, p);
+    let signed = dnssec::zones(spec, &parsed_zones.largest_ttls(), &names, p);
     let zones = zones::build(spec, parsed_zones, &names, sources, p);
     check::unused(spec, p);
+    dnssec::unused(spec, p);
     cycles::check(&names, &pools, &zones, p);
     check::failover_slo(spec, &names, &pools, p);
 
@@ -95,6 +101,7 @@ pub fn compile(
         Some(Compiled {
             snapshot: Arc::new(snapshot),
             node: this_node,
+            signed,
         }),
         problems.finish(),
     )

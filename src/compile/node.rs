@@ -1,6 +1,7 @@
 //! What this node does.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::Spec;
@@ -35,6 +36,8 @@ pub struct Node {
     pub probes: bool,
     /// Longest wait for the first probes before DNS is served (requirement H1).
     pub first_round: Duration,
+    /// Folder of what must outlive the process.
+    pub state_dir: Option<PathBuf>,
 }
 
 impl Node {
@@ -53,6 +56,7 @@ impl Node {
                 own("dns.tcp-idle-timeout"),
                 self.tcp_idle_timeout != running.tcp_idle_timeout,
             ),
+            (own("state-dir"), self.state_dir != running.state_dir),
             (
                 own("admin.listen"),
                 self.admin_listen != running.admin_listen,
@@ -118,6 +122,7 @@ pub(super) fn node(spec: &Spec, wanted: Option<&str>, p: &mut Problems) -> Optio
             .first_round
             .as_ref()
             .map_or(FIRST_ROUND, |d| d.value),
+        state_dir: n.state_dir.as_ref().map(|d| d.value.clone()),
     })
 }
 
