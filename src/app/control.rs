@@ -76,13 +76,12 @@ impl Controller {
         let (done, generation) = oneshot::channel();
         let (keeper, orders, clock) =
             (self.keeper.clone(), self.orders.clone(), self.clock.clone());
-        let dir = self.running.state_dir.clone();
         let compiled = loaded.compiled;
         // Waits for the disk. Sent under the lock, so that keys come in the order they were made in.
         let handed = tokio::task::spawn_blocking(move || {
             let mut keeper = keeper::locked(&keeper);
             let now = clock.wall().unix(clock.now());
-            let keys = keeper.adopt(dir.as_deref(), &compiled.signed, now)?;
+            let keys = keeper.adopt(&compiled.signed, &compiled.unsigned, now)?;
             let snapshot = compiled.snapshot;
             let _ = orders.blocking_send(Order::Adopt {
                 snapshot,

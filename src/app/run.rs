@@ -106,10 +106,11 @@ async fn serve(
     let admin_listener = bind_admin(&node).await?;
 
     // Keys are there before the first answer is.
-    let mut keeper = Keeper::new(node.state_dir.as_deref());
+    let key_troubles = Arc::new(AtomicU64::new(0));
+    let mut keeper = Keeper::new(node.state_dir.as_deref(), key_troubles.clone());
     let now = clock.wall().unix(clock.now());
     let keys = keeper
-        .adopt(node.state_dir.as_deref(), &loaded.compiled.signed, now)
+        .adopt(&loaded.compiled.signed, &loaded.compiled.unsigned, now)
         .map_err(|e| RunError::Other(e.0))?;
     let keeper = Arc::new(Mutex::new(keeper));
 
@@ -152,7 +153,8 @@ async fn serve(
         .map(|_| Arc::new(DnsCounters::default()))
         .collect();
     counters.extend(tcp_counters.iter().cloned());
-    let stats = Arc::new(Stats::new(counters, tcp_connections.clone()));
+    let stats = Stats::new(counters, tcp_connections.clone()).with_key_troubles(key_troubles);
+    let stats = Arc::new(stats);
 
     // The API is up before DNS is, so that a long first round can be watched.
     let (serving, is_serving) = watch::channel(false);

@@ -8,6 +8,7 @@
 
 mod check;
 mod demo;
+mod dnssec;
 mod explain;
 pub mod geoip;
 mod origin;
@@ -43,6 +44,9 @@ enum Command {
     },
     /// Ask a running node why a client gets the answer it gets.
     Explain(ExplainArgs),
+    /// Show, roll and hand over the DNSSEC keys of signed zones.
+    #[command(subcommand)]
+    Dnssec(dnssec::DnssecCommand),
     /// Build and ask GeoIP databases.
     #[command(subcommand)]
     Geoip(GeoipCommand),
@@ -159,6 +163,7 @@ pub fn main() -> ExitCode {
             deny_warnings,
         } => check::check(&path, deny_warnings),
         Command::Explain(args) => explain::explain(&args),
+        Command::Dnssec(command) => dnssec::dnssec(&command),
         Command::Geoip(GeoipCommand::Build { csv, out }) => {
             done(geoip::build(&csv, &out).map(|()| format!("{} written", out.display())))
         }

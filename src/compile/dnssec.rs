@@ -1,13 +1,16 @@
 //! Signed zones: each with its policy, and the rules between policy, zone and nodes.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::config::load::Inputs;
 use crate::config::quantity::show_duration;
 use crate::config::spec::{DnssecSpec, Role as NodeRole, ZoneSpec};
 use crate::config::{Marked, Spec};
 use crate::dns::name::WireName;
+use crate::dnssec::import::{self, KeyFile};
 use crate::dnssec::{Algorithm, Layout, Policy, Role, SigningKey};
 use crate::units::Ttl;
 
@@ -34,6 +37,8 @@ pub struct ImportedKey {
     pub role: Role,
     /// The key pair.
     pub pair: Arc<SigningKey>,
+    /// Its file.
+    pub file: PathBuf,
 }
 
 impl SignedZone {
@@ -48,6 +53,7 @@ impl SignedZone {
 /// The signed zones. `ttls` has the largest TTL of each zone's file.
 pub(super) fn zones(
     spec: &Spec,
+    inputs: &Inputs,
     ttls: &HashMap<WireName, Ttl>,
     names: &[CheckedName<'_>],
     p: &mut Problems,
@@ -60,11 +66,12 @@ pub(super) fn zones(
         };
         let zone_ttl = largest_ttl(&zone.name.value, ttls, names);
         fits(zone, name, &policy, of, zone_ttl, p);
+        let imported = imported(zone, name, &policy, inputs, p);
         out.push(SignedZone {
             apex: zone.name.value.clone(),
             policy: Arc::new(policy),
             zone_ttl,
-            imported: Vec::new(),
+            imported,
         });
     }
     if let Some(signed) = spec.zones.iter().find(|z| z.dnssec.is_some()) {
@@ -91,6 +98,100 @@ fn policy<'s>(
         return None;
     };
     Some((of.policy.clone(), Some(of)))
+}
+
+/// The keys of a zone's `key-files`; what is wrong with one is told at its place.
+fn imported(
+    zone: &ZoneSpec,
+    name: &Marked<String>,
+    policy: &Policy,
+    inputs: &Inputs,
+    p: &mut Problems,
+) -> Vec<ImportedKey> {
+    let mut out: Vec<ImportedKey> = Vec::new();
+    let mut whole = true;
+    for path in &zone.key_files {
+        // A file that could not be read has been reported by the loader.
+        let Some(private) = inputs.get(path) else {
+            whole = false;
+            continue;
+        };
+        let public = path.with_extension("key");
+        let public = inputs.get(&public).filter(|_| public != path.value);
+        let file = KeyFile {
+            name: path.file_name().and_then(|n| n.to_str()).unwrap_or(""),
+            private: &private.bytes,
+            public: public.map(|i| i.bytes.as_slice()),
+        };
+        match import::read(file, &zone.name.value, policy.layout) {
+            Ok((role, pair)) => {
+                if let Some(first) = out.iter().find(|k| k.pair.dnskey() == pair.dnskey()) {
+                    p.error(
+                        path.span,
+                        format!(
+                            "key file `{}` holds the same key as `{}`",
+                            path.display(),
+                            first.file.display()
+                        ),
+                    )
+                    .help = Some("remove one of the two".to_owned());
+                    continue;
+                }
+                out.push(ImportedKey {
+                    role,
+                    pair: Arc::new(pair),
+                    file: path.value.clone(),
+                });
+            }
+            Err(e) => {
+                whole = false;
+                p.error(path.span, format!("key file `{}` {e}", path.display()));
+            }
+        }
+    }
+    if zone.key_files.is_empty() || !whole {
+        return out;
+    }
+    let last_of = |role: Role| out.iter().rev().find(|k| k.role == role);
+    let apex = &zone.name.value;
+    let serving: Vec<&ImportedKey> = policy
+        .layout
+        .roles()
+        .iter()
+        .filter_map(|role| {
+            let key = last_of(*role);
+            if key.is_none() {
+                let d = p.error(
+                    zone.key_files[0].span,
+                    format!("`key-files` of zone `{apex}` lists no {role}"),
+                );
+                let wants = format!("DNSSEC policy `{}` wants one", name.value);
+                d.related.push((name.span, wants));
+                d.help = Some(format!(
+                    "add the file of a {role}, or take a policy with other `keys`"
+                ));
+            }
+            key
+        })
+        .collect();
+    if let [first, second] = serving[..]
+        && first.pair.algorithm() != second.pair.algorithm()
+    {
+        // RFC 4035 section 2.2: every algorithm of the DNSKEY set signs every set of the zone.
+        p.error(
+            zone.key_files[0].span,
+            format!(
+                "the last {} and the last {} in `key-files` of zone `{apex}` have algorithms {} \
+                 and {}; they must have the same",
+                first.role,
+                second.role,
+                first.pair.algorithm().number(),
+                second.pair.algorithm().number()
+            ),
+        )
+        .help = Some("to change the algorithm, append a new KSK and a new ZSK at once".to_owned());
+    }
+    out
 }
 
 /// The largest TTL that an answer of the zone can have.

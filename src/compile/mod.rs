@@ -22,6 +22,7 @@ use std::sync::Arc;
 
 use crate::config::load::Inputs;
 use crate::config::{Diagnostic, Sources, Spec};
+use crate::dns::name::WireName;
 use crate::snapshot::{Settings, Snapshot};
 use crate::steer::Steering;
 
@@ -39,6 +40,8 @@ pub struct Compiled {
     pub node: Option<Node>,
     /// The zones that are signed.
     pub signed: Vec<SignedZone>,
+    /// The zones that are not.
+    pub unsigned: Vec<WireName>,
 }
 
 /// Compiles `spec` for the node called `node`, or for none, which checks all the same.
@@ -61,7 +64,7 @@ pub fn compile(
     let pools = pools::pools(spec, &regions, p);
     let policies = policies::policies(spec, &regions, &pools, p);
     let names = names::names(spec, &pools, &policies, p);
-    let signed = dnssec::zones(spec, &parsed_zones.largest_ttls(), &names, p);
+    let signed = dnssec::zones(spec, inputs, &parsed_zones.largest_ttls(), &names, p);
     let zones = zones::build(spec, parsed_zones, &names, sources, p);
     check::unused(spec, p);
     dnssec::unused(spec, p);
@@ -102,6 +105,12 @@ pub fn compile(
             snapshot: Arc::new(snapshot),
             node: this_node,
             signed,
+            unsigned: spec
+                .zones
+                .iter()
+                .filter(|z| z.dnssec.is_none())
+                .map(|z| z.name.value.clone())
+                .collect(),
         }),
         problems.finish(),
     )

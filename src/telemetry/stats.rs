@@ -10,6 +10,7 @@ use super::{DnsCounters, DnsEvent};
 pub struct Stats {
     workers: Vec<Arc<DnsCounters>>,
     tcp_connections: Arc<AtomicU64>,
+    key_troubles: Arc<AtomicU64>,
 }
 
 impl Stats {
@@ -18,7 +19,19 @@ impl Stats {
         Stats {
             workers,
             tcp_connections,
+            key_troubles: Arc::default(),
         }
+    }
+
+    /// With this gauge of zones whose DNSSEC keys cannot be kept.
+    pub fn with_key_troubles(mut self, gauge: Arc<AtomicU64>) -> Stats {
+        self.key_troubles = gauge;
+        self
+    }
+
+    /// Zones whose DNSSEC keys cannot be stored or made: their roll-overs stand still.
+    pub fn key_troubles(&self) -> u64 {
+        self.key_troubles.load(Ordering::Relaxed)
     }
 
     /// An event's count over all workers.

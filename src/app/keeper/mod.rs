@@ -4,13 +4,19 @@
 //! published; when the disk fails, the zone goes on with the keys it has, and the roll-over waits.
 
 mod lock;
+mod parent;
 mod record;
+pub mod request;
 pub mod store;
 pub mod utc;
 mod zone;
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
+use std::hash::{BuildHasher as _, RandomState};
+use std::net::SocketAddr;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -19,11 +25,11 @@ use tokio::sync::mpsc::Sender;
 
 use self::lock::{Locked, StateLock, lock};
 use self::store::{Store, StoreError};
-use self::zone::Kept;
+use self::zone::{Kept, Rejected, Stepped};
 use super::judge_loop::Order;
 use crate::compile::SignedZone;
 use crate::dns::name::WireName;
-use crate::dnssec::rollover::Event;
+use crate::dnssec::rollover::{Change, DsPhase, Event, KeyState, awaits_parent, ds_seen};
 use crate::dnssec::{Keys, ZoneKeys};
 use crate::time::Clock;
 
@@ -33,17 +39,24 @@ const LOOK: Duration = Duration::from_millis(500);
 /// A step that could not be stored is tried again after so many seconds.
 const RETRY: u64 = 10;
 
+/// The parent is asked again after so many seconds at most, while something is awaited of it.
+const ASK_PARENT: u64 = 60;
+
 /// The keys of all signed zones.
 #[derive(Debug)]
 pub struct Keeper {
-    /// `None` without a state directory: then no zone is signed.
-    store: Option<Store>,
+    /// `None`: then no zone is signed.
+    state_dir: Option<PathBuf>,
     _lock: Option<StateLock>,
     zones: BTreeMap<WireName, Kept>,
     published: HashMap<WireName, Arc<ZoneKeys>>,
     generation: u64,
     /// What is wrong with each zone's keys, so that it is logged once.
     troubles: BTreeMap<WireName, String>,
+    /// When the parent of each zone is asked again.
+    ask_parent: HashMap<WireName, u64>,
+    /// Number of `troubles`, for whoever counts them.
+    trouble_count: Arc<AtomicU64>,
 }
 
 /// The keeper as the thread, reloads and commands share it.
@@ -55,15 +68,18 @@ pub fn locked(keeper: &Shared) -> MutexGuard<'_, Keeper> {
 }
 
 impl Keeper {
-    /// A keeper of the keys in a state directory. It is made and locked when the first zone is signed.
-    pub fn new(state_dir: Option<&Path>) -> Keeper {
+    /// A keeper of the keys in a state directory, which is made and locked when the first zone is
+    /// signed. `trouble_count` follows the number of zones whose keys cannot be kept.
+    pub fn new(state_dir: Option<&Path>, trouble_count: Arc<AtomicU64>) -> Keeper {
         Keeper {
-            store: state_dir.map(Store::new),
+            state_dir: state_dir.map(Path::to_owned),
             _lock: None,
             zones: BTreeMap::new(),
             published: HashMap::new(),
             generation: 0,
             troubles: BTreeMap::new(),
+            ask_parent: HashMap::new(),
+            trouble_count,
         }
     }
 
@@ -75,16 +91,53 @@ impl Keeper {
     /// bogus to validators once the parent has a DS.
     pub fn adopt(
         &mut self,
-        state_dir: Option<&Path>,
         signed: &[SignedZone],
+        unsigned: &[WireName],
         now: u64,
     ) -> Result<Arc<Keys>, StoreError> {
-        if signed.is_empty() {
-            self.zones.clear();
-            self.published.clear();
-            return Ok(self.keys());
+        if let Some(dir) = &self.state_dir {
+            warn_of_unsigned(&Store::new(dir), unsigned);
         }
-        let (Some(store), Some(dir)) = (self.store.clone(), state_dir) else {
+        let (mut zones, mut published) = (BTreeMap::new(), HashMap::new());
+        let mut troubles = BTreeMap::new();
+        if !signed.is_empty() {
+            let store = self.open()?;
+            for zone in signed {
+                warn_of_readable(zone);
+                let known = self.zones.get(&zone.apex).cloned();
+                let mut kept = match known {
+                    Some(kept) => Kept {
+                        zone: zone.clone(),
+                        ..kept
+                    },
+                    None => Kept::load(&store, zone)?,
+                };
+                let fresh = kept.state.live().next().is_none();
+                // With keys to go on with, a full disk stops roll-overs, not the node.
+                match kept.step(&store, now).and_then(told(&zone.apex)) {
+                    Ok(()) => {}
+                    Err(e) if fresh => return Err(e),
+                    Err(e) => {
+                        kept.due = Some(now + RETRY);
+                        tracing::error!(zone = %zone.apex, "DNSSEC keys: {e}");
+                        troubles.insert(zone.apex.clone(), e.0);
+                    }
+                }
+                self.generation += 1;
+                if let Some(keys) = kept.publish(&store, self.generation)? {
+                    published.insert(zone.apex.clone(), Arc::new(keys));
+                }
+                zones.insert(zone.apex.clone(), kept);
+            }
+        }
+        (self.zones, self.published, self.troubles) = (zones, published, troubles);
+        self.count_troubles();
+        Ok(self.keys())
+    }
+
+    /// Makes and locks the state directory, unless that is done.
+    fn open(&mut self) -> Result<Store, StoreError> {
+        let Some(dir) = &self.state_dir else {
             return Err(StoreError(
                 "no `state-dir` to keep DNSSEC keys in; set it and restart the node".to_owned(),
             ));
@@ -102,100 +155,146 @@ impl Keeper {
                 }
             };
         }
-        let (mut zones, mut published) = (BTreeMap::new(), HashMap::new());
-        let mut troubles = BTreeMap::new();
-        for zone in signed {
-            let known = self.zones.get(&zone.apex).cloned();
-            let mut kept = match known {
-                Some(mut kept) => {
-                    kept.zone = zone.clone();
-                    kept
-                }
-                None => Kept::load(&store, zone)?,
-            };
-            let fresh = kept.state.keys.is_empty();
-            match kept.step(&store, now) {
-                Ok(stepped) => {
-                    tell(&zone.apex, &stepped.events);
-                    if let Some(e) = stepped.failed {
-                        if fresh {
-                            return Err(StoreError(format!("zone `{}`: {e}", zone.apex)));
-                        }
-                        troubles.insert(zone.apex.clone(), e.0);
-                    }
-                }
-                // With keys to go on with, a full disk stops roll-overs, not the node.
-                Err(e) if fresh => return Err(e),
-                Err(e) => {
-                    kept.due = Some(now + RETRY);
-                    troubles.insert(zone.apex.clone(), e.0);
-                }
-            }
-            self.generation += 1;
-            if let Some(keys) = kept.publish(&store, self.generation)? {
-                published.insert(zone.apex.clone(), Arc::new(keys));
-            }
-            zones.insert(zone.apex.clone(), kept);
-        }
-        for (zone, e) in &troubles {
-            tracing::error!(%zone, "DNSSEC keys: {e}");
-        }
-        (self.zones, self.published, self.troubles) = (zones, published, troubles);
-        Ok(self.keys())
+        Ok(Store::new(dir))
     }
 
     /// The keys as they are now.
-    pub fn keys(&self) -> Arc<Keys> {
+    fn keys(&self) -> Arc<Keys> {
         Arc::new(Keys {
             zones: self.published.clone(),
         })
     }
 
-    /// Number of zones whose keys cannot be kept as they should.
-    pub fn troubles(&self) -> usize {
-        self.troubles.len()
+    fn count_troubles(&self) {
+        let count = self.troubles.len() as u64;
+        self.trouble_count.store(count, Ordering::Relaxed);
     }
 
-    /// Does what is due; gives the keys when something of them changed.
+    /// Does what is ordered and what is due; gives the keys when something of them changed.
     pub fn tick(&mut self, now: u64) -> Option<Arc<Keys>> {
-        let store = self.store.clone()?;
+        let dir = self.state_dir.clone()?;
         let mut changed = false;
-        for (apex, kept) in &mut self.zones {
-            if kept.due.is_none_or(|due| due > now) {
-                continue;
+        if !self.zones.is_empty() {
+            for (apex, request) in request::take(&dir) {
+                changed |= self.change(&apex, now, |kept, store| {
+                    kept.change(store, now, |state| request.apply(state, now))
+                });
             }
-            let result = kept.step(&store, now).and_then(|stepped| {
-                tell(apex, &stepped.events);
-                if !stepped.events.is_empty() {
-                    self.generation += 1;
-                    let keys = kept.publish(&store, self.generation)?;
-                    match keys {
-                        Some(keys) => self.published.insert(apex.clone(), Arc::new(keys)),
-                        None => self.published.remove(apex),
-                    };
-                    changed = true;
-                }
-                stepped.failed.map_or(Ok(()), |e| Err(StoreError(e.0)))
+        }
+        let due: Vec<WireName> = self
+            .zones
+            .iter()
+            .filter(|(_, kept)| kept.due.is_some_and(|due| due <= now))
+            .map(|(apex, _)| apex.clone())
+            .collect();
+        for apex in due {
+            changed |= self.change(&apex, now, |kept, store| {
+                kept.step(store, now).map_err(Rejected::Store)
             });
-            match result {
-                Ok(()) => {
-                    if self.troubles.remove(apex).is_some() {
-                        tracing::info!(zone = %apex, "DNSSEC keys can be kept again");
-                    }
+        }
+        changed.then(|| self.keys())
+    }
+
+    /// Changes the state of a zone's keys and publishes what follows. Says whether something did.
+    fn change(
+        &mut self,
+        apex: &WireName,
+        now: u64,
+        change: impl FnOnce(&mut Kept, &Store) -> Result<Stepped, Rejected>,
+    ) -> bool {
+        let (Some(dir), Some(kept)) = (&self.state_dir, self.zones.get_mut(apex)) else {
+            tracing::warn!(zone = %apex, "an order for a zone that is not signed here");
+            return false;
+        };
+        let store = Store::new(dir);
+        let mut changed = false;
+        let result = change(kept, &store).and_then(|stepped| {
+            changed = !stepped.events.is_empty();
+            if changed {
+                self.generation += 1;
+                let keys = kept.publish(&store, self.generation);
+                match keys.map_err(Rejected::Store)? {
+                    Some(keys) => self.published.insert(apex.clone(), Arc::new(keys)),
+                    None => self.published.remove(apex),
+                };
+            }
+            told(apex)(stepped).map_err(Rejected::Store)
+        });
+        match result {
+            Ok(()) => {
+                if self.troubles.remove(apex).is_some() {
+                    tracing::info!(zone = %apex, "DNSSEC keys can be kept again");
                 }
-                Err(e) => {
-                    kept.due = Some(now + RETRY);
-                    if self.troubles.get(apex) != Some(&e.0) {
-                        tracing::error!(
-                            zone = %apex,
-                            "DNSSEC keys: {e}; the zone goes on with the keys it has"
-                        );
-                        self.troubles.insert(apex.clone(), e.0);
-                    }
+            }
+            Err(Rejected::Order(refusal)) => {
+                tracing::warn!(zone = %apex, "DNSSEC order refused: {refusal}");
+            }
+            Err(Rejected::Store(e)) => {
+                kept.due = Some(now + RETRY);
+                if self.troubles.get(apex) != Some(&e.0) {
+                    tracing::error!(
+                        zone = %apex,
+                        "DNSSEC keys: {e}; the zone goes on with the keys it has"
+                    );
+                    self.troubles.insert(apex.clone(), e.0);
                 }
             }
         }
+        self.count_troubles();
+        changed
+    }
+
+    /// The zones whose parent is to be asked now, and whom to ask.
+    fn questions(&mut self, now: u64) -> Vec<(WireName, Vec<SocketAddr>)> {
+        let mut list = Vec::new();
+        for (apex, kept) in &self.zones {
+            let policy = &kept.zone.policy;
+            let unknown = kept.state.live().any(|k| k.ds_is_unknown());
+            let asked = awaits_parent(&kept.state) || unknown;
+            if policy.parent_check.is_empty() || !asked {
+                continue;
+            }
+            let at = self.ask_parent.entry(apex.clone()).or_insert(now);
+            if *at <= now {
+                *at = now + policy.parent_ds_ttl.as_secs().clamp(1, ASK_PARENT);
+                list.push((apex.clone(), policy.parent_check.clone()));
+            }
+        }
+        list
+    }
+
+    /// Takes note of the DS sets that all the asked servers have.
+    fn answered(
+        &mut self,
+        apex: &WireName,
+        sets: &[Vec<parent::ParentDs>],
+        now: u64,
+    ) -> Option<Arc<Keys>> {
+        let changed = self.change(apex, now, |kept, store| {
+            kept.change(store, now, |state| {
+                let holders = |key: &KeyState| {
+                    let is_of = |set: &&Vec<parent::ParentDs>| {
+                        set.iter().any(|ds| ds.is_of(apex, &key.dnskey_rdata))
+                    };
+                    sets.iter().filter(is_of).count()
+                };
+                Ok(ds_seen(state, now, |key| match holders(key) {
+                    0 => false,
+                    all if all == sets.len() => true,
+                    // They disagree: what was so, still is.
+                    _ => !matches!(key.ds.phase, DsPhase::Hidden | DsPhase::Submitted),
+                }))
+            })
+        });
         changed.then(|| self.keys())
+    }
+}
+
+/// Logs what a step did; its failure to make a key is an error.
+fn told(apex: &WireName) -> impl Fn(Stepped) -> Result<(), StoreError> {
+    move |stepped| {
+        tell(apex, &stepped.events);
+        stepped.failed.map_or(Ok(()), |e| Err(StoreError(e.0)))
     }
 }
 
@@ -206,6 +305,43 @@ fn tell(apex: &WireName, events: &[Event]) {
             tracing::info!(zone = %apex, "DNSSEC: {event}");
         } else {
             tracing::debug!(zone = %apex, "DNSSEC: {event}");
+        }
+        if event.change == Change::DsSubmitted {
+            tracing::warn!(
+                zone = %apex,
+                "DNSSEC: give the parent the DS that `tradewind dnssec ds {apex}` prints, unless it \
+                 follows CDS records"
+            );
+        }
+    }
+}
+
+/// A zone that lost its `dnssec` while the parent has a DS is bogus to every validator.
+fn warn_of_unsigned(store: &Store, unsigned: &[WireName]) {
+    for apex in unsigned {
+        let Ok(Some(state)) = store.load(apex) else {
+            continue;
+        };
+        if state.may_have_ds() {
+            tracing::error!(
+                zone = %apex,
+                "the zone is not signed any more, but its parent may still have a DS: validators \
+                 then refuse all of it; set `dnssec = \"insecure\"` until `tradewind dnssec status` \
+                 shows no key"
+            );
+        }
+    }
+}
+
+fn warn_of_readable(zone: &SignedZone) {
+    for key in &zone.imported {
+        let mode = std::fs::metadata(&key.file).map_or(0, |m| m.mode());
+        if mode & 0o007 != 0 {
+            tracing::warn!(
+                zone = %zone.apex, file = %key.file.display(),
+                "the key file is open to every user (mode {:04o}); chmod it to 0600",
+                mode & 0o7777
+            );
         }
     }
 }
@@ -220,14 +356,35 @@ pub fn spawn(
     orders: Sender<Order>,
     stop: Receiver<()>,
 ) -> std::io::Result<std::thread::JoinHandle<()>> {
+    // Sent under the lock, so that a reload cannot overtake it with older keys. The loop that takes
+    // orders never waits for the keeper. It is gone only when the node stops.
+    let send = move |keys: Option<Arc<Keys>>| {
+        if let Some(keys) = keys {
+            let _ = orders.blocking_send(Order::Keys(keys));
+        }
+    };
     let run = move || {
+        let ids = RandomState::new();
         while stop.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
-            let now = clock.wall().unix(clock.now());
-            let mut keeper = locked(&keeper);
-            if let Some(keys) = keeper.tick(now) {
-                // Sent under the lock, so that a reload cannot overtake it with older keys. The loop
-                // that takes orders never waits for the keeper. It is gone only when the node stops.
-                let _ = orders.blocking_send(Order::Keys(keys));
+            let now = || clock.wall().unix(clock.now());
+            let questions = {
+                let mut keeper = locked(&keeper);
+                send(keeper.tick(now()));
+                keeper.questions(now())
+            };
+            // Nobody waits for the keeper while it waits for others.
+            for (apex, servers) in questions {
+                let id = ids.hash_one((&apex, clock.now())) as u16;
+                let ask = |server: &SocketAddr| {
+                    parent::ask(*server, &apex, id).map_err(|e| format!("{server}: {e}"))
+                };
+                match servers.iter().map(ask).collect::<Result<Vec<_>, _>>() {
+                    Ok(sets) => {
+                        let mut keeper = locked(&keeper);
+                        send(keeper.answered(&apex, &sets, now()));
+                    }
+                    Err(e) => tracing::warn!(zone = %apex, "cannot ask for the parent's DS: {e}"),
+                }
             }
         }
     };

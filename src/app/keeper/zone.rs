@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::store::{Store, StoreError};
 use crate::compile::SignedZone;
-use crate::dnssec::rollover::{Event, KeyState, Terms, ZoneState, step, zone_keys};
+use crate::dnssec::rollover::{Event, KeyState, Refusal, Terms, ZoneState, step, zone_keys};
 use crate::dnssec::{Algorithm, Role, SignError, SigningKey, ZoneKeys};
 
 /// One zone in the keeper's care.
@@ -14,7 +14,7 @@ pub(super) struct Kept {
     pub(super) zone: SignedZone,
     pub(super) state: ZoneState,
     /// By DNSKEY RDATA.
-    secrets: HashMap<Box<[u8]>, Arc<SigningKey>>,
+    pub(super) secrets: HashMap<Box<[u8]>, Arc<SigningKey>>,
     /// When the next step is due, in Unix time.
     pub(super) due: Option<u64>,
 }
@@ -42,10 +42,7 @@ impl Kept {
     /// happened: what is not on the disk must not be published.
     pub(super) fn step(&mut self, store: &Store, now: u64) -> Result<Stepped, StoreError> {
         self.change(store, now, |_| Ok(Vec::new()))
-            .map_err(|e| match e {
-                Rejected::Store(e) => e,
-                Rejected::Order(e) => StoreError(e.0),
-            })
+            .map_err(Rejected::into_store)
     }
 
     /// As [`Kept::step`], with a change to the state before it.
@@ -53,7 +50,7 @@ impl Kept {
         &mut self,
         store: &Store,
         now: u64,
-        order: impl FnOnce(&mut ZoneState) -> Result<Vec<Event>, crate::dnssec::rollover::Refusal>,
+        order: impl FnOnce(&mut ZoneState) -> Result<Vec<Event>, Refusal>,
     ) -> Result<Stepped, Rejected> {
         let mut state = self.state.clone();
         let mut events = order(&mut state).map_err(Rejected::Order)?;
@@ -137,7 +134,17 @@ pub(super) enum Rejected {
     /// It could not be stored.
     Store(StoreError),
     /// The rules do not allow it.
-    Order(crate::dnssec::rollover::Refusal),
+    Order(Refusal),
+}
+
+impl Rejected {
+    /// As one error.
+    pub(super) fn into_store(self) -> StoreError {
+        match self {
+            Rejected::Store(e) => e,
+            Rejected::Order(e) => StoreError(e.0),
+        }
+    }
 }
 
 /// A new key pair whose tag no other key of the zone has: validators and people tell keys by it.

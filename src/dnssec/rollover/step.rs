@@ -5,6 +5,9 @@ use super::{Change, Ds, Event};
 use crate::dnssec::policy::Layout;
 use crate::dnssec::{Algorithm, Policy, Role, SignError};
 
+/// A removed key is remembered for so many seconds, for people.
+const REMEMBERED: u64 = 30 * 86_400;
+
 /// What a zone's keys are stepped under.
 #[derive(Clone, Copy, Debug)]
 pub struct Terms<'a> {
@@ -195,9 +198,29 @@ impl Step<'_> {
     }
 
     fn take_imported(&mut self) {
-        for (role, algorithm, rdata) in self.terms.imported {
-            if self.any(|k| k.dnskey_rdata == *rdata) {
-                continue;
+        let imported = self.terms.imported;
+        let now = self.now;
+        self.state.keys.retain(|k| {
+            let listed = k.imported && imported.iter().any(|(_, _, r)| *r == k.dnskey_rdata);
+            listed || k.removed.is_none_or(|at| now < at + REMEMBERED)
+        });
+        if self.terms.policy.layout == Layout::Insecure {
+            return;
+        }
+        for (i, (role, algorithm, rdata)) in imported.iter().enumerate() {
+            let known = self
+                .state
+                .keys
+                .iter()
+                .position(|k| k.dnskey_rdata == *rdata);
+            match known.map(|at| (at, self.state.keys[at].removed)) {
+                None => {}
+                Some((_, None)) => continue,
+                // It had its time; unless it is the one that shall serve, again.
+                Some(_) if imported[i + 1..].iter().any(|(r, _, _)| r == role) => continue,
+                Some((at, Some(_))) => {
+                    self.state.keys.remove(at);
+                }
             }
             let mut key = KeyState::new(*role, *algorithm, rdata.clone(), self.now);
             key.imported = true;
