@@ -151,8 +151,15 @@ impl Signer {
             Err(_) => return Err(Refused::Keys),
         };
         self.counters.count(DnsEvent::SignatureMade);
-        shared.put(hash, &made, keep(made.key().owner()));
-        self.far = Some(made);
+        let keep = keep(made.key().owner());
+        shared.put(hash, &made, keep);
+        if keep == Keep::Lasting {
+            let place = hash as usize % NEAR;
+            self.near[place] = Some(made);
+            self.found = Some(place);
+        } else {
+            self.far = Some(made);
+        }
         Ok(())
     }
 
