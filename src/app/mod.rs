@@ -4,6 +4,7 @@ pub mod clock;
 pub mod control;
 pub mod judge_loop;
 pub mod load;
+pub mod presign;
 pub mod run;
 
 pub use run::{Options, Ready, RunError, run};

@@ -22,6 +22,7 @@ use super::clock::RealClock;
 use super::control::Controller;
 use super::judge_loop::{JudgeLoop, Order};
 use super::load::{Wanted, load_all, log};
+use super::presign::PresignThread;
 use crate::admin::Control as _;
 
 /// What to run.
@@ -161,6 +162,8 @@ async fn serve(
         () = signals.stop() => return Ok(()),
     }
 
+    let presigning = PresignThread::start(&wiring.publisher, &clock)
+        .map_err(|e| RunError::Other(format!("cannot start the presigning thread: {e}")))?;
     let mut servers = Vec::new();
     let mut dns = Vec::new();
     for (bound, own) in workers {
@@ -209,6 +212,7 @@ async fn serve(
     for server in servers {
         server.stop();
     }
+    drop(presigning);
     prober.abort();
     judge_loop.abort();
     Ok(())

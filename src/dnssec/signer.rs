@@ -70,6 +70,15 @@ impl Signer {
         }
     }
 
+    /// The same, for one whose work is bounded by whoever gives it: signs as much as it is told to.
+    pub fn unbounded(self) -> Signer {
+        Signer {
+            datagram: Budget::new(Bounds::NONE),
+            stream: Budget::new(Bounds::NONE),
+            ..self
+        }
+    }
+
     /// Finds or makes the signatures of [`Signer::set`]; [`Signer::rrsigs`] has them then.
     /// `keep` is asked only for new ones, with their owner.
     ///
