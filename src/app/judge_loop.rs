@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::dnssec::Keys;
+use crate::dnssec::{Keys, SignatureCache};
 use crate::health::{Board, Judge, Monitor, Observation, State};
 use crate::ids::TargetId;
 use crate::probe::{ProbePlan, Report as ProbeReport};
@@ -50,6 +50,7 @@ pub struct JudgeLoop {
     board: Arc<Board>,
     keys: Arc<Keys>,
     publisher: Publisher,
+    signatures: Arc<SignatureCache>,
     generation: Generation,
     /// When the view in force was published.
     published: Moment,
@@ -90,11 +91,13 @@ impl JudgeLoop {
         );
         let board = Arc::new(judge.board(now));
         let generation = Generation(1);
+        let signatures: Arc<SignatureCache> = Arc::default();
         let view = View::new(
             generation,
             now,
             Parts {
                 keys: keys.clone(),
+                signatures: signatures.clone(),
                 wall: clock.wall(),
                 ..Parts::new(snapshot.clone(), board.clone())
             },
@@ -114,6 +117,7 @@ impl JudgeLoop {
             board,
             keys,
             publisher,
+            signatures,
             generation,
             published: now,
             plan,
@@ -265,6 +269,7 @@ impl JudgeLoop {
                     rtt: self.judge.measurements(),
                 }),
                 keys: self.keys.clone(),
+                signatures: self.signatures.clone(),
                 wall: self.clock.wall(),
                 ..Parts::new(self.snapshot.clone(), board.clone())
             },

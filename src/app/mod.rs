@@ -5,6 +5,7 @@ pub mod control;
 pub mod judge_loop;
 pub mod keeper;
 pub mod load;
+pub mod presign;
 pub mod run;
 
 pub use run::{Options, Ready, RunError, run};

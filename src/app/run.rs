@@ -23,6 +23,7 @@ use super::control::Controller;
 use super::judge_loop::{JudgeLoop, Order};
 use super::keeper::{self, Keeper};
 use super::load::{Wanted, load_all, log};
+use super::presign::PresignThread;
 use crate::admin::Control as _;
 
 /// What to run.
@@ -182,6 +183,8 @@ async fn serve(
         () = signals.stop() => return Ok(()),
     }
 
+    let presigning = PresignThread::start(&wiring.publisher, &clock)
+        .map_err(|e| RunError::Other(format!("cannot start the presigning thread: {e}")))?;
     let mut servers = Vec::new();
     let mut dns = Vec::new();
     for (bound, own) in workers {
@@ -230,6 +233,7 @@ async fn serve(
     for server in servers {
         server.stop();
     }
+    drop(presigning);
     prober.abort();
     judge_loop.abort();
     // A step under way is finished and on the disk before the process ends.

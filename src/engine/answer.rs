@@ -13,8 +13,9 @@ use crate::units::Ttl;
 
 use super::client::Asker;
 use super::request::admit;
-use super::resolve::{Resolve, negative};
+use super::resolve::Resolve;
 use super::respond::{Response, Sent};
+use super::signed::Signing;
 use super::{Scratch, explain};
 
 /// How the query came.
@@ -116,10 +117,13 @@ pub fn answer(
                 now,
             };
             let mut r = Response::new(&query, inbound.transport, nsid, out);
+            let way = inbound.transport;
+            r.signing = Signing::begin(view, &query, name.as_bytes(), way, now, scratch);
             let explained = explained(&resolve, name.as_bytes(), scratch, &mut r);
             if !explained && resolve.run(name.as_bytes(), scratch, &mut r).is_err() {
                 r.overflow();
             }
+            scratch.return_signer(r.seal());
             r.finish()
         }
     };
@@ -151,7 +155,11 @@ fn explained(
         }
         if let Some(zone) = resolve.view.snapshot.zones.lookup(target, rtype::SOA).zone {
             r.authoritative = true;
-            if negative(zone, r).is_err() {
+            // Only TXT stands there.
+            let told = r
+                .speaks(Some(zone))
+                .and_then(|()| resolve.absent_type(zone, qname, &[rtype::TXT], r));
+            if told.is_err() {
                 r.overflow();
             }
         }
@@ -163,6 +171,11 @@ fn explained(
         return false;
     };
     scratch.counters.count(DnsEvent::Explained);
+    let zone = resolve.view.snapshot.zones.lookup(target, rtype::SOA).zone;
+    if r.speaks(zone).is_err() {
+        r.overflow();
+        return true;
+    }
     r.authoritative = true;
     r.scope = scope;
     for line in explanation.lines() {

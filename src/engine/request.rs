@@ -13,6 +13,8 @@ pub(super) enum Refusal {
     Malformed(Fault),
     /// FORMERR: OPT is no type of data.
     OptAsked,
+    /// FORMERR: nor is NXNAME.
+    NxNameAsked,
     /// NOTIMP: NOTIFY, UPDATE and the like.
     Opcode,
     /// BADVERS.
@@ -26,7 +28,7 @@ pub(super) enum Refusal {
 impl Refusal {
     pub(super) fn rcode(self) -> Rcode {
         match self {
-            Refusal::Malformed(_) | Refusal::OptAsked => Rcode::FORM_ERR,
+            Refusal::Malformed(_) | Refusal::OptAsked | Refusal::NxNameAsked => Rcode::FORM_ERR,
             Refusal::Opcode => Rcode::NOT_IMP,
             Refusal::Version => Rcode::BAD_VERS,
             Refusal::Class | Refusal::Transfer => Rcode::REFUSED,
@@ -38,6 +40,7 @@ impl Refusal {
         match self {
             Refusal::Malformed(_) | Refusal::OptAsked | Refusal::Version => Ede::OTHER,
             Refusal::Opcode | Refusal::Transfer => Ede::NOT_SUPPORTED,
+            Refusal::NxNameAsked => Ede::INVALID_QTYPE,
             Refusal::Class => Ede::NOT_AUTHORITATIVE,
         }
     }
@@ -48,6 +51,7 @@ impl std::fmt::Display for Refusal {
         f.write_str(match self {
             Refusal::Malformed(fault) => return fault.fmt(f),
             Refusal::OptAsked => "OPT is not a type one can ask for",
+            Refusal::NxNameAsked => "NXNAME stands in denials only and cannot be asked for",
             Refusal::Opcode => "only queries are answered here",
             Refusal::Version => "only EDNS version 0 is spoken here",
             Refusal::Class => "only class IN is served here",
@@ -77,6 +81,8 @@ pub(super) fn admit<'p>(query: &Query<'p>) -> Result<Question<'p>, Refusal> {
         _ if question.qclass != IN => Err(Refusal::Class),
         rtype::AXFR | rtype::IXFR => Err(Refusal::Transfer),
         rtype::OPT => Err(Refusal::OptAsked),
+        // RFC 9824 section 3.5: "the DNS server MUST return a Format Error".
+        rtype::NXNAME => Err(Refusal::NxNameAsked),
         _ => Ok(question),
     }
 }

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use crate::dnssec::Signer;
 use crate::ids::NameId;
 use crate::net::Family;
 use crate::steer::{Chooser, Draw, Steering};
-use crate::telemetry::DnsCounters;
+use crate::telemetry::{DnsCounters, DnsEvent};
 
 /// A worker's own state: chance, turns, counters.
 #[derive(Debug)]
@@ -14,6 +15,8 @@ pub struct Scratch {
     /// By name, one for each family: a client that asks for both would else take every other turn
     /// of either.
     turns: Vec<[u32; 2]>,
+    /// Lent to the answer in the making; made with the first one that is signed.
+    signer: Option<Box<Signer>>,
     /// This worker's counters.
     pub counters: Arc<DnsCounters>,
 }
@@ -24,7 +27,36 @@ impl Scratch {
         Scratch {
             rng: seed | 1,
             turns: Vec::new(),
+            signer: None,
             counters,
+        }
+    }
+
+    /// For signing ahead: the one who paces it bounds it.
+    pub(super) fn presigning(counters: Arc<DnsCounters>) -> Scratch {
+        let signer = Signer::new(counters.clone()).unbounded();
+        Scratch {
+            signer: Some(Box::new(signer)),
+            ..Scratch::new(1, counters)
+        }
+    }
+
+    /// Signatures made with this so far.
+    pub(super) fn signatures_made(&self) -> u64 {
+        self.counters.get(DnsEvent::SignatureMade)
+    }
+
+    /// Lends the signer.
+    pub(super) fn lend_signer(&mut self) -> Box<Signer> {
+        self.signer
+            .take()
+            .unwrap_or_else(|| Box::new(Signer::new(self.counters.clone())))
+    }
+
+    /// Takes the signer back.
+    pub(super) fn return_signer(&mut self, signer: Option<Box<Signer>>) {
+        if signer.is_some() {
+            self.signer = signer;
         }
     }
 

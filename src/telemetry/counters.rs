@@ -70,6 +70,16 @@ dns_events! {
     SteeredLastResort => "tradewind_steered_answers_total", r#"standing="last-resort""#;
     /// An `_explain` query that was answered.
     Explained => "tradewind_dns_explained_total", "";
+    /// A signature from the worker's own near cache.
+    SignatureNear => "tradewind_dnssec_signatures_total", r#"from="near""#;
+    /// A signature from the cache that workers share.
+    SignatureShared => "tradewind_dnssec_signatures_total", r#"from="shared""#;
+    /// A signature made for the query.
+    SignatureMade => "tradewind_dnssec_signatures_total", r#"from="made""#;
+    /// A signature that was not made because the budget was spent: TC over UDP, SERVFAIL over TCP.
+    SignatureDeferred => "tradewind_dnssec_not_signed_total", r#"reason="budget""#;
+    /// A signature that the zone's keys could not make: SERVFAIL.
+    SignatureFailed => "tradewind_dnssec_not_signed_total", r#"reason="keys""#;
     /// The engine panicked over the query, which got SERVFAIL; the worker lives on.
     EnginePanic => "tradewind_dns_engine_panics_total", "";
     /// The system did not take an answer.
@@ -104,6 +114,14 @@ const HELP: &[(&str, &str)] = &[
     (
         "tradewind_dns_explained_total",
         "_explain queries answered.",
+    ),
+    (
+        "tradewind_dnssec_signatures_total",
+        "Signatures of RRsets that answers needed, by where they came from.",
+    ),
+    (
+        "tradewind_dnssec_not_signed_total",
+        "Signatures that answers needed and did not get, by reason.",
     ),
     (
         "tradewind_dns_engine_panics_total",

@@ -19,6 +19,9 @@ pub const UDP_PLAIN: u16 = 512;
 /// The DO bit in the lower half of the OPT record's TTL (RFC 3225).
 pub const DO: u32 = 0x8000;
 
+/// The CO bit beside it: compact answers may carry their response code (RFC 9824 section 5.1).
+pub const CO: u32 = 0x4000;
+
 /// Octets of an OPT record without options.
 pub const OPT_FIXED: usize = 11;
 
@@ -31,6 +34,8 @@ pub struct Edns<'p> {
     pub version: u8,
     /// The client wants DNSSEC records.
     pub dnssec_ok: bool,
+    /// The client takes NXDOMAIN in compact denials.
+    pub compact_ok: bool,
     /// The client's network.
     pub ecs: Option<Ecs<'p>>,
     /// The client wants to know which server answers.
@@ -65,6 +70,7 @@ pub fn read(class: u16, ttl: u32, rdata: &[u8]) -> (Edns<'_>, Option<OptFault>) 
         payload: class,
         version: (ttl >> 16) as u8,
         dnssec_ok: ttl & DO != 0,
+        compact_ok: ttl & CO != 0,
         ecs: None,
         nsid: false,
     };
