@@ -6,6 +6,7 @@ use crate::config::load::{Input, Inputs};
 use crate::config::{FileId, Sources, Span, Spec};
 use crate::dns::name::WireName;
 use crate::ids::NameId;
+use crate::units::Ttl;
 use crate::zone::{self, BuildRule, ParsedZone, SteeredAt, ZoneProblem, ZoneSet};
 
 use super::Problems;
@@ -23,6 +24,17 @@ pub(super) struct FromFile {
 pub(super) struct Parsed {
     good: Vec<FromFile>,
     bad: HashSet<WireName>,
+}
+
+impl Parsed {
+    /// The largest TTL in each zone's file.
+    pub(super) fn largest_ttls(&self) -> HashMap<WireName, Ttl> {
+        let largest = |z: &ParsedZone| z.rrsets.iter().map(|(_, set, _)| set.ttl).max();
+        let zones = self.good.iter().map(|f| &f.zone);
+        zones
+            .filter_map(|z| Some((z.apex.clone(), largest(z)?)))
+            .collect()
+    }
 }
 
 /// Parses every zone file; every bad record is reported.

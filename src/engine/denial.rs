@@ -314,6 +314,8 @@ impl Resolve<'_> {
         let around = |h: OwnerHash| (h.before(), h.next());
         self.nsec3(zone, around(covered), Keep::Passing, r, |_| {})?;
         match wild {
+            // A question for the wildcard itself.
+            Some(wild) if wild == covered => Ok(()),
             Some(wild) => self.nsec3(zone, around(wild), Keep::Lasting, r, |_| {}),
             // A wildcard that is too long for a name cannot exist.
             None => Ok(()),

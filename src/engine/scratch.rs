@@ -6,7 +6,7 @@ use crate::dnssec::Signer;
 use crate::ids::NameId;
 use crate::net::Family;
 use crate::steer::{Chooser, Draw, Steering};
-use crate::telemetry::DnsCounters;
+use crate::telemetry::{DnsCounters, DnsEvent};
 
 /// A worker's own state: chance, turns, counters.
 #[derive(Debug)]
@@ -34,6 +34,20 @@ impl Scratch {
             signer: None,
             counters,
         }
+    }
+
+    /// For signing ahead: the one who paces it bounds it.
+    pub(super) fn presigning(counters: Arc<DnsCounters>) -> Scratch {
+        let signer = Signer::new(counters.clone()).unbounded();
+        Scratch {
+            signer: Some(Box::new(signer)),
+            ..Scratch::new(1, counters)
+        }
+    }
+
+    /// Signatures made with this so far.
+    pub(super) fn signatures_made(&self) -> u64 {
+        self.counters.get(DnsEvent::SignatureMade)
     }
 
     /// Lends the signer.
