@@ -26,6 +26,10 @@ const GATHER: Duration = Duration::from_millis(10);
 /// Observations that change nothing are still shown (when a target was last probed) within this time.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
+/// After a publication, time for all readers to go over to the new view before the old one is freed:
+/// an idle UDP worker looks up ten times a second.
+const SWEEP: Duration = Duration::from_millis(250);
+
 /// What the loop can be told.
 #[derive(Debug)]
 pub enum Order {
@@ -47,6 +51,11 @@ pub struct JudgeLoop {
     generation: Generation,
     /// When the view in force was published.
     published: Moment,
+    /// The next publication waits until then: one that took long is followed by as long a pause, so
+    /// that a storm of changes in a large configuration never takes more than half a core.
+    rested: Moment,
+    /// When to free replaced views.
+    sweep: Option<Moment>,
     plan: watch::Sender<Arc<ProbePlan>>,
     clock: Arc<dyn Clock>,
     first_round: Duration,
@@ -107,6 +116,8 @@ impl JudgeLoop {
             publisher,
             generation,
             published: now,
+            rested: now,
+            sweep: None,
             plan,
             clock,
             first_round,
@@ -126,11 +137,9 @@ impl JudgeLoop {
         let mut dirty_since: Option<Moment> = None;
         loop {
             let now = self.clock.now();
-            let wake = match (dirty_since, self.patience_ends) {
-                (Some(d), Some(p)) => Some((d + GATHER).min(p)),
-                (Some(d), None) => Some(d + GATHER),
-                (None, p) => p,
-            };
+            let due = dirty_since.map(|d| (d + GATHER).max(self.rested));
+            let wakes = [due, self.patience_ends, self.sweep];
+            let wake = wakes.into_iter().flatten().min();
             let sleep = wake.map_or(Duration::from_secs(3600), |w| now.until(w));
             tokio::select! {
                 order = orders.recv() => match order {
@@ -159,7 +168,10 @@ impl JudgeLoop {
                 self.stop_waiting(now);
                 dirty_since.get_or_insert(now);
             }
-            if dirty_since.is_some_and(|d| d + GATHER <= now) {
+            if self.sweep.is_some_and(|at| at <= now) {
+                self.sweep(now);
+            }
+            if dirty_since.is_some_and(|d| (d + GATHER).max(self.rested) <= now) {
                 self.publish();
                 dirty_since = None;
             }
@@ -239,23 +251,40 @@ impl JudgeLoop {
 
     fn publish(&mut self) {
         let now = self.clock.now();
-        let board = Arc::new(self.judge.board(now));
+        let before = self.publisher.latest();
+        let mut board = (*before.board).clone();
+        let mut rtt = before.measurements.rtt.clone();
+        self.judge.renew(&mut board, &mut rtt, now);
+        let board = Arc::new(board);
         self.log_changes(&board);
         self.generation = self.generation.next();
-        let view = View::new(
+        let view = View::after(
+            &before,
             self.generation,
             now,
             Parts {
-                measurements: Arc::new(Measurements {
-                    rtt: self.judge.measurements(),
-                }),
+                measurements: Arc::new(Measurements { rtt }),
                 wall: self.clock.wall(),
                 ..Parts::new(self.snapshot.clone(), board.clone())
             },
         );
         self.board = board;
         self.published = now;
+        drop(before);
         self.publisher.publish(view);
+        let end = self.clock.now();
+        self.rested = end + end.since(now);
+        self.sweep = Some(end + SWEEP);
+    }
+
+    /// Frees what was replaced, beside the loop: a whole configuration takes its time.
+    fn sweep(&mut self, now: Moment) {
+        self.sweep = self.publisher.has_retired().then(|| now + SWEEP);
+        if self.sweep.is_some() {
+            let publisher = self.publisher.clone();
+            // Nobody waits for it.
+            drop(tokio::task::spawn_blocking(move || publisher.sweep()));
+        }
     }
 
     /// One line per endpoint whose state changed, with the cause.
@@ -263,10 +292,8 @@ impl JudgeLoop {
         if self.board.len() != board.len() {
             return;
         }
-        for ((id, new), (_, old)) in board.iter().zip(self.board.iter()) {
-            if new.state == old.state {
-                continue;
-            }
+        for id in self.board.differing(board, |a, b| a.state == b.state) {
+            let new = board.verdict(id);
             let endpoint = &self.snapshot.steering.endpoints[id.index()];
             let address = endpoint.address.map(|a| a.to_string()).unwrap_or_default();
             match new.state {

@@ -17,7 +17,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, interval, sleep_until, timeout};
 
 use crate::snapshot::Publisher;
 use crate::telemetry::{DnsCounters, DnsEvent};
@@ -29,6 +29,10 @@ use super::desk::Desk;
 
 /// Connections that may wait to be accepted; beyond, the kernel makes clients try again.
 const BACKLOG: i32 = 1_024;
+
+/// A listener without queries looks for the newest view so often, or it would keep an old
+/// configuration in memory.
+const REST: Duration = Duration::from_millis(200);
 
 /// Pauses after the system refused to accept: they double from the first to the second.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
@@ -156,6 +160,7 @@ async fn serve_at(
     let mut tasks = JoinSet::new();
     let mut pause = Pause::default();
     let told = stopped.clone();
+    let mut rest = interval(REST);
     loop {
         let resume = pause.until;
         tokio::select! {
@@ -163,6 +168,7 @@ async fn serve_at(
             // An error means that the sender is gone, and with it whoever could say stop.
             _ = stopped.wait_for(|stop| *stop) => break,
             Some(_) = tasks.join_next() => {}
+            _ = rest.tick() => hall.at_desk(|desk, _| desk.rest()),
             accepted = async { sleep_until(resume).await; listener.accept().await } => {
                 match accepted {
                     Ok((stream, peer)) => {

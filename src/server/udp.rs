@@ -198,7 +198,7 @@ fn work<P: PacketIo>(io: &mut P, desk: &mut Desk, stop: &AtomicBool) {
     let mut refusals: u64 = 0;
     while !stop.load(Ordering::Relaxed) {
         match io.receive() {
-            Ok(0) => {}
+            Ok(0) => desk.rest(),
             Ok(packets) => answer_batch(io, desk, packets),
             Err(error) => {
                 refusals += 1;
