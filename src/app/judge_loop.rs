@@ -1,8 +1,9 @@
 //! The loop that turns observations into published views: observe → judge → publish.
 //!
 //! One task owns the judge and is the only writer of views, so generations only grow (requirement
-//! F6). Observations are gathered for a moment before a view is published, so that a burst of them
-//! costs one publication (requirement F7).
+//! F6). A change is published at once; those that follow are gathered for a moment, so that a burst of
+//! them costs two publications, each at the cost of what changed and at most of everything
+//! (requirement F7).
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -15,12 +16,13 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::health::{Board, Judge, Monitor, Observation, State};
 use crate::ids::TargetId;
 use crate::probe::{ProbePlan, Report as ProbeReport};
+use crate::server;
 use crate::snapshot::{Parts, Publisher, Snapshot, View};
 use crate::steer::Measurements;
 use crate::time::{Clock, Moment};
 use crate::units::Generation;
 
-/// Observations that arrive within this time of the first are published together.
+/// Observations that arrive within this time of a publication are published together.
 const GATHER: Duration = Duration::from_millis(10);
 
 /// Observations that change nothing are still shown (when a target was last probed) within this time.
@@ -56,6 +58,8 @@ pub struct JudgeLoop {
     rested: Moment,
     /// When to free replaced views.
     sweep: Option<Moment>,
+    /// Whether a whole configuration was replaced since memory was last given back.
+    reloaded: bool,
     plan: watch::Sender<Arc<ProbePlan>>,
     clock: Arc<dyn Clock>,
     first_round: Duration,
@@ -118,6 +122,7 @@ impl JudgeLoop {
             published: now,
             rested: now,
             sweep: None,
+            reloaded: false,
             plan,
             clock,
             first_round,
@@ -137,7 +142,7 @@ impl JudgeLoop {
         let mut dirty_since: Option<Moment> = None;
         loop {
             let now = self.clock.now();
-            let due = dirty_since.map(|d| (d + GATHER).max(self.rested));
+            let due = dirty_since.map(|d| self.due(d));
             let wakes = [due, self.patience_ends, self.sweep];
             let wake = wakes.into_iter().flatten().min();
             let sleep = wake.map_or(Duration::from_secs(3600), |w| now.until(w));
@@ -171,11 +176,16 @@ impl JudgeLoop {
             if self.sweep.is_some_and(|at| at <= now) {
                 self.sweep(now);
             }
-            if dirty_since.is_some_and(|d| (d + GATHER).max(self.rested) <= now) {
+            if dirty_since.is_some_and(|d| self.due(d) <= now) {
                 self.publish();
                 dirty_since = None;
             }
         }
+    }
+
+    /// When what changed at `dirty` is published: at once, unless the last publication was just now.
+    fn due(&self, dirty: Moment) -> Moment {
+        dirty.max(self.published + GATHER).max(self.rested)
     }
 
     fn observe(&mut self, report: &ProbeReport) -> bool {
@@ -239,6 +249,7 @@ impl JudgeLoop {
             (false, _) => Some(own),
         };
         self.board = Arc::default();
+        self.reloaded = true;
         self.publish();
         let number = self.plan.borrow().number + 1;
         self.plan
@@ -280,10 +291,12 @@ impl JudgeLoop {
     /// Frees what was replaced, beside the loop: a whole configuration takes its time.
     fn sweep(&mut self, now: Moment) {
         self.sweep = self.publisher.has_retired().then(|| now + SWEEP);
+        // Nobody waits for either.
         if self.sweep.is_some() {
             let publisher = self.publisher.clone();
-            // Nobody waits for it.
             drop(tokio::task::spawn_blocking(move || publisher.sweep()));
+        } else if std::mem::take(&mut self.reloaded) {
+            drop(tokio::task::spawn_blocking(server::give_back_memory));
         }
     }
 

@@ -13,7 +13,8 @@ use crate::admin;
 use crate::compile::Node;
 use crate::config::Report;
 use crate::probe;
-use crate::server::{tcp, udp};
+use crate::server::{self, tcp, udp};
+use crate::snapshot::Snapshot;
 use crate::telemetry::{DnsCounters, Stats};
 use crate::time::Clock;
 use crate::units::Generation;
@@ -75,14 +76,21 @@ pub enum RunError {
 /// When the configuration is wrong or a listener cannot be had.
 pub fn run(options: Options, ready: impl FnOnce(&Ready)) -> Result<(), RunError> {
     let loaded = load_all(&options.wanted).map_err(RunError::Config)?;
+    let node = loaded
+        .compiled
+        .node
+        .ok_or_else(|| RunError::Other("no node given; say which with --node NAME".to_owned()))?;
     log(&loaded.warnings);
+    // With the warnings go the texts they point into.
+    drop(loaded.warnings);
+    let snapshot = loaded.compiled.snapshot;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("tradewind-io")
         .enable_all()
         .build()
         .map_err(|e| RunError::Other(format!("cannot start the runtime: {e}")))?;
-    let result = runtime.block_on(serve(options, loaded, ready));
+    let result = runtime.block_on(serve(options, node, snapshot, ready));
     // Probes in flight are not waited for.
     runtime.shutdown_timeout(Duration::from_millis(200));
     result
@@ -90,13 +98,10 @@ pub fn run(options: Options, ready: impl FnOnce(&Ready)) -> Result<(), RunError>
 
 async fn serve(
     options: Options,
-    loaded: super::load::Loaded,
+    node: Node,
+    snapshot: Arc<Snapshot>,
     ready: impl FnOnce(&Ready),
 ) -> Result<(), RunError> {
-    let node =
-        loaded.compiled.node.clone().ok_or_else(|| {
-            RunError::Other("no node given; say which with --node NAME".to_owned())
-        })?;
     let clock: Arc<dyn Clock> = Arc::new(RealClock::start());
     let (stop, stopped) = watch::channel(false);
 
@@ -104,11 +109,7 @@ async fn serve(
     let (udp_sockets, tcp_listeners) = bind_dns(&node, options.skip_missing_addresses)?;
     let admin_listener = bind_admin(&node).await?;
 
-    let (judge, wiring) = JudgeLoop::new(
-        loaded.compiled.snapshot.clone(),
-        clock.clone(),
-        node.first_round,
-    );
+    let (judge, wiring) = JudgeLoop::new(snapshot, clock.clone(), node.first_round);
     let (orders, orders_rx) = mpsc::channel::<Order>(8);
     let (reports, reports_rx) = mpsc::channel(4096);
     let prober = probe::spawn(wiring.plan.clone(), clock.clone(), reports);
@@ -188,6 +189,8 @@ async fn serve(
             stopped.clone(),
         ));
     }
+    // What reading the configuration took is free by now.
+    server::give_back_memory();
     serving.send_replace(true);
     let up = Ready {
         node: node.name.clone(),

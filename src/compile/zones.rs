@@ -1,6 +1,6 @@
 //! Zones: parsed from their files, then joined with the steered names.
 
-use std::collections::{HashMap, HashSet};
+use hashbrown::{HashMap, HashSet};
 
 use crate::config::load::{Input, Inputs};
 use crate::config::{FileId, Sources, Span, Spec};
@@ -111,6 +111,7 @@ pub(super) fn build(
         .iter()
         .map(|z| (&z.name.value, z.name.span))
         .collect();
+    drop(readable);
     let zones = parsed.good.into_iter().map(|z| z.zone).collect();
     let (set, problems) = ZoneSet::join(zones, &steered);
     for e in problems {

@@ -12,3 +12,5 @@ pub mod tcp;
 #[cfg(test)]
 mod testkit;
 pub mod udp;
+
+pub use sys::give_back_memory;

@@ -3,7 +3,10 @@
 pub mod demo;
 pub mod dns;
 pub mod http;
+pub mod large;
+pub mod load;
 pub mod node;
+pub mod watch;
 
 use std::time::{Duration, Instant};
 
