@@ -82,7 +82,9 @@ fn bind_each<L>(
             }
             Err(e) => {
                 let help = match e.kind() {
-                    io::ErrorKind::AddrInUse => "another process has the port; stop it or choose another",
+                    io::ErrorKind::AddrInUse => {
+                        "another process has the port; stop it or choose another"
+                    }
                     io::ErrorKind::PermissionDenied => {
                         "ports below 1024 need the capability CAP_NET_BIND_SERVICE"
                     }
@@ -124,9 +126,8 @@ impl EncryptedListeners {
         mut counters: impl Iterator<Item = Arc<DnsCounters>>,
         service: impl Fn(Arc<DnsCounters>, Arc<AtomicU64>) -> Service,
     ) -> Result<(), RunError> {
-        let failed = |e: &dyn std::fmt::Display| {
-            RunError::Other(format!("cannot serve encrypted DNS: {e}"))
-        };
+        let failed =
+            |e: &dyn std::fmt::Display| RunError::Other(format!("cannot serve encrypted DNS: {e}"));
         let tls = |application| {
             settings(identity, application)
                 .map(Arc::new)
@@ -154,8 +155,7 @@ impl EncryptedListeners {
             // A QUIC packet has no place for a header before it.
             service.proxies = Proxies::default();
             let settings = settings(identity, Application::Doq).map_err(|e| failed(&e))?;
-            let endpoint =
-                quic::open(socket, &service.limits, settings).map_err(|e| failed(&e))?;
+            let endpoint = quic::open(socket, &service.limits, settings).map_err(|e| failed(&e))?;
             tokio::spawn(quic::serve(endpoint, service));
         }
         Ok(())

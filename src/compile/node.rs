@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::config::{Marked, Spec};
 use crate::config::nearest;
 use crate::config::spec::{NodeSpec, Role};
+use crate::config::{Marked, Spec};
 use crate::net::Prefix;
 
 use super::Problems;

@@ -56,7 +56,10 @@ impl std::fmt::Display for Refusal {
         f.write_str(match self {
             Refusal::Malformed(fault) => return fault.fmt(f),
             Refusal::Keepalive(octets) => {
-                return write!(f, "edns-tcp-keepalive with {octets} octets in a query; it must be empty");
+                return write!(
+                    f,
+                    "edns-tcp-keepalive with {octets} octets in a query; it must be empty"
+                );
             }
             Refusal::OptAsked => "OPT is not a type one can ask for",
             Refusal::Opcode => "only queries are answered here",
@@ -71,10 +74,7 @@ impl std::fmt::Display for Refusal {
 ///
 /// The order is that of how much of the message must make sense: an unknown opcode may mean other
 /// things by the rest, and another EDNS version by its options.
-pub(super) fn admit<'p>(
-    query: &Query<'p>,
-    transport: Transport,
-) -> Result<Question<'p>, Refusal> {
+pub(super) fn admit<'p>(query: &Query<'p>, transport: Transport) -> Result<Question<'p>, Refusal> {
     if query.opcode() != 0 {
         return Err(Refusal::Opcode);
     }

@@ -62,7 +62,10 @@ impl fmt::Display for ProxyError {
                 write!(f, "family 0x{b:02x} is not that of an IPv4 or IPv6 client")
             }
             ProxyError::Short { octets, need } => {
-                write!(f, "{octets} octets are announced; the addresses need {need}")
+                write!(
+                    f,
+                    "{octets} octets are announced; the addresses need {need}"
+                )
             }
             ProxyError::Long(octets) => {
                 write!(f, "{octets} octets; at most {LONGEST} are read")

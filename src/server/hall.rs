@@ -117,11 +117,7 @@ pub(super) struct Hall {
 impl Hall {
     /// The hall of a listener that was given `service`.
     pub(super) fn new(service: &Service) -> Arc<Hall> {
-        let desk = Desk::new(
-            &service.publisher,
-            &service.clock,
-            service.counters.clone(),
-        );
+        let desk = Desk::new(&service.publisher, &service.clock, service.counters.clone());
         Hall::with_desk(desk, service)
     }
 

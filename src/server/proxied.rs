@@ -73,7 +73,10 @@ impl Proxies {
                     stream.read_exact(&mut octets[from..]).await?;
                 }
                 Err(error) => {
-                    return Err(io::Error::new(io::ErrorKind::InvalidData, error.to_string()));
+                    return Err(io::Error::new(
+                        io::ErrorKind::InvalidData,
+                        error.to_string(),
+                    ));
                 }
             }
         }

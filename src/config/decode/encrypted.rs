@@ -119,9 +119,9 @@ pub(super) fn check_ports(cx: &mut Context<'_>, node: &NodeSpec, subject: &str) 
             .flat_map(|(option, listen)| listen.iter().map(move |a| (*option, a)))
             .collect();
         for (i, (option, addr)) in all.iter().enumerate() {
-            let earlier = all[..i].iter().find(|(o, a)| {
-                o != option && addr.port() != 0 && a.value == addr.value
-            });
+            let earlier = all[..i]
+                .iter()
+                .find(|(o, a)| o != option && addr.port() != 0 && a.value == addr.value);
             if let Some((other, first)) = earlier {
                 cx.push(
                     Diagnostic::error(
@@ -133,7 +133,9 @@ pub(super) fn check_ports(cx: &mut Context<'_>, node: &NodeSpec, subject: &str) 
                         ),
                     )
                     .related(first.span, "the other one")
-                    .help("give each its own port: usual are 53, 853 for TLS and QUIC, 443 for HTTPS"),
+                    .help(
+                        "give each its own port: usual are 53, 853 for TLS and QUIC, 443 for HTTPS",
+                    ),
                 );
             }
         }

@@ -4,4 +4,5 @@ mod bytes;
 mod edns;
 mod explained;
 mod steered;
+mod transports;
 mod zones;

@@ -57,7 +57,11 @@ pub(in crate::server) struct Lease {
 
 impl Table {
     /// Room for `max` connections, `max_per_source` of one source; `gauge` follows the number.
-    pub(in crate::server) fn new(max: usize, max_per_source: usize, gauge: Arc<AtomicU64>) -> Arc<Table> {
+    pub(in crate::server) fn new(
+        max: usize,
+        max_per_source: usize,
+        gauge: Arc<AtomicU64>,
+    ) -> Arc<Table> {
         Arc::new(Table {
             max,
             max_per_source,
@@ -112,8 +116,7 @@ impl Table {
     pub(in crate::server) fn is_half_full(&self, peer: IpAddr) -> bool {
         let guests = self.lock();
         let own = guests.by_source.get(&source_of(peer));
-        guests.by_id.len() * 2 >= self.max
-            || own.copied().unwrap_or(0) * 2 >= self.max_per_source
+        guests.by_id.len() * 2 >= self.max || own.copied().unwrap_or(0) * 2 >= self.max_per_source
     }
 
     /// Tells the longest idle connection to go; `false` when there is none.

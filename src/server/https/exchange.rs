@@ -172,7 +172,15 @@ mod tests {
         assert_eq!(id("dns=AAAB"), Ok(vec![0, 0, 1]));
         assert_eq!(id("a=b&dns=-_8&c"), Ok(vec![0xFB, 0xFF]));
         assert_eq!(id("dns="), Ok(vec![]));
-        for bad in ["", "dn=AAAB", "dns=AAA=", "dns=A", "dns=AA+/", "dns=A%41AA", "DNS=AAAB"] {
+        for bad in [
+            "",
+            "dn=AAAB",
+            "dns=AAA=",
+            "dns=A",
+            "dns=AA+/",
+            "dns=A%41AA",
+            "DNS=AAAB",
+        ] {
             assert_eq!(id(bad).unwrap_err().0, StatusCode::BAD_REQUEST, "{bad}");
         }
     }
@@ -186,7 +194,11 @@ mod tests {
             ("text/plain", false),
             ("", false),
         ] {
-            assert_eq!(is_dns_message(&HeaderValue::from_static(value)), good, "{value}");
+            assert_eq!(
+                is_dns_message(&HeaderValue::from_static(value)),
+                good,
+                "{value}"
+            );
         }
     }
 }

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use quinn::{ReadExactError, RecvStream, SendStream};
 use tokio::time::timeout;
 
+use crate::dns::NameBuf;
 use crate::dns::edns::Keepalive;
 use crate::dns::message::parse;
-use crate::dns::NameBuf;
 use crate::engine::{Inbound, Transport};
 use crate::server::hall::{Hall, Lease};
 

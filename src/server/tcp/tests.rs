@@ -10,8 +10,8 @@ use super::*;
 use crate::server::desk::Desk;
 use crate::server::hall::TcpLimits;
 use crate::server::proxied::Proxies;
-use crate::telemetry::DnsCounters;
 use crate::server::testkit::{BOMB, SILENT, clock, publisher, query, refusal, refuse};
+use crate::telemetry::DnsCounters;
 use crate::time::SimClock;
 
 /// Long enough never to be reached.
