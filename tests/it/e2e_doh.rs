@@ -96,8 +96,12 @@ fn rfc8484_4_get_and_post_over_http2_and_http1() {
             assert_eq!(got.header("cache-control"), Some("private, max-age=300"));
         }
     }
-    let head = curl(&node, &get("static"), &["--head"]);
-    assert_eq!((head.status, head.body.len()), (200, 0));
+    let whole = curl(&node, &get("static"), &[]).body.len().to_string();
+    for how in ["--http2", "--http1.1"] {
+        let head = curl(&node, &get("static"), &["--head", how]);
+        assert_eq!(head.status, 200, "{how}");
+        assert_eq!(head.header("content-length"), Some(whole.as_str()));
+    }
     // Over TLS 1.2 as well, and not below.
     let old = ["--tls-max", "1.2"];
     assert_eq!(curl(&node, &get("static"), &old).message().answers.len(), 1);

@@ -66,7 +66,22 @@ pub(super) async fn serve(
     mut send: SendStream,
     mut receive: RecvStream,
 ) -> Result<(), Breach> {
-    let read = query(&hall, &mut receive);
+    let served = exchange(&hall, &lease, peer, &mut send, &mut receive).await;
+    if served.is_err() {
+        // Left alone, the stream would end as if an empty answer were whole.
+        let _ = send.reset(code::PROTOCOL_ERROR);
+    }
+    served
+}
+
+async fn exchange(
+    hall: &Hall,
+    lease: &Lease,
+    peer: SocketAddr,
+    send: &mut SendStream,
+    receive: &mut RecvStream,
+) -> Result<(), Breach> {
+    let read = query(hall, receive);
     let query = match timeout(hall.limits.message_timeout, read).await {
         Ok(Ok(query)) => query,
         Ok(Err(NoQuery::Breach(breach))) => return Err(breach),
