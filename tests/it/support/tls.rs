@@ -110,14 +110,14 @@ pub fn exchange(stream: &mut (impl Read + Write), packet: &[u8]) -> Vec<u8> {
 
 /// The data of the EDNS option `code` in an answer.
 pub fn option(answer: &[u8], code: u16) -> Option<Vec<u8>> {
-    use hickory_proto::rr::rdata::opt::{EdnsCode, EdnsOption};
+    use hickory_proto::rr::rdata::opt::EdnsOption;
     let m = Message::from_vec(answer).unwrap();
     let edns = m.edns.as_ref()?;
     edns.options().as_ref().iter().find_map(|(c, o)| {
         let EdnsOption::Unknown(_, data) = o else {
             return None;
         };
-        (u16::from(EdnsCode::from(*c)) == code).then(|| data.clone())
+        (u16::from(*c) == code).then(|| data.clone())
     })
 }
 
