@@ -29,6 +29,7 @@ pub mod balance;
 pub mod dnssec;
 pub mod geo;
 pub mod health;
+pub mod limit;
 pub mod zone;
 
 // Layer 2: the decision.
@@ -65,4 +66,6 @@ pub mod docs {
     pub mod performance {}
     #[doc = include_str!("docs/transports.md")]
     pub mod transports {}
+    #[doc = include_str!("docs/protection.md")]
+    pub mod protection {}
 }

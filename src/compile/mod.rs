@@ -13,6 +13,7 @@ mod node;
 mod policies;
 mod pools;
 mod problems;
+mod protection;
 #[cfg(test)]
 mod tests;
 mod zones;
@@ -89,6 +90,8 @@ pub fn compile(
         settings: Settings {
             node: node_name,
             explain_allow: spec.dns.explain_allow.iter().map(|p| p.value).collect(),
+            rules: protection::rules(spec),
+            chaos: protection::chaos(spec, this_node.as_ref()),
         },
     };
     (

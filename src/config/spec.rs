@@ -6,6 +6,10 @@
 //! then left out, or stands as something harmless, and `complete` is false: from what such an object
 //! lacks nothing follows.
 
+mod protection;
+
+pub use protection::{AccessSpec, ChaosSpec, CookiesSpec, RateLimitSpec};
+
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -71,6 +75,14 @@ pub struct DnsSpec {
     pub failover_slo: Option<Marked<Duration>>,
     /// `first-round`: longest wait for the first probes before serving (H1). Default 10 s.
     pub first_round: Option<Marked<Duration>>,
+    /// `[dns.access]`: who may ask.
+    pub access: AccessSpec,
+    /// `[dns.rate-limit]`: how often one is answered.
+    pub rate_limit: RateLimitSpec,
+    /// `[dns.cookies]`: proof of one's address.
+    pub cookies: CookiesSpec,
+    /// `[dns.chaos]`: what class CH says.
+    pub chaos: ChaosSpec,
 }
 
 /// `[regions.NAME]`

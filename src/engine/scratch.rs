@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::dnssec::Signer;
 use crate::ids::NameId;
 use crate::net::Family;
 use crate::steer::{Chooser, Draw, Steering};
@@ -17,6 +18,8 @@ pub struct Scratch {
     /// How long connections may idle where this worker serves connections (edns-tcp-keepalive), in
     /// units of 100 milliseconds.
     pub idle_timeout: Option<u16>,
+    /// Lent to the answer in the making; made with the first one that is signed.
+    signer: Option<Box<Signer>>,
     /// This worker's counters.
     pub counters: Arc<DnsCounters>,
 }
@@ -28,7 +31,22 @@ impl Scratch {
             rng: seed | 1,
             turns: Vec::new(),
             idle_timeout: None,
+            signer: None,
             counters,
+        }
+    }
+
+    /// Lends the signer.
+    pub(super) fn lend_signer(&mut self) -> Box<Signer> {
+        self.signer
+            .take()
+            .unwrap_or_else(|| Box::new(Signer::new(self.counters.clone())))
+    }
+
+    /// Takes the signer back.
+    pub(super) fn return_signer(&mut self, signer: Option<Box<Signer>>) {
+        if signer.is_some() {
+            self.signer = signer;
         }
     }
 
@@ -55,6 +73,16 @@ impl Scratch {
                 Chooser::Weighted | Chooser::Random | Chooser::Sticky { .. } => 1,
             },
         }
+    }
+
+    /// True one time of `n` on average; never for 0. Chance and not turns: nobody can time a flood so
+    /// that it takes the turns, or leaves none to others.
+    pub fn one_of(&mut self, n: u8) -> bool {
+        if n < 2 {
+            return n == 1;
+        }
+        self.rng = step(self.rng);
+        (bits(self.rng) >> 32).is_multiple_of(u64::from(n))
     }
 
     /// What [`Scratch::draw`] would say next, without taking it: explaining a name must not move

@@ -21,6 +21,7 @@ mod e2e_demo;
 mod e2e_doh;
 mod e2e_doq;
 mod e2e_dot;
+mod e2e_guard;
 mod e2e_hostile;
 mod e2e_probe;
 mod e2e_proxy;

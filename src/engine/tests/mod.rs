@@ -3,6 +3,8 @@
 mod bytes;
 mod edns;
 mod explained;
+mod guard;
+mod signed;
 mod steered;
 mod transports;
 mod zones;
