@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use crate::dns::message::freshness;
 use crate::engine::{Inbound, Transport};
-use crate::server::hall::MESSAGE;
+use crate::server::hall::{Answer, MESSAGE};
 use crate::telemetry::DnsEvent;
 
 use super::Guest;
@@ -37,9 +37,20 @@ pub(super) async fn respond(guest: &Guest, request: Request<Incoming>) -> Respon
                 peer,
                 transport: Transport::Https,
             };
-            // The engine keeps silent towards what is no query; HTTP cannot.
-            let silent = Refusal(StatusCode::BAD_REQUEST, "not a DNS query");
-            guest.hall.answer(&inbound, 0).ok_or(silent)
+            match guest.hall.answer(&inbound, 0) {
+                Answer::Octets { octets, last } => {
+                    if last {
+                        guest.refused.notify_one();
+                    }
+                    Ok(octets)
+                }
+                // The engine keeps silent; HTTP cannot.
+                Answer::NoQuery => Err(Refusal(StatusCode::BAD_REQUEST, "not a DNS query")),
+                Answer::ShutOut => {
+                    guest.refused.notify_one();
+                    Err(Refusal(StatusCode::FORBIDDEN, "not for you"))
+                }
+            }
         }
         Err(refusal) => Err(refusal),
     };
