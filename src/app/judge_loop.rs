@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::dnssec::SignatureCache;
+use crate::dnssec::{Keys, SignatureCache};
 use crate::health::{Board, Judge, Monitor, Observation, State};
 use crate::ids::TargetId;
 use crate::probe::{ProbePlan, Report as ProbeReport};
@@ -36,9 +36,13 @@ pub enum Order {
     Adopt {
         /// The new configuration.
         snapshot: Arc<Snapshot>,
+        /// The keys of its signed zones.
+        keys: Arc<Keys>,
         /// Told when it is published.
         done: oneshot::Sender<Generation>,
     },
+    /// Sign with these keys from now on.
+    Keys(Arc<Keys>),
 }
 
 /// The judge loop's state.
@@ -46,6 +50,7 @@ pub struct JudgeLoop {
     judge: Judge,
     snapshot: Arc<Snapshot>,
     board: Arc<Board>,
+    keys: Arc<Keys>,
     publisher: Publisher,
     signatures: Arc<SignatureCache>,
     generation: Generation,
@@ -77,6 +82,7 @@ impl JudgeLoop {
     /// A loop for `snapshot`, with the first view already published.
     pub fn new(
         snapshot: Arc<Snapshot>,
+        keys: Arc<Keys>,
         clock: Arc<dyn Clock>,
         first_round: Duration,
     ) -> (JudgeLoop, Wiring) {
@@ -95,6 +101,7 @@ impl JudgeLoop {
             generation,
             now,
             Parts {
+                keys: keys.clone(),
                 signatures: signatures.clone(),
                 wall: clock.wall(),
                 rates: limits.rates(),
@@ -115,6 +122,7 @@ impl JudgeLoop {
             judge,
             snapshot,
             board,
+            keys,
             publisher,
             signatures,
             generation,
@@ -148,11 +156,17 @@ impl JudgeLoop {
             let sleep = wake.map_or(renewal, |w| now.until(w).min(renewal));
             tokio::select! {
                 order = orders.recv() => match order {
-                    Some(Order::Adopt { snapshot, done }) => {
+                    Some(Order::Adopt { snapshot, keys, done }) => {
+                        self.keys = keys;
                         self.adopt(snapshot);
                         dirty_since = None;
                         // Nobody waits for it when the signal asked.
                         let _ = done.send(self.generation);
+                    }
+                    Some(Order::Keys(keys)) => {
+                        self.keys = keys;
+                        self.publish();
+                        dirty_since = None;
                     }
                     None => return,
                 },
@@ -267,6 +281,7 @@ impl JudgeLoop {
                 measurements: Arc::new(Measurements {
                     rtt: self.judge.measurements(),
                 }),
+                keys: self.keys.clone(),
                 signatures: self.signatures.clone(),
                 wall: self.clock.wall(),
                 rates: self.limits.rates(),

@@ -8,6 +8,7 @@
 
 mod check;
 mod demo;
+mod dnssec;
 mod explain;
 pub mod geoip;
 mod origin;
@@ -46,6 +47,9 @@ enum Command {
     },
     /// Ask a running node why a client gets the answer it gets.
     Explain(ExplainArgs),
+    /// Show, roll and hand over the DNSSEC keys of signed zones.
+    #[command(subcommand)]
+    Dnssec(dnssec::DnssecCommand),
     /// Build and ask GeoIP databases.
     #[command(subcommand)]
     Geoip(GeoipCommand),
@@ -67,6 +71,9 @@ struct RunArgs {
     /// Admin port instead of the configured one; 0 picks a free one.
     #[arg(long)]
     admin_port: Option<u16>,
+    /// State directory instead of the configured one.
+    #[arg(long)]
+    state_dir: Option<PathBuf>,
     /// Log as JSON, one object a line.
     #[arg(long)]
     log_json: bool,
@@ -160,6 +167,7 @@ pub fn main() -> ExitCode {
             deny_warnings,
         } => check::check(&path, node, deny_warnings),
         Command::Explain(args) => explain::explain(&args),
+        Command::Dnssec(command) => dnssec::dnssec(&command),
         Command::Geoip(GeoipCommand::Build { csv, out }) => {
             done(geoip::build(&csv, &out).map(|()| format!("{} written", out.display())))
         }

@@ -171,6 +171,7 @@ impl<'v> Guard<'v> {
             Found::Answer(set) | Found::Cname { rrset: set, .. } => (Kind::Positive, rrset(set)),
             Found::Any(sets) => (Kind::Positive, sets.iter().next().map_or(0, rrset)),
             Found::Steered { name } => (Kind::Steered, name.index()),
+            Found::Dname { rrset: set, .. } => (Kind::Positive, rrset(set)),
             Found::Referral { ns, .. } => (Kind::Referral, rrset(ns)),
             Found::NoData => (Kind::NoData, zone()),
             Found::NxDomain => (Kind::NxDomain, zone()),

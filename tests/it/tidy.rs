@@ -73,6 +73,7 @@ const SERDE: &[&str] = &[
     "fleet/protocol",
     "geo/mmdb",
     "geo/networks",
+    "app/keeper/record",
 ];
 
 /// One breach, for a person.

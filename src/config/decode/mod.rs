@@ -1,7 +1,9 @@
 //! The merged TOML tree → [`Spec`], collecting every error.
 
 mod context;
+mod dnssec;
 mod encrypted;
+mod https;
 mod known;
 mod monitors;
 mod names;
@@ -42,7 +44,7 @@ pub(super) fn decode(cx: &mut Context<'_>, root: &Table) -> Spec {
     let pools = pools::decode(cx, root, &monitors);
     let pools_complete = cx.clean_since(mark) && whole("pools");
     let mark = cx.mark();
-    let names = names::decode(cx, root);
+    let (names, aliases) = names::decode(cx, root);
     let names_complete = cx.clean_since(mark) && whole("names");
     let (zones, apexes, all_zones) = zones(cx, root);
     Spec {
@@ -58,11 +60,13 @@ pub(super) fn decode(cx: &mut Context<'_>, root: &Table) -> Spec {
         regions: regions(cx, root),
         nodes: nodes::decode(cx, root),
         zones,
+        dnssec: dnssec::decode(cx, root),
         geoip: geoip(cx, &top),
         pools,
         monitors,
         policies: policies::decode(cx, root),
         names,
+        aliases,
     }
 }
 
@@ -123,8 +127,15 @@ fn zones(cx: &mut Context<'_>, root: &Table) -> (Vec<ZoneSpec>, Vec<WireName>, b
         named += usize::from(key.value.parse::<WireName>().is_ok());
         let name = domain_key(cx, &key, "zone", &mut seen);
         let file = r.get(cx, "file").map(|f| path(cx, f));
+        let dnssec = r.get(cx, "dnssec");
+        let key_files = dnssec::key_files(cx, &r);
         if let (Some(name), Some(file)) = (name, file) {
-            zones.push(ZoneSpec { name, file });
+            zones.push(ZoneSpec {
+                name,
+                file,
+                dnssec,
+                key_files,
+            });
         }
     }
     (zones, seen.into_keys().collect(), named == count)
