@@ -10,4 +10,5 @@ mod guard;
 mod https;
 mod signed;
 mod steered;
+mod transports;
 mod zones;
