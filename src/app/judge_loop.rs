@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::dnssec::SignatureCache;
 use crate::health::{Board, Judge, Monitor, Observation, State};
 use crate::ids::TargetId;
 use crate::probe::{ProbePlan, Report as ProbeReport};
@@ -46,6 +47,7 @@ pub struct JudgeLoop {
     snapshot: Arc<Snapshot>,
     board: Arc<Board>,
     publisher: Publisher,
+    signatures: Arc<SignatureCache>,
     generation: Generation,
     /// When the view in force was published.
     published: Moment,
@@ -87,11 +89,13 @@ impl JudgeLoop {
         );
         let board = Arc::new(judge.board(now));
         let generation = Generation(1);
+        let signatures: Arc<SignatureCache> = Arc::default();
         let limits = Limits::new(&snapshot.settings.rules, now);
         let view = View::new(
             generation,
             now,
             Parts {
+                signatures: signatures.clone(),
                 wall: clock.wall(),
                 rates: limits.rates(),
                 cookies: limits.secrets(),
@@ -112,6 +116,7 @@ impl JudgeLoop {
             snapshot,
             board,
             publisher,
+            signatures,
             generation,
             published: now,
             plan,
@@ -262,6 +267,7 @@ impl JudgeLoop {
                 measurements: Arc::new(Measurements {
                     rtt: self.judge.measurements(),
                 }),
+                signatures: self.signatures.clone(),
                 wall: self.clock.wall(),
                 rates: self.limits.rates(),
                 cookies: self.limits.secrets(),

@@ -14,8 +14,9 @@ use crate::units::Ttl;
 use super::client::Asker;
 use super::guard::{Guard, Held};
 use super::request::{Refusal, admit};
-use super::resolve::{Resolve, negative};
+use super::resolve::Resolve;
 use super::respond::{Response, Sent};
+use super::signed::Signing;
 use super::{Scratch, chaos, explain};
 
 /// How the query came.
@@ -37,6 +38,12 @@ impl Transport {
     /// Whether an answer must fit a datagram.
     pub fn is_datagram(self) -> bool {
         self == Transport::Udp
+    }
+
+    /// Whether edns-tcp-keepalive means something: over UDP it is ignored (RFC 7828 section 3.3.1),
+    /// HTTP keeps its own time, and QUIC ends the connection over it (RFC 9250 section 5.5.2).
+    pub fn keeps_alive(self) -> bool {
+        matches!(self, Transport::Tcp | Transport::Tls)
     }
 
     /// Whether nobody between client and server can read along.
@@ -99,7 +106,11 @@ pub fn answer(
     let mut words = Words::default();
     let mut r = Response::new(&query, inbound.transport, nsid, out);
     r.cookie = cookie;
-    let refusal = match guard.refusal(&query).map_or_else(|| admit(&query), Err) {
+    r.idle_timeout = scratch.idle_timeout;
+    let admitted = guard
+        .refusal(&query)
+        .map_or_else(|| admit(&query, inbound.transport), Err);
+    let refusal = match admitted {
         Ok(_) if guard.wants_cookie() => Some(Refusal::Cookie),
         Ok(question) => {
             let ecs = query.edns.and_then(|e| e.ecs);
@@ -116,6 +127,8 @@ pub fn answer(
                 now,
                 guard: &guard,
             };
+            let way = inbound.transport;
+            r.signing = Signing::begin(view, &query, name.as_bytes(), way, now, scratch);
             let explained = explained(&resolve, name.as_bytes(), scratch, &mut r);
             if !explained && resolve.run(name.as_bytes(), scratch, &mut r).is_err() {
                 r.overflow();
@@ -148,11 +161,16 @@ pub fn answer(
     }
     if r.held {
         match guard.hold(scratch) {
-            Held::Drop => return Reply::Drop,
+            Held::Drop => {
+                r.drop_set();
+                scratch.return_signer(r.seal());
+                return Reply::Drop;
+            }
             Held::Truncate => r.instead(Rcode::NO_ERROR, true),
             Held::Cookie => r.instead(Rcode::BAD_COOKIE, false),
         }
     }
+    scratch.return_signer(r.seal());
     let sent = r.finish();
     count(scratch, sent);
     if guard.closes() {
@@ -189,7 +207,11 @@ fn explained(
         }
         if let Some(zone) = resolve.view.snapshot.zones.lookup(target, rtype::SOA).zone {
             r.authoritative = true;
-            if negative(zone, r).is_err() {
+            // Only TXT stands there.
+            let told = r
+                .speaks(Some(zone))
+                .and_then(|()| resolve.absent_type(zone, qname, &[rtype::TXT], r));
+            if told.is_err() {
                 r.overflow();
             }
         }
@@ -201,6 +223,11 @@ fn explained(
         return false;
     };
     scratch.counters.count(DnsEvent::Explained);
+    let zone = resolve.view.snapshot.zones.lookup(target, rtype::SOA).zone;
+    if r.speaks(zone).is_err() {
+        r.overflow();
+        return true;
+    }
     r.authoritative = true;
     r.scope = scope;
     for line in explanation.lines() {

@@ -1,8 +1,10 @@
 //! Which queries are looked up, and how the others are refused.
 
+use crate::dns::edns::Keepalive;
 use crate::dns::message::{Fault, Query, Question};
 use crate::dns::{Ede, Rcode, Rtype, rtype};
 
+use super::Transport;
 use super::chaos::CH;
 
 /// Class IN (RFC 1035 section 3.2.4).
@@ -13,6 +15,8 @@ const IN: u16 = 1;
 pub(super) enum Refusal {
     /// FORMERR.
     Malformed(Fault),
+    /// FORMERR: edns-tcp-keepalive with so many octets of data.
+    Keepalive(u16),
     /// FORMERR: no query may have this type.
     Type(u16),
     /// NOTIMP: a type that asks for an action not done here.
@@ -40,7 +44,7 @@ pub(super) enum Refusal {
 impl Refusal {
     pub(super) fn rcode(self) -> Rcode {
         match self {
-            Refusal::Malformed(_) | Refusal::Type(_) => Rcode::FORM_ERR,
+            Refusal::Malformed(_) | Refusal::Keepalive(_) | Refusal::Type(_) => Rcode::FORM_ERR,
             Refusal::Opcode | Refusal::MetaType(_) => Rcode::NOT_IMP,
             Refusal::Version => Rcode::BAD_VERS,
             Refusal::Class
@@ -56,7 +60,9 @@ impl Refusal {
     /// The extended error's code (RFC 8914); `None` where the response code says all.
     pub(super) fn ede(self) -> Option<u16> {
         Some(match self {
-            Refusal::Malformed(_) | Refusal::Version | Refusal::Busy => Ede::OTHER,
+            Refusal::Malformed(_) | Refusal::Keepalive(_) | Refusal::Version | Refusal::Busy => {
+                Ede::OTHER
+            }
             Refusal::Type(_) => Ede::INVALID_QUERY_TYPE,
             Refusal::Opcode | Refusal::Transfer | Refusal::MetaType(_) => Ede::NOT_SUPPORTED,
             Refusal::Class | Refusal::Chaos(_) => Ede::NOT_AUTHORITATIVE,
@@ -70,6 +76,12 @@ impl std::fmt::Display for Refusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Refusal::Malformed(fault) => return fault.fmt(f),
+            Refusal::Keepalive(octets) => {
+                return write!(
+                    f,
+                    "edns-tcp-keepalive with {octets} octets in a query; it must be empty"
+                );
+            }
             Refusal::Type(code) => {
                 return write!(f, "{} is not a type one can ask for", Rtype(*code));
             }
@@ -92,7 +104,7 @@ impl std::fmt::Display for Refusal {
 ///
 /// The order is that of how much of the message must make sense: an unknown opcode may mean other
 /// things by the rest, and another EDNS version by its options.
-pub(super) fn admit<'p>(query: &Query<'p>) -> Result<Question<'p>, Refusal> {
+pub(super) fn admit<'p>(query: &Query<'p>, transport: Transport) -> Result<Question<'p>, Refusal> {
     if query.opcode() != 0 {
         return Err(Refusal::Opcode);
     }
@@ -101,6 +113,11 @@ pub(super) fn admit<'p>(query: &Query<'p>) -> Result<Question<'p>, Refusal> {
     }
     if query.edns.is_some_and(|e| e.version > 0) {
         return Err(Refusal::Version);
+    }
+    if let Some(Keepalive::Malformed(octets)) = query.edns.map(|e| e.keepalive)
+        && transport.keeps_alive()
+    {
+        return Err(Refusal::Keepalive(octets));
     }
     let Some(question) = query.question else {
         return Err(Refusal::Malformed(Fault::QuestionCount(0)));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::dnssec::Keys;
+use crate::dnssec::{Keys, SignatureCache};
 use crate::geo::GeoTable;
 use crate::health::{Board, Monitor, Overrides, ProbeTarget};
 use crate::ids::TargetId;
@@ -67,6 +67,8 @@ pub struct Parts {
     pub overrides: Arc<Overrides>,
     /// The keys of signed zones.
     pub keys: Arc<Keys>,
+    /// Signatures made so far; one cache for all views of a node.
+    pub signatures: Arc<SignatureCache>,
     /// The calendar.
     pub wall: Wall,
     /// The rates of client prefixes.
@@ -85,6 +87,7 @@ impl Parts {
             measurements: Arc::default(),
             overrides: Arc::default(),
             keys: Arc::default(),
+            signatures: Arc::default(),
             wall: Wall::default(),
             rates: Arc::default(),
             cookies: Arc::default(),
@@ -109,6 +112,8 @@ pub struct View {
     pub overrides: Arc<Overrides>,
     /// The keys of signed zones.
     pub keys: Arc<Keys>,
+    /// Signatures made so far; one cache for all views of a node.
+    pub signatures: Arc<SignatureCache>,
     /// The calendar.
     pub wall: Wall,
     /// The rates of client prefixes.
@@ -128,6 +133,7 @@ impl View {
             measurements,
             overrides,
             keys,
+            signatures,
             wall,
             rates,
             cookies,
@@ -141,6 +147,7 @@ impl View {
             measurements,
             overrides,
             keys,
+            signatures,
             wall,
             rates,
             cookies,

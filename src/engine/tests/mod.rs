@@ -4,5 +4,6 @@ mod bytes;
 mod edns;
 mod explained;
 mod guard;
+mod signed;
 mod steered;
 mod zones;
