@@ -21,6 +21,8 @@ use crate::steer::Measurements;
 use crate::time::{Clock, Moment};
 use crate::units::Generation;
 
+use super::limits::Limits;
+
 /// Observations that arrive within this time of the first are published together.
 const GATHER: Duration = Duration::from_millis(10);
 
@@ -57,6 +59,8 @@ pub struct JudgeLoop {
     first_round_done: watch::Sender<bool>,
     /// For each target of the plan before the one in force: its number now, if it is still there.
     moved: Vec<Option<TargetId>>,
+    /// Rates and secrets of cookies.
+    limits: Limits,
 }
 
 /// The channels of a new loop.
@@ -86,12 +90,15 @@ impl JudgeLoop {
         let board = Arc::new(judge.board(now));
         let generation = Generation(1);
         let signatures: Arc<SignatureCache> = Arc::default();
+        let limits = Limits::new(&snapshot.settings.rules, now);
         let view = View::new(
             generation,
             now,
             Parts {
                 signatures: signatures.clone(),
                 wall: clock.wall(),
+                rates: limits.rates(),
+                cookies: limits.secrets(),
                 ..Parts::new(snapshot.clone(), board.clone())
             },
         );
@@ -118,6 +125,7 @@ impl JudgeLoop {
             patience_ends,
             first_round_done,
             moved: Vec::new(),
+            limits,
         };
         (this, wiring)
     }
@@ -136,7 +144,8 @@ impl JudgeLoop {
                 (Some(d), None) => Some(d + GATHER),
                 (None, p) => p,
             };
-            let sleep = wake.map_or(Duration::from_secs(3600), |w| now.until(w));
+            let renewal = now.until(self.limits.due()).min(Duration::from_secs(3600));
+            let sleep = wake.map_or(renewal, |w| now.until(w).min(renewal));
             tokio::select! {
                 order = orders.recv() => match order {
                     Some(Order::Adopt { snapshot, done }) => {
@@ -162,6 +171,9 @@ impl JudgeLoop {
             let now = self.clock.now();
             if self.patience_ends.is_some_and(|p| p <= now) {
                 self.stop_waiting(now);
+                dirty_since.get_or_insert(now);
+            }
+            if self.limits.tick(now) {
                 dirty_since.get_or_insert(now);
             }
             if dirty_since.is_some_and(|d| d + GATHER <= now) {
@@ -222,6 +234,7 @@ impl JudgeLoop {
             now,
         );
         self.moved = moved(&self.snapshot, &snapshot);
+        self.limits.adopt(&snapshot.settings.rules, now);
         self.snapshot = snapshot;
         let starting = !*self.first_round_done.borrow();
         let own = now + self.first_round;
@@ -256,6 +269,8 @@ impl JudgeLoop {
                 }),
                 signatures: self.signatures.clone(),
                 wall: self.clock.wall(),
+                rates: self.limits.rates(),
+                cookies: self.limits.secrets(),
                 ..Parts::new(self.snapshot.clone(), board.clone())
             },
         );

@@ -13,6 +13,7 @@ mod node;
 mod policies;
 mod pools;
 mod problems;
+mod protection;
 #[cfg(test)]
 mod tests;
 mod zones;
@@ -25,7 +26,7 @@ use crate::snapshot::{Settings, Snapshot};
 use crate::steer::Steering;
 
 use names::CheckedName;
-pub use node::Node;
+pub use node::{Encrypted, Node};
 use problems::Problems;
 
 /// A configuration that may be served.
@@ -89,6 +90,8 @@ pub fn compile(
         settings: Settings {
             node: node_name,
             explain_allow: spec.dns.explain_allow.iter().map(|p| p.value).collect(),
+            rules: protection::rules(spec),
+            chaos: protection::chaos(spec, this_node.as_ref()),
         },
     };
     (

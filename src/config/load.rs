@@ -129,7 +129,9 @@ pub fn load_texts(files: Vec<(PathBuf, Vec<u8>)>, read: &mut ReadFile<'_>) -> Lo
                 "the file is not UTF-8 text from here on",
             ));
         }
-        trees.push(parse(file, sources.text(file), &mut diagnostics, &mut torn));
+        let tree = parse(file, sources.text(file), &mut diagnostics, &mut torn);
+        super::secret::mask(&mut sources, file, &tree);
+        trees.push(tree);
     }
     check_version(&trees, &mut diagnostics, torn);
     let known = Known::new(&trees);

@@ -21,6 +21,8 @@ impl Rcode {
     pub const REFUSED: Rcode = Rcode(5);
     /// The EDNS version is not implemented (RFC 6891 section 9).
     pub const BAD_VERS: Rcode = Rcode(16);
+    /// The server cookie is missing or not good (RFC 7873 section 8).
+    pub const BAD_COOKIE: Rcode = Rcode(23);
 
     /// The four bits of the header.
     pub const fn low(self) -> u16 {
@@ -43,6 +45,7 @@ impl fmt::Display for Rcode {
             Rcode::NOT_IMP => "NOTIMP",
             Rcode::REFUSED => "REFUSED",
             Rcode::BAD_VERS => "BADVERS",
+            Rcode::BAD_COOKIE => "BADCOOKIE",
             Rcode(code) => return write!(f, "RCODE{code}"),
         })
     }

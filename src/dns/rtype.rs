@@ -52,9 +52,12 @@ types! {
     HTTPS "HTTPS" = 65;
     SPF "SPF" = 99;
     NXNAME "NXNAME" = 128;
+    TKEY "TKEY" = 249;
     TSIG "TSIG" = 250;
     IXFR "IXFR" = 251;
     AXFR "AXFR" = 252;
+    MAILB "MAILB" = 253;
+    MAILA "MAILA" = 254;
     ANY "ANY" = 255;
     URI "URI" = 256;
     CAA "CAA" = 257;

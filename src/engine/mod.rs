@@ -1,15 +1,17 @@
 //! The answer engine: bytes of a query in, bytes of its answer out. The same function serves every
 //! transport and explain. It knows nothing of the configuration's text, of sockets or of clocks.
 //!
-//! The stages of [`answer`](fn@answer): `request` admits or refuses what was read, `resolve` walks
-//! the zones and asks steering, `client` says who asks, `respond` fits it all into the buffer,
-//! `signed` signs it, `denial` proves what is absent.
+//! The stages of [`answer`](fn@answer): `guard` looks at the sender, `request` admits or refuses what
+//! was read, `resolve` walks the zones and asks steering, `client` says who asks, `respond` fits it
+//! all into the buffer, `signed` signs it, `denial` proves what is absent.
 
 pub mod answer;
+mod chaos;
 mod client;
 mod denial;
 pub mod explain;
 pub mod explanation;
+mod guard;
 pub mod locate;
 pub mod presign;
 mod request;

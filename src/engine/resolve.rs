@@ -18,6 +18,7 @@ use crate::zone::{Found, RrSetRef, ZoneInfo};
 
 use super::Scratch;
 use super::client::{Asker, who};
+use super::guard::Guard;
 use super::respond::Response;
 
 /// Aliases followed inside our zones; what points further is for the client to ask.
@@ -30,6 +31,7 @@ pub(super) struct Resolve<'a> {
     pub(super) qtype: u16,
     pub(super) asker: Asker,
     pub(super) now: Moment,
+    pub(super) guard: &'a Guard<'a>,
 }
 
 impl Resolve<'_> {
@@ -44,6 +46,10 @@ impl Resolve<'_> {
         let (mut at, mut owner) = (qname, Owner::Question);
         for link in 0..=MAX_LINKS {
             let lookup = zones.lookup(at, self.qtype);
+            if link == 0 && !self.guard.admits(&lookup) {
+                r.held = true;
+                return Ok(());
+            }
             let Some(zone) = lookup.zone else {
                 if link == 0 {
                     r.rcode = Rcode::REFUSED;

@@ -1,7 +1,8 @@
 //! The answer in the making: sections, truncation, the OPT record.
 
 use crate::dns::edns::nsid::Nsid;
-use crate::dns::edns::{CO, DO, OPT_FIXED, UDP_PAYLOAD, UDP_PLAIN};
+use crate::dns::edns::{CO, DO, Keepalive, OPT_FIXED, UDP_PAYLOAD, UDP_PLAIN, keepalive, padding};
+use crate::dns::edns::{FullCookie, cookie};
 use crate::dns::message::build::Mark;
 use crate::dns::message::{Full, Header, flags};
 use crate::dns::{Ede, MessageWriter, Owner, Query, Rcode, Section};
@@ -32,10 +33,16 @@ pub(super) struct Response<'b, 'q> {
     empty: Mark,
     truncated: bool,
     referral: bool,
+    /// Over a limit: what stands here is not to be sent.
+    pub(super) held: bool,
+    /// For the cookie option, where the query had one.
+    pub(super) cookie: Option<FullCookie>,
     pub(super) rcode: Rcode,
     pub(super) authoritative: bool,
     /// For the ECS option, where the query had one.
     pub(super) scope: ScopeLen,
+    /// For the edns-tcp-keepalive option, where the query had one.
+    pub(super) idle_timeout: Option<u16>,
     /// What the response code cannot say.
     pub(super) ede: Option<Ede<'q>>,
 }
@@ -46,6 +53,10 @@ pub(super) struct Sent {
     pub(super) len: usize,
     pub(super) event: DnsEvent,
     pub(super) truncated: bool,
+}
+
+fn wants_timeout(keepalive: Keepalive, transport: Transport) -> bool {
+    keepalive == Keepalive::Asked && transport.keeps_alive()
 }
 
 impl<'b, 'q> Response<'b, 'q> {
@@ -67,6 +78,12 @@ impl<'b, 'q> Response<'b, 'q> {
             OPT_FIXED
                 + edns.ecs.map_or(0, |ecs| ecs.len())
                 + nsid.as_ref().map_or(0, Nsid::option_len)
+                + if wants_timeout(edns.keepalive, transport) {
+                    keepalive::LEN
+                } else {
+                    0
+                }
+                + edns.cookie.map_or(0, |_| cookie::OPTION_LEN)
         });
         w.reserve(reserved);
         if let Some(question) = &query.question {
@@ -85,9 +102,12 @@ impl<'b, 'q> Response<'b, 'q> {
             reserved,
             truncated: false,
             referral: false,
+            held: false,
+            cookie: None,
             rcode: Rcode::NO_ERROR,
             authoritative: false,
             scope: ScopeLen(0),
+            idle_timeout: None,
             ede: None,
         }
     }
@@ -125,6 +145,20 @@ impl<'b, 'q> Response<'b, 'q> {
         }
         self.after_record(section, owner, rtype, ttl, rdata);
         Ok(())
+    }
+
+    /// Writes one record of another class than IN.
+    pub(super) fn record_of_class(
+        &mut self,
+        section: Section,
+        owner: Owner<'_>,
+        rtype: u16,
+        class: u16,
+        ttl: Ttl,
+        rdata: &[u8],
+    ) -> Result<(), Full> {
+        self.w
+            .record_of_class(section, owner, rtype, class, ttl, rdata, &[])
     }
 
     /// Writes one record whose data is one name that may be compressed.
@@ -187,6 +221,19 @@ impl<'b, 'q> Response<'b, 'q> {
         }
     }
 
+    /// Takes everything back but question and OPT record, and sends this code instead; with `truncated`
+    /// the client shall come over TCP.
+    pub(super) fn instead(&mut self, rcode: Rcode, truncated: bool) {
+        self.w.rollback(self.empty);
+        self.drop_set();
+        self.authoritative = false;
+        self.referral = false;
+        self.scope = ScopeLen(0);
+        self.ede = None;
+        self.rcode = rcode;
+        self.truncated = truncated;
+    }
+
     /// SERVFAIL, with words.
     pub(super) fn fail(&mut self, text: &'static str) {
         self.w.rollback(self.empty);
@@ -219,7 +266,24 @@ impl<'b, 'q> Response<'b, 'q> {
                 if let Some(nsid) = &self.nsid {
                     nsid.write(w)?;
                 }
-                self.ede.as_ref().map_or(Ok(()), |ede| ede.write(w))
+                if let Some(timeout) = self.idle_timeout
+                    && wants_timeout(edns.keepalive, self.transport)
+                {
+                    keepalive::write(w, timeout)?;
+                }
+                if let Some(cookie) = &self.cookie {
+                    cookie.write(w)?;
+                }
+                if let Some(ede) = &self.ede {
+                    ede.write(w)?;
+                }
+                // RFC 7830 section 4: "Responders MUST pad DNS responses when the respective DNS
+                // query included the 'Padding' option"; section 6: not "if the DNS transport is not
+                // encrypted". What does not fit even empty is left out.
+                if edns.padding && self.transport.is_encrypted() {
+                    let _ = padding::write(w);
+                }
+                Ok(())
             });
             if written.is_err() {
                 // Room was kept; only a buffer smaller than documented comes here.
@@ -257,6 +321,7 @@ impl<'b, 'q> Response<'b, 'q> {
             Rcode::NOT_IMP => DnsEvent::NotImp,
             Rcode::REFUSED => DnsEvent::Refused,
             Rcode::BAD_VERS => DnsEvent::BadVers,
+            Rcode::BAD_COOKIE => DnsEvent::BadCookie,
             _ => DnsEvent::ServFail,
         }
     }

@@ -15,6 +15,9 @@ pub struct Scratch {
     /// By name, one for each family: a client that asks for both would else take every other turn
     /// of either.
     turns: Vec<[u32; 2]>,
+    /// How long connections may idle where this worker serves connections (edns-tcp-keepalive), in
+    /// units of 100 milliseconds.
+    pub idle_timeout: Option<u16>,
     /// Lent to the answer in the making; made with the first one that is signed.
     signer: Option<Box<Signer>>,
     /// This worker's counters.
@@ -27,6 +30,7 @@ impl Scratch {
         Scratch {
             rng: seed | 1,
             turns: Vec::new(),
+            idle_timeout: None,
             signer: None,
             counters,
         }
@@ -83,6 +87,16 @@ impl Scratch {
                 Chooser::Weighted | Chooser::Random | Chooser::Sticky { .. } => 1,
             },
         }
+    }
+
+    /// True one time of `n` on average; never for 0. Chance and not turns: nobody can time a flood so
+    /// that it takes the turns, or leaves none to others.
+    pub fn one_of(&mut self, n: u8) -> bool {
+        if n < 2 {
+            return n == 1;
+        }
+        self.rng = step(self.rng);
+        (bits(self.rng) >> 32).is_multiple_of(u64::from(n))
     }
 
     /// What [`Scratch::draw`] would say next, without taking it: explaining a name must not move

@@ -64,6 +64,12 @@ pub struct RrSetRef<'z> {
 }
 
 impl<'z> RrSetRef<'z> {
+    /// Where the records lie: tells the RRsets of one snapshot apart, and nothing else.
+    #[inline]
+    pub fn place(&self) -> usize {
+        self.records.as_ptr().addr()
+    }
+
     /// Number of records, at least 1.
     pub fn len(&self) -> usize {
         usize::from(self.count)

@@ -19,6 +19,7 @@ use tradewind::engine::{Inbound, Presigner, Reply, Scratch, Transport, answer};
 use tradewind::geo::{Coordinates, GeoTable, Location};
 use tradewind::health::{Board, Verdict};
 use tradewind::ids::{EndpointId, PolicyId, PoolId, RegionId};
+use tradewind::limit::{AccessLists, Limit, Networks, Prefixes, RateTable, Rules, Secret, Secrets};
 use tradewind::net::{Family, Prefix};
 use tradewind::server::udp;
 use tradewind::snapshot::{Parts, Publisher, Settings, Snapshot, View};
@@ -201,6 +202,10 @@ fn steering(geo: &GeoTable) -> Steering {
 }
 
 fn view() -> View {
+    view_with(Settings::default())
+}
+
+fn view_with(settings: Settings) -> View {
     let geo = geo();
     let steering = steering(&geo);
     let steered: Vec<SteeredAt> = STEERED
@@ -221,15 +226,19 @@ fn view() -> View {
         monitors: Vec::new(),
         targets: Vec::new(),
         target_of: vec![None; endpoints],
-        settings: Settings::default(),
+        settings,
     };
     View::new(
         Generation(1),
         Moment::ZERO,
-        Parts::new(
-            Arc::new(snapshot),
-            Arc::new(Board::new(vec![Verdict::unmonitored(); endpoints])),
-        ),
+        Parts {
+            cookies: Arc::new(Secrets::new([Secret::new([7; 16])])),
+            rates: Arc::new(RateTable::new(1 << 16, [1, 2])),
+            ..Parts::new(
+                Arc::new(snapshot),
+                Arc::new(Board::new(vec![Verdict::unmonitored(); endpoints])),
+            )
+        },
     )
 }
 
@@ -299,6 +308,23 @@ fn workload() -> Vec<(&'static str, Vec<u8>)> {
             "malformed ECS",
             query(&owner("geo"), A, Some(&[0, 8, 0, 5, 0, 9, 8, 0, 10])),
         ),
+        (
+            "cookie",
+            query(
+                &owner("static"),
+                A,
+                Some(&[0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8]),
+            ),
+        ),
+        (
+            "malformed cookie",
+            query(&owner("static"), A, Some(&[0, 10, 0, 3, 1, 2, 3])),
+        ),
+        ("class CH", {
+            let mut p = query(&"version.bind".parse().unwrap(), TXT, None);
+            *p.last_mut().unwrap() = 3;
+            p
+        }),
         ("two questions", {
             let mut p = query(&owner("static"), A, None);
             p[5] = 2;
@@ -424,6 +450,61 @@ fn a_signed_answer_allocates_nothing_once_it_is_warm() {
         let near = scratch.counters.get(DnsEvent::SignatureNear);
         assert!(made < 10 && near > 1_000, "{made} made, {near} near");
     }
+}
+
+#[test]
+fn limiting_allocates_nothing_per_query() {
+    let view = view_with(Settings {
+        rules: Rules {
+            networks: Networks::new(AccessLists {
+                deny: &["203.0.113.0/24".parse().unwrap()],
+                ..AccessLists::default()
+            }),
+            responses: Limit::per_second(1),
+            prefixes: Prefixes::new(24, 56),
+            slip: 2,
+            ..Rules::default()
+        },
+        ..Settings::default()
+    });
+    let workload = workload();
+    let mut scratch = Scratch::new(7, Arc::new(DnsCounters::default()));
+    let mut out = vec![0; 1_232];
+    let warm = query(&owner("geo"), A, Some(&[]));
+    let mut kinds = [0; 3];
+    for (i, packet) in std::iter::once(&warm)
+        .chain(workload.iter().map(|(_, p)| p))
+        .cycle()
+        .take(4_000)
+        .enumerate()
+    {
+        let peer: SocketAddr = match i % 4 {
+            0 => "203.0.113.9:4000",
+            1 => "[2a00::7]:4000",
+            _ => "198.51.100.7:4000",
+        }
+        .parse()
+        .unwrap();
+        let inbound = Inbound {
+            packet,
+            peer,
+            transport: Transport::Udp,
+        };
+        let before = allocations();
+        let reply = answer(&view, &inbound, Moment(1), &mut scratch, &mut out);
+        let made = allocations() - before;
+        // The first query of all makes room for the turns of steered names.
+        assert!(made == 0 || i < 8, "query {i}");
+        kinds[match reply {
+            Reply::Drop => 0,
+            Reply::Send(_) if out[2] & 2 != 0 => 1,
+            Reply::Send(_) | Reply::SendAndClose(_) => 2,
+        }] += 1;
+    }
+    assert!(
+        kinds.iter().all(|n| *n > 100),
+        "dropped, truncated, answered: {kinds:?}"
+    );
 }
 
 /// The clock of a UDP worker, which reads it once per batch: so what the worker's thread allocates

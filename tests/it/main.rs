@@ -19,6 +19,7 @@ mod e2e_check;
 mod e2e_cli;
 mod e2e_demo;
 mod e2e_dnssec;
+mod e2e_guard;
 mod e2e_hostile;
 mod e2e_probe;
 mod e2e_readme;

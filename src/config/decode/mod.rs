@@ -1,6 +1,7 @@
 //! The merged TOML tree → [`Spec`], collecting every error.
 
 mod context;
+mod encrypted;
 mod known;
 mod monitors;
 mod names;
@@ -8,6 +9,7 @@ mod nodes;
 mod objects;
 mod policies;
 mod pools;
+mod protection;
 mod reader;
 mod value;
 
@@ -85,6 +87,10 @@ fn dns(cx: &mut Context<'_>, top: &Reader<'_>) -> DnsSpec {
         explain_allow: r.list(cx, "explain-allow").unwrap_or_default(),
         failover_slo: r.get(cx, "failover-slo"),
         first_round: r.get(cx, "first-round"),
+        access: protection::access(cx, &r),
+        rate_limit: protection::rate_limit(cx, &r),
+        cookies: protection::cookies(cx, &r),
+        chaos: protection::chaos(cx, &r),
     }
 }
 

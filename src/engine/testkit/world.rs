@@ -12,8 +12,9 @@ use crate::geo::table::EMBEDDED;
 use crate::geo::{Coordinates, GeoTable, Location, Slot6, Source};
 use crate::health::{Board, Cause, Override, Overrides, State, Verdict};
 use crate::ids::{EndpointId, LocationId, NameId, PolicyId, PoolId, RegionId};
+use crate::limit::{RateTable, Rules, Secrets};
 use crate::net::{Family, Prefix, RangeMap, bogon};
-use crate::snapshot::{Parts, Settings, Snapshot, View};
+use crate::snapshot::{ChaosTexts, Parts, Settings, Snapshot, View};
 use crate::steer::{
     Chooser, Criterion, Endpoint, GeoMode, GeoRule, LastResort, Member, NameInput, Policy, Pool,
     Region, Stage, Steering,
@@ -66,6 +67,10 @@ pub(in crate::engine) struct World {
     pub generation: u64,
     pub keys: Keys,
     pub signatures: Arc<SignatureCache>,
+    pub rules: Rules,
+    pub chaos: ChaosTexts,
+    pub rates: Arc<RateTable>,
+    pub cookies: Arc<Secrets>,
 }
 
 /// The calendar in signed worlds: 2026-01-01T00:00:00Z when the clock starts.
@@ -107,6 +112,10 @@ impl World {
             generation: 1,
             keys: Keys::default(),
             signatures: Arc::default(),
+            rules: Rules::default(),
+            chaos: ChaosTexts::default(),
+            rates: Arc::default(),
+            cookies: Arc::default(),
         }
     }
 
@@ -227,6 +236,8 @@ impl World {
                 keys: Arc::new(self.keys.clone()),
                 signatures: self.signatures.clone(),
                 wall: Wall::new(Moment::ZERO, Duration::from_secs(UNIX)),
+                rates: self.rates.clone(),
+                cookies: self.cookies.clone(),
                 ..Parts::new(
                     Arc::new(Snapshot {
                         zones: ZoneSet::build(zones, &at).unwrap(),
@@ -238,6 +249,8 @@ impl World {
                         settings: Settings {
                             node: "node1".into(),
                             explain_allow: self.allow.iter().map(|p| p.parse().unwrap()).collect(),
+                            rules: self.rules.clone(),
+                            chaos: self.chaos.clone(),
                         },
                     }),
                     Arc::new(Board::new(verdicts)),

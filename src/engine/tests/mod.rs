@@ -3,6 +3,7 @@
 mod bytes;
 mod edns;
 mod explained;
+mod guard;
 mod signed;
 mod steered;
 mod zones;
