@@ -1,6 +1,6 @@
 //! Who is answered at all, and how often: access lists, cookies and rates, applied to one message.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use crate::dns::{Query, edns::FullCookie};
 use crate::limit::{Account, Standing};
@@ -95,6 +95,22 @@ impl<'v> Guard<'v> {
             guard.busy = !view.rates.take(account, limit, now);
         }
         guard
+    }
+
+    /// For answers that are sent to nobody, only to have their signatures: nothing is limited.
+    pub(super) fn waived(view: &'v View, now: Moment) -> Guard<'v> {
+        Guard {
+            view,
+            now,
+            sender: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            datagram: false,
+            standing: Standing {
+                denied: false,
+                exempt: true,
+            },
+            busy: false,
+            cookie: CookieState::None,
+        }
     }
 
     /// Whether the message is not even read; counted here then.
