@@ -287,7 +287,7 @@ class Gdnsd(Server):
         self.write(
             "config",
             f"""options => {{
-  listen => {{ 127.0.0.1#{self.port} => {{ udp_threads = 1, tcp_threads = 1 }} }}
+  listen => {{ 127.0.0.1:{self.port} => {{ udp_threads = 1, tcp_threads = 1 }} }}
   run_dir => {self.home}/run
   state_dir => {self.home}/state
 }}
@@ -441,9 +441,8 @@ class Pdns(Server):
         shares = "    weighted.gslb.example:\n" + "".join(
             f"      - a: {{ content: {a}, weight: {weight} }}\n" for a, weight in setting.WEIGHTS
         )
-        services = "  services:\n    geo.gslb.example: ['%co2.place.gslb.example']\n"
-        # The backend's codes: %cc is the country of two letters.
-        services = services.replace("%co2", "%cc")
+        # %cc is the country of two letters.
+        services = "  services:\n    geo.gslb.example: ['%cc.place.gslb.example']\n"
         self.write(
             "zones.yml",
             "domains:\n"
