@@ -4,6 +4,7 @@
 //! The stages of [`answer`](fn@answer): `request` admits or refuses what was read, `resolve` walks
 //! the zones and asks steering, `client` says who asks, `respond` fits it all into the buffer.
 
+pub mod ahead;
 pub mod answer;
 mod client;
 pub mod explain;
@@ -18,6 +19,7 @@ mod testkit;
 #[cfg(test)]
 mod tests;
 
+pub use ahead::Ahead;
 pub use answer::{Inbound, Reply, Transport, answer};
 pub use explain::{ExplainClient, ExplainError, explain};
 pub use explanation::{Answered, Explanation};

@@ -213,6 +213,14 @@ fn work<P: PacketIo>(io: &mut P, desk: &mut Desk, stop: &AtomicBool) {
 
 fn answer_batch<P: PacketIo>(io: &mut P, desk: &mut Desk, packets: usize) {
     let mut round = desk.round();
+    if packets > 2 {
+        round.read_ahead(|ahead, view| {
+            for index in 0..packets {
+                ahead.note(view, io.packet(index).query);
+            }
+            ahead.read(view);
+        });
+    }
     for index in 0..packets {
         let packet = io.packet(index);
         let inbound = Inbound {

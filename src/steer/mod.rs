@@ -35,6 +35,7 @@ pub use model::{
     Region, Shape, Stage, SteeredName, Steering,
 };
 pub use offer::{Live, Measurements};
+pub use partition::Approach;
 pub use step::{Ranked, Step};
 pub use trace::{Context, NoTrace, Recorder, Trace};
 
