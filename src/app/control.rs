@@ -8,6 +8,7 @@ use crate::admin::{Control, ReloadOutcome};
 use crate::compile::Node;
 use crate::config::Report;
 
+use super::certificates::Certificates;
 use super::judge_loop::Order;
 use super::load::{Loaded, Wanted, load_all, log};
 
@@ -18,16 +19,24 @@ pub struct Controller {
     /// As it was started; listeners and threads stay so.
     running: Node,
     orders: mpsc::Sender<Order>,
+    certificates: Option<Arc<Certificates>>,
     one_at_a_time: Mutex<()>,
 }
 
 impl Controller {
-    /// A controller that reloads `wanted` and hands the result to the judge loop.
-    pub fn new(wanted: Wanted, running: Node, orders: mpsc::Sender<Order>) -> Arc<Controller> {
+    /// A controller that reloads `wanted` and hands the result to the judge loop, and the certificate
+    /// to its keeper.
+    pub fn new(
+        wanted: Wanted,
+        running: Node,
+        orders: mpsc::Sender<Order>,
+        certificates: Option<Arc<Certificates>>,
+    ) -> Arc<Controller> {
         Arc::new(Controller {
             wanted,
             running,
             orders,
+            certificates,
             one_at_a_time: Mutex::new(()),
         })
     }
@@ -68,6 +77,9 @@ impl Controller {
         }
         match generation.await {
             Ok(generation) => {
+                if let (Some(keeper), Some(new)) = (&self.certificates, loaded.certificate) {
+                    keeper.adopt(new);
+                }
                 tracing::info!(%generation, "reloaded");
                 ReloadOutcome::Adopted {
                     generation,

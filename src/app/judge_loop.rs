@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::dnssec::SignatureCache;
 use crate::health::{Board, Judge, Monitor, Observation, State};
 use crate::ids::TargetId;
 use crate::probe::{ProbePlan, Report as ProbeReport};
@@ -44,6 +45,7 @@ pub struct JudgeLoop {
     snapshot: Arc<Snapshot>,
     board: Arc<Board>,
     publisher: Publisher,
+    signatures: Arc<SignatureCache>,
     generation: Generation,
     /// When the view in force was published.
     published: Moment,
@@ -83,10 +85,12 @@ impl JudgeLoop {
         );
         let board = Arc::new(judge.board(now));
         let generation = Generation(1);
+        let signatures: Arc<SignatureCache> = Arc::default();
         let view = View::new(
             generation,
             now,
             Parts {
+                signatures: signatures.clone(),
                 wall: clock.wall(),
                 ..Parts::new(snapshot.clone(), board.clone())
             },
@@ -105,6 +109,7 @@ impl JudgeLoop {
             snapshot,
             board,
             publisher,
+            signatures,
             generation,
             published: now,
             plan,
@@ -249,6 +254,7 @@ impl JudgeLoop {
                 measurements: Arc::new(Measurements {
                     rtt: self.judge.measurements(),
                 }),
+                signatures: self.signatures.clone(),
                 wall: self.clock.wall(),
                 ..Parts::new(self.snapshot.clone(), board.clone())
             },

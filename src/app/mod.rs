@@ -1,8 +1,10 @@
 //! The application: the only place that starts tasks, reads the real clock and listens to signals.
 
+pub mod certificates;
 pub mod clock;
 pub mod control;
 pub mod judge_loop;
+pub mod listeners;
 pub mod load;
 pub mod run;
 

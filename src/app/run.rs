@@ -13,14 +13,20 @@ use crate::admin;
 use crate::compile::Node;
 use crate::config::Report;
 use crate::probe;
+use crate::server::hall::{Service, TcpLimits};
+use crate::server::proxied::Proxies;
+use crate::server::tcp::Speech;
 use crate::server::{tcp, udp};
+use crate::telemetry::stats::EncryptedConnections;
 use crate::telemetry::{DnsCounters, Stats};
 use crate::time::Clock;
 use crate::units::Generation;
 
+use super::certificates::Certificates;
 use super::clock::RealClock;
 use super::control::Controller;
 use super::judge_loop::{JudgeLoop, Order};
+use super::listeners::{self, EncryptedAddresses};
 use super::load::{Wanted, load_all, log};
 use crate::admin::Control as _;
 
@@ -41,6 +47,8 @@ pub struct Ready {
     pub node: String,
     /// DNS over UDP and TCP.
     pub dns: Vec<SocketAddr>,
+    /// Encrypted DNS.
+    pub encrypted: EncryptedAddresses,
     /// Admin API.
     pub admin: Option<SocketAddr>,
     /// The view in force.
@@ -53,6 +61,7 @@ impl std::fmt::Display for Ready {
         for (i, a) in self.dns.iter().enumerate() {
             write!(f, "{}{a}", if i > 0 { "," } else { "" })?;
         }
+        write!(f, "{}", self.encrypted)?;
         if let Some(a) = self.admin {
             write!(f, " admin={a}")?;
         }
@@ -102,6 +111,7 @@ async fn serve(
 
     // Listeners first: a port that is taken must end the start before anything else runs.
     let (udp_sockets, tcp_listeners) = bind_dns(&node, options.skip_missing_addresses)?;
+    let encrypted = listeners::bind(&node, options.skip_missing_addresses)?;
     let admin_listener = bind_admin(&node).await?;
 
     let (judge, wiring) = JudgeLoop::new(
@@ -113,9 +123,18 @@ async fn serve(
     let (reports, reports_rx) = mpsc::channel(4096);
     let prober = probe::spawn(wiring.plan.clone(), clock.clone(), reports);
     let judge_loop = tokio::spawn(judge.run(reports_rx, orders_rx));
-    let controller = Controller::new(options.wanted.clone(), node.clone(), orders);
+    let certificates = loaded
+        .certificate
+        .filter(|_| encrypted.len() > 0)
+        .map(|c| Certificates::new(c, clock.clone()));
+    let controller = Controller::new(
+        options.wanted.clone(),
+        node.clone(),
+        orders,
+        certificates.clone(),
+    );
 
-    // One set of counters per UDP worker, and one for TCP.
+    // One set of counters per UDP worker, and one per listener of connections.
     let mut counters: Vec<Arc<DnsCounters>> = Vec::new();
     let tcp_connections = Arc::new(AtomicU64::new(0));
     let workers: Vec<(udp::Bound, Vec<Arc<DnsCounters>>)> = udp_sockets
@@ -133,7 +152,14 @@ async fn serve(
         .map(|_| Arc::new(DnsCounters::default()))
         .collect();
     counters.extend(tcp_counters.iter().cloned());
-    let stats = Arc::new(Stats::new(counters, tcp_connections.clone()));
+    let encrypted_counters: Vec<Arc<DnsCounters>> =
+        (0..encrypted.len()).map(|_| Arc::default()).collect();
+    counters.extend(encrypted_counters.iter().cloned());
+    let encrypted_connections = EncryptedConnections::default();
+    let not_after = certificates.as_ref().map(|c| c.not_after());
+    let stats = Stats::new(counters, tcp_connections.clone())
+        .with_encrypted(encrypted_connections.clone(), not_after);
+    let stats = Arc::new(stats);
 
     // The API is up before DNS is, so that a long first round can be watched.
     let (serving, is_serving) = watch::channel(false);
@@ -161,11 +187,26 @@ async fn serve(
         () = signals.stop() => return Ok(()),
     }
 
+    let proxies = Proxies::new(node.proxies.iter().copied());
+    let service = |counters, open| Service {
+        publisher: wiring.publisher.clone(),
+        clock: clock.clone(),
+        counters,
+        open,
+        limits: TcpLimits {
+            max_connections: node.tcp_max_connections,
+            idle_timeout: node.tcp_idle_timeout,
+            ..TcpLimits::default()
+        },
+        proxies: proxies.clone(),
+        stopped: stopped.clone(),
+    };
     let mut servers = Vec::new();
     let mut dns = Vec::new();
     for (bound, own) in workers {
         dns.push(bound.local_addr());
         let server = bound
+            .behind(proxies.clone())
             .start(&wiring.publisher, &clock, own)
             .map_err(|e| RunError::Other(format!("cannot start a DNS worker: {e}")))?;
         servers.push(server);
@@ -173,25 +214,21 @@ async fn serve(
     for (listener, own) in tcp_listeners.into_iter().zip(tcp_counters) {
         let listener = TcpListener::from_std(listener)
             .map_err(|e| RunError::Other(format!("cannot serve DNS over TCP: {e}")))?;
-        let limits = tcp::TcpLimits {
-            max_connections: node.tcp_max_connections,
-            idle_timeout: node.tcp_idle_timeout,
-            ..tcp::TcpLimits::default()
-        };
-        tokio::spawn(tcp::serve(
-            listener,
-            wiring.publisher.clone(),
-            clock.clone(),
-            own,
-            tcp_connections.clone(),
-            limits,
-            stopped.clone(),
-        ));
+        let service = service(own, tcp_connections.clone());
+        tokio::spawn(tcp::serve(listener, service, Speech::Tcp));
+    }
+    let encrypted_addresses = encrypted.addresses();
+    if let Some(certificates) = certificates {
+        let own = encrypted_counters.into_iter();
+        let identity = certificates.identity();
+        encrypted.start(&node, identity, &encrypted_connections, own, service)?;
+        tokio::spawn(certificates.watch(stopped.clone()));
     }
     serving.send_replace(true);
     let up = Ready {
         node: node.name.clone(),
         dns,
+        encrypted: encrypted_addresses,
         admin: admin_addr,
         generation: wiring.publisher.latest().generation,
     };
@@ -255,7 +292,7 @@ fn bind_dns(
 }
 
 /// Whether the error says that this machine does not have the address, or not even its family.
-fn is_missing(e: &std::io::Error) -> bool {
+pub(super) fn is_missing(e: &std::io::Error) -> bool {
     e.kind() == std::io::ErrorKind::AddrNotAvailable || e.raw_os_error() == Some(libc::EAFNOSUPPORT)
 }
 

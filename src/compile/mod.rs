@@ -25,7 +25,7 @@ use crate::snapshot::{Settings, Snapshot};
 use crate::steer::Steering;
 
 use names::CheckedName;
-pub use node::Node;
+pub use node::{Encrypted, Node};
 use problems::Problems;
 
 /// A configuration that may be served.

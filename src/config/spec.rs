@@ -114,6 +114,27 @@ pub struct NodeSpec {
     pub tcp_idle_timeout: Duration,
     /// `admin.listen`; default 127.0.0.1:8053 with role `admin`.
     pub admin_listen: Option<Marked<SocketAddr>>,
+    /// Encrypted listeners and trusted proxies.
+    pub encrypted: EncryptedSpec,
+}
+
+/// `[nodes.NAME.dns]`: what is encrypted, and whose word about clients is taken.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct EncryptedSpec {
+    /// `tls.listen`: addresses for DNS over TLS.
+    pub tls: Vec<Marked<SocketAddr>>,
+    /// `https.listen`: addresses for DNS over HTTPS.
+    pub https: Vec<Marked<SocketAddr>>,
+    /// `https.path`, default `/dns-query`.
+    pub https_path: String,
+    /// `quic.listen`: addresses for DNS over QUIC.
+    pub quic: Vec<Marked<SocketAddr>>,
+    /// `certificate`: chain, PEM. Present with any of the above.
+    pub certificate: Option<Marked<PathBuf>>,
+    /// `key`: private key, PEM. Present with `certificate`.
+    pub key: Option<Marked<PathBuf>>,
+    /// `proxy-protocol.from`: sources whose PROXY protocol headers say who asks.
+    pub proxies: Vec<Marked<Prefix>>,
 }
 
 /// `[zones."NAME"]`

@@ -51,6 +51,7 @@ types! {
     SVCB "SVCB" = 64;
     HTTPS "HTTPS" = 65;
     SPF "SPF" = 99;
+    NXNAME "NXNAME" = 128;
     TSIG "TSIG" = 250;
     IXFR "IXFR" = 251;
     AXFR "AXFR" = 252;

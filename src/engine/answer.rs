@@ -13,8 +13,9 @@ use crate::units::Ttl;
 
 use super::client::Asker;
 use super::request::admit;
-use super::resolve::{Resolve, negative};
+use super::resolve::Resolve;
 use super::respond::{Response, Sent};
+use super::signed::Signing;
 use super::{Scratch, explain};
 
 /// How the query came.
@@ -36,6 +37,12 @@ impl Transport {
     /// Whether an answer must fit a datagram.
     pub fn is_datagram(self) -> bool {
         self == Transport::Udp
+    }
+
+    /// Whether edns-tcp-keepalive means something: over UDP it is ignored (RFC 7828 section 3.3.1),
+    /// HTTP keeps its own time, and QUIC ends the connection over it (RFC 9250 section 5.5.2).
+    pub fn keeps_alive(self) -> bool {
+        matches!(self, Transport::Tcp | Transport::Tls)
     }
 
     /// Whether nobody between client and server can read along.
@@ -89,11 +96,12 @@ pub fn answer(
     };
     let nsid = || Nsid::new(&view.snapshot.settings.node, view.generation);
     let mut words = Words::default();
-    let sent = match admit(&query) {
+    let sent = match admit(&query, inbound.transport) {
         Err(refusal) => {
             // Cannot fail: what does not fit is left out.
             let _ = write!(words, "{refusal}");
             let mut r = Response::new(&query, inbound.transport, nsid, out);
+            r.idle_timeout = scratch.idle_timeout;
             r.rcode = refusal.rcode();
             r.ede = Some(Ede {
                 code: refusal.ede(),
@@ -116,10 +124,14 @@ pub fn answer(
                 now,
             };
             let mut r = Response::new(&query, inbound.transport, nsid, out);
+            r.idle_timeout = scratch.idle_timeout;
+            let way = inbound.transport;
+            r.signing = Signing::begin(view, &query, name.as_bytes(), way, now, scratch);
             let explained = explained(&resolve, name.as_bytes(), scratch, &mut r);
             if !explained && resolve.run(name.as_bytes(), scratch, &mut r).is_err() {
                 r.overflow();
             }
+            scratch.return_signer(r.seal());
             r.finish()
         }
     };
@@ -151,7 +163,11 @@ fn explained(
         }
         if let Some(zone) = resolve.view.snapshot.zones.lookup(target, rtype::SOA).zone {
             r.authoritative = true;
-            if negative(zone, r).is_err() {
+            // Only TXT stands there.
+            let told = r
+                .speaks(Some(zone))
+                .and_then(|()| resolve.absent_type(zone, qname, &[rtype::TXT], r));
+            if told.is_err() {
                 r.overflow();
             }
         }
@@ -163,6 +179,11 @@ fn explained(
         return false;
     };
     scratch.counters.count(DnsEvent::Explained);
+    let zone = resolve.view.snapshot.zones.lookup(target, rtype::SOA).zone;
+    if r.speaks(zone).is_err() {
+        r.overflow();
+        return true;
+    }
     r.authoritative = true;
     r.scope = scope;
     for line in explanation.lines() {

@@ -2,11 +2,13 @@
 //! transport and explain. It knows nothing of the configuration's text, of sockets or of clocks.
 //!
 //! The stages of [`answer`](fn@answer): `request` admits or refuses what was read, `resolve` walks
-//! the zones and asks steering, `client` says who asks, `respond` fits it all into the buffer.
+//! the zones and asks steering, `client` says who asks, `respond` fits it all into the buffer,
+//! `signed` signs it, `denial` proves what is absent.
 
 pub mod ahead;
 pub mod answer;
 mod client;
+mod denial;
 pub mod explain;
 pub mod explanation;
 pub mod locate;
@@ -14,6 +16,7 @@ mod request;
 mod resolve;
 mod respond;
 pub mod scratch;
+mod signed;
 #[cfg(test)]
 mod testkit;
 #[cfg(test)]

@@ -55,6 +55,17 @@ impl Resolve<'_> {
                 return Ok(());
             };
             r.authoritative = true;
+            r.speaks(Some(zone))?;
+            if let rtype::RRSIG
+            | rtype::NSEC
+            | rtype::DNSKEY
+            | rtype::NSEC3PARAM
+            | rtype::CDS
+            | rtype::CDNSKEY = self.qtype
+                && let Some(done) = self.brought_by_signing(zone, owner, at, &lookup.found, r)
+            {
+                return done;
+            }
             match lookup.found {
                 Found::Answer(rrset) => {
                     return r.rrset(Section::Answer, owner, rrset, rrset.ttl);
@@ -72,19 +83,15 @@ impl Resolve<'_> {
                     owner = Owner::Name(at);
                 }
                 Found::Steered { name } => {
-                    return self.steered(name, owner, zone, scratch, r);
+                    return self.steered(name, (at, owner), zone, scratch, r);
                 }
                 Found::Referral { cut, ns } => {
                     // RFC 1034 section 4.3.1: AA speaks of the first owner of the answer section.
                     r.authoritative = link > 0;
                     return self.referral(cut, ns, r);
                 }
-                Found::NoData => return negative(zone, r),
-                Found::NxDomain => {
-                    // RFC 6604 section 3: the code is that of the last name of a chain.
-                    r.rcode = Rcode::NX_DOMAIN;
-                    return negative(zone, r);
-                }
+                Found::NoData => return self.nodata(zone, at, r),
+                Found::NxDomain => return self.nxdomain(zone, at, r),
                 Found::OutOfZone => return Ok(()),
             }
         }
@@ -99,7 +106,10 @@ impl Resolve<'_> {
         r: &mut Response<'_, '_>,
     ) -> Result<(), Full> {
         r.refer();
+        // RFC 4035 section 2.2: neither the NS records of a delegation nor glue are signed.
+        r.speaks(None)?;
         r.rrset(Section::Authority, Owner::Name(cut.as_bytes()), ns, ns.ttl)?;
+        self.delegation(cut, r)?;
         let zones = &self.view.snapshot.zones;
         for record in ns.records() {
             let Some(target) = canonical(record.bytes) else {
@@ -124,7 +134,7 @@ impl Resolve<'_> {
     fn steered(
         &self,
         name: NameId,
-        owner: Owner<'_>,
+        (at, owner): (&[u8], Owner<'_>),
         zone: &ZoneInfo,
         scratch: &mut Scratch,
         r: &mut Response<'_, '_>,
@@ -144,8 +154,9 @@ impl Resolve<'_> {
         let decision = decide(steering, &view.live, &ask, &mut NoTrace);
         r.scope = who.scope(&decision);
         if decision.chosen == Chosen::NoData {
-            return negative(zone, r);
+            return self.nodata(zone, at, r);
         }
+        r.original_ttl(group.ttl_max);
         count(scratch, &decision);
         r.ede = words(&decision);
         match &decision.chosen {

@@ -1,20 +1,28 @@
 //! The answer in the making: sections, truncation, the OPT record.
 
 use crate::dns::edns::nsid::Nsid;
-use crate::dns::edns::{DO, OPT_FIXED, UDP_PAYLOAD, UDP_PLAIN};
+use crate::dns::edns::{CO, DO, Keepalive, OPT_FIXED, UDP_PAYLOAD, UDP_PLAIN, keepalive, padding};
 use crate::dns::message::build::Mark;
 use crate::dns::message::{Full, Header, flags};
 use crate::dns::{Ede, MessageWriter, Owner, Query, Rcode, Section};
+use crate::dnssec::Refused;
 use crate::telemetry::DnsEvent;
 use crate::units::{ScopeLen, Ttl};
 use crate::zone::RrSetRef;
 
 use super::Transport;
+use super::signed::Signing;
 
 /// An answer in the making.
 #[derive(Debug)]
 pub(super) struct Response<'b, 'q> {
-    w: MessageWriter<'b>,
+    pub(super) w: MessageWriter<'b>,
+    /// Where the client wants signatures.
+    pub(super) signing: Option<Signing<'q>>,
+    /// The CO bit is echoed.
+    pub(super) compact_answers: bool,
+    /// The name does not exist, whatever the response code says (RFC 9824 section 3.1).
+    pub(super) nxname: bool,
     query: &'q Query<'q>,
     transport: Transport,
     nsid: Option<Nsid>,
@@ -28,6 +36,8 @@ pub(super) struct Response<'b, 'q> {
     pub(super) authoritative: bool,
     /// For the ECS option, where the query had one.
     pub(super) scope: ScopeLen,
+    /// For the edns-tcp-keepalive option, where the query had one.
+    pub(super) idle_timeout: Option<u16>,
     /// What the response code cannot say.
     pub(super) ede: Option<Ede<'q>>,
 }
@@ -38,6 +48,10 @@ pub(super) struct Sent {
     pub(super) len: usize,
     pub(super) event: DnsEvent,
     pub(super) truncated: bool,
+}
+
+fn wants_timeout(keepalive: Keepalive, transport: Transport) -> bool {
+    keepalive == Keepalive::Asked && transport.keeps_alive()
 }
 
 impl<'b, 'q> Response<'b, 'q> {
@@ -59,6 +73,11 @@ impl<'b, 'q> Response<'b, 'q> {
             OPT_FIXED
                 + edns.ecs.map_or(0, |ecs| ecs.len())
                 + nsid.as_ref().map_or(0, Nsid::option_len)
+                + if wants_timeout(edns.keepalive, transport) {
+                    keepalive::LEN
+                } else {
+                    0
+                }
         });
         w.reserve(reserved);
         if let Some(question) = &query.question {
@@ -68,6 +87,9 @@ impl<'b, 'q> Response<'b, 'q> {
         Response {
             empty: w.mark(),
             w,
+            signing: None,
+            compact_answers: false,
+            nxname: false,
             query,
             transport,
             nsid,
@@ -77,6 +99,7 @@ impl<'b, 'q> Response<'b, 'q> {
             rcode: Rcode::NO_ERROR,
             authoritative: false,
             scope: ScopeLen(0),
+            idle_timeout: None,
             ede: None,
         }
     }
@@ -90,7 +113,30 @@ impl<'b, 'q> Response<'b, 'q> {
         ttl: Ttl,
         rdata: &[u8],
     ) -> Result<(), Full> {
-        self.w.record(section, owner, rtype, ttl, rdata, &[])
+        self.put(section, owner, rtype, (ttl, None), rdata, &[])
+    }
+
+    /// Writes one record; `ttl` is the answer's and the one that a signature covers.
+    fn put(
+        &mut self,
+        section: Section,
+        owner: Owner<'_>,
+        rtype: u16,
+        ttl: (Ttl, Option<Ttl>),
+        rdata: &[u8],
+        names: &[(u16, u16)],
+    ) -> Result<(), Full> {
+        self.before_record(section, owner, rtype)?;
+        if !self.is_bare() {
+            let written = self.w.record(section, owner, rtype, ttl.0, rdata, names);
+            if written.is_err() {
+                // Part of a set must not be signed, should the caller do without it.
+                self.drop_set();
+                return written;
+            }
+        }
+        self.after_record(section, owner, rtype, ttl, rdata);
+        Ok(())
     }
 
     /// Writes one record whose data is one name that may be compressed.
@@ -103,11 +149,10 @@ impl<'b, 'q> Response<'b, 'q> {
     ) -> Result<(), Full> {
         // A name has at most 255 octets.
         let all = [(0, name.len() as u16)];
-        self.w
-            .record(Section::Answer, owner, rtype, ttl, name, &all)
+        self.put(Section::Answer, owner, rtype, (ttl, None), name, &all)
     }
 
-    /// Writes a whole RRset; with [`Full`] part of it may stand there, and the caller gives up.
+    /// Writes a whole RRset of a zone, whose own TTL is the one that its signature covers; with [`Full`] part of it may stand there, and the caller gives up.
     pub(super) fn rrset(
         &mut self,
         section: Section,
@@ -116,11 +161,12 @@ impl<'b, 'q> Response<'b, 'q> {
         ttl: Ttl,
     ) -> Result<(), Full> {
         for record in rrset.records() {
-            self.w.record(
+            let ttls = (ttl, Some(rrset.ttl));
+            self.put(
                 section,
                 owner,
                 rrset.rtype,
-                ttl,
+                ttls,
                 record.bytes,
                 record.names(),
             )?;
@@ -142,16 +188,21 @@ impl<'b, 'q> Response<'b, 'q> {
     /// TC with nothing but question and OPT); over TCP there is no way to say it.
     pub(super) fn overflow(&mut self) {
         self.w.rollback(self.empty);
-        if self.transport.is_datagram() {
-            self.truncated = true;
-        } else {
-            self.fail("the answer is over 65535 octets");
+        match self.drop_set() {
+            Some(Refused::Keys) => self.fail("the zone's keys cannot sign"),
+            // Over UDP the client comes again over TCP, where there is more time to sign.
+            Some(Refused::Budget) if !self.transport.is_datagram() => {
+                self.fail("too many new signatures at once");
+            }
+            _ if self.transport.is_datagram() => self.truncated = true,
+            _ => self.fail("the answer is over 65535 octets"),
         }
     }
 
     /// SERVFAIL, with words.
     pub(super) fn fail(&mut self, text: &'static str) {
         self.w.rollback(self.empty);
+        self.drop_set();
         self.authoritative = false;
         self.rcode = Rcode::SERV_FAIL;
         self.ede = Some(Ede {
@@ -165,7 +216,13 @@ impl<'b, 'q> Response<'b, 'q> {
         let event = self.event();
         self.w.release(self.reserved);
         if let Some(edns) = &self.query.edns {
-            let ttl = u32::from(self.rcode.high()) << 24 | if edns.dnssec_ok { DO } else { 0 };
+            let mut ttl = u32::from(self.rcode.high()) << 24;
+            if edns.dnssec_ok {
+                ttl |= DO;
+            }
+            if self.compact_answers {
+                ttl |= CO;
+            }
             let mark = self.w.mark();
             let written = self.w.opt(UDP_PAYLOAD, ttl, |w| {
                 if let Some(ecs) = &edns.ecs {
@@ -174,7 +231,21 @@ impl<'b, 'q> Response<'b, 'q> {
                 if let Some(nsid) = &self.nsid {
                     nsid.write(w)?;
                 }
-                self.ede.as_ref().map_or(Ok(()), |ede| ede.write(w))
+                if let Some(timeout) = self.idle_timeout
+                    && wants_timeout(edns.keepalive, self.transport)
+                {
+                    keepalive::write(w, timeout)?;
+                }
+                if let Some(ede) = &self.ede {
+                    ede.write(w)?;
+                }
+                // RFC 7830 section 4: "Responders MUST pad DNS responses when the respective DNS
+                // query included the 'Padding' option"; section 6: not "if the DNS transport is not
+                // encrypted". What does not fit even empty is left out.
+                if edns.padding && self.transport.is_encrypted() {
+                    let _ = padding::write(w);
+                }
+                Ok(())
             });
             if written.is_err() {
                 // Room was kept; only a buffer smaller than documented comes here.
@@ -202,6 +273,7 @@ impl<'b, 'q> Response<'b, 'q> {
     /// What to count it as.
     fn event(&self) -> DnsEvent {
         match self.rcode {
+            Rcode::NO_ERROR if self.nxname && !self.truncated => DnsEvent::NxDomain,
             Rcode::NO_ERROR if self.answers() > 0 || self.referral || self.truncated => {
                 DnsEvent::NoError
             }

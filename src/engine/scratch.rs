@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::dnssec::Signer;
 use crate::ids::NameId;
 use crate::net::Family;
 use crate::steer::{Chooser, Draw, Steering};
@@ -14,6 +15,11 @@ pub struct Scratch {
     /// By name, one for each family: a client that asks for both would else take every other turn
     /// of either.
     turns: Vec<[u32; 2]>,
+    /// How long connections may idle where this worker serves connections (edns-tcp-keepalive), in
+    /// units of 100 milliseconds.
+    pub idle_timeout: Option<u16>,
+    /// Lent to the answer in the making; made with the first one that is signed.
+    signer: Option<Box<Signer>>,
     /// This worker's counters.
     pub counters: Arc<DnsCounters>,
 }
@@ -24,7 +30,23 @@ impl Scratch {
         Scratch {
             rng: seed | 1,
             turns: Vec::new(),
+            idle_timeout: None,
+            signer: None,
             counters,
+        }
+    }
+
+    /// Lends the signer.
+    pub(super) fn lend_signer(&mut self) -> Box<Signer> {
+        self.signer
+            .take()
+            .unwrap_or_else(|| Box::new(Signer::new(self.counters.clone())))
+    }
+
+    /// Takes the signer back.
+    pub(super) fn return_signer(&mut self, signer: Option<Box<Signer>>) {
+        if signer.is_some() {
+            self.signer = signer;
         }
     }
 

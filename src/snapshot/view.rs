@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::dnssec::Keys;
+use crate::dnssec::{Keys, SignatureCache};
 use crate::geo::GeoTable;
 use crate::health::{Board, Monitor, Overrides, ProbeTarget};
 use crate::ids::TargetId;
@@ -53,6 +53,8 @@ pub struct Parts {
     pub overrides: Arc<Overrides>,
     /// The keys of signed zones.
     pub keys: Arc<Keys>,
+    /// Signatures made so far; one cache for all views of a node.
+    pub signatures: Arc<SignatureCache>,
     /// The calendar.
     pub wall: Wall,
 }
@@ -66,6 +68,7 @@ impl Parts {
             measurements: Arc::default(),
             overrides: Arc::default(),
             keys: Arc::default(),
+            signatures: Arc::default(),
             wall: Wall::default(),
         }
     }
@@ -88,6 +91,8 @@ pub struct View {
     pub overrides: Arc<Overrides>,
     /// The keys of signed zones.
     pub keys: Arc<Keys>,
+    /// Signatures made so far; one cache for all views of a node.
+    pub signatures: Arc<SignatureCache>,
     /// The calendar.
     pub wall: Wall,
     /// The above resolved into what each plan offers now.
@@ -103,6 +108,7 @@ impl View {
             measurements,
             overrides,
             keys,
+            signatures,
             wall,
         } = parts;
         let live = Live::resolve(&snapshot.steering, &board, &measurements, &overrides, now);
@@ -114,6 +120,7 @@ impl View {
             measurements,
             overrides,
             keys,
+            signatures,
             wall,
             live,
         }

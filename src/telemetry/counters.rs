@@ -70,12 +70,32 @@ dns_events! {
     SteeredLastResort => "tradewind_steered_answers_total", r#"standing="last-resort""#;
     /// An `_explain` query that was answered.
     Explained => "tradewind_dns_explained_total", "";
+    /// A signature from the worker's own near cache.
+    SignatureNear => "tradewind_dnssec_signatures_total", r#"from="near""#;
+    /// A signature from the cache that workers share.
+    SignatureShared => "tradewind_dnssec_signatures_total", r#"from="shared""#;
+    /// A signature made for the query.
+    SignatureMade => "tradewind_dnssec_signatures_total", r#"from="made""#;
+    /// A signature that was not made because the budget was spent: TC over UDP, SERVFAIL over TCP.
+    SignatureDeferred => "tradewind_dnssec_not_signed_total", r#"reason="budget""#;
+    /// A signature that the zone's keys could not make: SERVFAIL.
+    SignatureFailed => "tradewind_dnssec_not_signed_total", r#"reason="keys""#;
     /// The engine panicked over the query, which got SERVFAIL; the worker lives on.
     EnginePanic => "tradewind_dns_engine_panics_total", "";
     /// The system did not take an answer.
     SendFailed => "tradewind_dns_send_failures_total", "";
-    /// A TCP connection was closed to make room for a new one.
+    /// A connection was closed to make room for a new one.
     TcpEvicted => "tradewind_dns_tcp_evicted_total", "";
+    /// A TLS handshake of DNS over TLS failed.
+    TlsHandshake => "tradewind_dns_handshake_failures_total", r#"transport="tls""#;
+    /// A TLS handshake of DNS over HTTPS failed.
+    HttpsHandshake => "tradewind_dns_handshake_failures_total", r#"transport="https""#;
+    /// A QUIC handshake failed.
+    QuicHandshake => "tradewind_dns_handshake_failures_total", r#"transport="quic""#;
+    /// A request of DNS over HTTPS got no DNS answer but an HTTP error.
+    HttpRefused => "tradewind_dns_http_refused_total", "";
+    /// A trusted proxy's connection or datagram did not begin with a sane PROXY header.
+    ProxyRefused => "tradewind_dns_proxy_refused_total", "";
 }
 
 /// Help text of each metric.
@@ -106,6 +126,14 @@ const HELP: &[(&str, &str)] = &[
         "_explain queries answered.",
     ),
     (
+        "tradewind_dnssec_signatures_total",
+        "Signatures of RRsets that answers needed, by where they came from.",
+    ),
+    (
+        "tradewind_dnssec_not_signed_total",
+        "Signatures that answers needed and did not get, by reason.",
+    ),
+    (
         "tradewind_dns_engine_panics_total",
         "Queries dropped because answering them panicked: a bug.",
     ),
@@ -115,7 +143,19 @@ const HELP: &[(&str, &str)] = &[
     ),
     (
         "tradewind_dns_tcp_evicted_total",
-        "Idle TCP connections closed to make room for new ones.",
+        "Idle connections (TCP, TLS, HTTPS, QUIC) closed to make room for new ones.",
+    ),
+    (
+        "tradewind_dns_handshake_failures_total",
+        "TLS and QUIC handshakes that failed or took too long, by transport.",
+    ),
+    (
+        "tradewind_dns_http_refused_total",
+        "DNS over HTTPS requests that got an HTTP error instead of a DNS answer.",
+    ),
+    (
+        "tradewind_dns_proxy_refused_total",
+        "Connections and datagrams from trusted proxies without a sane PROXY protocol v2 header.",
     ),
 ];
 

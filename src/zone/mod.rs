@@ -12,6 +12,7 @@ mod index;
 pub mod lookup;
 mod node;
 pub mod parse;
+pub mod presence;
 mod rdata;
 pub mod rrset;
 mod scan;
@@ -24,6 +25,7 @@ mod word;
 
 pub use lookup::{Found, Lookup};
 pub use parse::{ParsedZone, ZoneProblem};
+pub use presence::Presence;
 pub use rrset::{Rdata, RrSet};
 pub use set::{BuildProblem, BuildRule, SteeredAt, ZoneInfo, ZoneSet};
 pub use view::{RdataRef, RrSetRef, RrSets};

@@ -1,6 +1,7 @@
 //! The merged TOML tree → [`Spec`], collecting every error.
 
 mod context;
+mod encrypted;
 mod known;
 mod monitors;
 mod names;

@@ -8,6 +8,7 @@ use crate::config::spec::{NodeSpec, Role};
 use crate::config::tree::Table;
 
 use super::context::Context;
+use super::encrypted;
 use super::objects::objects;
 use super::reader::Reader;
 
@@ -43,6 +44,7 @@ fn node(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Option<No
     let admin_listen: Option<Marked<SocketAddr>> = admin.get(cx, "listen");
     let roles = roles?;
     let has = |role| roles.iter().any(|r| r.value == role);
+    let encrypted = encrypted::decode(cx, &dns, has(Role::Dns));
     if let Some(proxy) = roles.iter().find(|r| r.value == Role::Proxy) {
         cx.push(
             Diagnostic::error(
@@ -103,7 +105,7 @@ fn node(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Option<No
         (has(Role::Admin) && !admin.has("listen"))
             .then(|| Marked::new(SocketAddr::from(([127, 0, 0, 1], 8053)), r.span()))
     });
-    Some(NodeSpec {
+    let node = NodeSpec {
         name,
         region: region?,
         roles,
@@ -112,5 +114,8 @@ fn node(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Option<No
         tcp_max_connections: connections?.value,
         tcp_idle_timeout: idle.map(|d: Marked<_>| d.value)?,
         admin_listen,
-    })
+        encrypted,
+    };
+    encrypted::check_ports(cx, &node, r.subject());
+    Some(node)
 }

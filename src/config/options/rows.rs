@@ -129,7 +129,7 @@ pub static ROWS: &[OptionRow] = &[
         "nodes.NAME.dns.tcp-max-connections",
         Kind::Integer(1, 1_000_000),
         Default("1000"),
-        "TCP connections held at once; further ones are closed.",
+        "Connections that each TCP, TLS, HTTPS or QUIC listener holds at once; when one more comes, the longest idle is closed. One source (an IPv4 address or an IPv6 /64) may have a quarter of them.",
         "1000",
     )
     .restart(),
@@ -137,8 +137,62 @@ pub static ROWS: &[OptionRow] = &[
         "nodes.NAME.dns.tcp-idle-timeout",
         Kind::Duration(ms(100), HOUR, false),
         Default(r#""10s""#),
-        "A TCP connection without a query for so long is closed (RFC 7766 section 6.2.3).",
+        "A TCP, TLS, HTTPS or QUIC connection without a query for so long is closed (RFC 7766 section 6.2.3).",
         r#""10s""#,
+    )
+    .restart(),
+    opt(
+        "nodes.NAME.dns.tls.listen",
+        Kind::List(&Kind::Socket, 1),
+        Optional("no DNS over TLS"),
+        "Addresses for DNS over TLS (RFC 7858), usually port 853; port 0 picks a free one.",
+        r#"["192.0.2.1:853"]"#,
+    )
+    .restart(),
+    opt(
+        "nodes.NAME.dns.https.listen",
+        Kind::List(&Kind::Socket, 1),
+        Optional("no DNS over HTTPS"),
+        "Addresses for DNS over HTTPS (RFC 8484), HTTP/2 and HTTP/1.1, usually port 443; port 0 picks a free one.",
+        r#"["192.0.2.1:443"]"#,
+    )
+    .restart(),
+    opt(
+        "nodes.NAME.dns.https.path",
+        Kind::UrlPath,
+        Default(r#""/dns-query""#),
+        "Path of DNS over HTTPS, without `{?dns}`.",
+        r#""/dns-query""#,
+    )
+    .restart(),
+    opt(
+        "nodes.NAME.dns.quic.listen",
+        Kind::List(&Kind::Socket, 1),
+        Optional("no DNS over QUIC"),
+        "Addresses for DNS over QUIC (RFC 9250), usually port 853; port 0 picks a free one.",
+        r#"["192.0.2.1:853"]"#,
+    )
+    .restart(),
+    opt(
+        "nodes.NAME.dns.certificate",
+        Kind::Path,
+        Optional("required with `tls`, `https` or `quic`"),
+        "Certificate chain of the encrypted listeners, PEM, the node's own first. A changed file is noticed within seconds; connections stay.",
+        r#""/etc/tradewind/certificate.pem""#,
+    ),
+    opt(
+        "nodes.NAME.dns.key",
+        Kind::Path,
+        Optional("required with `certificate`"),
+        "Private key of the certificate, PEM, not encrypted.",
+        r#""/etc/tradewind/key.pem""#,
+    ),
+    opt(
+        "nodes.NAME.dns.proxy-protocol.from",
+        Kind::List(&Kind::Network, 0),
+        Default("[]"),
+        "Proxies that say who asks: every datagram and every TCP, TLS or HTTPS connection from here must begin with a PROXY protocol header of version 2, or is dropped. QUIC takes none.",
+        r#"["192.0.2.53/32"]"#,
     )
     .restart(),
     opt(

@@ -27,6 +27,8 @@ impl Ede<'_> {
     pub const NOT_AUTHORITATIVE: u16 = 20;
     /// Not Supported: this operation or type of query.
     pub const NOT_SUPPORTED: u16 = 21;
+    /// Invalid Query Type: one that no question may have (RFC 9824 section 10.2).
+    pub const INVALID_QTYPE: u16 = 30;
 
     /// Writes the option if it fits, else without text if that fits, else nothing: an explanation
     /// must never cost a record.

@@ -93,6 +93,11 @@ impl<'b> MessageWriter<'b> {
         self.limit.saturating_sub(self.at)
     }
 
+    /// Octets of the message so far.
+    pub fn written(&self) -> usize {
+        self.at
+    }
+
     /// Number of records written to a section.
     pub fn count(&self, section: Section) -> u16 {
         self.counts[section as usize + 1]

@@ -199,16 +199,16 @@ fn plain_name(packet: &[u8], at: usize) -> Option<usize> {
 }
 
 /// A record of no interest but for its extent and type.
-struct Record<'p> {
+pub(super) struct Record<'p> {
     root: bool,
-    rtype: u16,
+    pub(super) rtype: u16,
     class: u16,
-    ttl: u32,
-    rdata: &'p [u8],
-    end: usize,
+    pub(super) ttl: u32,
+    pub(super) rdata: &'p [u8],
+    pub(super) end: usize,
 }
 
-fn record(packet: &[u8], at: usize) -> Result<Record<'_>, Fault> {
+pub(super) fn record(packet: &[u8], at: usize) -> Result<Record<'_>, Fault> {
     let fixed = skip_name(packet, at).ok_or(Fault::Record)?;
     let f: &[u8; 10] = packet
         .get(fixed..)
@@ -227,7 +227,7 @@ fn record(packet: &[u8], at: usize) -> Result<Record<'_>, Fault> {
 }
 
 /// The end of the name at `at`, which may end in a pointer; where it points does not matter.
-fn skip_name(packet: &[u8], at: usize) -> Option<usize> {
+pub(super) fn skip_name(packet: &[u8], at: usize) -> Option<usize> {
     let mut end = at;
     loop {
         let len = usize::from(*packet.get(end)?);

@@ -2,8 +2,11 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::dns::name::WireName;
+use crate::dnssec::key::{SECURE_ENTRY_POINT, ZONE_KEY};
+use crate::dnssec::{Algorithm, Denial, Keys, Lifetime, SignatureCache, SigningKey, ZoneKeys};
 use crate::geo::location::Code;
 use crate::geo::table::EMBEDDED;
 use crate::geo::{Coordinates, GeoTable, Location, Slot6, Source};
@@ -15,7 +18,7 @@ use crate::steer::{
     Chooser, Criterion, Endpoint, GeoMode, GeoRule, LastResort, Member, NameInput, Policy, Pool,
     Region, Stage, Steering,
 };
-use crate::time::Moment;
+use crate::time::{Moment, Wall};
 use crate::units::{Generation, Ttl, Weight};
 use crate::zone::set::SteeredAt;
 use crate::zone::{ZoneSet, parse::parse};
@@ -61,7 +64,12 @@ pub(in crate::engine) struct World {
     pub allow: Vec<&'static str>,
     pub overrides: Vec<Override>,
     pub generation: u64,
+    pub keys: Keys,
+    pub signatures: Arc<SignatureCache>,
 }
+
+/// The calendar in signed worlds: 2026-01-01T00:00:00Z when the clock starts.
+pub(in crate::engine) const UNIX: u64 = 1_767_225_600;
 
 pub(in crate::engine) const REGIONS: [(&str, f64, f64); 3] =
     [("eu", 50.0, 8.0), ("us", 39.0, -77.0), ("ap", 1.0, 104.0)];
@@ -97,7 +105,41 @@ impl World {
             allow: vec!["127.0.0.0/8"],
             overrides: Vec::new(),
             generation: 1,
+            keys: Keys::default(),
+            signatures: Arc::default(),
         }
+    }
+
+    /// Adds another zone.
+    pub(in crate::engine) fn zone(mut self, zone: &'static str, text: &str) -> World {
+        self.zones.push((zone, text.to_owned()));
+        self
+    }
+
+    /// Signs a zone with a new KSK and ZSK.
+    pub(in crate::engine) fn sign(mut self, zone: &str, denial: Denial) -> World {
+        let key = |flags| {
+            let secret = SigningKey::generate(Algorithm::EcdsaP256).unwrap();
+            Arc::new(SigningKey::from_pkcs8(Algorithm::EcdsaP256, flags, &secret).unwrap())
+        };
+        let (ksk, zsk) = (key(ZONE_KEY | SECURE_ENTRY_POINT), key(ZONE_KEY));
+        let mut dnskey = vec![ksk.dnskey().into(), zsk.dnskey().into()];
+        dnskey.sort();
+        let apex = name(zone);
+        let keys = ZoneKeys {
+            apex: apex.clone(),
+            generation: 1,
+            dnskey,
+            cds: vec![[0, 1, 13, 2].iter().chain(&[7; 32]).copied().collect()],
+            cdnskey: Vec::new(),
+            ttl: Ttl::from_secs(3600),
+            key_signing: vec![ksk],
+            zone_signing: vec![zsk],
+            denial,
+            lifetime: Lifetime::default(),
+        };
+        self.keys.zones.insert(apex, Arc::new(keys));
+        self
     }
 
     pub(in crate::engine) fn steer(mut self, s: Steer) -> World {
@@ -182,6 +224,9 @@ impl World {
             Moment::ZERO,
             Parts {
                 overrides: Arc::new(Overrides(self.overrides.clone())),
+                keys: Arc::new(self.keys.clone()),
+                signatures: self.signatures.clone(),
+                wall: Wall::new(Moment::ZERO, Duration::from_secs(UNIX)),
                 ..Parts::new(
                     Arc::new(Snapshot {
                         zones: ZoneSet::build(zones, &at).unwrap(),

@@ -3,5 +3,6 @@
 mod bytes;
 mod edns;
 mod explained;
+mod signed;
 mod steered;
 mod zones;
