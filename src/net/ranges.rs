@@ -400,6 +400,8 @@ mod tests {
                 let (v, scope) = m.lookup(addr);
                 prop_assert_eq!(v, naive(addr));
                 prop_assert_eq!(v, m.get(addr));
+                let begin = m.approach(addr);
+                prop_assert!(begin <= m.position(addr) && m.touch(begin) >= m.ranges[begin].first);
                 // Sound: both ends of the scope, and every border inside it, have the same value.
                 let (lo, hi) = (addr.first_of(scope), addr.last_of(scope));
                 for (s, _, w) in m.iter() {
