@@ -4,8 +4,11 @@ pub mod certificates;
 pub mod clock;
 pub mod control;
 pub mod judge_loop;
+pub mod keeper;
+mod limits;
 pub mod listeners;
 pub mod load;
+pub mod presign;
 pub mod run;
 
 pub use run::{Options, Ready, RunError, run};

@@ -1,8 +1,8 @@
 //! Start to end of a node: load, bind, probe a first round, serve, reload, stop.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -26,8 +26,10 @@ use super::certificates::Certificates;
 use super::clock::RealClock;
 use super::control::Controller;
 use super::judge_loop::{JudgeLoop, Order};
+use super::keeper::{self, Keeper};
 use super::listeners::{self, EncryptedAddresses};
 use super::load::{Wanted, load_all, log};
+use super::presign::PresignThread;
 use crate::admin::Control as _;
 
 /// What to run.
@@ -114,8 +116,18 @@ async fn serve(
     let encrypted = listeners::bind(&node, options.skip_missing_addresses)?;
     let admin_listener = bind_admin(&node).await?;
 
+    // Keys are there before the first answer is.
+    let key_troubles = Arc::new(AtomicU64::new(0));
+    let mut keeper = Keeper::new(node.state_dir.as_deref(), key_troubles.clone());
+    let now = clock.wall().unix(clock.now());
+    let keys = keeper
+        .adopt(&loaded.compiled.signed, &loaded.compiled.unsigned, now)
+        .map_err(|e| RunError::Other(e.0))?;
+    let keeper = Arc::new(Mutex::new(keeper));
+
     let (judge, wiring) = JudgeLoop::new(
         loaded.compiled.snapshot.clone(),
+        keys,
         clock.clone(),
         node.first_round,
     );
@@ -127,11 +139,16 @@ async fn serve(
         .certificate
         .filter(|_| encrypted.len() > 0)
         .map(|c| Certificates::new(c, clock.clone()));
+    let (keep, kept_until) = std::sync::mpsc::channel();
+    let keeping = keeper::spawn(keeper.clone(), clock.clone(), orders.clone(), kept_until)
+        .map_err(|e| RunError::Other(format!("cannot start the thread of the keys: {e}")))?;
     let controller = Controller::new(
         options.wanted.clone(),
         node.clone(),
         orders,
         certificates.clone(),
+        keeper,
+        clock.clone(),
     );
 
     // One set of counters per UDP worker, and one per listener of connections.
@@ -158,7 +175,8 @@ async fn serve(
     let encrypted_connections = EncryptedConnections::default();
     let not_after = certificates.as_ref().map(|c| c.not_after());
     let stats = Stats::new(counters, tcp_connections.clone())
-        .with_encrypted(encrypted_connections.clone(), not_after);
+        .with_encrypted(encrypted_connections.clone(), not_after)
+        .with_key_troubles(key_troubles);
     let stats = Arc::new(stats);
 
     // The API is up before DNS is, so that a long first round can be watched.
@@ -201,6 +219,8 @@ async fn serve(
         proxies: proxies.clone(),
         stopped: stopped.clone(),
     };
+    let presigning = PresignThread::start(&wiring.publisher, &clock)
+        .map_err(|e| RunError::Other(format!("cannot start the presigning thread: {e}")))?;
     let mut servers = Vec::new();
     let mut dns = Vec::new();
     for (bound, own) in workers {
@@ -246,8 +266,12 @@ async fn serve(
     for server in servers {
         server.stop();
     }
+    drop(presigning);
     prober.abort();
     judge_loop.abort();
+    // A step under way is finished and on the disk before the process ends.
+    drop(keep);
+    let _ = tokio::task::spawn_blocking(move || keeping.join()).await;
     Ok(())
 }
 

@@ -29,6 +29,13 @@ impl Bounds {
         batch: 8 * 40_000,
     };
 
+    /// No bounds.
+    pub const NONE: Bounds = Bounds {
+        per_second: u64::MAX,
+        burst: u64::MAX,
+        batch: u64::MAX,
+    };
+
     /// Over streams, where clients come that were told to: half of the time.
     pub const STREAM: Bounds = Bounds {
         per_second: 500_000_000,
@@ -74,7 +81,7 @@ impl Budget {
             self.batch = 0;
         }
         let cost = u64::try_from(cost.as_nanos()).unwrap_or(u64::MAX);
-        let fits = cost <= self.left && self.batch + cost <= batch;
+        let fits = cost <= self.left && self.batch.saturating_add(cost) <= batch;
         let first = self.left == burst && self.batch == 0;
         if !fits && !first {
             return false;

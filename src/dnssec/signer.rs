@@ -70,6 +70,15 @@ impl Signer {
         }
     }
 
+    /// The same, for one whose work is bounded by whoever gives it: signs as much as it is told to.
+    pub fn unbounded(self) -> Signer {
+        Signer {
+            datagram: Budget::new(Bounds::NONE),
+            stream: Budget::new(Bounds::NONE),
+            ..self
+        }
+    }
+
     /// Finds or makes the signatures of [`Signer::set`]; [`Signer::rrsigs`] has them then.
     /// `keep` is asked only for new ones, with their owner.
     ///
@@ -151,8 +160,15 @@ impl Signer {
             Err(_) => return Err(Refused::Keys),
         };
         self.counters.count(DnsEvent::SignatureMade);
-        shared.put(hash, &made, keep(made.key().owner()));
-        self.far = Some(made);
+        let keep = keep(made.key().owner());
+        shared.put(hash, &made, keep);
+        if keep == Keep::Lasting {
+            let place = hash as usize % NEAR;
+            self.near[place] = Some(made);
+            self.found = Some(place);
+        } else {
+            self.far = Some(made);
+        }
         Ok(())
     }
 

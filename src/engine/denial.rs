@@ -185,9 +185,12 @@ impl Resolve<'_> {
     /// The types that steering answers.
     fn steered_types(&self, at: &Presence<'_>, types: &mut Vec<u16>) {
         match at.steered {
-            Some((_, true)) => types.push(rtype::CNAME),
-            Some((name, false)) => {
-                let group = self.view.snapshot.steering.group_of(name);
+            Some(steered) if steered.cname => types.push(rtype::CNAME),
+            Some(steered) => {
+                if steered.https {
+                    types.push(rtype::HTTPS);
+                }
+                let group = self.view.snapshot.steering.group_of(steered.name);
                 types.extend(group.families.iter().map(|f| match f {
                     Family::V4 => rtype::A,
                     Family::V6 => rtype::AAAA,
@@ -311,6 +314,8 @@ impl Resolve<'_> {
         let around = |h: OwnerHash| (h.before(), h.next());
         self.nsec3(zone, around(covered), Keep::Passing, r, |_| {})?;
         match wild {
+            // A question for the wildcard itself.
+            Some(wild) if wild == covered => Ok(()),
             Some(wild) => self.nsec3(zone, around(wild), Keep::Lasting, r, |_| {}),
             // A wildcard that is too long for a name cannot exist.
             None => Ok(()),

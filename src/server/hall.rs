@@ -151,7 +151,8 @@ impl Hall {
     pub(super) fn answer(&self, inbound: &Inbound<'_>, before: usize) -> Option<Vec<u8>> {
         self.at_desk(|desk, room| match desk.round().answer(inbound, room) {
             Reply::Drop => None,
-            Reply::Send(len) => {
+            // A refused client of a multiplexed connection ends with its idle time.
+            Reply::Send(len) | Reply::SendAndClose(len) => {
                 let mut answer = Vec::with_capacity(before + len);
                 answer.resize(before, 0);
                 answer.extend_from_slice(&room[..len]);

@@ -131,6 +131,7 @@ impl<'a> Context<'a> {
 pub(super) fn singular(kind: &str) -> &str {
     match kind {
         "policies" => "policy",
+        "dnssec" => "DNSSEC policy",
         _ => kind.strip_suffix('s').unwrap_or(kind),
     }
 }

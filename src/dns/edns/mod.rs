@@ -1,5 +1,6 @@
 //! EDNS(0): the OPT record (RFC 6891) and its options, one per file.
 
+pub mod cookie;
 pub mod ecs;
 pub mod ede;
 pub mod keepalive;
@@ -8,6 +9,7 @@ pub mod padding;
 
 use std::fmt;
 
+pub use cookie::{Cookie, CookieFault, FullCookie};
 pub use ecs::{Ecs, EcsFault};
 pub use ede::Ede;
 pub use keepalive::Keepalive;
@@ -47,6 +49,8 @@ pub struct Edns<'p> {
     pub keepalive: Keepalive,
     /// The client padded its query.
     pub padding: bool,
+    /// The client's cookie, and the one it was given earlier.
+    pub cookie: Option<Cookie<'p>>,
 }
 
 /// Why options are malformed.
@@ -58,6 +62,8 @@ pub enum OptFault {
     TwoEcs,
     /// The client subnet option.
     Ecs(EcsFault),
+    /// The cookie option.
+    Cookie(CookieFault),
 }
 
 impl fmt::Display for OptFault {
@@ -66,6 +72,7 @@ impl fmt::Display for OptFault {
             OptFault::Length => f.write_str("an EDNS option runs over the end of its record"),
             OptFault::TwoEcs => f.write_str("more than one client subnet option"),
             OptFault::Ecs(fault) => fault.fmt(f),
+            OptFault::Cookie(fault) => fault.fmt(f),
         }
     }
 }
@@ -82,6 +89,7 @@ pub fn read(class: u16, ttl: u32, rdata: &[u8]) -> (Edns<'_>, Option<OptFault>) 
         nsid: false,
         keepalive: Keepalive::Absent,
         padding: false,
+        cookie: None,
     };
     // RFC 6891 section 6.1.3: what the options of another version mean is not known.
     let fault = if edns.version == 0 {
@@ -106,6 +114,9 @@ fn options<'p>(mut rdata: &'p [u8], edns: &mut Edns<'p>) -> Result<(), OptFault>
             // asked where the transport is known.
             keepalive::CODE => edns.keepalive = Keepalive::read(data),
             padding::CODE => edns.padding = true,
+            // RFC 7873 section 5.2: of several, "only the first … is considered".
+            cookie::CODE if edns.cookie.is_some() => {}
+            cookie::CODE => edns.cookie = Some(Cookie::read(data).map_err(OptFault::Cookie)?),
             // RFC 6891 section 6.1.2: "any OPTION-CODE values not understood … MUST be ignored".
             _ => {}
         }

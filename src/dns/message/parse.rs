@@ -74,6 +74,13 @@ impl Query<'_> {
     pub fn opcode(&self) -> u8 {
         ((self.flags & flags::OPCODE) >> 11) as u8
     }
+
+    /// Whether it has no question but a cookie (RFC 7873 section 5.4).
+    pub fn asks_for_cookie(&self) -> bool {
+        self.opcode() == 0
+            && self.fault == Some(Fault::QuestionCount(0))
+            && self.edns.is_some_and(|e| e.cookie.is_some())
+    }
 }
 
 /// Why a query is malformed.
@@ -170,11 +177,11 @@ fn rest<'p>(
         }
         at = r.end;
     }
-    if counts[0] != 1 {
-        return Err(Fault::QuestionCount(counts[0]));
-    }
     if at != packet.len() {
         return Err(Fault::Trailing);
+    }
+    if counts[0] != 1 {
+        return Err(Fault::QuestionCount(counts[0]));
     }
     Ok(())
 }

@@ -39,6 +39,8 @@ pub(super) enum End {
     Handshake,
     /// The client does not speak DNS, or sent something that gets no answer.
     NotDns,
+    /// The client may not ask, or not as often.
+    Refused,
     /// The server stops.
     Stopped,
     /// The network failed.
@@ -54,6 +56,8 @@ enum Answered {
     Enough,
     /// What came deserves no answer: the connection is to be closed.
     Hopeless,
+    /// The last answer was a refusal: the connection is to be closed.
+    Refused,
 }
 
 /// One connection's talk.
@@ -154,6 +158,7 @@ impl<'h, S: AsyncRead + AsyncWrite + Unpin> Talk<'h, S> {
                 Answered::All => return Ok(()),
                 Answered::Enough => {}
                 Answered::Hopeless => return Err(End::NotDns),
+                Answered::Refused => return Err(End::Refused),
             }
         }
     }
@@ -184,15 +189,23 @@ impl<'h, S: AsyncRead + AsyncWrite + Unpin> Talk<'h, S> {
                     peer: *peer,
                     transport: *transport,
                 };
-                let Reply::Send(len) = round.answer(&inbound, room) else {
-                    // The engine keeps silent only towards what is no query: a response, or too short.
-                    state = Answered::Hopeless;
-                    break;
+                let (len, last) = match round.answer(&inbound, room) {
+                    Reply::Send(len) => (len, false),
+                    Reply::SendAndClose(len) => (len, true),
+                    // The engine keeps silent towards what is no query, and whom it shuts out.
+                    Reply::Drop => {
+                        state = Answered::Hopeless;
+                        break;
+                    }
                 };
                 let answer = &room[..len];
                 // `room` is as long as the longest message, so the length fits.
                 outbox.extend_from_slice(&(len as u16).to_be_bytes());
                 outbox.extend_from_slice(answer);
+                if last {
+                    state = Answered::Refused;
+                    break;
+                }
             }
         });
         if taken > 0 {
