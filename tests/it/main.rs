@@ -17,6 +17,7 @@ mod support;
 mod alloc;
 mod e2e_check;
 mod e2e_cli;
+mod e2e_compare;
 mod e2e_demo;
 mod e2e_dnssec;
 mod e2e_doh;
