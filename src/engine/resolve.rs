@@ -46,7 +46,7 @@ impl Resolve<'_> {
         let (mut at, mut owner) = (qname, Owner::Question);
         for link in 0..=MAX_LINKS {
             let lookup = zones.lookup(at, self.qtype);
-            if link == 0 && !self.guard.admits(&lookup) {
+            if link == 0 && !self.guard.admits(&lookup, self.qtype) {
                 r.held = true;
                 return Ok(());
             }
