@@ -9,5 +9,6 @@ mod explained;
 mod guard;
 mod https;
 mod signed;
+mod signed_types;
 mod steered;
 mod zones;
