@@ -11,4 +11,5 @@ mod https;
 mod signed;
 mod signed_types;
 mod steered;
+mod transports;
 mod zones;
