@@ -17,6 +17,7 @@
 #![warn(missing_docs)]
 
 // Layer 0: words.
+pub mod chunked;
 pub mod dns;
 pub mod ids;
 pub mod net;

@@ -137,7 +137,7 @@ pub fn load_texts(files: Vec<(PathBuf, Vec<u8>)>, read: &mut ReadFile<'_>) -> Lo
     let known = Known::new(&trees);
     let root = merge(trees, &mut diagnostics);
     let mut cx = Context::new(known, &sources, read, diagnostics, torn);
-    let spec = decode(&mut cx, &root);
+    let spec = decode(&mut cx, root);
     let mut diagnostics = cx.finish();
     let inputs = read_inputs(&spec, &mut sources, read, &mut diagnostics);
     Loaded {

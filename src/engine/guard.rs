@@ -61,6 +61,7 @@ enum Kind {
     NoData,
     NxDomain,
     Referral,
+    Explanation,
     Error,
 }
 
@@ -185,6 +186,11 @@ impl<'v> Guard<'v> {
         self.unlimited() || self.take(Kind::Error, 0)
     }
 
+    /// Whether an explanation may be given: one takes a hundred times the work of an answer.
+    pub(super) fn admits_explanation(&self) -> bool {
+        self.unlimited() || self.take(Kind::Explanation, 0)
+    }
+
     /// What becomes of an answer that may not be sent; counted here.
     pub(super) fn hold(&self, scratch: &mut Scratch) -> Held {
         let slip = self.view.snapshot.settings.rules.slip;
@@ -200,7 +206,8 @@ impl<'v> Guard<'v> {
         held
     }
 
-    /// Nobody is sent answers that he did not ask for over a stream or with a good cookie.
+    /// Over a stream and with a good cookie the sender is who it says, so no victim is sent answers that
+    /// it did not ask for.
     #[inline]
     fn unlimited(&self) -> bool {
         !self.datagram || self.standing.exempt || self.cookie == CookieState::Good

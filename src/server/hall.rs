@@ -32,6 +32,10 @@ const SMALL: usize = 4_096;
 /// Queries over [`SMALL`] octets that may be held in memory at once.
 const LARGE_AT_ONCE: usize = 256;
 
+/// A listener without queries looks for the newest view so often, or it would keep an old
+/// configuration in memory.
+pub(super) const REST: Duration = Duration::from_millis(200);
+
 /// Bounds of one listener of connections.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TcpLimits {

@@ -450,7 +450,7 @@ fn limiting_allocates_nothing_per_query() {
         .enumerate()
     {
         let peer: SocketAddr = match i % 4 {
-            0 => "203.0.113.9:4000",
+            3 => "203.0.113.9:4000",
             1 => "[2a00::7]:4000",
             _ => "198.51.100.7:4000",
         }
@@ -464,8 +464,8 @@ fn limiting_allocates_nothing_per_query() {
         let before = allocations();
         let reply = answer(&view, &inbound, Moment(1), &mut scratch, &mut out);
         let made = allocations() - before;
-        // The first query of all makes room for the turns of steered names.
-        assert!(made == 0 || i < 8, "query {i}");
+        // The very first query makes room for the turns of steered names.
+        assert!(made == 0 || i == 0, "query {i}");
         kinds[match reply {
             Reply::Drop => 0,
             Reply::Send(_) if out[2] & 2 != 0 => 1,
@@ -473,7 +473,7 @@ fn limiting_allocates_nothing_per_query() {
         }] += 1;
     }
     assert!(
-        kinds.iter().all(|n| *n > 100),
+        kinds.iter().all(|n| *n > 20),
         "dropped, truncated, answered: {kinds:?}"
     );
 }

@@ -28,6 +28,7 @@ mod e2e_probe;
 mod e2e_proxy;
 mod e2e_readme;
 mod e2e_reload;
+mod e2e_scale;
 mod e2e_steer;
 mod e2e_tcp;
 mod e2e_types;

@@ -143,6 +143,26 @@ impl Node {
         signal(which, self.child.id());
     }
 
+    /// Processor time that its threads have used.
+    #[allow(dead_code, reason = "for the bench, which shares this code")]
+    pub fn cpu(&self) -> Duration {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+        let nanos = |task: std::io::Result<std::fs::DirEntry>| -> Option<u64> {
+            let text = std::fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
+            text.split(' ').next()?.parse().ok()
+        };
+        Duration::from_nanos(tasks.filter_map(nanos).sum())
+    }
+
+    /// A figure in KiB of its status: `VmRSS`, `VmHWM`.
+    #[allow(dead_code, reason = "for the bench, which shares this code")]
+    pub fn memory(&self, figure: &str) -> u64 {
+        let text = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = text.lines().find_map(|l| l.strip_prefix(figure)).unwrap();
+        let digits = line.trim_matches(|c: char| !c.is_ascii_digit());
+        digits.parse().unwrap()
+    }
+
     /// Whether the log has `text`.
     pub fn logged(&self, text: &str) -> bool {
         self.log.lock().unwrap().contains(text)
