@@ -33,7 +33,7 @@ impl Resolve<'_> {
         };
         self.prove(zone, name, denial, r, |types| {
             self.types_at(name, types);
-            // Whatever stands there by configuration: this answer says it does not now.
+            // Steering answers less than it could where a member lacks a family.
             types.retain(|t| *t != self.qtype);
         })
     }
