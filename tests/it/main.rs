@@ -15,6 +15,7 @@
 mod support;
 
 mod alloc;
+mod conformance;
 mod e2e_check;
 mod e2e_cli;
 mod e2e_demo;
