@@ -25,6 +25,7 @@ mod e2e_readme;
 mod e2e_reload;
 mod e2e_steer;
 mod e2e_tcp;
+mod fuzz;
 mod geoip;
 mod geoip_maxmind;
 mod golden_explain;
