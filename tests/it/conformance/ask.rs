@@ -2,7 +2,7 @@
 //!
 //! Options: `+tcp`, `+edns[=SIZE]`, `+do`, `+version=N`, `+opt=CODE:HEX`, `+class=N`, `+opcode=N`,
 //! `+rd`, `+cd`, `+ad`, `+qr`, `+qdcount=N`, `+twice` (the question a second time), `+trailing`,
-//! `+noquestion`, `+cut=N` (only the first N octets), `+0x20` (odd letters in upper case).
+//! `+noquestion`, `+twoopt` (the OPT record a second time), `+octets` (the answer's length is told), `+cut=N` (only the first N octets), `+0x20` (odd letters in upper case).
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
@@ -19,6 +19,7 @@ pub(super) struct Ask {
     /// As it stands in the file.
     pub(super) text: String,
     tcp: bool,
+    octets: bool,
     packet: Vec<u8>,
 }
 
@@ -35,7 +36,7 @@ impl Ask {
         let (mut tcp, mut twice, mut upper, mut question) = (false, false, false, true);
         let mut count = None;
         let mut cut = usize::MAX;
-        let mut trailing = false;
+        let (mut trailing, mut two_opt, mut octets) = (false, false, false);
         for word in words {
             let (option, value) = word.split_once('=').unwrap_or((word, ""));
             let number = || value.parse::<u32>().unwrap();
@@ -67,6 +68,8 @@ impl Ask {
                 "+qdcount" => count = Some(number() as u16),
                 "+twice" => twice = true,
                 "+trailing" => trailing = true,
+                "+twoopt" => two_opt = true,
+                "+octets" => octets = true,
                 "+noquestion" => question = false,
                 "+cut" => cut = number() as usize,
                 "+0x20" => upper = true,
@@ -91,17 +94,23 @@ impl Ask {
             }
         }
         if let Some((size, ttl)) = edns {
-            body.extend([0, 0, 41]);
-            body.extend(size.to_be_bytes());
-            body.extend(ttl.to_be_bytes());
-            body.extend((options.len() as u16).to_be_bytes());
-            body.extend(options);
+            let mut opt = vec![0, 0, 41];
+            opt.extend(size.to_be_bytes());
+            opt.extend(ttl.to_be_bytes());
+            opt.extend((options.len() as u16).to_be_bytes());
+            opt.extend(options);
+            body.extend(opt.repeat(1 + usize::from(two_opt)));
         }
         if trailing {
             body.push(0);
         }
         let questions = count.unwrap_or(u16::from(question) + u16::from(twice));
-        let counts = [questions, 0, 0, u16::from(edns.is_some())];
+        let counts = [
+            questions,
+            0,
+            0,
+            u16::from(edns.is_some()) + u16::from(two_opt),
+        ];
         let mut packet = Vec::new();
         for word in [ID, flags].into_iter().chain(counts) {
             packet.extend(word.to_be_bytes());
@@ -111,6 +120,7 @@ impl Ask {
         Ask {
             text: text.to_owned(),
             tcp,
+            octets,
             packet,
         }
     }
@@ -123,6 +133,13 @@ impl Ask {
             self.over_udp(server)
         };
         match answer {
+            Some(bytes) if self.octets => {
+                format!(
+                    "{} octets\n{}",
+                    bytes.len(),
+                    told::told(&bytes, &self.packet)
+                )
+            }
             Some(bytes) => told::told(&bytes, &self.packet),
             None => "nothing\n".to_owned(),
         }
