@@ -65,6 +65,8 @@ pub mod docs {
     pub mod configuration {}
     #[doc = include_str!("docs/performance.md")]
     pub mod performance {}
+    #[doc = include_str!("docs/transports.md")]
+    pub mod transports {}
     #[doc = include_str!("docs/protection.md")]
     pub mod protection {}
 }

@@ -152,7 +152,7 @@ async fn converse(
     connection: &Connection,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let mut queries: JoinSet<Result<(), stream::Breach>> = JoinSet::new();
+    let mut queries: JoinSet<Result<(), stream::Ending>> = JoinSet::new();
     let idle = hall.limits.idle_timeout;
     let mut deadline = after(idle);
     let code = loop {
@@ -161,7 +161,8 @@ async fn converse(
             _ = stopped.wait_for(|stop| *stop) => break code::NO_ERROR,
             () = lease.evicted() => break code::EXCESSIVE_LOAD,
             Some(ended) = queries.join_next() => match ended {
-                Ok(Err(breach)) => {
+                Ok(Err(stream::Ending::Refused)) => break code::EXCESSIVE_LOAD,
+                Ok(Err(stream::Ending::Breach(breach))) => {
                     tracing::debug!(peer = %connection.remote_address(), ?breach, "DoQ protocol error");
                     connection.close(code::PROTOCOL_ERROR, breach.as_str().as_bytes());
                     return;

@@ -36,7 +36,7 @@ use support::large::{Kind, Large, name, write_networks};
 use support::load::stream;
 use support::node::Node;
 use support::watch::Watched;
-use support::{dns, http, wait_for};
+use support::{dns, wait_for};
 use tradewind::app::load::{Wanted, load_all};
 use tradewind::chunked::Chunked;
 use tradewind::health::{
@@ -225,9 +225,7 @@ fn reloads(kind: Kind, node: &Node, large: Large, count: u32) {
                 ttl: 60 + i,
                 ..large
             };
-            next.write(node.dir.path());
-            let answer = http::request(node.admin, "POST", "/v1/reload");
-            assert_eq!(answer.status, 200, "{}", answer.body);
+            next.reload(node);
         }
         // The last old view is freed as well.
         std::thread::park_timeout(Duration::from_secs(1));

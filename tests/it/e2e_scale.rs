@@ -9,7 +9,7 @@ use crate::support::large::{Kind, Large, name};
 use crate::support::load::stream;
 use crate::support::node::Node;
 use crate::support::watch::Watched;
-use crate::support::{dns, http, wait_for};
+use crate::support::{dns, wait_for};
 
 /// A debug build takes seconds for what a release build does in tenths.
 const NAMES: usize = if cfg!(debug_assertions) {
@@ -45,9 +45,7 @@ fn o4_reloads_of_a_large_configuration_under_load_drop_no_query() {
                 ttl: 30 + round,
                 ..large
             };
-            next.write(node.dir.path());
-            let answer = http::request(node.admin, "POST", "/v1/reload");
-            assert_eq!(answer.status, 200, "{}", answer.body);
+            next.reload(&node);
         }
         over.store(true, Ordering::Relaxed);
         load.join().unwrap()

@@ -32,7 +32,7 @@ pub(super) fn decode(cx: &mut Context<'_>, dns: &Reader<'_>, is_served: bool) ->
     }
     let mut listen = |key: &str| -> Vec<Marked<SocketAddr>> {
         let table = dns.sub(cx, key);
-        if dns.has(key) && table.lacks("listen") && !table.has("listen") {
+        if dns.has(key) && table.lacks("listen") {
             cx.absence(
                 Diagnostic::error(
                     dns.span_of(key),

@@ -3,9 +3,14 @@
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
+use std::time::Duration;
 
+use hickory_proto::rr::RecordType;
 use tradewind::geo::{Coordinates, Location, OwnNetworks, write_mmdb};
 use tradewind::net::Prefix;
+
+use super::node::{Node, ZONE};
+use super::{dns, wait_for};
 
 /// What pools the names have.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -177,11 +182,23 @@ policy = "order"
         }
     }
 
+    /// Puts this configuration in the place of the one that `node` serves, and waits until it answers
+    /// by it.
+    pub fn reload(&self, node: &Node) {
+        self.write(node.dir.path());
+        node.signal("-HUP");
+        let query = dns::query(&name(1), RecordType::A, None);
+        // On a machine that does other things as well, a core's share may be small.
+        wait_for("the reload", Duration::from_secs(120), || {
+            (dns::udp(node.dns, &query).answers[0].ttl == self.ttl).then_some(())
+        });
+    }
+
     /// Writes the configuration into `dir`.
     pub fn write(&self, dir: &Path) {
         std::fs::create_dir_all(dir).unwrap();
         std::fs::write(dir.join("tradewind.toml"), self.text()).unwrap();
-        std::fs::write(dir.join("gslb.test.zone"), super::node::ZONE).unwrap();
+        std::fs::write(dir.join("gslb.test.zone"), ZONE).unwrap();
     }
 }
 

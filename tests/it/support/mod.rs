@@ -7,6 +7,7 @@ pub mod large;
 pub mod load;
 pub mod node;
 pub mod signed;
+pub mod tls;
 pub mod watch;
 
 use std::time::{Duration, Instant};
