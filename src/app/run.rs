@@ -207,6 +207,8 @@ async fn serve(
         () = signals.stop() => return Ok(()),
     }
 
+    let presigning = PresignThread::start(&wiring.publisher, &clock)
+        .map_err(|e| RunError::Other(format!("cannot start the presigning thread: {e}")))?;
     let proxies = Proxies::new(node.proxies.iter().copied());
     let service = |counters, open| Service {
         publisher: wiring.publisher.clone(),
@@ -221,8 +223,6 @@ async fn serve(
         proxies: proxies.clone(),
         stopped: stopped.clone(),
     };
-    let presigning = PresignThread::start(&wiring.publisher, &clock)
-        .map_err(|e| RunError::Other(format!("cannot start the presigning thread: {e}")))?;
     let mut servers = Vec::new();
     let mut dns = Vec::new();
     for (bound, own) in workers {

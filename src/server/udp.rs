@@ -229,6 +229,14 @@ fn answer_batch<P: PacketIo>(io: &mut P, desk: &mut Desk, proxies: &Proxies, pac
     let behind_proxies = !proxies.is_empty();
     let mut refused = 0u32;
     let mut round = desk.round();
+    if packets > 2 {
+        round.read_ahead(|ahead, view| {
+            for index in 0..packets {
+                ahead.note(view, io.packet(index).query);
+            }
+            ahead.read(view);
+        });
+    }
     for index in 0..packets {
         let packet = io.packet(index);
         let (mut query, mut peer) = (packet.query, packet.peer);

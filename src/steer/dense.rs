@@ -98,8 +98,12 @@ impl Steering {
 
     /// The shape of the name's group.
     pub fn shape_of(&self, name: NameId) -> &Shape {
-        let group = self.dense.group(self.dense.name(name).group);
-        &self.shapes[group.shape.index()]
+        &self.shapes[self.shape_id_of(name).index()]
+    }
+
+    /// Which shape the name's group has.
+    pub fn shape_id_of(&self, name: NameId) -> ShapeId {
+        self.dense.group(self.dense.name(name).group).shape
     }
 
     /// How the name's policy chooses in the end.

@@ -37,6 +37,7 @@ pub use model::{
     Region, Shape, Stage, SteeredName, Steering,
 };
 pub use offer::{Known, Live, Measurements};
+pub use partition::Approach;
 pub use step::{Ranked, Step};
 pub use trace::{Context, NoTrace, Recorder, Trace};
 

@@ -15,8 +15,10 @@
 mod support;
 
 mod alloc;
+mod conformance;
 mod e2e_check;
 mod e2e_cli;
+mod e2e_compare;
 mod e2e_demo;
 mod e2e_dnssec;
 mod e2e_doh;
@@ -32,6 +34,7 @@ mod e2e_scale;
 mod e2e_steer;
 mod e2e_tcp;
 mod e2e_types;
+mod fuzz;
 mod geoip;
 mod geoip_maxmind;
 mod golden_explain;

@@ -298,6 +298,11 @@ fn a8_each_kind_of_answer_has_its_own_account() {
         0,
         "any that has no such data"
     );
+    assert_eq!(
+        full(&mut d, "example.com", rtype::DNSKEY),
+        10,
+        "the keys of a zone"
+    );
     assert_eq!(full(&mut d, "a.w.example.com", rtype::A), 10, "a wildcard");
     assert_eq!(
         full(&mut d, "b.w.example.com", rtype::A),
