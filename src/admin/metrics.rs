@@ -43,6 +43,12 @@ pub fn render(view: &View, stats: &Stats) -> String {
         out.sample(name, "", not_after);
     }
     out.family(
+        "tradewind_dnssec_key_troubles",
+        "gauge",
+        "Zones whose DNSSEC keys cannot be stored or made: their roll-overs stand still.",
+    );
+    out.sample("tradewind_dnssec_key_troubles", "", stats.key_troubles());
+    out.family(
         "tradewind_generation",
         "gauge",
         "Number of the view in force.",

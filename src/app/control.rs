@@ -7,19 +7,22 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use crate::admin::{Control, ReloadOutcome};
 use crate::compile::Node;
 use crate::config::Report;
+use crate::time::Clock;
 
 use super::certificates::Certificates;
 use super::judge_loop::Order;
+use super::keeper;
 use super::load::{Loaded, Wanted, load_all, log};
 
 /// Reloads by order of a signal or the API, one at a time.
-#[derive(Debug)]
 pub struct Controller {
     wanted: Wanted,
     /// As it was started; listeners and threads stay so.
     running: Node,
     orders: mpsc::Sender<Order>,
     certificates: Option<Arc<Certificates>>,
+    keeper: keeper::Shared,
+    clock: Arc<dyn Clock>,
     one_at_a_time: Mutex<()>,
 }
 
@@ -31,12 +34,16 @@ impl Controller {
         running: Node,
         orders: mpsc::Sender<Order>,
         certificates: Option<Arc<Certificates>>,
+        keeper: keeper::Shared,
+        clock: Arc<dyn Clock>,
     ) -> Arc<Controller> {
         Arc::new(Controller {
             wanted,
             running,
             orders,
             certificates,
+            keeper,
+            clock,
             one_at_a_time: Mutex::new(()),
         })
     }
@@ -60,7 +67,11 @@ impl Controller {
     async fn hand_over(&self, loaded: Loaded) -> ReloadOutcome {
         log(&loaded.warnings);
         let mut warnings: Vec<String> = loaded.warnings.lines().collect();
-        let late = loaded.compiled.node.map(|n| n.needs_restart(&self.running));
+        let late = loaded
+            .compiled
+            .node
+            .as_ref()
+            .map(|n| n.needs_restart(&self.running));
         for option in late.unwrap_or_default() {
             let text =
                 format!("`{option}` changed; a reload does not apply it, restart the node for it");
@@ -68,12 +79,31 @@ impl Controller {
             warnings.push(format!("warning: {text}"));
         }
         let (done, generation) = oneshot::channel();
-        let order = Order::Adopt {
-            snapshot: loaded.compiled.snapshot,
-            done,
-        };
-        if self.orders.send(order).await.is_err() {
-            return ReloadOutcome::Failed("the server is stopping".to_owned());
+        let (keeper, orders, clock) =
+            (self.keeper.clone(), self.orders.clone(), self.clock.clone());
+        let compiled = loaded.compiled;
+        // Waits for the disk. Sent under the lock, so that keys come in the order they were made in.
+        let handed = tokio::task::spawn_blocking(move || {
+            let mut keeper = keeper::locked(&keeper);
+            let now = clock.wall().unix(clock.now());
+            let keys = keeper.adopt(&compiled.signed, &compiled.unsigned, now)?;
+            let snapshot = compiled.snapshot;
+            let _ = orders.blocking_send(Order::Adopt {
+                snapshot,
+                keys,
+                done,
+            });
+            Ok::<_, keeper::store::StoreError>(())
+        });
+        match handed.await {
+            Ok(Ok(())) => {}
+            Ok(Err(e)) => {
+                tracing::error!("reload refused: {e}; the configuration in force stays as it was");
+                return ReloadOutcome::Failed(e.0);
+            }
+            Err(panic) => {
+                return ReloadOutcome::Failed(format!("the reload itself failed: {panic}"));
+            }
         }
         match generation.await {
             Ok(generation) => {

@@ -1,8 +1,8 @@
 //! Start to end of a node: load, bind, probe a first round, serve, reload, stop.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -10,24 +10,25 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
 use crate::admin;
-use crate::compile::Node;
+use crate::compile::{Compiled, Node};
 use crate::config::Report;
 use crate::probe;
 use crate::server::hall::{Service, TcpLimits};
 use crate::server::proxied::Proxies;
 use crate::server::tcp::Speech;
-use crate::server::{tcp, udp};
+use crate::server::{self, tcp, udp};
 use crate::telemetry::stats::EncryptedConnections;
 use crate::telemetry::{DnsCounters, Stats};
 use crate::time::Clock;
 use crate::units::Generation;
 
-use super::certificates::Certificates;
+use super::certificates::{Certificate, Certificates};
 use super::clock::RealClock;
 use super::control::Controller;
 use super::judge_loop::{JudgeLoop, Order};
+use super::keeper::{self, Keeper};
 use super::listeners::{self, EncryptedAddresses};
-use super::load::{Wanted, load_all, log};
+use super::load::{Loaded, Wanted, load_all, log};
 use super::presign::PresignThread;
 use crate::admin::Control as _;
 
@@ -84,15 +85,25 @@ pub enum RunError {
 /// # Errors
 /// When the configuration is wrong or a listener cannot be had.
 pub fn run(options: Options, ready: impl FnOnce(&Ready)) -> Result<(), RunError> {
-    let loaded = load_all(&options.wanted).map_err(RunError::Config)?;
-    log(&loaded.warnings);
+    let Loaded {
+        mut compiled,
+        certificate,
+        warnings,
+    } = load_all(&options.wanted).map_err(RunError::Config)?;
+    let node = compiled
+        .node
+        .take()
+        .ok_or_else(|| RunError::Other("no node given; say which with --node NAME".to_owned()))?;
+    log(&warnings);
+    // With the warnings go the texts they point into.
+    drop(warnings);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("tradewind-io")
         .enable_all()
         .build()
         .map_err(|e| RunError::Other(format!("cannot start the runtime: {e}")))?;
-    let result = runtime.block_on(serve(options, loaded, ready));
+    let result = runtime.block_on(serve(options, node, compiled, certificate, ready));
     // Probes in flight are not waited for.
     runtime.shutdown_timeout(Duration::from_millis(200));
     result
@@ -100,13 +111,11 @@ pub fn run(options: Options, ready: impl FnOnce(&Ready)) -> Result<(), RunError>
 
 async fn serve(
     options: Options,
-    loaded: super::load::Loaded,
+    node: Node,
+    compiled: Compiled,
+    certificate: Option<Certificate>,
     ready: impl FnOnce(&Ready),
 ) -> Result<(), RunError> {
-    let node =
-        loaded.compiled.node.clone().ok_or_else(|| {
-            RunError::Other("no node given; say which with --node NAME".to_owned())
-        })?;
     let clock: Arc<dyn Clock> = Arc::new(RealClock::start());
     let (stop, stopped) = watch::channel(false);
 
@@ -115,24 +124,33 @@ async fn serve(
     let encrypted = listeners::bind(&node, options.skip_missing_addresses)?;
     let admin_listener = bind_admin(&node).await?;
 
-    let (judge, wiring) = JudgeLoop::new(
-        loaded.compiled.snapshot.clone(),
-        clock.clone(),
-        node.first_round,
-    );
+    // Keys are there before the first answer is.
+    let key_troubles = Arc::new(AtomicU64::new(0));
+    let mut keeper = Keeper::new(node.state_dir.as_deref(), key_troubles.clone());
+    let now = clock.wall().unix(clock.now());
+    let keys = keeper
+        .adopt(&compiled.signed, &compiled.unsigned, now)
+        .map_err(|e| RunError::Other(e.0))?;
+    let keeper = Arc::new(Mutex::new(keeper));
+
+    let (judge, wiring) = JudgeLoop::new(compiled.snapshot, keys, clock.clone(), node.first_round);
     let (orders, orders_rx) = mpsc::channel::<Order>(8);
     let (reports, reports_rx) = mpsc::channel(4096);
     let prober = probe::spawn(wiring.plan.clone(), clock.clone(), reports);
     let judge_loop = tokio::spawn(judge.run(reports_rx, orders_rx));
-    let certificates = loaded
-        .certificate
+    let certificates = certificate
         .filter(|_| encrypted.len() > 0)
         .map(|c| Certificates::new(c, clock.clone()));
+    let (keep, kept_until) = std::sync::mpsc::channel();
+    let keeping = keeper::spawn(keeper.clone(), clock.clone(), orders.clone(), kept_until)
+        .map_err(|e| RunError::Other(format!("cannot start the thread of the keys: {e}")))?;
     let controller = Controller::new(
         options.wanted.clone(),
         node.clone(),
         orders,
         certificates.clone(),
+        keeper,
+        clock.clone(),
     );
 
     // One set of counters per UDP worker, and one per listener of connections.
@@ -159,7 +177,8 @@ async fn serve(
     let encrypted_connections = EncryptedConnections::default();
     let not_after = certificates.as_ref().map(|c| c.not_after());
     let stats = Stats::new(counters, tcp_connections.clone())
-        .with_encrypted(encrypted_connections.clone(), not_after);
+        .with_encrypted(encrypted_connections.clone(), not_after)
+        .with_key_troubles(key_troubles);
     let stats = Arc::new(stats);
 
     // The API is up before DNS is, so that a long first round can be watched.
@@ -188,8 +207,6 @@ async fn serve(
         () = signals.stop() => return Ok(()),
     }
 
-    let presigning = PresignThread::start(&wiring.publisher, &clock)
-        .map_err(|e| RunError::Other(format!("cannot start the presigning thread: {e}")))?;
     let proxies = Proxies::new(node.proxies.iter().copied());
     let service = |counters, open| Service {
         publisher: wiring.publisher.clone(),
@@ -204,6 +221,8 @@ async fn serve(
         proxies: proxies.clone(),
         stopped: stopped.clone(),
     };
+    let presigning = PresignThread::start(&wiring.publisher, &clock)
+        .map_err(|e| RunError::Other(format!("cannot start the presigning thread: {e}")))?;
     let mut servers = Vec::new();
     let mut dns = Vec::new();
     for (bound, own) in workers {
@@ -227,6 +246,8 @@ async fn serve(
         encrypted.start(&node, identity, &encrypted_connections, own, service)?;
         tokio::spawn(certificates.watch(stopped.clone()));
     }
+    // What reading the configuration took is free by now.
+    server::give_back_memory();
     serving.send_replace(true);
     let up = Ready {
         node: node.name.clone(),
@@ -252,6 +273,9 @@ async fn serve(
     drop(presigning);
     prober.abort();
     judge_loop.abort();
+    // A step under way is finished and on the disk before the process ends.
+    drop(keep);
+    let _ = tokio::task::spawn_blocking(move || keeping.join()).await;
     Ok(())
 }
 

@@ -8,6 +8,7 @@
 
 mod check;
 mod demo;
+mod dnssec;
 mod explain;
 pub mod geoip;
 mod origin;
@@ -37,12 +38,18 @@ enum Command {
     Check {
         /// A TOML file, or a folder of them.
         path: PathBuf,
+        /// Check as this node would start: with its certificate, which may be nowhere else.
+        #[arg(long)]
+        node: Option<String>,
         /// Treat warnings as errors.
         #[arg(long)]
         deny_warnings: bool,
     },
     /// Ask a running node why a client gets the answer it gets.
     Explain(ExplainArgs),
+    /// Show, roll and hand over the DNSSEC keys of signed zones.
+    #[command(subcommand)]
+    Dnssec(dnssec::DnssecCommand),
     /// Build and ask GeoIP databases.
     #[command(subcommand)]
     Geoip(GeoipCommand),
@@ -64,6 +71,9 @@ struct RunArgs {
     /// Admin port instead of the configured one; 0 picks a free one.
     #[arg(long)]
     admin_port: Option<u16>,
+    /// State directory instead of the configured one.
+    #[arg(long)]
+    state_dir: Option<PathBuf>,
     /// Log as JSON, one object a line.
     #[arg(long)]
     log_json: bool,
@@ -153,9 +163,11 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::demo(&args),
         Command::Check {
             path,
+            node,
             deny_warnings,
-        } => check::check(&path, deny_warnings),
+        } => check::check(&path, node, deny_warnings),
         Command::Explain(args) => explain::explain(&args),
+        Command::Dnssec(command) => dnssec::dnssec(&command),
         Command::Geoip(GeoipCommand::Build { csv, out }) => {
             done(geoip::build(&csv, &out).map(|()| format!("{} written", out.display())))
         }

@@ -1,6 +1,7 @@
 //! What this node does.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::nearest;
@@ -40,6 +41,8 @@ pub struct Node {
     pub probes: bool,
     /// Longest wait for the first probes before DNS is served (requirement H1).
     pub first_round: Duration,
+    /// Folder of what must outlive the process.
+    pub state_dir: Option<PathBuf>,
 }
 
 /// The encrypted listeners of a node.
@@ -78,6 +81,7 @@ impl Node {
                 own("dns.tcp-idle-timeout"),
                 self.tcp_idle_timeout != running.tcp_idle_timeout,
             ),
+            (own("state-dir"), self.state_dir != running.state_dir),
             (
                 own("dns.tls.listen"),
                 self.encrypted.tls != running.encrypted.tls,
@@ -170,6 +174,7 @@ pub(super) fn node(spec: &Spec, wanted: Option<&str>, p: &mut Problems) -> Optio
             .first_round
             .as_ref()
             .map_or(FIRST_ROUND, |d| d.value),
+        state_dir: n.state_dir.as_ref().map(|d| d.value.clone()),
     })
 }
 

@@ -137,7 +137,7 @@ pub fn load_texts(files: Vec<(PathBuf, Vec<u8>)>, read: &mut ReadFile<'_>) -> Lo
     let known = Known::new(&trees);
     let root = merge(trees, &mut diagnostics);
     let mut cx = Context::new(known, &sources, read, diagnostics, torn);
-    let spec = decode(&mut cx, &root);
+    let spec = decode(&mut cx, root);
     let mut diagnostics = cx.finish();
     let inputs = read_inputs(&spec, &mut sources, read, &mut diagnostics);
     Loaded {
@@ -209,10 +209,23 @@ fn read_inputs(
         .networks
         .iter()
         .map(|n| (n, "network list", true));
-    for (path, what, is_text) in zones.chain(databases).chain(networks) {
+    let keys = spec.zones.iter().flat_map(|z| &z.key_files);
+    let keys: Vec<Marked<PathBuf>> = keys.flat_map(with_public_half).collect();
+    // Not as texts: a secret must not show in a rendered error.
+    let keys = keys.iter().map(|k| (k, "key file", false));
+    for (path, what, is_text) in zones.chain(databases).chain(networks).chain(keys) {
         read_input(path, what, is_text, sources, read, diagnostics, &mut inputs);
     }
     inputs
+}
+
+/// A key file, and the file of the public half that stands beside BIND's.
+fn with_public_half(file: &Marked<PathBuf>) -> Vec<Marked<PathBuf>> {
+    let mut files = vec![file.clone()];
+    if file.extension().is_some_and(|e| e == "private") {
+        files.push(Marked::new(file.with_extension("key"), file.span));
+    }
+    files
 }
 
 fn read_input(

@@ -16,13 +16,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::dns::name::WireName;
+use crate::dns::svcb::Service;
+use crate::dnssec::Policy;
 use crate::geo::{Coordinates, location::Code};
 use crate::health::Monitor;
 use crate::net::{Family, Prefix};
 use crate::steer::GeoMode;
 use crate::units::{Ttl, Weight};
 
-use super::Marked;
+use super::{Marked, Span};
 
 /// The whole configuration.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -37,6 +39,8 @@ pub struct Spec {
     pub nodes: Vec<NodeSpec>,
     /// `[zones."NAME"]`
     pub zones: Vec<ZoneSpec>,
+    /// `[dnssec.NAME]`
+    pub dnssec: Vec<DnssecSpec>,
     /// `[geoip]`
     pub geoip: GeoipSpec,
     /// `[monitors.NAME]`
@@ -45,8 +49,10 @@ pub struct Spec {
     pub pools: Vec<PoolSpec>,
     /// `[policies.NAME]`
     pub policies: Vec<PolicySpec>,
-    /// `[names."NAME"]`
+    /// `[names."NAME"]` without `alias-of`
     pub names: Vec<NameSpec>,
+    /// `[names."NAME"]` with `alias-of`
+    pub aliases: Vec<AliasSpec>,
 }
 
 /// Names of objects that may themselves be unreadable, and of which kinds all are known.
@@ -128,6 +134,8 @@ pub struct NodeSpec {
     pub admin_listen: Option<Marked<SocketAddr>>,
     /// Encrypted listeners and trusted proxies.
     pub encrypted: EncryptedSpec,
+    /// `state-dir`, relative to the configuration file that says so.
+    pub state_dir: Option<Marked<PathBuf>>,
 }
 
 /// `[nodes.NAME.dns]`: what is encrypted, and whose word about clients is taken.
@@ -156,6 +164,27 @@ pub struct ZoneSpec {
     pub name: Marked<WireName>,
     /// `file`, relative to the configuration file that says so.
     pub file: Marked<PathBuf>,
+    /// `dnssec`: the key policy; without one the zone is not signed.
+    pub dnssec: Option<Marked<String>>,
+    /// `key-files`
+    pub key_files: Vec<Marked<PathBuf>>,
+}
+
+/// `[dnssec.NAME]`
+#[derive(Clone, PartialEq, Debug)]
+pub struct DnssecSpec {
+    /// Table key.
+    pub name: Marked<String>,
+    /// What it says.
+    pub policy: Policy,
+    /// Where `signature-refresh` stands, or the table.
+    pub refresh: Span,
+    /// Where `zsk-lifetime` stands, or the table.
+    pub zsk_lifetime: Span,
+    /// Where `ksk-lifetime` stands, or the table.
+    pub ksk_lifetime: Span,
+    /// Whether all of it was read.
+    pub complete: bool,
 }
 
 /// `[geoip]`
@@ -328,8 +357,19 @@ pub struct NameSpec {
     pub ignore_ecs: bool,
     /// `last-resort`, default `all`.
     pub last_resort: Marked<LastResortSpec>,
+    /// `https`; without it the name has no HTTPS records of its own.
+    pub https: Option<Marked<Service>>,
     /// Whether all of it was read.
     pub complete: bool,
+}
+
+/// `[names."NAME"]` with `alias-of`: the answers of another name under this one.
+#[derive(Clone, PartialEq, Debug)]
+pub struct AliasSpec {
+    /// Table key.
+    pub name: Marked<WireName>,
+    /// `alias-of`
+    pub target: Marked<WireName>,
 }
 
 /// `last-resort = { all = {} }` and its fellows: exactly one.

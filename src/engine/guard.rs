@@ -61,6 +61,7 @@ enum Kind {
     NoData,
     NxDomain,
     Referral,
+    Explanation,
     Error,
 }
 
@@ -187,6 +188,7 @@ impl<'v> Guard<'v> {
             Found::Answer(set) | Found::Cname { rrset: set, .. } => (Kind::Positive, rrset(set)),
             Found::Any(sets) => (Kind::Positive, sets.iter().next().map_or(0, rrset)),
             Found::Steered { name } => (Kind::Steered, name.index()),
+            Found::Dname { rrset: set, .. } => (Kind::Positive, rrset(set)),
             Found::Referral { ns, .. } => (Kind::Referral, rrset(ns)),
             Found::NoData => (Kind::NoData, zone()),
             Found::NxDomain => (Kind::NxDomain, zone()),
@@ -198,6 +200,11 @@ impl<'v> Guard<'v> {
     /// Whether a refusal may be sent.
     pub(super) fn admits_refusal(&self) -> bool {
         self.unlimited() || self.take(Kind::Error, 0)
+    }
+
+    /// Whether an explanation may be given: one takes a hundred times the work of an answer.
+    pub(super) fn admits_explanation(&self) -> bool {
+        self.unlimited() || self.take(Kind::Explanation, 0)
     }
 
     /// What becomes of an answer that may not be sent; counted here.
@@ -215,7 +222,8 @@ impl<'v> Guard<'v> {
         held
     }
 
-    /// Nobody is sent answers that he did not ask for over a stream or with a good cookie.
+    /// Over a stream and with a good cookie the sender is who it says, so no victim is sent answers that
+    /// it did not ask for.
     #[inline]
     fn unlimited(&self) -> bool {
         !self.datagram || self.standing.exempt || self.cookie == CookieState::Good

@@ -5,10 +5,12 @@
 //! was read, `resolve` walks the zones and asks steering, `client` says who asks, `respond` fits it
 //! all into the buffer, `signed` signs it, `denial` proves what is absent.
 
+mod additional;
 pub mod answer;
 mod chaos;
 mod client;
 mod denial;
+mod dname;
 pub mod explain;
 pub mod explanation;
 mod guard;
@@ -18,6 +20,7 @@ mod request;
 mod resolve;
 mod respond;
 pub mod scratch;
+mod service;
 mod signed;
 #[cfg(test)]
 mod testkit;

@@ -5,7 +5,7 @@ use crate::dns::edns::{CO, DO, Keepalive, OPT_FIXED, UDP_PAYLOAD, UDP_PLAIN, kee
 use crate::dns::edns::{FullCookie, cookie};
 use crate::dns::message::build::Mark;
 use crate::dns::message::{Full, Header, flags};
-use crate::dns::{Ede, MessageWriter, Owner, Query, Rcode, Section};
+use crate::dns::{Ede, MessageWriter, Owner, Query, Rcode, Section, rtype};
 use crate::dnssec::Refused;
 use crate::telemetry::DnsEvent;
 use crate::units::{ScopeLen, Ttl};
@@ -35,6 +35,8 @@ pub(super) struct Response<'b, 'q> {
     referral: bool,
     /// Over a limit: what stands here is not to be sent.
     pub(super) held: bool,
+    /// A signature that is needed did not fit.
+    pub(super) lacks: bool,
     /// For the cookie option, where the query had one.
     pub(super) cookie: Option<FullCookie>,
     pub(super) rcode: Rcode,
@@ -103,6 +105,7 @@ impl<'b, 'q> Response<'b, 'q> {
             truncated: false,
             referral: false,
             held: false,
+            lacks: false,
             cookie: None,
             rcode: Rcode::NO_ERROR,
             authoritative: false,
@@ -174,6 +177,19 @@ impl<'b, 'q> Response<'b, 'q> {
         self.put(Section::Answer, owner, rtype, (ttl, None), name, &all)
     }
 
+    /// Writes a CNAME that a DNAME means: "the CNAME will never be signed" (RFC 6672 section 5.3.1).
+    pub(super) fn synthesized(
+        &mut self,
+        owner: Owner<'_>,
+        ttl: Ttl,
+        target: &[u8],
+    ) -> Result<(), Full> {
+        self.close_set()?;
+        let all = [(0, target.len() as u16)]; // a name has at most 255 octets
+        self.w
+            .record(Section::Answer, owner, rtype::CNAME, ttl, target, &all)
+    }
+
     /// Writes a whole RRset of a zone, whose own TTL is the one that its signature covers; with [`Full`] part of it may stand there, and the caller gives up.
     pub(super) fn rrset(
         &mut self,
@@ -194,6 +210,40 @@ impl<'b, 'q> Response<'b, 'q> {
             )?;
         }
         Ok(())
+    }
+
+    /// Writes a whole RRset from the data of its records; with [`Full`] as [`Response::rrset`].
+    pub(super) fn set<D: AsRef<[u8]>>(
+        &mut self,
+        section: Section,
+        owner: Owner<'_>,
+        rtype: u16,
+        ttl: Ttl,
+        data: impl Iterator<Item = D>,
+    ) -> Result<(), Full> {
+        for rdata in data {
+            self.record(section, owner, rtype, ttl, rdata.as_ref())?;
+        }
+        Ok(())
+    }
+
+    /// Writes what is welcome but not needed: all that `write` writes, or nothing where it does not
+    /// fit (RFC 2181 section 9: that is no truncation). Says whether it stands there.
+    pub(super) fn optional(&mut self, write: impl FnOnce(&mut Self) -> Result<(), Full>) -> bool {
+        // The signatures of what stands before are needed: the answer without them is truncated.
+        if self.close_set().is_err() {
+            self.lacks = true;
+        }
+        if self.lacks {
+            return false;
+        }
+        let mark = self.w.mark();
+        let fits = write(self).and_then(|()| self.close_set()).is_ok();
+        if !fits {
+            self.drop_set();
+            self.w.rollback(mark);
+        }
+        fits
     }
 
     /// Records so far in the answer section.
@@ -316,7 +366,8 @@ impl<'b, 'q> Response<'b, 'q> {
                 DnsEvent::NoError
             }
             Rcode::NO_ERROR => DnsEvent::NoData,
-            Rcode::NX_DOMAIN => DnsEvent::NxDomain,
+            // A name that is too long to exist.
+            Rcode::NX_DOMAIN | Rcode::YX_DOMAIN => DnsEvent::NxDomain,
             Rcode::FORM_ERR => DnsEvent::FormErr,
             Rcode::NOT_IMP => DnsEvent::NotImp,
             Rcode::REFUSED => DnsEvent::Refused,

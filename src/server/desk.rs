@@ -69,6 +69,11 @@ impl Desk {
         }
     }
 
+    /// Goes over to the newest view without a query to answer, so that an old one can be freed.
+    pub fn rest(&mut self) {
+        self.reader.view();
+    }
+
     /// Counts something that happened outside the engine.
     pub fn count(&self, event: DnsEvent) {
         self.scratch.counters.count(event);

@@ -212,7 +212,7 @@ fn work<P: PacketIo>(io: &mut P, desk: &mut Desk, proxies: &Proxies, stop: &Atom
     let mut refusals: u64 = 0;
     while !stop.load(Ordering::Relaxed) {
         match io.receive() {
-            Ok(0) => {}
+            Ok(0) => desk.rest(),
             Ok(packets) => answer_batch(io, desk, proxies, packets),
             Err(error) => {
                 refusals += 1;

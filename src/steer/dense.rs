@@ -7,6 +7,7 @@ use crate::ids::{GroupId, NameId, ShapeId};
 
 use super::facts::Lane;
 use super::resolve::lanes;
+use super::users::Users;
 use super::{Chooser, Group, Shape, Steering};
 
 /// A name, for a query: 8 octets.
@@ -58,6 +59,8 @@ impl GroupRow {
 pub(super) struct Dense {
     names: Vec<NameRow>,
     groups: Vec<GroupRow>,
+    /// Which groups a pool serves; for publications, not for queries.
+    pub(super) users: Users,
 }
 
 impl Dense {
@@ -72,6 +75,7 @@ impl Dense {
         Dense {
             names: steering.names.iter().map(name).collect(),
             groups: steering.groups.iter().map(group).collect(),
+            users: Users::of(steering),
         }
     }
 

@@ -12,6 +12,7 @@ pub struct Stats {
     tcp_connections: Arc<AtomicU64>,
     encrypted: EncryptedConnections,
     certificate_not_after: Option<Arc<AtomicU64>>,
+    key_troubles: Arc<AtomicU64>,
 }
 
 /// Gauges of open connections.
@@ -59,6 +60,18 @@ impl Stats {
     pub fn certificate_not_after(&self) -> Option<u64> {
         let gauge = self.certificate_not_after.as_ref()?;
         Some(gauge.load(Ordering::Relaxed))
+    }
+
+    /// Adds the gauge of zones whose DNSSEC keys cannot be kept.
+    #[must_use]
+    pub fn with_key_troubles(mut self, gauge: Arc<AtomicU64>) -> Stats {
+        self.key_troubles = gauge;
+        self
+    }
+
+    /// Zones whose DNSSEC keys cannot be stored or made: their roll-overs stand still.
+    pub fn key_troubles(&self) -> u64 {
+        self.key_troubles.load(Ordering::Relaxed)
     }
 
     /// An event's count over all workers.

@@ -40,6 +40,7 @@ fn node(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Option<No
     let workers = dns.get(cx, "workers");
     let connections: Option<Marked<u32>> = dns.get(cx, "tcp-max-connections");
     let idle = dns.get(cx, "tcp-idle-timeout");
+    let state_dir = r.get(cx, "state-dir").map(|d| super::path(cx, d));
     let admin = r.sub(cx, "admin");
     let admin_listen: Option<Marked<SocketAddr>> = admin.get(cx, "listen");
     let roles = roles?;
@@ -115,6 +116,7 @@ fn node(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Option<No
         tcp_idle_timeout: idle.map(|d: Marked<_>| d.value)?,
         admin_listen,
         encrypted,
+        state_dir,
     };
     encrypted::check_ports(cx, &node, r.subject());
     Some(node)

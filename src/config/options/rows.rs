@@ -15,6 +15,9 @@ const fn secs(n: u64) -> Duration {
 
 const DAY: Duration = secs(86_400);
 const HOUR: Duration = secs(3_600);
+const WEEK: Duration = secs(7 * 86_400);
+const YEAR: Duration = secs(366 * 86_400);
+const YEARS_10: Duration = secs(3_660 * 86_400);
 
 const fn opt(
     path: &'static str,
@@ -308,6 +311,14 @@ pub static ROWS: &[OptionRow] = &[
         r#""127.0.0.1:8053""#,
     )
     .restart(),
+    opt(
+        "nodes.NAME.state-dir",
+        Kind::Path,
+        Optional("required where a zone is signed"),
+        "Folder of what must outlive the process, such as DNSSEC keys; nothing is written elsewhere. Made when it is missing.",
+        r#""/var/lib/tradewind""#,
+    )
+    .restart(),
     // zones
     opt(
         "zones.NAME.file",
@@ -315,6 +326,112 @@ pub static ROWS: &[OptionRow] = &[
         Required,
         "Master file (RFC 1035 section 5) of the zone that the table key names.",
         r#""../zones/gslb.example.zone""#,
+    ),
+    opt(
+        "zones.NAME.dnssec",
+        Kind::Ref("dnssec"),
+        Optional("the zone is not signed"),
+        "Signs the zone under this key policy: one of `[dnssec.NAME]`, or the built-in `default` (a CSK, ECDSA P-256, rolled by order only). `insecure` leads a signed zone back to unsigned.",
+        r#""default""#,
+    ),
+    opt(
+        "zones.NAME.key-files",
+        Kind::List(&Kind::Path, 1),
+        Optional("keys are made in `state-dir`"),
+        "Private keys of the zone: PKCS #8 in PEM, or BIND's `K*.private` with its `.key` beside it. Of each role the last one listed shall serve; appending one rolls to it.",
+        r#"["keys/Kgslb.example.+013+12345.private"]"#,
+    ),
+    // dnssec
+    opt(
+        "dnssec.NAME.keys",
+        Kind::Choice(&["csk", "ksk-zsk"]),
+        Default(r#""csk""#),
+        "`csk`: one key signs everything; `ksk-zsk`: one signs the keys and another the zone.",
+        r#""csk""#,
+    ),
+    opt(
+        "dnssec.NAME.algorithm",
+        Kind::Choice(&["ecdsa-p256", "ed25519"]),
+        Default(r#""ecdsa-p256""#),
+        "Algorithm of new keys (RFC 8624); changing it rolls all keys.",
+        r#""ecdsa-p256""#,
+    ),
+    opt(
+        "dnssec.NAME.zsk-lifetime",
+        Kind::Duration(secs(0), YEARS_10, true),
+        Optional("`90d` with `keys = \"ksk-zsk\"`"),
+        "The ZSK is followed by a new one after so long; `0s`: never by itself.",
+        r#""90d""#,
+    ),
+    opt(
+        "dnssec.NAME.ksk-lifetime",
+        Kind::Duration(secs(0), YEARS_10, true),
+        Default(r#""0s""#),
+        "The KSK or CSK is followed by a new one after so long; `0s`: never by itself. The parent's DS changes with it.",
+        r#""365d""#,
+    ),
+    opt(
+        "dnssec.NAME.dnskey-ttl",
+        Kind::Duration(secs(1), DAY, true),
+        Default(r#""1h""#),
+        "TTL of the DNSKEY, CDS and CDNSKEY records.",
+        r#""1h""#,
+    ),
+    opt(
+        "dnssec.NAME.propagation-delay",
+        Kind::Duration(secs(0), WEEK, true),
+        Default(r#""5m""#),
+        "Longest time from a change on one node until all servers of the zone have it.",
+        r#""5m""#,
+    ),
+    opt(
+        "dnssec.NAME.parent-ds-ttl",
+        Kind::Duration(secs(1), WEEK, true),
+        Default(r#""1d""#),
+        "TTL of the DS records in the parent zone.",
+        r#""1d""#,
+    ),
+    opt(
+        "dnssec.NAME.parent-propagation-delay",
+        Kind::Duration(secs(0), WEEK, true),
+        Default(r#""1h""#),
+        "Longest time from a change in the parent zone until all its servers have it.",
+        r#""1h""#,
+    ),
+    opt(
+        "dnssec.NAME.parent-check",
+        Kind::List(&Kind::Socket, 1),
+        Optional("`tradewind dnssec ds-seen` says when the DS is there"),
+        "Validating resolvers that are asked for the parent's DS while a change of it is awaited; all must see it.",
+        r#"["127.0.0.1:53"]"#,
+    ),
+    opt(
+        "dnssec.NAME.signature-lifetime",
+        Kind::Duration(secs(10), YEAR, true),
+        Default(r#""14d""#),
+        "Signatures are valid for so long.",
+        r#""14d""#,
+    ),
+    opt(
+        "dnssec.NAME.signature-refresh",
+        Kind::Duration(secs(1), YEAR, true),
+        Default(r#""7d""#),
+        "A signature that is valid for less than this is made anew; less than `signature-lifetime`, and more than any TTL of the zone.",
+        r#""7d""#,
+    ),
+    opt(
+        "dnssec.NAME.denial",
+        Kind::Choice(&["compact", "nsec3"]),
+        Default(r#""compact""#),
+        "Proof that a name or type does not exist: `compact` (RFC 9824), or `nsec3` white lies.",
+        r#""compact""#,
+    ),
+    opt(
+        "dnssec.NAME.cds",
+        Kind::Bool,
+        Default("true"),
+        "Publish CDS and CDNSKEY, by which a parent may follow the keys on its own (RFC 7344).",
+        "true",
     ),
     // geoip
     opt(
@@ -756,6 +873,13 @@ pub static ROWS: &[OptionRow] = &[
         r#""nearest""#,
     ),
     opt(
+        "names.NAME.alias-of",
+        Kind::Domain,
+        Optional("steered by its own `pools`"),
+        "Answers A, AAAA and HTTPS as this other steered name does, from the same decision, without a CNAME: also at the apex of a zone. All other options are left out then, `pools` and `policy` too.",
+        r#""www.gslb.example""#,
+    ),
+    opt(
         "names.NAME.weights.POOL",
         WEIGHT,
         Optional("1"),
@@ -852,5 +976,40 @@ pub static ROWS: &[OptionRow] = &[
         Optional("one kind"),
         "SERVFAIL, so that resolvers try elsewhere or serve stale data.",
         "{}",
+    ),
+    opt(
+        "names.NAME.https",
+        Kind::Table,
+        Optional("HTTPS records of the zone file, if any"),
+        "Answers type HTTPS (RFC 9460) too: a record for this name itself, whose address hints are those of the decision.",
+        r#"{ alpn = ["h2", "h3"] }"#,
+    ),
+    opt(
+        "names.NAME.https.priority",
+        Kind::Integer(1, 65_535),
+        Default("1"),
+        "Priority of the record; 0, an alias, is not possible here.",
+        "1",
+    ),
+    opt(
+        "names.NAME.https.alpn",
+        Kind::List(&Kind::Text, 0),
+        Default("[]"),
+        "Protocols beside HTTP/1.1, best first; at most 8 of at most 32 octets.",
+        r#"["h3", "h2"]"#,
+    ),
+    opt(
+        "names.NAME.https.no-default-alpn",
+        Kind::Bool,
+        Default("false"),
+        "HTTP/1.1 is not spoken; needs `alpn`.",
+        "false",
+    ),
+    opt(
+        "names.NAME.https.port",
+        Kind::Integer(1, 65_535),
+        Optional("443"),
+        "Port of the service.",
+        "8443",
     ),
 ];

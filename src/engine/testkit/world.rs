@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::dns::name::WireName;
+use crate::dns::svcb::Service;
 use crate::dnssec::key::{SECURE_ENTRY_POINT, ZONE_KEY};
 use crate::dnssec::{Algorithm, Denial, Keys, Lifetime, SignatureCache, SigningKey, ZoneKeys};
 use crate::geo::location::Code;
@@ -38,6 +39,9 @@ pub(in crate::engine) struct Steer {
     pub cname: bool,
     pub families: Vec<Family>,
     pub last_resort: LastResort,
+    pub https: Option<Service>,
+    /// Further owners that share the decision.
+    pub aliases: Vec<&'static str>,
 }
 
 impl Steer {
@@ -50,6 +54,8 @@ impl Steer {
             cname: false,
             families: Family::ALL.to_vec(),
             last_resort: LastResort::AllEligible,
+            https: None,
+            aliases: Vec::new(),
         }
     }
 }
@@ -191,6 +197,8 @@ impl World {
             last_resort: s.last_resort.clone(),
             answers: s.answers,
             ignore_ecs: s.ignore_ecs,
+            https: s.https.clone(),
+            aliases: s.aliases.iter().map(|a| name(a)).collect(),
         });
         let steering = Steering::build(
             regions,
@@ -200,14 +208,17 @@ impl World {
             inputs.collect(),
             &geo,
         );
-        let at: Vec<SteeredAt> = steering
-            .names
-            .iter()
-            .enumerate()
-            .map(|(i, n)| SteeredAt {
-                owner: n.owner.clone(),
-                name: NameId::from_index(i),
-                cname: steering.groups[n.group.index()].cname,
+        let at = |owner: WireName, name: NameId| SteeredAt {
+            owner,
+            name,
+            cname: steering.group_of(name).cname,
+            https: steering.names[name.index()].https.is_some(),
+        };
+        let at: Vec<SteeredAt> = (0..steering.names.len())
+            .flat_map(|i| {
+                let n = &steering.names[i];
+                let owners = std::iter::once(&n.owner).chain(&n.aliases);
+                owners.map(move |o| at(o.clone(), NameId::from_index(i)))
             })
             .collect();
         let zones = self

@@ -319,6 +319,15 @@ fn a8_each_kind_of_answer_has_its_own_account() {
 }
 
 #[test]
+fn a8_explanations_are_limited_too() {
+    let mut d = desk(limited(10, 0));
+    let explain = ask("_explain.geo.example.com", rtype::TXT);
+    assert_eq!(flood(&mut d, &explain.clone().edns(1232), 30)[3], 20);
+    assert_eq!(d.scratch.counters.get(DnsEvent::Explained), 10);
+    assert!(!d.tcp(&explain).answers().is_empty(), "not over a stream");
+}
+
+#[test]
 fn a8_prefixes_are_accounted_apart_and_streams_not_at_all() {
     let world = world(limited(10, 0));
     let view = Arc::new(world.view());
