@@ -20,6 +20,7 @@ mod e2e_cli;
 mod e2e_demo;
 mod e2e_dnssec;
 mod e2e_hostile;
+mod e2e_keys;
 mod e2e_probe;
 mod e2e_readme;
 mod e2e_reload;

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
@@ -69,54 +69,21 @@ impl Node {
 
     /// Starts a node with the configuration in `dir`.
     pub fn start_in(dir: TempDir) -> Node {
-        let mut child = tradewind()
-            .arg("run")
-            .arg("--config")
-            .arg(dir.path().join("tradewind.toml"))
-            .args(["--node", "n1"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let log = Arc::new(Mutex::new(String::new()));
-        let stderr = BufReader::new(child.stderr.take().unwrap());
-        let copy = log.clone();
-        std::thread::spawn(move || {
-            for line in stderr.lines().map_while(Result::ok) {
-                eprintln!("node: {line}");
-                let mut log = copy.lock().unwrap();
-                log.push_str(&line);
-                log.push('\n');
-            }
-        });
-        let (lines, incoming) = mpsc::channel();
-        let stdout = BufReader::new(child.stdout.take().unwrap());
-        std::thread::spawn(move || {
-            for line in stdout.lines().map_while(Result::ok) {
-                if lines.send(line).is_err() {
-                    break;
-                }
-            }
-        });
-        let ready: String = incoming
-            .recv_timeout(Duration::from_secs(30))
-            .unwrap_or_else(|_| panic!("the node is not ready:\n{}", log.lock().unwrap()));
-        let field = |key: &str| -> SocketAddr {
-            ready
-                .split(' ')
-                .find_map(|f| f.strip_prefix(key))
-                .unwrap()
-                .parse()
-                .unwrap()
-        };
+        let (child, dns, admin, log) = launch(dir.path());
         Node {
-            dns: field("dns="),
-            admin: field("admin="),
+            dns,
+            admin,
             dir,
             child,
             log,
         }
+    }
+
+    /// Ends it as a crash would, and starts it again.
+    pub fn crash_and_restart(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        (self.child, self.dns, self.admin, self.log) = launch(self.dir.path());
     }
 
     /// A file of its configuration folder.
@@ -147,6 +114,55 @@ impl Node {
             || self.logged(text).then_some(()),
         );
     }
+}
+
+type Launched = (Child, SocketAddr, SocketAddr, Arc<Mutex<String>>);
+
+/// Starts the process and waits until it is ready.
+fn launch(dir: &Path) -> Launched {
+    let mut child = tradewind()
+        .arg("run")
+        .arg("--config")
+        .arg(dir.join("tradewind.toml"))
+        .args(["--node", "n1"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let log = Arc::new(Mutex::new(String::new()));
+    let stderr = BufReader::new(child.stderr.take().unwrap());
+    let copy = log.clone();
+    std::thread::spawn(move || {
+        for line in stderr.lines().map_while(Result::ok) {
+            eprintln!("node: {line}");
+            let mut log = copy.lock().unwrap();
+            log.push_str(&line);
+            log.push('\n');
+        }
+    });
+    let (lines, incoming) = mpsc::channel();
+    let stdout = BufReader::new(child.stdout.take().unwrap());
+    std::thread::spawn(move || {
+        for line in stdout.lines().map_while(Result::ok) {
+            if lines.send(line).is_err() {
+                break;
+            }
+        }
+    });
+    let ready: String = incoming
+        .recv_timeout(Duration::from_secs(30))
+        .unwrap_or_else(|_| panic!("the node is not ready:\n{}", log.lock().unwrap()));
+    let field = |key: &str| -> SocketAddr {
+        ready
+            .split(' ')
+            .find_map(|f| f.strip_prefix(key))
+            .unwrap()
+            .parse()
+            .unwrap()
+    };
+    let (dns, admin) = (field("dns="), field("admin="));
+    (child, dns, admin, log)
 }
 
 impl Drop for Node {
