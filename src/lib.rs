@@ -17,6 +17,7 @@
 #![warn(missing_docs)]
 
 // Layer 0: words.
+pub mod chunked;
 pub mod dns;
 pub mod ids;
 pub mod net;
@@ -29,6 +30,7 @@ pub mod balance;
 pub mod dnssec;
 pub mod geo;
 pub mod health;
+pub mod limit;
 pub mod zone;
 
 // Layer 2: the decision.
@@ -65,4 +67,8 @@ pub mod docs {
     pub mod dnssec {}
     #[doc = include_str!("docs/performance.md")]
     pub mod performance {}
+    #[doc = include_str!("docs/transports.md")]
+    pub mod transports {}
+    #[doc = include_str!("docs/protection.md")]
+    pub mod protection {}
 }

@@ -9,6 +9,7 @@ use crate::compile::Node;
 use crate::config::Report;
 use crate::time::Clock;
 
+use super::certificates::Certificates;
 use super::judge_loop::Order;
 use super::keeper;
 use super::load::{Loaded, Wanted, load_all, log};
@@ -19,17 +20,20 @@ pub struct Controller {
     /// As it was started; listeners and threads stay so.
     running: Node,
     orders: mpsc::Sender<Order>,
+    certificates: Option<Arc<Certificates>>,
     keeper: keeper::Shared,
     clock: Arc<dyn Clock>,
     one_at_a_time: Mutex<()>,
 }
 
 impl Controller {
-    /// A controller that reloads `wanted` and hands the result to the judge loop.
+    /// A controller that reloads `wanted` and hands the result to the judge loop, and the certificate
+    /// to its keeper.
     pub fn new(
         wanted: Wanted,
         running: Node,
         orders: mpsc::Sender<Order>,
+        certificates: Option<Arc<Certificates>>,
         keeper: keeper::Shared,
         clock: Arc<dyn Clock>,
     ) -> Arc<Controller> {
@@ -37,6 +41,7 @@ impl Controller {
             wanted,
             running,
             orders,
+            certificates,
             keeper,
             clock,
             one_at_a_time: Mutex::new(()),
@@ -102,6 +107,9 @@ impl Controller {
         }
         match generation.await {
             Ok(generation) => {
+                if let (Some(keeper), Some(new)) = (&self.certificates, loaded.certificate) {
+                    keeper.adopt(new);
+                }
                 tracing::info!(%generation, "reloaded");
                 ReloadOutcome::Adopted {
                     generation,

@@ -10,19 +10,25 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
 use crate::admin;
-use crate::compile::Node;
+use crate::compile::{Compiled, Node};
 use crate::config::Report;
 use crate::probe;
-use crate::server::{tcp, udp};
+use crate::server::hall::{Service, TcpLimits};
+use crate::server::proxied::Proxies;
+use crate::server::tcp::Speech;
+use crate::server::{self, tcp, udp};
+use crate::telemetry::stats::EncryptedConnections;
 use crate::telemetry::{DnsCounters, Stats};
 use crate::time::Clock;
 use crate::units::Generation;
 
+use super::certificates::{Certificate, Certificates};
 use super::clock::RealClock;
 use super::control::Controller;
 use super::judge_loop::{JudgeLoop, Order};
 use super::keeper::{self, Keeper};
-use super::load::{Wanted, load_all, log};
+use super::listeners::{self, EncryptedAddresses};
+use super::load::{Loaded, Wanted, load_all, log};
 use super::presign::PresignThread;
 use crate::admin::Control as _;
 
@@ -43,6 +49,8 @@ pub struct Ready {
     pub node: String,
     /// DNS over UDP and TCP.
     pub dns: Vec<SocketAddr>,
+    /// Encrypted DNS.
+    pub encrypted: EncryptedAddresses,
     /// Admin API.
     pub admin: Option<SocketAddr>,
     /// The view in force.
@@ -55,6 +63,7 @@ impl std::fmt::Display for Ready {
         for (i, a) in self.dns.iter().enumerate() {
             write!(f, "{}{a}", if i > 0 { "," } else { "" })?;
         }
+        write!(f, "{}", self.encrypted)?;
         if let Some(a) = self.admin {
             write!(f, " admin={a}")?;
         }
@@ -76,15 +85,25 @@ pub enum RunError {
 /// # Errors
 /// When the configuration is wrong or a listener cannot be had.
 pub fn run(options: Options, ready: impl FnOnce(&Ready)) -> Result<(), RunError> {
-    let loaded = load_all(&options.wanted).map_err(RunError::Config)?;
-    log(&loaded.warnings);
+    let Loaded {
+        mut compiled,
+        certificate,
+        warnings,
+    } = load_all(&options.wanted).map_err(RunError::Config)?;
+    let node = compiled
+        .node
+        .take()
+        .ok_or_else(|| RunError::Other("no node given; say which with --node NAME".to_owned()))?;
+    log(&warnings);
+    // With the warnings go the texts they point into.
+    drop(warnings);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("tradewind-io")
         .enable_all()
         .build()
         .map_err(|e| RunError::Other(format!("cannot start the runtime: {e}")))?;
-    let result = runtime.block_on(serve(options, loaded, ready));
+    let result = runtime.block_on(serve(options, node, compiled, certificate, ready));
     // Probes in flight are not waited for.
     runtime.shutdown_timeout(Duration::from_millis(200));
     result
@@ -92,18 +111,17 @@ pub fn run(options: Options, ready: impl FnOnce(&Ready)) -> Result<(), RunError>
 
 async fn serve(
     options: Options,
-    loaded: super::load::Loaded,
+    node: Node,
+    compiled: Compiled,
+    certificate: Option<Certificate>,
     ready: impl FnOnce(&Ready),
 ) -> Result<(), RunError> {
-    let node =
-        loaded.compiled.node.clone().ok_or_else(|| {
-            RunError::Other("no node given; say which with --node NAME".to_owned())
-        })?;
     let clock: Arc<dyn Clock> = Arc::new(RealClock::start());
     let (stop, stopped) = watch::channel(false);
 
     // Listeners first: a port that is taken must end the start before anything else runs.
     let (udp_sockets, tcp_listeners) = bind_dns(&node, options.skip_missing_addresses)?;
+    let encrypted = listeners::bind(&node, options.skip_missing_addresses)?;
     let admin_listener = bind_admin(&node).await?;
 
     // Keys are there before the first answer is.
@@ -111,20 +129,18 @@ async fn serve(
     let mut keeper = Keeper::new(node.state_dir.as_deref(), key_troubles.clone());
     let now = clock.wall().unix(clock.now());
     let keys = keeper
-        .adopt(&loaded.compiled.signed, &loaded.compiled.unsigned, now)
+        .adopt(&compiled.signed, &compiled.unsigned, now)
         .map_err(|e| RunError::Other(e.0))?;
     let keeper = Arc::new(Mutex::new(keeper));
 
-    let (judge, wiring) = JudgeLoop::new(
-        loaded.compiled.snapshot.clone(),
-        keys,
-        clock.clone(),
-        node.first_round,
-    );
+    let (judge, wiring) = JudgeLoop::new(compiled.snapshot, keys, clock.clone(), node.first_round);
     let (orders, orders_rx) = mpsc::channel::<Order>(8);
     let (reports, reports_rx) = mpsc::channel(4096);
     let prober = probe::spawn(wiring.plan.clone(), clock.clone(), reports);
     let judge_loop = tokio::spawn(judge.run(reports_rx, orders_rx));
+    let certificates = certificate
+        .filter(|_| encrypted.len() > 0)
+        .map(|c| Certificates::new(c, clock.clone()));
     let (keep, kept_until) = std::sync::mpsc::channel();
     let keeping = keeper::spawn(keeper.clone(), clock.clone(), orders.clone(), kept_until)
         .map_err(|e| RunError::Other(format!("cannot start the thread of the keys: {e}")))?;
@@ -132,11 +148,12 @@ async fn serve(
         options.wanted.clone(),
         node.clone(),
         orders,
+        certificates.clone(),
         keeper,
         clock.clone(),
     );
 
-    // One set of counters per UDP worker, and one for TCP.
+    // One set of counters per UDP worker, and one per listener of connections.
     let mut counters: Vec<Arc<DnsCounters>> = Vec::new();
     let tcp_connections = Arc::new(AtomicU64::new(0));
     let workers: Vec<(udp::Bound, Vec<Arc<DnsCounters>>)> = udp_sockets
@@ -154,7 +171,14 @@ async fn serve(
         .map(|_| Arc::new(DnsCounters::default()))
         .collect();
     counters.extend(tcp_counters.iter().cloned());
-    let stats = Stats::new(counters, tcp_connections.clone()).with_key_troubles(key_troubles);
+    let encrypted_counters: Vec<Arc<DnsCounters>> =
+        (0..encrypted.len()).map(|_| Arc::default()).collect();
+    counters.extend(encrypted_counters.iter().cloned());
+    let encrypted_connections = EncryptedConnections::default();
+    let not_after = certificates.as_ref().map(|c| c.not_after());
+    let stats = Stats::new(counters, tcp_connections.clone())
+        .with_encrypted(encrypted_connections.clone(), not_after)
+        .with_key_troubles(key_troubles);
     let stats = Arc::new(stats);
 
     // The API is up before DNS is, so that a long first round can be watched.
@@ -185,11 +209,26 @@ async fn serve(
 
     let presigning = PresignThread::start(&wiring.publisher, &clock)
         .map_err(|e| RunError::Other(format!("cannot start the presigning thread: {e}")))?;
+    let proxies = Proxies::new(node.proxies.iter().copied());
+    let service = |counters, open| Service {
+        publisher: wiring.publisher.clone(),
+        clock: clock.clone(),
+        counters,
+        open,
+        limits: TcpLimits {
+            max_connections: node.tcp_max_connections,
+            idle_timeout: node.tcp_idle_timeout,
+            ..TcpLimits::default()
+        },
+        proxies: proxies.clone(),
+        stopped: stopped.clone(),
+    };
     let mut servers = Vec::new();
     let mut dns = Vec::new();
     for (bound, own) in workers {
         dns.push(bound.local_addr());
         let server = bound
+            .behind(proxies.clone())
             .start(&wiring.publisher, &clock, own)
             .map_err(|e| RunError::Other(format!("cannot start a DNS worker: {e}")))?;
         servers.push(server);
@@ -197,25 +236,23 @@ async fn serve(
     for (listener, own) in tcp_listeners.into_iter().zip(tcp_counters) {
         let listener = TcpListener::from_std(listener)
             .map_err(|e| RunError::Other(format!("cannot serve DNS over TCP: {e}")))?;
-        let limits = tcp::TcpLimits {
-            max_connections: node.tcp_max_connections,
-            idle_timeout: node.tcp_idle_timeout,
-            ..tcp::TcpLimits::default()
-        };
-        tokio::spawn(tcp::serve(
-            listener,
-            wiring.publisher.clone(),
-            clock.clone(),
-            own,
-            tcp_connections.clone(),
-            limits,
-            stopped.clone(),
-        ));
+        let service = service(own, tcp_connections.clone());
+        tokio::spawn(tcp::serve(listener, service, Speech::Tcp));
     }
+    let encrypted_addresses = encrypted.addresses();
+    if let Some(certificates) = certificates {
+        let own = encrypted_counters.into_iter();
+        let identity = certificates.identity();
+        encrypted.start(&node, identity, &encrypted_connections, own, service)?;
+        tokio::spawn(certificates.watch(stopped.clone()));
+    }
+    // What reading the configuration took is free by now.
+    server::give_back_memory();
     serving.send_replace(true);
     let up = Ready {
         node: node.name.clone(),
         dns,
+        encrypted: encrypted_addresses,
         admin: admin_addr,
         generation: wiring.publisher.latest().generation,
     };
@@ -283,7 +320,7 @@ fn bind_dns(
 }
 
 /// Whether the error says that this machine does not have the address, or not even its family.
-fn is_missing(e: &std::io::Error) -> bool {
+pub(super) fn is_missing(e: &std::io::Error) -> bool {
     e.kind() == std::io::ErrorKind::AddrNotAvailable || e.raw_os_error() == Some(libc::EAFNOSUPPORT)
 }
 

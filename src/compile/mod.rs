@@ -2,6 +2,7 @@
 //!
 //! Each part checks what it refers to and goes on after an error, so that one run shows them all.
 
+mod aliases;
 mod check;
 mod cycles;
 #[cfg(test)]
@@ -14,6 +15,7 @@ mod node;
 mod policies;
 mod pools;
 mod problems;
+mod protection;
 #[cfg(test)]
 mod tests;
 mod zones;
@@ -28,7 +30,7 @@ use crate::steer::Steering;
 
 pub use dnssec::{ImportedKey, SignedZone};
 use names::CheckedName;
-pub use node::Node;
+pub use node::{Encrypted, Node};
 use problems::Problems;
 
 /// A configuration that may be served.
@@ -63,7 +65,8 @@ pub fn compile(
     let monitors = monitors::monitors(spec);
     let pools = pools::pools(spec, &regions, p);
     let policies = policies::policies(spec, &regions, &pools, p);
-    let names = names::names(spec, &pools, &policies, p);
+    let mut names = names::names(spec, &pools, &policies, p);
+    aliases::aliases(spec, &mut names, p);
     let signed = dnssec::zones(spec, inputs, &parsed_zones.largest_ttls(), &names, p);
     let zones = zones::build(spec, parsed_zones, &names, sources, p);
     check::unused(spec, p);
@@ -98,6 +101,8 @@ pub fn compile(
         settings: Settings {
             node: node_name,
             explain_allow: spec.dns.explain_allow.iter().map(|p| p.value).collect(),
+            rules: protection::rules(spec),
+            chaos: protection::chaos(spec, this_node.as_ref()),
         },
     };
     (

@@ -129,13 +129,15 @@ pub fn load_texts(files: Vec<(PathBuf, Vec<u8>)>, read: &mut ReadFile<'_>) -> Lo
                 "the file is not UTF-8 text from here on",
             ));
         }
-        trees.push(parse(file, sources.text(file), &mut diagnostics, &mut torn));
+        let tree = parse(file, sources.text(file), &mut diagnostics, &mut torn);
+        super::secret::mask(&mut sources, file, &tree);
+        trees.push(tree);
     }
     check_version(&trees, &mut diagnostics, torn);
     let known = Known::new(&trees);
     let root = merge(trees, &mut diagnostics);
     let mut cx = Context::new(known, &sources, read, diagnostics, torn);
-    let spec = decode(&mut cx, &root);
+    let spec = decode(&mut cx, root);
     let mut diagnostics = cx.finish();
     let inputs = read_inputs(&spec, &mut sources, read, &mut diagnostics);
     Loaded {

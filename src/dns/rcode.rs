@@ -19,8 +19,12 @@ impl Rcode {
     pub const NOT_IMP: Rcode = Rcode(4);
     /// The server does not want to answer, or does not serve the zone.
     pub const REFUSED: Rcode = Rcode(5);
+    /// A name exists that should not: a DNAME makes one that is too long (RFC 6672 section 2.2).
+    pub const YX_DOMAIN: Rcode = Rcode(6);
     /// The EDNS version is not implemented (RFC 6891 section 9).
     pub const BAD_VERS: Rcode = Rcode(16);
+    /// The server cookie is missing or not good (RFC 7873 section 8).
+    pub const BAD_COOKIE: Rcode = Rcode(23);
 
     /// The four bits of the header.
     pub const fn low(self) -> u16 {
@@ -42,7 +46,9 @@ impl fmt::Display for Rcode {
             Rcode::NX_DOMAIN => "NXDOMAIN",
             Rcode::NOT_IMP => "NOTIMP",
             Rcode::REFUSED => "REFUSED",
+            Rcode::YX_DOMAIN => "YXDOMAIN",
             Rcode::BAD_VERS => "BADVERS",
+            Rcode::BAD_COOKIE => "BADCOOKIE",
             Rcode(code) => return write!(f, "RCODE{code}"),
         })
     }

@@ -5,18 +5,19 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::dns::edns::nsid::Nsid;
 use crate::dns::message::{NameBuf, parse};
-use crate::dns::{Ede, Owner, Section, rtype};
+use crate::dns::{Ede, Owner, Rcode, Section, rtype};
 use crate::snapshot::View;
 use crate::telemetry::DnsEvent;
 use crate::time::Moment;
 use crate::units::Ttl;
 
 use super::client::Asker;
-use super::request::admit;
+use super::guard::{Guard, Held};
+use super::request::{Refusal, admit};
 use super::resolve::Resolve;
 use super::respond::{Response, Sent};
 use super::signed::Signing;
-use super::{Scratch, explain};
+use super::{Scratch, chaos, explain};
 
 /// How the query came.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,6 +38,12 @@ impl Transport {
     /// Whether an answer must fit a datagram.
     pub fn is_datagram(self) -> bool {
         self == Transport::Udp
+    }
+
+    /// Whether edns-tcp-keepalive means something: over UDP it is ignored (RFC 7828 section 3.3.1),
+    /// HTTP keeps its own time, and QUIC ends the connection over it (RFC 9250 section 5.5.2).
+    pub fn keeps_alive(self) -> bool {
+        matches!(self, Transport::Tcp | Transport::Tls)
     }
 
     /// Whether nobody between client and server can read along.
@@ -66,6 +73,8 @@ pub enum Reply {
     Drop,
     /// Send the first so many bytes of the out buffer.
     Send(usize),
+    /// Send them, and close the connection: its client may not go on. Streams only.
+    SendAndClose(usize),
 }
 
 /// Answers one message. `out` must hold at least 1,232 octets for UDP, 65,535 for TCP.
@@ -83,25 +92,26 @@ pub fn answer(
 ) -> Reply {
     let peer = inbound.peer.ip().to_canonical();
     scratch.counters.count(received(inbound.transport, peer));
+    let mut guard = Guard::new(view, inbound, peer, now);
+    if guard.shuts_out(&scratch.counters) {
+        return Reply::Drop;
+    }
     let mut name = NameBuf::default();
     let Some(query) = parse(inbound.packet, &mut name) else {
         scratch.counters.count(DnsEvent::Dropped);
         return Reply::Drop;
     };
+    let cookie = guard.meet(&query, &scratch.counters);
     let nsid = || Nsid::new(&view.snapshot.settings.node, view.generation);
     let mut words = Words::default();
-    let sent = match admit(&query) {
-        Err(refusal) => {
-            // Cannot fail: what does not fit is left out.
-            let _ = write!(words, "{refusal}");
-            let mut r = Response::new(&query, inbound.transport, nsid, out);
-            r.rcode = refusal.rcode();
-            r.ede = Some(Ede {
-                code: refusal.ede(),
-                text: words.as_str(),
-            });
-            r.finish()
-        }
+    let mut r = Response::new(&query, inbound.transport, nsid, out);
+    r.cookie = cookie;
+    r.idle_timeout = scratch.idle_timeout;
+    let admitted = guard
+        .refusal(&query)
+        .map_or_else(|| admit(&query, inbound.transport), Err);
+    let refusal = match admitted {
+        Ok(_) if guard.wants_cookie() => Some(Refusal::Cookie),
         Ok(question) => {
             let ecs = query.edns.and_then(|e| e.ecs);
             if ecs.is_some() {
@@ -115,19 +125,57 @@ pub fn answer(
                     network: ecs.and_then(|e| e.network()),
                 },
                 now,
+                guard: &guard,
             };
-            let mut r = Response::new(&query, inbound.transport, nsid, out);
             let way = inbound.transport;
             r.signing = Signing::begin(view, &query, name.as_bytes(), way, now, scratch);
             let explained = explained(&resolve, name.as_bytes(), scratch, &mut r);
             if !explained && resolve.run(name.as_bytes(), scratch, &mut r).is_err() {
                 r.overflow();
             }
-            scratch.return_signer(r.seal());
-            r.finish()
+            None
         }
+        Err(refusal) => Some(refusal),
     };
+    match refusal {
+        None => {}
+        Some(_) if !guard.admits_refusal() => r.held = true,
+        Some(Refusal::Chaos(qtype)) if chaos::answer(view, name.as_bytes(), qtype, &mut r) => {
+            scratch.counters.count(DnsEvent::Chaos);
+        }
+        Some(refusal) => {
+            // Cannot fail: what does not fit is left out.
+            let _ = write!(words, "{refusal}");
+            r.rcode = refusal.rcode();
+            r.ede = refusal.ede().map(|code| Ede {
+                code,
+                text: words.as_str(),
+            });
+            if refusal == Refusal::Access {
+                scratch.counters.count(DnsEvent::AccessRefused);
+            }
+            if refusal == Refusal::Busy {
+                scratch.counters.count(DnsEvent::LimitedRefused);
+            }
+        }
+    }
+    if r.held {
+        match guard.hold(scratch) {
+            Held::Drop => {
+                r.drop_set();
+                scratch.return_signer(r.seal());
+                return Reply::Drop;
+            }
+            Held::Truncate => r.instead(Rcode::NO_ERROR, true),
+            Held::Cookie => r.instead(Rcode::BAD_COOKIE, false),
+        }
+    }
+    scratch.return_signer(r.seal());
+    let sent = r.finish();
     count(scratch, sent);
+    if guard.closes() {
+        return Reply::SendAndClose(sent.len);
+    }
     Reply::Send(sent.len)
 }
 
@@ -148,6 +196,10 @@ fn explained(
     let allow = &resolve.view.snapshot.settings.explain_allow;
     if !allow.iter().any(|p| p.contains(resolve.asker.resolver)) {
         return false;
+    }
+    if !resolve.guard.admits_explanation() {
+        r.held = true;
+        return true;
     }
     if resolve.qtype != rtype::TXT {
         if !explain::exists(resolve.view, target) {

@@ -185,9 +185,12 @@ impl Resolve<'_> {
     /// The types that steering answers.
     fn steered_types(&self, at: &Presence<'_>, types: &mut Vec<u16>) {
         match at.steered {
-            Some((_, true)) => types.push(rtype::CNAME),
-            Some((name, false)) => {
-                let group = self.view.snapshot.steering.group_of(name);
+            Some(steered) if steered.cname => types.push(rtype::CNAME),
+            Some(steered) => {
+                if steered.https {
+                    types.push(rtype::HTTPS);
+                }
+                let group = self.view.snapshot.steering.group_of(steered.name);
                 types.extend(group.families.iter().map(|f| match f {
                     Family::V4 => rtype::A,
                     Family::V6 => rtype::AAAA,

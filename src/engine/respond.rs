@@ -1,10 +1,11 @@
 //! The answer in the making: sections, truncation, the OPT record.
 
 use crate::dns::edns::nsid::Nsid;
-use crate::dns::edns::{CO, DO, OPT_FIXED, UDP_PAYLOAD, UDP_PLAIN};
+use crate::dns::edns::{CO, DO, Keepalive, OPT_FIXED, UDP_PAYLOAD, UDP_PLAIN, keepalive, padding};
+use crate::dns::edns::{FullCookie, cookie};
 use crate::dns::message::build::Mark;
 use crate::dns::message::{Full, Header, flags};
-use crate::dns::{Ede, MessageWriter, Owner, Query, Rcode, Section};
+use crate::dns::{Ede, MessageWriter, Owner, Query, Rcode, Section, rtype};
 use crate::dnssec::Refused;
 use crate::telemetry::DnsEvent;
 use crate::units::{ScopeLen, Ttl};
@@ -32,10 +33,18 @@ pub(super) struct Response<'b, 'q> {
     empty: Mark,
     truncated: bool,
     referral: bool,
+    /// Over a limit: what stands here is not to be sent.
+    pub(super) held: bool,
+    /// A signature that is needed did not fit.
+    pub(super) lacks: bool,
+    /// For the cookie option, where the query had one.
+    pub(super) cookie: Option<FullCookie>,
     pub(super) rcode: Rcode,
     pub(super) authoritative: bool,
     /// For the ECS option, where the query had one.
     pub(super) scope: ScopeLen,
+    /// For the edns-tcp-keepalive option, where the query had one.
+    pub(super) idle_timeout: Option<u16>,
     /// What the response code cannot say.
     pub(super) ede: Option<Ede<'q>>,
 }
@@ -48,8 +57,13 @@ pub(super) struct Sent {
     pub(super) truncated: bool,
 }
 
+fn wants_timeout(keepalive: Keepalive, transport: Transport) -> bool {
+    keepalive == Keepalive::Asked && transport.keeps_alive()
+}
+
 impl<'b, 'q> Response<'b, 'q> {
     /// Starts the answer to `query` with its question. `nsid` makes the server's identifier.
+    #[inline]
     pub(super) fn new(
         query: &'q Query<'q>,
         transport: Transport,
@@ -61,19 +75,9 @@ impl<'b, 'q> Response<'b, 'q> {
             (_, None) => UDP_PLAIN,
             (_, Some(edns)) => edns.payload.clamp(UDP_PLAIN, UDP_PAYLOAD),
         };
-        let mut w = MessageWriter::new(out, usize::from(limit));
-        let nsid = query.edns.filter(|e| e.nsid).map(|_| nsid());
-        let reserved = query.edns.map_or(0, |edns| {
-            OPT_FIXED
-                + edns.ecs.map_or(0, |ecs| ecs.len())
-                + nsid.as_ref().map_or(0, Nsid::option_len)
-        });
-        w.reserve(reserved);
-        if let Some(question) = &query.question {
-            // At most 271 octets; only a buffer smaller than documented is too small for it.
-            let _ = w.question(question.raw);
-        }
-        Response {
+        let w = MessageWriter::new(out, usize::from(limit));
+        // Written in place from here on: moving the writer about takes longer than the rest.
+        let mut r = Response {
             empty: w.mark(),
             w,
             signing: None,
@@ -81,15 +85,40 @@ impl<'b, 'q> Response<'b, 'q> {
             nxname: false,
             query,
             transport,
-            nsid,
-            reserved,
+            nsid: None,
+            reserved: 0,
             truncated: false,
             referral: false,
+            held: false,
+            lacks: false,
+            cookie: None,
             rcode: Rcode::NO_ERROR,
             authoritative: false,
             scope: ScopeLen(0),
+            idle_timeout: None,
             ede: None,
+        };
+        if let Some(edns) = &query.edns {
+            if edns.nsid {
+                r.nsid = Some(nsid());
+            }
+            r.reserved = OPT_FIXED
+                + edns.ecs.map_or(0, |ecs| ecs.len())
+                + r.nsid.as_ref().map_or(0, Nsid::option_len)
+                + if wants_timeout(edns.keepalive, transport) {
+                    keepalive::LEN
+                } else {
+                    0
+                }
+                + edns.cookie.map_or(0, |_| cookie::OPTION_LEN);
+            r.w.reserve(r.reserved);
         }
+        if let Some(question) = &query.question {
+            // At most 271 octets; only a buffer smaller than documented is too small for it.
+            let _ = r.w.question(question.raw);
+        }
+        r.empty = r.w.mark();
+        r
     }
 
     /// Writes one record.
@@ -127,6 +156,20 @@ impl<'b, 'q> Response<'b, 'q> {
         Ok(())
     }
 
+    /// Writes one record of another class than IN.
+    pub(super) fn record_of_class(
+        &mut self,
+        section: Section,
+        owner: Owner<'_>,
+        rtype: u16,
+        class: u16,
+        ttl: Ttl,
+        rdata: &[u8],
+    ) -> Result<(), Full> {
+        self.w
+            .record_of_class(section, owner, rtype, class, ttl, rdata, &[])
+    }
+
     /// Writes one record whose data is one name that may be compressed.
     pub(super) fn name_record(
         &mut self,
@@ -138,6 +181,19 @@ impl<'b, 'q> Response<'b, 'q> {
         // A name has at most 255 octets.
         let all = [(0, name.len() as u16)];
         self.put(Section::Answer, owner, rtype, (ttl, None), name, &all)
+    }
+
+    /// Writes a CNAME that a DNAME means: "the CNAME will never be signed" (RFC 6672 section 5.3.1).
+    pub(super) fn synthesized(
+        &mut self,
+        owner: Owner<'_>,
+        ttl: Ttl,
+        target: &[u8],
+    ) -> Result<(), Full> {
+        self.close_set()?;
+        let all = [(0, target.len() as u16)]; // a name has at most 255 octets
+        self.w
+            .record(Section::Answer, owner, rtype::CNAME, ttl, target, &all)
     }
 
     /// Writes a whole RRset of a zone, whose own TTL is the one that its signature covers; with [`Full`] part of it may stand there, and the caller gives up.
@@ -160,6 +216,40 @@ impl<'b, 'q> Response<'b, 'q> {
             )?;
         }
         Ok(())
+    }
+
+    /// Writes a whole RRset from the data of its records; with [`Full`] as [`Response::rrset`].
+    pub(super) fn set<D: AsRef<[u8]>>(
+        &mut self,
+        section: Section,
+        owner: Owner<'_>,
+        rtype: u16,
+        ttl: Ttl,
+        data: impl Iterator<Item = D>,
+    ) -> Result<(), Full> {
+        for rdata in data {
+            self.record(section, owner, rtype, ttl, rdata.as_ref())?;
+        }
+        Ok(())
+    }
+
+    /// Writes what is welcome but not needed: all that `write` writes, or nothing where it does not
+    /// fit (RFC 2181 section 9: that is no truncation). Says whether it stands there.
+    pub(super) fn optional(&mut self, write: impl FnOnce(&mut Self) -> Result<(), Full>) -> bool {
+        // The signatures of what stands before are needed: the answer without them is truncated.
+        if self.close_set().is_err() {
+            self.lacks = true;
+        }
+        if self.lacks {
+            return false;
+        }
+        let mark = self.w.mark();
+        let fits = write(self).and_then(|()| self.close_set()).is_ok();
+        if !fits {
+            self.drop_set();
+            self.w.rollback(mark);
+        }
+        fits
     }
 
     /// Records so far in the answer section.
@@ -185,6 +275,19 @@ impl<'b, 'q> Response<'b, 'q> {
             _ if self.transport.is_datagram() => self.truncated = true,
             _ => self.fail("the answer is over 65535 octets"),
         }
+    }
+
+    /// Takes everything back but question and OPT record, and sends this code instead; with `truncated`
+    /// the client shall come over TCP.
+    pub(super) fn instead(&mut self, rcode: Rcode, truncated: bool) {
+        self.w.rollback(self.empty);
+        self.drop_set();
+        self.authoritative = false;
+        self.referral = false;
+        self.scope = ScopeLen(0);
+        self.ede = None;
+        self.rcode = rcode;
+        self.truncated = truncated;
     }
 
     /// SERVFAIL, with words.
@@ -219,7 +322,24 @@ impl<'b, 'q> Response<'b, 'q> {
                 if let Some(nsid) = &self.nsid {
                     nsid.write(w)?;
                 }
-                self.ede.as_ref().map_or(Ok(()), |ede| ede.write(w))
+                if let Some(timeout) = self.idle_timeout
+                    && wants_timeout(edns.keepalive, self.transport)
+                {
+                    keepalive::write(w, timeout)?;
+                }
+                if let Some(cookie) = &self.cookie {
+                    cookie.write(w)?;
+                }
+                if let Some(ede) = &self.ede {
+                    ede.write(w)?;
+                }
+                // RFC 7830 section 4: "Responders MUST pad DNS responses when the respective DNS
+                // query included the 'Padding' option"; section 6: not "if the DNS transport is not
+                // encrypted". What does not fit even empty is left out.
+                if edns.padding && self.transport.is_encrypted() {
+                    let _ = padding::write(w);
+                }
+                Ok(())
             });
             if written.is_err() {
                 // Room was kept; only a buffer smaller than documented comes here.
@@ -252,11 +372,13 @@ impl<'b, 'q> Response<'b, 'q> {
                 DnsEvent::NoError
             }
             Rcode::NO_ERROR => DnsEvent::NoData,
-            Rcode::NX_DOMAIN => DnsEvent::NxDomain,
+            // A name that is too long to exist.
+            Rcode::NX_DOMAIN | Rcode::YX_DOMAIN => DnsEvent::NxDomain,
             Rcode::FORM_ERR => DnsEvent::FormErr,
             Rcode::NOT_IMP => DnsEvent::NotImp,
             Rcode::REFUSED => DnsEvent::Refused,
             Rcode::BAD_VERS => DnsEvent::BadVers,
+            Rcode::BAD_COOKIE => DnsEvent::BadCookie,
             _ => DnsEvent::ServFail,
         }
     }

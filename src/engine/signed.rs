@@ -336,7 +336,7 @@ impl<'q> Response<'_, 'q> {
 
     /// Writes what is missing and gives the signer back; only [`Response::finish`] may follow.
     pub(super) fn seal(&mut self) -> Option<Box<Signer>> {
-        if self.close_set().is_err() {
+        if self.lacks || self.close_set().is_err() {
             self.overflow();
         }
         self.signing.take().map(|s| s.signer)

@@ -7,7 +7,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use crate::engine::{self, Inbound, Reply, Scratch};
+use crate::engine::{self, Ahead, Inbound, Reply, Scratch};
 use crate::snapshot::{Publisher, Reader, View};
 use crate::telemetry::{DnsCounters, DnsEvent};
 use crate::time::{Clock, Moment};
@@ -20,6 +20,7 @@ pub struct Desk {
     reader: Reader,
     clock: Arc<dyn Clock>,
     scratch: Scratch,
+    ahead: Ahead,
     engine: Engine,
 }
 
@@ -50,8 +51,14 @@ impl Desk {
             reader: publisher.reader(),
             clock: clock.clone(),
             scratch: Scratch::new(seed, counters),
+            ahead: Ahead::default(),
             engine,
         }
+    }
+
+    /// Has answers say how long a connection may idle, in units of 100 milliseconds (RFC 7828).
+    pub(super) fn tell_idle_timeout(&mut self, units: u16) {
+        self.scratch.idle_timeout = Some(units);
     }
 
     /// Begins a round: takes the newest view and the time, once for all queries of the round.
@@ -60,8 +67,14 @@ impl Desk {
             view: self.reader.view(),
             now: self.clock.now(),
             scratch: &mut self.scratch,
+            ahead: &mut self.ahead,
             engine: self.engine,
         }
+    }
+
+    /// Goes over to the newest view without a query to answer, so that an old one can be freed.
+    pub fn rest(&mut self) {
+        self.reader.view();
     }
 
     /// Counts something that happened outside the engine.
@@ -75,6 +88,7 @@ pub struct Round<'d> {
     view: &'d View,
     now: Moment,
     scratch: &'d mut Scratch,
+    ahead: &'d mut Ahead,
     engine: Engine,
 }
 
@@ -88,6 +102,16 @@ impl fmt::Debug for Round<'_> {
 }
 
 impl Round<'_> {
+    /// Has `look` read ahead for the queries of this round. Should it panic, nothing is lost: the query
+    /// that it stumbled over is answered as any other, and what that leads to is said there.
+    pub fn read_ahead(&mut self, look: impl FnOnce(&mut Ahead, &View)) {
+        let (view, ahead) = (self.view, &mut *self.ahead);
+        if catch_unwind(AssertUnwindSafe(|| look(ahead, view))).is_err() {
+            self.scratch.counters.count(DnsEvent::EnginePanic);
+            *self.ahead = Ahead::default();
+        }
+    }
+
     /// Answers one query into `out`. Should the engine panic, the query gets SERVFAIL, the panic is
     /// counted and logged, and the next query finds everything as before.
     pub fn answer(&mut self, inbound: &Inbound<'_>, out: &mut [u8]) -> Reply {

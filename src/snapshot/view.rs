@@ -6,8 +6,9 @@ use crate::dnssec::{Keys, SignatureCache};
 use crate::geo::GeoTable;
 use crate::health::{Board, Monitor, Overrides, ProbeTarget};
 use crate::ids::TargetId;
+use crate::limit::{RateTable, Rules, Secrets};
 use crate::net::Prefix;
-use crate::steer::{Live, Measurements, Steering};
+use crate::steer::{Known, Live, Measurements, Steering};
 use crate::time::{Moment, Wall};
 use crate::units::Generation;
 use crate::zone::ZoneSet;
@@ -19,6 +20,19 @@ pub struct Settings {
     pub node: Box<str>,
     /// Sources that may ask `_explain.NAME TXT`.
     pub explain_allow: Vec<Prefix>,
+    /// Who may ask, and how often.
+    pub rules: Rules,
+    /// What class CH says; at most 255 octets each, empty: nothing.
+    pub chaos: ChaosTexts,
+}
+
+/// Texts of class CH.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ChaosTexts {
+    /// `version.bind` and `version.server`.
+    pub version: Box<str>,
+    /// `id.server` and `hostname.bind`.
+    pub id: Box<str>,
 }
 
 /// The compiled configuration. Immutable; built by `compile` only.
@@ -57,10 +71,15 @@ pub struct Parts {
     pub signatures: Arc<SignatureCache>,
     /// The calendar.
     pub wall: Wall,
+    /// The rates of client prefixes.
+    pub rates: Arc<RateTable>,
+    /// The secrets of cookies; none: cookies are not answered.
+    pub cookies: Arc<Secrets>,
 }
 
 impl Parts {
-    /// A snapshot and the health of its endpoints; nothing measured, no orders, no keys.
+    /// A snapshot and the health of its endpoints; nothing measured, no orders, no keys, no
+    /// cookies.
     pub fn new(snapshot: Arc<Snapshot>, board: Arc<Board>) -> Parts {
         Parts {
             snapshot,
@@ -70,6 +89,18 @@ impl Parts {
             keys: Arc::default(),
             signatures: Arc::default(),
             wall: Wall::default(),
+            rates: Arc::default(),
+            cookies: Arc::default(),
+        }
+    }
+}
+
+impl Parts {
+    fn known(&self) -> Known<'_> {
+        Known {
+            board: &self.board,
+            measurements: &self.measurements,
+            overrides: &self.overrides,
         }
     }
 }
@@ -95,6 +126,10 @@ pub struct View {
     pub signatures: Arc<SignatureCache>,
     /// The calendar.
     pub wall: Wall,
+    /// The rates of client prefixes.
+    pub rates: Arc<RateTable>,
+    /// The secrets of cookies; none: cookies are not answered.
+    pub cookies: Arc<Secrets>,
     /// The above resolved into what each plan offers now.
     pub live: Live,
 }
@@ -102,6 +137,34 @@ pub struct View {
 impl View {
     /// Resolves the parts into a view.
     pub fn new(generation: Generation, now: Moment, parts: Parts) -> View {
+        let known = parts.known();
+        let live = Live::resolve(
+            &parts.snapshot.steering,
+            known.board,
+            known.measurements,
+            known.overrides,
+            now,
+        );
+        View::of(generation, now, parts, live)
+    }
+
+    /// As [`View::new`], at the cost of what is otherwise than in `before`, where that is of the same
+    /// snapshot.
+    pub fn after(before: &View, generation: Generation, now: Moment, parts: Parts) -> View {
+        if !Arc::ptr_eq(&before.snapshot, &parts.snapshot) {
+            return View::new(generation, now, parts);
+        }
+        let was = Known {
+            board: &before.board,
+            measurements: &before.measurements,
+            overrides: &before.overrides,
+        };
+        let steering = &parts.snapshot.steering;
+        let live = before.live.renew(steering, was, parts.known(), now);
+        View::of(generation, now, parts, live)
+    }
+
+    fn of(generation: Generation, now: Moment, parts: Parts, live: Live) -> View {
         let Parts {
             snapshot,
             board,
@@ -110,8 +173,9 @@ impl View {
             keys,
             signatures,
             wall,
+            rates,
+            cookies,
         } = parts;
-        let live = Live::resolve(&snapshot.steering, &board, &measurements, &overrides, now);
         View {
             generation,
             published: now,
@@ -122,6 +186,8 @@ impl View {
             keys,
             signatures,
             wall,
+            rates,
+            cookies,
             live,
         }
     }

@@ -8,7 +8,11 @@
 mod alias;
 mod build;
 mod check;
+mod dname;
+mod fields;
+mod generate;
 mod index;
+mod loc;
 pub mod lookup;
 mod node;
 pub mod parse;
@@ -21,6 +25,7 @@ pub mod set;
 mod tests;
 mod tree;
 pub mod view;
+mod wire;
 mod word;
 
 pub use lookup::{Found, Lookup};
@@ -28,4 +33,5 @@ pub use parse::{ParsedZone, ZoneProblem};
 pub use presence::Presence;
 pub use rrset::{Rdata, RrSet};
 pub use set::{BuildProblem, BuildRule, SteeredAt, ZoneInfo, ZoneSet};
+pub use tree::Steered;
 pub use view::{RdataRef, RrSetRef, RrSets};

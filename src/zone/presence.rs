@@ -2,10 +2,10 @@
 //! list it (RFC 4034 section 4.1.2).
 
 use crate::dns::name::NameRef;
-use crate::ids::NameId;
 
 use super::node::NodeRef;
 use super::set::ZoneSet;
+use super::tree::Steered;
 use super::view::RrSets;
 
 /// What stands at a name that exists, or at the wildcard that stands for it.
@@ -13,8 +13,8 @@ use super::view::RrSets;
 pub struct Presence<'z> {
     /// Static data.
     pub sets: RrSets<'z>,
-    /// The steered name here, and whether it answers by CNAME.
-    pub steered: Option<(NameId, bool)>,
+    /// The steered name here, and what it answers.
+    pub steered: Option<Steered>,
     /// Whether the zone below begins here, seen from the zone above.
     pub is_cut: bool,
     /// Whether the name is that of a zone served here.

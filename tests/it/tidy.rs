@@ -11,8 +11,8 @@ use crate::support::demo::package;
 
 /// Modules by layer, lowest first. A module names only lower layers; neighbours are strangers.
 const LAYERS: &[&[&str]] = &[
-    &["ids", "units", "time", "net", "dns", "telemetry"],
-    &["zone", "geo", "balance", "health", "dnssec"],
+    &["ids", "units", "time", "net", "dns", "telemetry", "chunked"],
+    &["zone", "geo", "balance", "health", "dnssec", "limit"],
     &["steer"],
     &["snapshot"],
     &["engine", "config"],
@@ -33,11 +33,13 @@ const PURE: &[&str] = &[
     "net",
     "dns",
     "telemetry",
+    "chunked",
     "zone",
     "geo",
     "balance",
     "health",
     "dnssec",
+    "limit",
     "steer",
     "snapshot",
     "engine",

@@ -74,6 +74,13 @@ impl Query<'_> {
     pub fn opcode(&self) -> u8 {
         ((self.flags & flags::OPCODE) >> 11) as u8
     }
+
+    /// Whether it has no question but a cookie (RFC 7873 section 5.4).
+    pub fn asks_for_cookie(&self) -> bool {
+        self.opcode() == 0
+            && self.fault == Some(Fault::QuestionCount(0))
+            && self.edns.is_some_and(|e| e.cookie.is_some())
+    }
 }
 
 /// Why a query is malformed.
@@ -170,11 +177,11 @@ fn rest<'p>(
         }
         at = r.end;
     }
-    if counts[0] != 1 {
-        return Err(Fault::QuestionCount(counts[0]));
-    }
     if at != packet.len() {
         return Err(Fault::Trailing);
+    }
+    if counts[0] != 1 {
+        return Err(Fault::QuestionCount(counts[0]));
     }
     Ok(())
 }
@@ -199,16 +206,16 @@ fn plain_name(packet: &[u8], at: usize) -> Option<usize> {
 }
 
 /// A record of no interest but for its extent and type.
-struct Record<'p> {
+pub(super) struct Record<'p> {
     root: bool,
-    rtype: u16,
+    pub(super) rtype: u16,
     class: u16,
-    ttl: u32,
-    rdata: &'p [u8],
-    end: usize,
+    pub(super) ttl: u32,
+    pub(super) rdata: &'p [u8],
+    pub(super) end: usize,
 }
 
-fn record(packet: &[u8], at: usize) -> Result<Record<'_>, Fault> {
+pub(super) fn record(packet: &[u8], at: usize) -> Result<Record<'_>, Fault> {
     let fixed = skip_name(packet, at).ok_or(Fault::Record)?;
     let f: &[u8; 10] = packet
         .get(fixed..)
@@ -227,7 +234,7 @@ fn record(packet: &[u8], at: usize) -> Result<Record<'_>, Fault> {
 }
 
 /// The end of the name at `at`, which may end in a pointer; where it points does not matter.
-fn skip_name(packet: &[u8], at: usize) -> Option<usize> {
+pub(super) fn skip_name(packet: &[u8], at: usize) -> Option<usize> {
     let mut end = at;
     loop {
         let len = usize::from(*packet.get(end)?);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::dns::name::WireName;
+use crate::dns::svcb::Service;
 use crate::dnssec::key::{SECURE_ENTRY_POINT, ZONE_KEY};
 use crate::dnssec::{Algorithm, Denial, Keys, Lifetime, SignatureCache, SigningKey, ZoneKeys};
 use crate::geo::location::Code;
@@ -12,8 +13,9 @@ use crate::geo::table::EMBEDDED;
 use crate::geo::{Coordinates, GeoTable, Location, Slot6, Source};
 use crate::health::{Board, Cause, Override, Overrides, State, Verdict};
 use crate::ids::{EndpointId, LocationId, NameId, PolicyId, PoolId, RegionId};
+use crate::limit::{RateTable, Rules, Secrets};
 use crate::net::{Family, Prefix, RangeMap, bogon};
-use crate::snapshot::{Parts, Settings, Snapshot, View};
+use crate::snapshot::{ChaosTexts, Parts, Settings, Snapshot, View};
 use crate::steer::{
     Chooser, Criterion, Endpoint, GeoMode, GeoRule, LastResort, Member, NameInput, Policy, Pool,
     Region, Stage, Steering,
@@ -37,6 +39,9 @@ pub(in crate::engine) struct Steer {
     pub cname: bool,
     pub families: Vec<Family>,
     pub last_resort: LastResort,
+    pub https: Option<Service>,
+    /// Further owners that share the decision.
+    pub aliases: Vec<&'static str>,
 }
 
 impl Steer {
@@ -49,6 +54,8 @@ impl Steer {
             cname: false,
             families: Family::ALL.to_vec(),
             last_resort: LastResort::AllEligible,
+            https: None,
+            aliases: Vec::new(),
         }
     }
 }
@@ -66,6 +73,10 @@ pub(in crate::engine) struct World {
     pub generation: u64,
     pub keys: Keys,
     pub signatures: Arc<SignatureCache>,
+    pub rules: Rules,
+    pub chaos: ChaosTexts,
+    pub rates: Arc<RateTable>,
+    pub cookies: Arc<Secrets>,
 }
 
 /// The calendar in signed worlds: 2026-01-01T00:00:00Z when the clock starts.
@@ -107,6 +118,10 @@ impl World {
             generation: 1,
             keys: Keys::default(),
             signatures: Arc::default(),
+            rules: Rules::default(),
+            chaos: ChaosTexts::default(),
+            rates: Arc::default(),
+            cookies: Arc::default(),
         }
     }
 
@@ -182,6 +197,8 @@ impl World {
             last_resort: s.last_resort.clone(),
             answers: s.answers,
             ignore_ecs: s.ignore_ecs,
+            https: s.https.clone(),
+            aliases: s.aliases.iter().map(|a| name(a)).collect(),
         });
         let steering = Steering::build(
             regions,
@@ -191,14 +208,17 @@ impl World {
             inputs.collect(),
             &geo,
         );
-        let at: Vec<SteeredAt> = steering
-            .names
-            .iter()
-            .enumerate()
-            .map(|(i, n)| SteeredAt {
-                owner: n.owner.clone(),
-                name: NameId::from_index(i),
-                cname: steering.groups[n.group.index()].cname,
+        let at = |owner: WireName, name: NameId| SteeredAt {
+            owner,
+            name,
+            cname: steering.group_of(name).cname,
+            https: steering.names[name.index()].https.is_some(),
+        };
+        let at: Vec<SteeredAt> = (0..steering.names.len())
+            .flat_map(|i| {
+                let n = &steering.names[i];
+                let owners = std::iter::once(&n.owner).chain(&n.aliases);
+                owners.map(move |o| at(o.clone(), NameId::from_index(i)))
             })
             .collect();
         let zones = self
@@ -227,6 +247,8 @@ impl World {
                 keys: Arc::new(self.keys.clone()),
                 signatures: self.signatures.clone(),
                 wall: Wall::new(Moment::ZERO, Duration::from_secs(UNIX)),
+                rates: self.rates.clone(),
+                cookies: self.cookies.clone(),
                 ..Parts::new(
                     Arc::new(Snapshot {
                         zones: ZoneSet::build(zones, &at).unwrap(),
@@ -238,6 +260,8 @@ impl World {
                         settings: Settings {
                             node: "node1".into(),
                             explain_allow: self.allow.iter().map(|p| p.parse().unwrap()).collect(),
+                            rules: self.rules.clone(),
+                            chaos: self.chaos.clone(),
                         },
                     }),
                     Arc::new(Board::new(verdicts)),

@@ -87,6 +87,8 @@ impl Three {
                 last_resort: LastResort::AllEligible,
                 answers: 1,
                 ignore_ecs: false,
+                https: None,
+                aliases: Vec::new(),
             },
             weights: [1; 6],
             min_live: 1,
@@ -132,7 +134,7 @@ impl Three {
             steering,
             &Board::new(self.verdicts.clone()),
             &Measurements {
-                rtt: self.rtt.clone(),
+                rtt: self.rtt.iter().copied().collect(),
             },
             &self.overrides,
             NOW,

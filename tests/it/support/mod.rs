@@ -3,8 +3,12 @@
 pub mod demo;
 pub mod dns;
 pub mod http;
+pub mod large;
+pub mod load;
 pub mod node;
 pub mod signed;
+pub mod tls;
+pub mod watch;
 
 use std::time::{Duration, Instant};
 

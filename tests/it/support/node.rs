@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
@@ -11,7 +11,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::demo::{signal, tradewind};
-use super::wait_for;
+use super::{http, wait_for};
 
 /// The zone that every test node serves; tests may put their own in its place.
 pub const ZONE: &str = "\
@@ -48,6 +48,10 @@ pub struct Node {
     child: Child,
     /// DNS.
     pub dns: SocketAddr,
+    /// DNS over TLS, HTTPS and QUIC, where the configuration has them.
+    pub dot: Option<SocketAddr>,
+    pub doh: Option<SocketAddr>,
+    pub doq: Option<SocketAddr>,
     /// Admin API.
     pub admin: SocketAddr,
     log: Arc<Mutex<String>>,
@@ -69,10 +73,50 @@ impl Node {
 
     /// Starts a node with the configuration in `dir`.
     pub fn start_in(dir: TempDir) -> Node {
-        let (child, dns, admin, log) = launch(dir.path());
+        let mut child = tradewind()
+            .arg("run")
+            .arg("--config")
+            .arg(dir.path().join("tradewind.toml"))
+            .args(["--node", "n1"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = Arc::new(Mutex::new(String::new()));
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let copy = log.clone();
+        std::thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                eprintln!("node: {line}");
+                let mut log = copy.lock().unwrap();
+                log.push_str(&line);
+                log.push('\n');
+            }
+        });
+        let (lines, incoming) = mpsc::channel();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        std::thread::spawn(move || {
+            for line in stdout.lines().map_while(Result::ok) {
+                if lines.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        let ready: String = incoming
+            .recv_timeout(Duration::from_secs(30))
+            .unwrap_or_else(|_| panic!("the node is not ready:\n{}", log.lock().unwrap()));
+        let field = |key: &str| -> Option<SocketAddr> {
+            let mut fields = ready.split(' ');
+            let text = fields.find_map(|f| f.strip_prefix(key))?;
+            Some(text.parse().unwrap())
+        };
         Node {
-            dns,
-            admin,
+            dns: field("dns=").unwrap(),
+            dot: field("dot="),
+            doh: field("doh="),
+            doq: field("doq="),
+            admin: field("admin=").unwrap(),
             dir,
             child,
             log,
@@ -83,7 +127,13 @@ impl Node {
     pub fn crash_and_restart(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-        (self.child, self.dns, self.admin, self.log) = launch(self.dir.path());
+        let dir = std::mem::replace(&mut self.dir, tempfile::tempdir().unwrap());
+        *self = Node::start_in(dir);
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// A file of its configuration folder.
@@ -101,9 +151,37 @@ impl Node {
         signal(which, self.child.id());
     }
 
+    /// Processor time that its threads have used.
+    #[allow(dead_code, reason = "for the bench, which shares this code")]
+    pub fn cpu(&self) -> Duration {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+        let nanos = |task: std::io::Result<std::fs::DirEntry>| -> Option<u64> {
+            let text = std::fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
+            text.split(' ').next()?.parse().ok()
+        };
+        Duration::from_nanos(tasks.filter_map(nanos).sum())
+    }
+
+    /// A figure in KiB of its status: `VmRSS`, `VmHWM`.
+    #[allow(dead_code, reason = "for the bench, which shares this code")]
+    pub fn memory(&self, figure: &str) -> u64 {
+        let text = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = text.lines().find_map(|l| l.strip_prefix(figure)).unwrap();
+        let digits = line.trim_matches(|c: char| !c.is_ascii_digit());
+        digits.parse().unwrap()
+    }
+
     /// Whether the log has `text`.
     pub fn logged(&self, text: &str) -> bool {
         self.log.lock().unwrap().contains(text)
+    }
+
+    /// The value of a metric with exactly these labels.
+    pub fn metric(&self, name: &str) -> u64 {
+        let page = http::get(self.admin, "/metrics").body;
+        page.lines()
+            .find_map(|l| l.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+            .unwrap_or_else(|| panic!("no {name} in\n{page}"))
     }
 
     /// Waits until the log has `text`.
@@ -114,55 +192,6 @@ impl Node {
             || self.logged(text).then_some(()),
         );
     }
-}
-
-type Launched = (Child, SocketAddr, SocketAddr, Arc<Mutex<String>>);
-
-/// Starts the process and waits until it is ready.
-fn launch(dir: &Path) -> Launched {
-    let mut child = tradewind()
-        .arg("run")
-        .arg("--config")
-        .arg(dir.join("tradewind.toml"))
-        .args(["--node", "n1"])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let log = Arc::new(Mutex::new(String::new()));
-    let stderr = BufReader::new(child.stderr.take().unwrap());
-    let copy = log.clone();
-    std::thread::spawn(move || {
-        for line in stderr.lines().map_while(Result::ok) {
-            eprintln!("node: {line}");
-            let mut log = copy.lock().unwrap();
-            log.push_str(&line);
-            log.push('\n');
-        }
-    });
-    let (lines, incoming) = mpsc::channel();
-    let stdout = BufReader::new(child.stdout.take().unwrap());
-    std::thread::spawn(move || {
-        for line in stdout.lines().map_while(Result::ok) {
-            if lines.send(line).is_err() {
-                break;
-            }
-        }
-    });
-    let ready: String = incoming
-        .recv_timeout(Duration::from_secs(30))
-        .unwrap_or_else(|_| panic!("the node is not ready:\n{}", log.lock().unwrap()));
-    let field = |key: &str| -> SocketAddr {
-        ready
-            .split(' ')
-            .find_map(|f| f.strip_prefix(key))
-            .unwrap()
-            .parse()
-            .unwrap()
-    };
-    let (dns, admin) = (field("dns="), field("admin="));
-    (child, dns, admin, log)
 }
 
 impl Drop for Node {
