@@ -1,5 +1,6 @@
 //! Signed zones: each with its policy, and the rules between policy, zone and nodes.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,13 +61,17 @@ pub(super) fn zones(
     p: &mut Problems,
 ) -> Vec<SignedZone> {
     let mut out = Vec::new();
+    let mut told = HashSet::new();
     for zone in &spec.zones {
         let Some(name) = &zone.dnssec else { continue };
         let Some((policy, of)) = policy(spec, name, p) else {
             continue;
         };
         let zone_ttl = largest_ttl(&zone.name.value, ttls, names);
-        fits(zone, name, &policy, of, zone_ttl, p);
+        // A policy is told once, for the first zone that it does not fit.
+        if !told.contains(&policy.name) && !fits(zone, name, &policy, of, zone_ttl, p) {
+            told.insert(policy.name.clone());
+        }
         let imported = imported(zone, name, &policy, inputs, p);
         out.push(SignedZone {
             apex: zone.name.value.clone(),
@@ -205,7 +210,7 @@ fn largest_ttl(apex: &WireName, ttls: &HashMap<WireName, Ttl>, names: &[CheckedN
     steered.chain(in_file).max().unwrap_or(Ttl::ZERO)
 }
 
-/// The times of the policy must leave room for those of the zone.
+/// The times of the policy must leave room for those of the zone. Says whether they do.
 fn fits(
     zone: &ZoneSpec,
     name: &Marked<String>,
@@ -213,16 +218,18 @@ fn fits(
     of: Option<&DnssecSpec>,
     zone_ttl: Ttl,
     p: &mut Problems,
-) {
+) -> bool {
     if policy.layout == Layout::Insecure {
-        return;
+        return true;
     }
+    let mut fits = true;
     let apex = &zone.name.value;
     let ttl = zone_ttl.duration();
     let related = |text: &str| (name.span, text.to_owned());
     // What a cache holds must not outlive its signature (RFC 4035 section 5.3.3 would cut it short).
     let least = ttl.max(policy.dnskey_ttl);
     if policy.lifetime.refresh <= least {
+        fits = false;
         let d = p.error(
             of.map_or(name.span, |d| d.refresh),
             format!(
@@ -241,6 +248,7 @@ fn fits(
         let Some(lifetime) = lifetime.filter(|l| *l <= needed) else {
             return;
         };
+        fits = false;
         let span = of.map_or(name.span, |d| match key {
             "zsk-lifetime" => d.zsk_lifetime,
             _ => d.ksk_lifetime,
@@ -275,6 +283,7 @@ fn fits(
         "`dnskey-ttl` twice and the largest TTL, each with `propagation-delay`, and for \
          `parent-ds-ttl` with `parent-propagation-delay`",
     );
+    fits
 }
 
 /// Every node that answers for a signed zone needs a place for its keys.

@@ -75,6 +75,7 @@ const SERDE: &[&str] = &[
     "geo/mmdb",
     "geo/networks",
     "app/keeper/record",
+    "app/keeper/request",
 ];
 
 /// One breach, for a person.

@@ -11,7 +11,7 @@ pub mod store;
 pub mod utc;
 mod zone;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt as _;
@@ -55,6 +55,8 @@ pub struct Keeper {
     troubles: BTreeMap<WireName, String>,
     /// When the parent of each zone is asked again.
     ask_parent: HashMap<WireName, u64>,
+    /// Orders that are carried out, but whose file cannot be deleted.
+    undeletable: HashSet<PathBuf>,
     /// Number of `troubles`, for whoever counts them.
     trouble_count: Arc<AtomicU64>,
 }
@@ -79,6 +81,7 @@ impl Keeper {
             generation: 0,
             troubles: BTreeMap::new(),
             ask_parent: HashMap::new(),
+            undeletable: HashSet::new(),
             trouble_count,
         }
     }
@@ -175,10 +178,8 @@ impl Keeper {
         let dir = self.state_dir.clone()?;
         let mut changed = false;
         if !self.zones.is_empty() {
-            for (apex, request) in request::take(&dir) {
-                changed |= self.change(&apex, now, |kept, store| {
-                    kept.change(store, now, |state| request.apply(state, now))
-                });
+            for file in request::waiting(&dir) {
+                changed |= self.carry_out(file, now);
             }
         }
         let due: Vec<WireName> = self
@@ -188,29 +189,55 @@ impl Keeper {
             .map(|(apex, _)| apex.clone())
             .collect();
         for apex in due {
-            changed |= self.change(&apex, now, |kept, store| {
+            let done = self.change(&apex, now, |kept, store| {
                 kept.step(store, now).map_err(Rejected::Store)
             });
+            changed |= done == Done::Changed;
         }
         changed.then(|| self.keys())
     }
 
-    /// Changes the state of a zone's keys and publishes what follows. Says whether something did.
+    /// Carries out the order in a file and deletes it: in this order, so that a crash between the two
+    /// loses nothing. An order that comes twice is refused, since what it orders is under way.
+    fn carry_out(&mut self, file: PathBuf, now: u64) -> bool {
+        if self.undeletable.contains(&file) {
+            return false;
+        }
+        let done = match request::read(&file) {
+            Ok((apex, request)) => self.change(&apex, now, |kept, store| {
+                kept.change(store, now, |state| request.apply(state, now))
+            }),
+            Err(e) => {
+                tracing::error!(file = %file.display(), "is no DNSSEC order: {e}");
+                Done::Nothing
+            }
+        };
+        if done == Done::Failed {
+            return false; // it waits until the disk takes it
+        }
+        if let Err(e) = std::fs::remove_file(&file) {
+            tracing::error!(file = %file.display(), "cannot delete a DNSSEC order: {e}");
+            self.undeletable.insert(file);
+        }
+        done == Done::Changed
+    }
+
+    /// Changes the state of a zone's keys and publishes what follows.
     fn change(
         &mut self,
         apex: &WireName,
         now: u64,
         change: impl FnOnce(&mut Kept, &Store) -> Result<Stepped, Rejected>,
-    ) -> bool {
+    ) -> Done {
         let (Some(dir), Some(kept)) = (&self.state_dir, self.zones.get_mut(apex)) else {
             tracing::warn!(zone = %apex, "an order for a zone that is not signed here");
-            return false;
+            return Done::Nothing;
         };
         let store = Store::new(dir);
-        let mut changed = false;
+        let mut done = Done::Nothing;
         let result = change(kept, &store).and_then(|stepped| {
-            changed = !stepped.events.is_empty();
-            if changed {
+            if !stepped.events.is_empty() {
+                done = Done::Changed;
                 self.generation += 1;
                 let keys = kept.publish(&store, self.generation);
                 match keys.map_err(Rejected::Store)? {
@@ -230,6 +257,9 @@ impl Keeper {
                 tracing::warn!(zone = %apex, "DNSSEC order refused: {refusal}");
             }
             Err(Rejected::Store(e)) => {
+                if done == Done::Nothing {
+                    done = Done::Failed;
+                }
                 kept.due = Some(now + RETRY);
                 if self.troubles.get(apex) != Some(&e.0) {
                     tracing::error!(
@@ -241,7 +271,7 @@ impl Keeper {
             }
         }
         self.count_troubles();
-        changed
+        done
     }
 
     /// The zones whose parent is to be asked now, and whom to ask.
@@ -270,7 +300,7 @@ impl Keeper {
         sets: &[Vec<parent::ParentDs>],
         now: u64,
     ) -> Option<Arc<Keys>> {
-        let changed = self.change(apex, now, |kept, store| {
+        let done = self.change(apex, now, |kept, store| {
             kept.change(store, now, |state| {
                 let holders = |key: &KeyState| {
                     let is_of = |set: &&Vec<parent::ParentDs>| {
@@ -286,8 +316,19 @@ impl Keeper {
                 }))
             })
         });
-        changed.then(|| self.keys())
+        (done == Done::Changed).then(|| self.keys())
     }
+}
+
+/// What became of a change.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Done {
+    /// Other keys are published.
+    Changed,
+    /// Nothing was to be done, or it is not allowed.
+    Nothing,
+    /// It could not be stored; nothing has happened.
+    Failed,
 }
 
 /// Logs what a step did; its failure to make a key is an error.
@@ -392,3 +433,6 @@ pub fn spawn(
         .name("tradewind-keys".to_owned())
         .spawn(run)
 }
+
+#[cfg(test)]
+mod tests;

@@ -25,6 +25,9 @@ struct ZoneFile {
 #[serde(deny_unknown_fields)]
 struct TtlField {
     seconds: u64,
+    /// The configured TTL, where caches may still go by more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lowered_to: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     lowered: Option<String>,
 }
@@ -66,7 +69,8 @@ struct RecordField {
 pub(super) fn write(apex: &WireName, state: &ZoneState) -> String {
     let ttl = |t: &HighWater| TtlField {
         seconds: t.ttl,
-        lowered: t.lowered.map(utc::show),
+        lowered_to: t.lowered.map(|(ttl, _)| ttl),
+        lowered: t.lowered.map(|(_, since)| utc::show(since)),
     };
     let file = ZoneFile {
         format: FORMAT,
@@ -130,7 +134,10 @@ pub(super) fn read(apex: &WireName, text: &str) -> Result<ZoneState, String> {
 fn high_water(field: &TtlField) -> Result<HighWater, String> {
     Ok(HighWater {
         ttl: field.seconds,
-        lowered: field.lowered.as_deref().map(time).transpose()?,
+        lowered: match (field.lowered_to, &field.lowered) {
+            (Some(ttl), Some(since)) => Some((ttl, time(since)?)),
+            _ => None,
+        },
     })
 }
 
@@ -212,7 +219,7 @@ mod tests {
             keys: vec![csk, gone],
             zone_ttl: HighWater {
                 ttl: 300,
-                lowered: Some(77),
+                lowered: Some((60, 77)),
             },
             dnskey_ttl: HighWater {
                 ttl: 3600,

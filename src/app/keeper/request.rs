@@ -130,9 +130,8 @@ fn hand_over(
     Ok(Ordered::Taken)
 }
 
-/// The orders that wait, oldest first; each file is gone when this returns. What is no order is
-/// logged.
-pub(super) fn take(state_dir: &Path) -> Vec<(WireName, Request)> {
+/// The files of the orders that wait, oldest first.
+pub(super) fn waiting(state_dir: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(folder(state_dir)) else {
         return Vec::new(); // nothing was ever ordered
     };
@@ -141,22 +140,16 @@ pub(super) fn take(state_dir: &Path) -> Vec<(WireName, Request)> {
         .filter(|p| p.extension().is_some_and(|e| e == "json"))
         .collect();
     paths.sort();
-    let mut requests = Vec::new();
-    for path in paths {
-        let read = std::fs::read_to_string(&path)
-            .map_err(|e| e.to_string())
-            .and_then(|text| parse(&text));
-        // Carried out once or not at all: what cannot be deleted would come again and again.
-        if let Err(e) = std::fs::remove_file(&path) {
-            tracing::error!(file = %path.display(), "cannot take a DNSSEC order: {e}");
-            continue;
-        }
-        match read {
-            Ok(request) => requests.push(request),
-            Err(e) => tracing::error!(file = %path.display(), "is no DNSSEC order: {e}"),
-        }
-    }
-    requests
+    paths
+}
+
+/// Reads an order.
+///
+/// # Errors
+/// What is wrong with the file.
+pub(super) fn read(path: &Path) -> Result<(WireName, Request), String> {
+    let text = std::fs::read_to_string(path).map_err(|e| e.to_string())?;
+    parse(&text)
 }
 
 fn parse(text: &str) -> Result<(WireName, Request), String> {

@@ -4,17 +4,23 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::store::{Store, StoreError};
+use super::utc;
 use crate::compile::SignedZone;
 use crate::dnssec::rollover::{Event, KeyState, Refusal, Terms, ZoneState, step, zone_keys};
 use crate::dnssec::{Algorithm, Role, SignError, SigningKey, ZoneKeys};
+
+/// A clock may be stepped back by so many seconds without a word.
+const CLOCK_SLACK: u64 = 5;
 
 /// One zone in the keeper's care.
 #[derive(Clone, Debug)]
 pub(super) struct Kept {
     pub(super) zone: SignedZone,
     pub(super) state: ZoneState,
-    /// By DNSKEY RDATA.
+    /// Of keys that were made here, by DNSKEY RDATA.
     pub(super) secrets: HashMap<Box<[u8]>, Arc<SigningKey>>,
+    /// Keys that are on the disk, but not in a state that is.
+    pub(super) spare: Vec<(Role, Arc<SigningKey>)>,
     /// When the next step is due, in Unix time.
     pub(super) due: Option<u64>,
 }
@@ -34,6 +40,7 @@ impl Kept {
             zone: zone.clone(),
             state: store.load(&zone.apex)?.unwrap_or_default(),
             secrets: HashMap::new(),
+            spare: Vec::new(),
             due: Some(0),
         })
     }
@@ -52,6 +59,16 @@ impl Kept {
         now: u64,
         order: impl FnOnce(&mut ZoneState) -> Result<Vec<Event>, Refusal>,
     ) -> Result<Stepped, Rejected> {
+        let latest = self.state.latest();
+        if now + CLOCK_SLACK < latest {
+            // What was stamped now would look long past once the clock is right again.
+            return Err(Rejected::Store(StoreError(format!(
+                "the clock says {}, but the keys of zone `{}` changed at {}; set the clock",
+                utc::show(now),
+                self.zone.apex,
+                utc::show(latest)
+            ))));
+        }
         let mut state = self.state.clone();
         let mut events = order(&mut state).map_err(Rejected::Order)?;
         let imported = self.zone.imported_terms();
@@ -60,24 +77,48 @@ impl Kept {
             zone_ttl: u64::from(self.zone.zone_ttl.secs()),
             imported: &imported,
         };
-        let tags: Vec<u16> = state.live().map(KeyState::tag).collect();
+        let mut tags: Vec<u16> = state.live().map(KeyState::tag).collect();
         let mut made = Vec::new();
         let apex = &self.zone.apex;
+        let spare = &mut self.spare;
         let outcome = step(&mut state, &terms, now, &mut |role, algorithm| {
-            let (pair, pkcs8) = new_key(role, algorithm, &tags)?;
-            // The secret is on the disk before the state speaks of it.
-            store
-                .save_key(apex, role, &pair, &pkcs8)
-                .map_err(|e| SignError(e.0))?;
+            let fits = |(r, k): &(Role, Arc<SigningKey>)| *r == role && k.algorithm() == algorithm;
+            let pair = match spare.iter().position(fits) {
+                Some(at) => spare.swap_remove(at).1,
+                None => {
+                    let (pair, pkcs8) = new_key(role, algorithm, &tags)?;
+                    // The secret is on the disk before the state speaks of it.
+                    store
+                        .save_key(apex, role, &pair, &pkcs8)
+                        .map_err(|e| SignError(e.0))?;
+                    Arc::new(pair)
+                }
+            };
+            tags.push(pair.tag());
             let rdata: Box<[u8]> = pair.dnskey().into();
-            made.push((rdata.clone(), Arc::new(pair)));
+            made.push((rdata.clone(), pair));
             Ok(rdata)
         });
         events.extend(outcome.events);
-        if state != self.state {
-            store.save(apex, &state).map_err(Rejected::Store)?;
-        }
+        let new: Vec<Box<[u8]>> = made.iter().map(|(rdata, _)| rdata.clone()).collect();
         self.secrets.extend(made);
+        // A state that cannot be published must not be on the disk either.
+        let stored = self.publish_as(store, &state, 0).and_then(|_| {
+            if state == self.state {
+                return Ok(());
+            }
+            store.save(&self.zone.apex, &state)
+        });
+        if let Err(e) = stored {
+            // Whether the disk speaks of the new keys is not sure: the next try takes the same ones.
+            for key in state.keys.iter().filter(|k| new.contains(&k.dnskey_rdata)) {
+                if let Some(pair) = self.secrets.remove(&key.dnskey_rdata) {
+                    self.spare.push((key.role, pair));
+                }
+            }
+            return Err(Rejected::Store(e));
+        }
+        let apex = &self.zone.apex;
         for gone in state.keys.iter().filter(|k| k.removed.is_some()) {
             self.secrets.remove(&gone.dnskey_rdata);
             let before = self
@@ -105,21 +146,33 @@ impl Kept {
         store: &Store,
         generation: u64,
     ) -> Result<Option<ZoneKeys>, StoreError> {
+        let state = self.state.clone();
+        self.publish_as(store, &state, generation)
+    }
+
+    /// What the zone would publish and sign with in a state.
+    fn publish_as(
+        &mut self,
+        store: &Store,
+        state: &ZoneState,
+        generation: u64,
+    ) -> Result<Option<ZoneKeys>, StoreError> {
         let apex = &self.zone.apex;
-        for k in self.state.keys.iter().filter(|k| k.removed.is_none()) {
-            if self.secrets.contains_key(&k.dnskey_rdata) {
-                continue;
+        for k in state.live().filter(|k| !k.imported) {
+            if !self.secrets.contains_key(&k.dnskey_rdata) {
+                let pair = Arc::new(store.load_key(apex, k)?);
+                self.secrets.insert(k.dnskey_rdata.clone(), pair);
             }
-            let given = self.zone.imported.iter().map(|i| &i.pair);
-            let pair = match given.clone().find(|p| p.dnskey() == &*k.dnskey_rdata) {
-                Some(pair) => pair.clone(),
-                None if k.imported => continue,
-                None => Arc::new(store.load_key(apex, k)?),
-            };
-            self.secrets.insert(k.dnskey_rdata.clone(), pair);
         }
-        let secret = |k: &KeyState| self.secrets.get(&k.dnskey_rdata).cloned();
-        zone_keys(apex, &self.state, &self.zone.policy, &secret, generation).map_err(|missing| {
+        let secret = |k: &KeyState| {
+            let listed = self.zone.imported.iter().map(|i| &i.pair);
+            let found = match k.imported {
+                true => listed.clone().find(|p| p.dnskey() == &*k.dnskey_rdata),
+                false => self.secrets.get(&k.dnskey_rdata),
+            };
+            found.cloned()
+        };
+        zone_keys(apex, state, &self.zone.policy, &secret, generation).map_err(|missing| {
             StoreError(format!(
                 "zone `{apex}`: {missing} is still in use, but `key-files` no longer lists its \
                  file; list it, before the others, until `tradewind dnssec status` shows it removed"

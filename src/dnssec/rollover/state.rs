@@ -224,21 +224,25 @@ impl fmt::Display for KeyState {
 pub struct HighWater {
     /// In seconds.
     pub ttl: u64,
-    /// When the configured TTL fell below it.
-    pub lowered: Option<u64>,
+    /// The configured TTL, where it is less, and since when it is what it is.
+    pub lowered: Option<(u64, u64)>,
 }
 
 impl HighWater {
-    /// Takes note of the configured TTL: more counts at once, less once the old one ran out
-    /// everywhere, `delay` seconds after the change included. Says when that will be.
+    /// Takes note of the configured TTL: more counts at once, less once all that was served before
+    /// the last change ran out everywhere, `delay` seconds included. Says when that will be.
     pub fn note(&mut self, ttl: u64, delay: u64, now: u64) -> Option<u64> {
         if ttl >= self.ttl {
             *self = HighWater { ttl, lowered: None };
             return None;
         }
-        let since = *self.lowered.get_or_insert(now);
+        let since = match self.lowered {
+            Some((configured, since)) if configured == ttl => since,
+            _ => now,
+        };
         let ends = since.saturating_add(self.ttl).saturating_add(delay);
         if now < ends {
+            self.lowered = Some((ttl, since));
             return Some(ends);
         }
         *self = HighWater { ttl, lowered: None };
@@ -261,6 +265,15 @@ impl ZoneState {
     /// The keys that have a record somewhere, or will have.
     pub fn live(&self) -> impl Iterator<Item = &KeyState> {
         self.keys.iter().filter(|k| k.removed.is_none())
+    }
+
+    /// The latest moment that the state speaks of as past; 0 without keys.
+    pub fn latest(&self) -> u64 {
+        let of = |k: &KeyState| {
+            let records = [k.dnskey.since, k.signatures.since, k.ds.since, k.created];
+            records.into_iter().chain(k.removed).max().unwrap_or(0)
+        };
+        self.keys.iter().map(of).max().unwrap_or(0)
     }
 
     /// The key that must be gone before the key of `role` is rolled: one roll-over of each function

@@ -131,24 +131,25 @@ impl Step<'_> {
         secs(self.terms.policy.propagation_delay)
     }
 
-    /// Until every cache has the DNSKEY set that is published now (Ipub of RFC 7583).
+    /// Until every cache has the DNSKEY set that is published now (Ipub of RFC 7583). Moments are
+    /// whole seconds, rounded down: hence one more.
     fn dnskey_delay(&self) -> u64 {
-        self.state.dnskey_ttl.ttl + self.propagation()
+        self.state.dnskey_ttl.ttl + self.propagation() + 1
     }
 
     /// Until every cache has the zone's data with the signatures that are made now.
     fn zone_delay(&self) -> u64 {
-        self.state.zone_ttl.ttl + self.propagation()
+        self.state.zone_ttl.ttl + self.propagation() + 1
     }
 
     /// Until every cache has the DS set that the parent has now.
     fn ds_delay(&self) -> u64 {
         let policy = self.terms.policy;
-        secs(policy.parent_ds_ttl) + secs(policy.parent_propagation_delay)
+        secs(policy.parent_ds_ttl) + secs(policy.parent_propagation_delay) + 1
     }
 
     fn note_ttls(&mut self) {
-        let (now, delay) = (self.now, self.propagation());
+        let (now, delay) = (self.now, self.propagation() + 1);
         let dnskey_ttl = secs(self.terms.policy.dnskey_ttl);
         let ends = [
             self.state.zone_ttl.note(self.terms.zone_ttl, delay, now),

@@ -123,6 +123,14 @@ impl Node {
         }
     }
 
+    /// Ends it as a crash would, and starts it again.
+    pub fn crash_and_restart(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        let dir = std::mem::replace(&mut self.dir, tempfile::tempdir().unwrap());
+        *self = Node::start_in(dir);
+    }
+
     /// Its process.
     pub fn pid(&self) -> u32 {
         self.child.id()

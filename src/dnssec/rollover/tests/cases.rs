@@ -1,7 +1,7 @@
 //! Whole lives of keys, written out.
 
 use super::world::{Op, World};
-use crate::dnssec::rollover::{Terms, forecast};
+use crate::dnssec::rollover::{Change, Terms, forecast};
 use crate::dnssec::{Layout, Policy, Role};
 use std::time::Duration;
 
@@ -101,9 +101,13 @@ fn a_parent_that_never_acts_stops_a_ksk_roll_and_nothing_else() {
     world.settle_for(DAY * 3);
     world.apply(&Op::Roll(Role::Ksk));
     world.pass(400 * DAY);
-    let of = |role| world.state.keys.iter().filter(|k| k.role == role).count();
-    assert_eq!(of(Role::Ksk), 2);
-    assert_eq!(of(Role::Zsk), 5, "{:#?}", world.state);
+    let made = |role| {
+        let told = world.told.iter().map(|(_, e)| e);
+        told.filter(|e| e.role == role && e.change == Change::Created)
+            .count()
+    };
+    assert_eq!(made(Role::Ksk), 2);
+    assert_eq!(made(Role::Zsk), 5, "{}", told(&world));
 }
 
 #[test]
@@ -143,4 +147,34 @@ fn the_forecast_is_what_happens() {
         .collect();
     assert!(said.len() > 10);
     assert_eq!(said, done);
+}
+
+/// Regression: a TTL that is lowered twice counts from the second time on.
+#[test]
+fn what_was_served_between_two_lower_ttls_still_counts() {
+    let mut world = World::new([0, 1, 0, 1]);
+    for (wait, op) in [
+        (16, Op::KskLifetime(Some(80))),
+        (0, Op::ParentSwaps),
+        (12, Op::ZoneTtl(33)),
+        (38, Op::ZoneTtl(19)),
+        (14, Op::Import(Role::Ksk)),
+        (10, Op::ZoneTtl(1)),
+        (40, Op::Wait),
+    ] {
+        world.pass(wait);
+        world.apply(&op);
+    }
+}
+
+/// Regression: a removed key that is still listed came back again and again.
+#[test]
+fn a_listed_key_that_had_its_time_stays_removed() {
+    let mut world = World::new([0, 1, 0, 1]);
+    world.apply(&Op::Import(Role::Csk));
+    world.settle();
+    world.apply(&Op::Import(Role::Csk));
+    world.settle();
+    world.assert_settled();
+    assert_eq!(world.imported.len(), 2);
 }
