@@ -13,7 +13,7 @@ use crate::admin;
 use crate::compile::Node;
 use crate::config::Report;
 use crate::probe;
-use crate::server::{tcp, udp};
+use crate::server::{notify, tcp, udp};
 use crate::telemetry::{DnsCounters, Stats};
 use crate::time::Clock;
 use crate::units::Generation;
@@ -113,7 +113,12 @@ async fn serve(
     let (reports, reports_rx) = mpsc::channel(4096);
     let prober = probe::spawn(wiring.plan.clone(), clock.clone(), reports);
     let judge_loop = tokio::spawn(judge.run(reports_rx, orders_rx));
-    let controller = Controller::new(options.wanted.clone(), node.clone(), orders);
+    let controller = Controller::new(
+        options.wanted.clone(),
+        node.clone(),
+        wiring.publisher.clone(),
+        orders,
+    );
 
     // One set of counters per UDP worker, and one for TCP.
     let mut counters: Vec<Arc<DnsCounters>> = Vec::new();
@@ -133,6 +138,8 @@ async fn serve(
         .map(|_| Arc::new(DnsCounters::default()))
         .collect();
     counters.extend(tcp_counters.iter().cloned());
+    let notify_counters = Arc::new(DnsCounters::default());
+    counters.push(notify_counters.clone());
     let stats = Arc::new(Stats::new(counters, tcp_connections.clone()));
 
     // The API is up before DNS is, so that a long first round can be watched.
@@ -188,6 +195,13 @@ async fn serve(
             stopped.clone(),
         ));
     }
+    tokio::spawn(notify::run(
+        wiring.publisher.clone(),
+        clock.clone(),
+        dns.clone(),
+        notify_counters,
+        stopped.clone(),
+    ));
     serving.send_replace(true);
     let up = Ready {
         node: node.name.clone(),

@@ -15,6 +15,7 @@ mod pools;
 mod problems;
 #[cfg(test)]
 mod tests;
+mod transfers;
 mod zones;
 
 use std::sync::Arc;
@@ -58,6 +59,7 @@ pub fn compile(
     let policies = policies::policies(spec, &regions, &pools, p);
     let names = names::names(spec, &pools, &policies, p);
     let zones = zones::build(spec, parsed_zones, &names, sources, p);
+    let transfers = transfers::transfers(spec, inputs, p);
     check::unused(spec, p);
     cycles::check(&names, &pools, &zones, p);
     check::failover_slo(spec, &names, &pools, p);
@@ -89,6 +91,7 @@ pub fn compile(
         settings: Settings {
             node: node_name,
             explain_allow: spec.dns.explain_allow.iter().map(|p| p.value).collect(),
+            transfers,
         },
     };
     (

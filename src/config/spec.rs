@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::dns::name::WireName;
+use crate::dns::tsig::{Algorithm, Secret};
 use crate::geo::{Coordinates, location::Code};
 use crate::health::Monitor;
 use crate::net::{Family, Prefix};
@@ -33,6 +34,8 @@ pub struct Spec {
     pub nodes: Vec<NodeSpec>,
     /// `[zones."NAME"]`
     pub zones: Vec<ZoneSpec>,
+    /// `[tsig-keys."NAME"]`
+    pub tsig_keys: Vec<TsigKeySpec>,
     /// `[geoip]`
     pub geoip: GeoipSpec,
     /// `[monitors.NAME]`
@@ -123,6 +126,54 @@ pub struct ZoneSpec {
     pub name: Marked<WireName>,
     /// `file`, relative to the configuration file that says so.
     pub file: Marked<PathBuf>,
+    /// `transfer`: who may have the zone.
+    pub transfer: Option<Marked<TransferSpec>>,
+    /// `notify`: who is told of changes.
+    pub notify: Option<Marked<NotifySpec>>,
+}
+
+/// `transfer = { to = ["192.0.2.0/24"], keys = ["secondary"] }`
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct TransferSpec {
+    /// `to`: sources; empty: any, with a key.
+    pub to: Vec<Marked<Prefix>>,
+    /// `keys`: one of them must have signed; empty: none is needed.
+    pub keys: Vec<Marked<String>>,
+    /// `unsigned`, default false: also a signed zone, without its signatures.
+    pub unsigned: bool,
+    /// `ixfr-history`: octets of changes kept, default 1 MiB.
+    pub ixfr_history: usize,
+}
+
+/// `notify = { to = ["192.0.2.53:53"], key = "secondary" }`
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct NotifySpec {
+    /// `to`, not empty.
+    pub to: Vec<Marked<SocketAddr>>,
+    /// `key`
+    pub key: Option<Marked<String>>,
+}
+
+/// `[tsig-keys."NAME"]`
+#[derive(Clone, PartialEq, Debug)]
+pub struct TsigKeySpec {
+    /// Table key as it is written, for references.
+    pub key: Marked<String>,
+    /// Table key: the key's name.
+    pub name: WireName,
+    /// `algorithm`
+    pub algorithm: Algorithm,
+    /// `secret` or `secret-file`.
+    pub secret: SecretSpec,
+}
+
+/// Where a secret is.
+#[derive(Clone, PartialEq, Debug)]
+pub enum SecretSpec {
+    /// `secret`
+    Inline(Secret),
+    /// `secret-file`, relative to the configuration file that says so.
+    File(Marked<PathBuf>),
 }
 
 /// `[geoip]`

@@ -19,6 +19,8 @@ impl Rcode {
     pub const NOT_IMP: Rcode = Rcode(4);
     /// The server does not want to answer, or does not serve the zone.
     pub const REFUSED: Rcode = Rcode(5);
+    /// The server is not authoritative for the zone, or the TSIG is not good (RFC 8945 section 5.2).
+    pub const NOT_AUTH: Rcode = Rcode(9);
     /// The EDNS version is not implemented (RFC 6891 section 9).
     pub const BAD_VERS: Rcode = Rcode(16);
 
@@ -42,6 +44,7 @@ impl fmt::Display for Rcode {
             Rcode::NX_DOMAIN => "NXDOMAIN",
             Rcode::NOT_IMP => "NOTIMP",
             Rcode::REFUSED => "REFUSED",
+            Rcode::NOT_AUTH => "NOTAUTH",
             Rcode::BAD_VERS => "BADVERS",
             Rcode(code) => return write!(f, "RCODE{code}"),
         })

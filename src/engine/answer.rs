@@ -14,7 +14,9 @@ use crate::units::Ttl;
 use super::client::Asker;
 use super::request::admit;
 use super::resolve::{Resolve, negative};
-use super::respond::{Response, Sent};
+use super::respond::{Response, Sent, udp_limit};
+use super::transfer::{self, Transfer};
+use super::tsig::Signed;
 use super::{Scratch, explain};
 
 /// How the query came.
@@ -65,6 +67,8 @@ pub enum Reply {
     Drop,
     /// Send the first so many bytes of the out buffer.
     Send(usize),
+    /// Send the messages of the transfer that [`Scratch::take_transfer`] gives; only over a stream.
+    Transfer,
 }
 
 /// Answers one message. `out` must hold at least 1,232 octets for UDP, 65,535 for TCP.
@@ -87,13 +91,46 @@ pub fn answer(
         scratch.counters.count(DnsEvent::Dropped);
         return Reply::Drop;
     };
-    let nsid = || Nsid::new(&view.snapshot.settings.node, view.generation);
+    let nsid = || nsid(view);
     let mut words = Words::default();
-    let sent = match admit(&query) {
+    let (signed, mut admitted) = match query.tsig.filter(|_| query.fault.is_none()) {
+        None => (None, admit(&query)),
+        Some(at) => match Signed::check(view, inbound.packet, at, view.wall.unix(now)) {
+            Ok(signed) => {
+                let admitted = signed.good().and_then(|()| admit(&query));
+                (Some(signed), admitted)
+            }
+            Err(malformed) => (None, Err(malformed)),
+        },
+    };
+    if let Ok(question) = admitted
+        && matches!(question.qtype, rtype::AXFR | rtype::IXFR)
+    {
+        let asked = transfer::Asked {
+            view,
+            packet: inbound.packet,
+            query: &query,
+            question,
+            name: name.as_bytes(),
+            source: peer,
+            transport: inbound.transport,
+            signed: signed.as_ref(),
+        };
+        match transfer::begin(&asked) {
+            Ok(t) => return transferred(t, &asked, view.wall.unix(now), scratch, out),
+            Err(refusal) => {
+                scratch.counters.count(DnsEvent::TransferRefused);
+                admitted = Err(refusal);
+            }
+        }
+    }
+    let kept = signed.as_ref().map_or(0, Signed::octets);
+    let mut sent = match admitted {
         Err(refusal) => {
             // Cannot fail: what does not fit is left out.
             let _ = write!(words, "{refusal}");
             let mut r = Response::new(&query, inbound.transport, nsid, out);
+            r.keep(kept);
             r.rcode = refusal.rcode();
             r.ede = Some(Ede {
                 code: refusal.ede(),
@@ -116,6 +153,7 @@ pub fn answer(
                 now,
             };
             let mut r = Response::new(&query, inbound.transport, nsid, out);
+            r.keep(kept);
             let explained = explained(&resolve, name.as_bytes(), scratch, &mut r);
             if !explained && resolve.run(name.as_bytes(), scratch, &mut r).is_err() {
                 r.overflow();
@@ -123,8 +161,48 @@ pub fn answer(
             r.finish()
         }
     };
+    if let Some(signed) = &signed {
+        sent.len = signed.finish(out, sent.len);
+    }
     count(scratch, sent);
     Reply::Send(sent.len)
+}
+
+/// Sends a transfer on its way: as a stream of messages, or over UDP as one message (RFC 1995 section
+/// 2), which is the SOA alone where the changes do not fit, and says TC where not even that does.
+#[cold]
+fn transferred(
+    mut transfer: Box<Transfer>,
+    asked: &transfer::Asked<'_>,
+    unix: u64,
+    scratch: &mut Scratch,
+    out: &mut [u8],
+) -> Reply {
+    scratch.counters.count(match transfer.kind() {
+        transfer::Kind::Full => DnsEvent::TransferFull,
+        transfer::Kind::Incremental => DnsEvent::TransferIncremental,
+        transfer::Kind::Current => DnsEvent::TransferCurrent,
+    });
+    scratch.counters.count(DnsEvent::NoError);
+    if !asked.transport.is_datagram() {
+        scratch.set_transfer(transfer);
+        return Reply::Transfer;
+    }
+    let limit = usize::from(udp_limit(asked.query));
+    let whole = match transfer.kind() {
+        // "If the UDP reply does not fit, the query is responded to with a single SOA record of the
+        // server's current version to inform the client that a TCP query should be initiated."
+        transfer::Kind::Full => None,
+        _ => Some(transfer.next(unix, limit, out)).filter(|_| transfer.is_done()),
+    };
+    match whole.unwrap_or_else(|| transfer.current_only().next(unix, limit, out)) {
+        transfer::Next::Message(len) => Reply::Send(len),
+        transfer::Next::Done | transfer::Next::Broken => {
+            let mut r = Response::new(asked.query, asked.transport, || nsid(asked.view), out);
+            r.overflow();
+            Reply::Send(r.finish().len)
+        }
+    }
 }
 
 /// Answers `_explain.NAME TXT` where NAME is steered and the sender may ask: the lines of an
@@ -182,6 +260,10 @@ fn explained(
         }
     }
     true
+}
+
+fn nsid(view: &View) -> Nsid {
+    Nsid::new(&view.snapshot.settings.node, view.generation)
 }
 
 fn received(transport: Transport, peer: IpAddr) -> DnsEvent {

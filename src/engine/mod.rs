@@ -17,6 +17,8 @@ pub mod scratch;
 mod testkit;
 #[cfg(test)]
 mod tests;
+pub mod transfer;
+mod tsig;
 
 pub use answer::{Inbound, Reply, Transport, answer};
 pub use explain::{ExplainClient, ExplainError, explain};

@@ -1,7 +1,7 @@
 //! Which queries are looked up, and how the others are refused.
 
 use crate::dns::message::{Fault, Query, Question};
-use crate::dns::{Ede, Rcode, rtype};
+use crate::dns::{Ede, Rcode, rtype, tsig};
 
 /// Class IN (RFC 1035 section 3.2.4).
 const IN: u16 = 1;
@@ -19,26 +19,53 @@ pub(super) enum Refusal {
     Version,
     /// REFUSED: CH, HS, NONE, ANY.
     Class,
-    /// REFUSED: AXFR and IXFR.
-    Transfer,
+    /// NOTAUTH: the TSIG is not good.
+    Tsig(tsig::Error),
+    /// NOTAUTH: a transfer of what is no zone of ours.
+    NoSuchZone,
+    /// REFUSED: this client may not have the zone.
+    TransferProhibited,
+    /// REFUSED: the copy would lack its signatures.
+    TransferOfSigned,
+    /// REFUSED: zones do not leave over HTTPS or QUIC.
+    TransferTransport,
+    /// FORMERR: AXFR needs a stream.
+    AxfrOverUdp,
+    /// FORMERR: an IXFR query without the client's SOA.
+    IxfrWithoutSoa,
 }
 
 impl Refusal {
     pub(super) fn rcode(self) -> Rcode {
         match self {
-            Refusal::Malformed(_) | Refusal::OptAsked => Rcode::FORM_ERR,
+            Refusal::Malformed(_)
+            | Refusal::OptAsked
+            | Refusal::AxfrOverUdp
+            | Refusal::IxfrWithoutSoa => Rcode::FORM_ERR,
             Refusal::Opcode => Rcode::NOT_IMP,
             Refusal::Version => Rcode::BAD_VERS,
-            Refusal::Class | Refusal::Transfer => Rcode::REFUSED,
+            Refusal::Tsig(_) | Refusal::NoSuchZone => Rcode::NOT_AUTH,
+            Refusal::Class
+            | Refusal::TransferProhibited
+            | Refusal::TransferOfSigned
+            | Refusal::TransferTransport => Rcode::REFUSED,
         }
     }
 
     /// The extended error's code (RFC 8914).
     pub(super) fn ede(self) -> u16 {
         match self {
-            Refusal::Malformed(_) | Refusal::OptAsked | Refusal::Version => Ede::OTHER,
-            Refusal::Opcode | Refusal::Transfer => Ede::NOT_SUPPORTED,
-            Refusal::Class => Ede::NOT_AUTHORITATIVE,
+            Refusal::Malformed(_)
+            | Refusal::OptAsked
+            | Refusal::Version
+            | Refusal::IxfrWithoutSoa => Ede::OTHER,
+            Refusal::Opcode | Refusal::AxfrOverUdp | Refusal::TransferTransport => {
+                Ede::NOT_SUPPORTED
+            }
+            Refusal::Class | Refusal::NoSuchZone => Ede::NOT_AUTHORITATIVE,
+            Refusal::Tsig(_) | Refusal::TransferProhibited | Refusal::TransferOfSigned => {
+                Ede::PROHIBITED
+            }
         }
     }
 }
@@ -51,7 +78,15 @@ impl std::fmt::Display for Refusal {
             Refusal::Opcode => "only queries are answered here",
             Refusal::Version => "only EDNS version 0 is spoken here",
             Refusal::Class => "only class IN is served here",
-            Refusal::Transfer => "zones are not transferred from here",
+            Refusal::Tsig(error) => return error.fmt(f),
+            Refusal::NoSuchZone => "no zone served here has this apex",
+            Refusal::TransferProhibited => "this client may not have the zone",
+            Refusal::TransferOfSigned => {
+                "the zone is signed when it answers, and the copy would not be"
+            }
+            Refusal::TransferTransport => "zones are transferred over TCP and TLS only",
+            Refusal::AxfrOverUdp => "AXFR needs TCP",
+            Refusal::IxfrWithoutSoa => "an IXFR query has the client's SOA in its authority section",
         })
     }
 }
@@ -75,7 +110,6 @@ pub(super) fn admit<'p>(query: &Query<'p>) -> Result<Question<'p>, Refusal> {
     };
     match question.qtype {
         _ if question.qclass != IN => Err(Refusal::Class),
-        rtype::AXFR | rtype::IXFR => Err(Refusal::Transfer),
         rtype::OPT => Err(Refusal::OptAsked),
         _ => Ok(question),
     }

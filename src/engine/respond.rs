@@ -40,6 +40,14 @@ pub(super) struct Sent {
     pub(super) truncated: bool,
 }
 
+/// Octets that an answer over UDP may have (requirement A5).
+pub(super) fn udp_limit(query: &Query<'_>) -> u16 {
+    match &query.edns {
+        None => UDP_PLAIN,
+        Some(edns) => edns.payload.clamp(UDP_PLAIN, UDP_PAYLOAD),
+    }
+}
+
 impl<'b, 'q> Response<'b, 'q> {
     /// Starts the answer to `query` with its question. `nsid` makes the server's identifier.
     pub(super) fn new(
@@ -48,10 +56,9 @@ impl<'b, 'q> Response<'b, 'q> {
         nsid: impl FnOnce() -> Nsid,
         out: &'b mut [u8],
     ) -> Response<'b, 'q> {
-        let limit = match (transport, &query.edns) {
-            (stream, _) if !stream.is_datagram() => u16::MAX,
-            (_, None) => UDP_PLAIN,
-            (_, Some(edns)) => edns.payload.clamp(UDP_PLAIN, UDP_PAYLOAD),
+        let limit = match transport {
+            stream if !stream.is_datagram() => u16::MAX,
+            _ => udp_limit(query),
         };
         let mut w = MessageWriter::new(out, usize::from(limit));
         let nsid = query.edns.filter(|e| e.nsid).map(|_| nsid());
@@ -79,6 +86,11 @@ impl<'b, 'q> Response<'b, 'q> {
             scope: ScopeLen(0),
             ede: None,
         }
+    }
+
+    /// Keeps octets free for what is appended to the finished answer.
+    pub(super) fn keep(&mut self, octets: usize) {
+        self.w.reserve(octets);
     }
 
     /// Writes one record.
@@ -210,6 +222,7 @@ impl<'b, 'q> Response<'b, 'q> {
             Rcode::FORM_ERR => DnsEvent::FormErr,
             Rcode::NOT_IMP => DnsEvent::NotImp,
             Rcode::REFUSED => DnsEvent::Refused,
+            Rcode::NOT_AUTH => DnsEvent::NotAuth,
             Rcode::BAD_VERS => DnsEvent::BadVers,
             _ => DnsEvent::ServFail,
         }

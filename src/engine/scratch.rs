@@ -7,6 +7,8 @@ use crate::net::Family;
 use crate::steer::{Chooser, Draw, Steering};
 use crate::telemetry::DnsCounters;
 
+use super::transfer::Transfer;
+
 /// A worker's own state: chance, turns, counters.
 #[derive(Debug)]
 pub struct Scratch {
@@ -14,6 +16,8 @@ pub struct Scratch {
     /// By name, one for each family: a client that asks for both would else take every other turn
     /// of either.
     turns: Vec<[u32; 2]>,
+    /// The transfer that the last query began.
+    transfer: Option<Box<Transfer>>,
     /// This worker's counters.
     pub counters: Arc<DnsCounters>,
 }
@@ -24,6 +28,7 @@ impl Scratch {
         Scratch {
             rng: seed | 1,
             turns: Vec::new(),
+            transfer: None,
             counters,
         }
     }
@@ -51,6 +56,16 @@ impl Scratch {
                 Chooser::Weighted | Chooser::Random | Chooser::Sticky { .. } => 1,
             },
         }
+    }
+
+    pub(super) fn set_transfer(&mut self, transfer: Box<Transfer>) {
+        self.transfer = Some(transfer);
+    }
+
+    /// The transfer of a query that was answered with [`super::Reply::Transfer`]; it is gone with the
+    /// next one.
+    pub fn take_transfer(&mut self) -> Option<Box<Transfer>> {
+        self.transfer.take()
     }
 
     /// What [`Scratch::draw`] would say next, without taking it: explaining a name must not move

@@ -6,6 +6,7 @@
 //! [`packet::PacketIo`], so that another way to move packets can take its place.
 
 pub mod desk;
+pub mod notify;
 pub mod packet;
 mod sys;
 pub mod tcp;

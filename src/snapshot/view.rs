@@ -12,6 +12,8 @@ use crate::time::{Moment, Wall};
 use crate::units::Generation;
 use crate::zone::ZoneSet;
 
+use super::transfer::Transfers;
+
 /// Settings of the answering itself.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Settings {
@@ -19,6 +21,8 @@ pub struct Settings {
     pub node: Box<str>,
     /// Sources that may ask `_explain.NAME TXT`.
     pub explain_allow: Vec<Prefix>,
+    /// Zone transfers.
+    pub transfers: Transfers,
 }
 
 /// The compiled configuration. Immutable; built by `compile` only.

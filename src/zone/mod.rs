@@ -20,6 +20,7 @@ pub mod set;
 mod tests;
 mod tree;
 pub mod view;
+pub mod walk;
 mod word;
 
 pub use lookup::{Found, Lookup};
@@ -27,3 +28,4 @@ pub use parse::{ParsedZone, ZoneProblem};
 pub use rrset::{Rdata, RrSet};
 pub use set::{BuildProblem, BuildRule, SteeredAt, ZoneInfo, ZoneSet};
 pub use view::{RdataRef, RrSetRef, RrSets};
+pub use walk::{Child, Owned, Place};

@@ -131,6 +131,7 @@ impl<'a> Context<'a> {
 pub(super) fn singular(kind: &str) -> &str {
     match kind {
         "policies" => "policy",
+        "tsig-keys" => "TSIG key",
         _ => kind.strip_suffix('s').unwrap_or(kind),
     }
 }

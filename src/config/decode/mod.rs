@@ -9,6 +9,7 @@ mod objects;
 mod policies;
 mod pools;
 mod reader;
+mod transfers;
 mod value;
 
 pub(super) use context::Context;
@@ -56,6 +57,7 @@ pub(super) fn decode(cx: &mut Context<'_>, root: &Table) -> Spec {
         regions: regions(cx, root),
         nodes: nodes::decode(cx, root),
         zones,
+        tsig_keys: transfers::keys(cx, root),
         geoip: geoip(cx, &top),
         pools,
         monitors,
@@ -118,7 +120,12 @@ fn zones(cx: &mut Context<'_>, root: &Table) -> (Vec<ZoneSpec>, Vec<WireName>, b
         let name = domain_key(cx, &key, "zone", &mut seen);
         let file = r.get(cx, "file").map(|f| path(cx, f));
         if let (Some(name), Some(file)) = (name, file) {
-            zones.push(ZoneSpec { name, file });
+            zones.push(ZoneSpec {
+                name,
+                file,
+                transfer: transfers::transfer(cx, &r),
+                notify: transfers::notify(cx, &r),
+            });
         }
     }
     (zones, seen.into_keys().collect(), named == count)

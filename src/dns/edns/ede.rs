@@ -23,6 +23,8 @@ pub struct Ede<'t> {
 impl Ede<'_> {
     /// Other Error: the words say it.
     pub const OTHER: u16 = 0;
+    /// Prohibited: this client may not ask that.
+    pub const PROHIBITED: u16 = 18;
     /// Not Authoritative: the zone is not served here.
     pub const NOT_AUTHORITATIVE: u16 = 20;
     /// Not Supported: this operation or type of query.

@@ -3,6 +3,7 @@
 pub mod build;
 pub mod compress;
 pub mod parse;
+pub mod serial;
 
 pub use build::{Full, Header, MessageWriter, Owner, Section};
 pub use parse::{Fault, NameBuf, Query, Question, parse};

@@ -10,7 +10,7 @@ use crate::geo::{Coordinates, GeoTable, Location, Slot6, Source};
 use crate::health::{Board, Cause, Override, Overrides, State, Verdict};
 use crate::ids::{EndpointId, LocationId, NameId, PolicyId, PoolId, RegionId};
 use crate::net::{Family, Prefix, RangeMap, bogon};
-use crate::snapshot::{Parts, Settings, Snapshot, View};
+use crate::snapshot::{Parts, Settings, Snapshot, Transfers, View};
 use crate::steer::{
     Chooser, Criterion, Endpoint, GeoMode, GeoRule, LastResort, Member, NameInput, Policy, Pool,
     Region, Stage, Steering,
@@ -61,6 +61,7 @@ pub(in crate::engine) struct World {
     pub allow: Vec<&'static str>,
     pub overrides: Vec<Override>,
     pub generation: u64,
+    pub transfers: Transfers,
 }
 
 pub(in crate::engine) const REGIONS: [(&str, f64, f64); 3] =
@@ -97,6 +98,7 @@ impl World {
             allow: vec!["127.0.0.0/8"],
             overrides: Vec::new(),
             generation: 1,
+            transfers: Transfers::default(),
         }
     }
 
@@ -193,6 +195,7 @@ impl World {
                         settings: Settings {
                             node: "node1".into(),
                             explain_allow: self.allow.iter().map(|p| p.parse().unwrap()).collect(),
+                            transfers: self.transfers.clone(),
                         },
                     }),
                     Arc::new(Board::new(verdicts)),

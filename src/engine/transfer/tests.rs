@@ -1,0 +1,1 @@
+//! Transfers, from request to messages.
