@@ -63,4 +63,6 @@ pub mod docs {
     pub mod configuration {}
     #[doc = include_str!("docs/performance.md")]
     pub mod performance {}
+    #[doc = include_str!("docs/transfers.md")]
+    pub mod transfers {}
 }

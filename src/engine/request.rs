@@ -86,7 +86,9 @@ impl std::fmt::Display for Refusal {
             }
             Refusal::TransferTransport => "zones are transferred over TCP and TLS only",
             Refusal::AxfrOverUdp => "AXFR needs TCP",
-            Refusal::IxfrWithoutSoa => "an IXFR query has the client's SOA in its authority section",
+            Refusal::IxfrWithoutSoa => {
+                "an IXFR query has the client's SOA in its authority section"
+            }
         })
     }
 }

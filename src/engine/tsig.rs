@@ -24,6 +24,7 @@ impl<'v, 'p> Signed<'v, 'p> {
     ///
     /// # Errors
     /// Where it cannot be read: FORMERR, and the answer has no TSIG.
+    #[cold]
     pub(super) fn check(
         view: &'v View,
         packet: &'p [u8],
@@ -32,7 +33,12 @@ impl<'v, 'p> Signed<'v, 'p> {
     ) -> Result<Signed<'v, 'p>, Refusal> {
         let malformed = Refusal::Malformed(Fault::Tsig);
         let request = Tsig::read(packet, start).ok_or(malformed)?;
-        let checked = verify(packet, &request, &view.snapshot.settings.transfers.keys, now);
+        let checked = verify(
+            packet,
+            &request,
+            &view.snapshot.settings.transfers.keys,
+            now,
+        );
         if checked == Checked::Malformed {
             return Err(malformed);
         }

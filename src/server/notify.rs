@@ -208,7 +208,11 @@ mod tests {
             ("[2001:db8::1]:53", &own[..], "[::]:0"),
             ("[2001:db8::1]:53", &[], "[::]:0"),
         ] {
-            assert_eq!(source(to.parse().unwrap(), listen), want.parse().unwrap(), "{to}");
+            assert_eq!(
+                source(to.parse().unwrap(), listen),
+                want.parse().unwrap(),
+                "{to}"
+            );
         }
     }
 }

@@ -188,7 +188,11 @@ mod tests {
             (&[], &[1], outside, None, false),
             (&[], &[], inside, Some(1), false),
         ] {
-            assert_eq!(rule(to, keys).permits(source, key), want, "{to:?} {keys:?} {key:?}");
+            assert_eq!(
+                rule(to, keys).permits(source, key),
+                want,
+                "{to:?} {keys:?} {key:?}"
+            );
         }
         let never = ZoneTransfer {
             allowed: false,

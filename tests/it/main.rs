@@ -24,6 +24,7 @@ mod e2e_readme;
 mod e2e_reload;
 mod e2e_steer;
 mod e2e_tcp;
+mod e2e_transfer;
 mod geoip;
 mod geoip_maxmind;
 mod golden_explain;

@@ -97,7 +97,10 @@ pub(super) fn notify(cx: &mut Context<'_>, zone: &Reader<'_>) -> Option<Marked<N
         cx.absence(
             Diagnostic::error(
                 span,
-                format!("{} lacks `notify.to`, so that nobody is told", zone.subject()),
+                format!(
+                    "{} lacks `notify.to`, so that nobody is told",
+                    zone.subject()
+                ),
             )
             .help("add `to = [\"192.0.2.53:53\"]`, or remove the table"),
         );

@@ -9,7 +9,7 @@ pub mod sign;
 pub mod verify;
 
 pub use key::{Algorithm, Secret, TsigKey};
-pub use record::Tsig;
+pub use record::{KeyName, Tsig};
 pub use sign::{Chain, Mac, Tail};
 pub use verify::{Checked, verify, verify_answer};
 

@@ -2,17 +2,65 @@
 
 use crate::dns::message::HEADER;
 use crate::dns::message::parse::plain_name;
+use crate::dns::name::MAX_NAME;
 use crate::dns::rtype;
 
 use super::ANY;
+
+/// The name of a key, complete and in lower case.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct KeyName {
+    octets: [u8; MAX_NAME],
+    len: usize,
+}
+
+impl KeyName {
+    /// Reads the name at `at`, which may be compressed: some clients do so. Says where it ends.
+    fn read(message: &[u8], at: usize) -> Option<(KeyName, usize)> {
+        let mut name = KeyName {
+            octets: [0; MAX_NAME],
+            len: 0,
+        };
+        let (mut from, mut end) = (at, None);
+        loop {
+            let len = usize::from(*message.get(from)?);
+            match len {
+                0..=63 => {
+                    let label = message.get(from..=from + len)?;
+                    let room = name.octets.get_mut(name.len..name.len + label.len())?;
+                    room.copy_from_slice(label);
+                    // Length octets are at most 63 and so never an upper-case letter.
+                    room.make_ascii_lowercase();
+                    name.len += label.len();
+                    from += 1 + len;
+                    if len == 0 {
+                        return Some((name, end.unwrap_or(from)));
+                    }
+                }
+                0xC0.. => {
+                    let to = (len & 0x3F) << 8 | usize::from(*message.get(from + 1)?);
+                    end = end.or(Some(from + 2));
+                    // Only backwards, so that it ends.
+                    from = Some(to).filter(|to| *to < from)?;
+                }
+                _ => return None,
+            }
+        }
+    }
+
+    /// The octets, with the root label.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.octets[..self.len]
+    }
+}
 
 /// What a TSIG record says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Tsig<'p> {
     /// Where in the message it starts.
     pub(super) start: usize,
-    /// The key's name, as sent.
-    pub key: &'p [u8],
+    /// The key's name.
+    pub key: KeyName,
     /// The algorithm's name, as sent.
     pub algorithm: &'p [u8],
     /// Unix time of the signing in seconds, 48 bits.
@@ -31,9 +79,9 @@ pub struct Tsig<'p> {
 
 impl<'p> Tsig<'p> {
     /// Reads the record at `start`, which must be the last of the message. `None` where it is
-    /// malformed: names are not compressed, the class is ANY, the TTL 0.
+    /// malformed: the class is ANY, the TTL 0, the algorithm's name not compressed.
     pub fn read(message: &'p [u8], start: usize) -> Option<Tsig<'p>> {
-        let name_end = plain_name(message, start)?;
+        let (key, name_end) = KeyName::read(message, start)?;
         let mut from = Cursor(message.get(name_end..)?);
         let (rtype, class) = (from.u16()?, from.u16()?);
         let (ttl_high, ttl_low) = (from.u16()?, from.u16()?);
@@ -42,9 +90,8 @@ impl<'p> Tsig<'p> {
             return None;
         }
         let algorithm = from.bytes(plain_name(from.0, 0)?)?;
-        let time = u64::from(from.u16()?) << 32
-            | u64::from(from.u16()?) << 16
-            | u64::from(from.u16()?);
+        let time =
+            u64::from(from.u16()?) << 32 | u64::from(from.u16()?) << 16 | u64::from(from.u16()?);
         let fudge = from.u16()?;
         let mac_len = usize::from(from.u16()?);
         let mac = from.bytes(mac_len)?;
@@ -53,7 +100,7 @@ impl<'p> Tsig<'p> {
         let other = from.bytes(other_len)?;
         from.0.is_empty().then_some(Tsig {
             start,
-            key: &message[start..name_end],
+            key,
             algorithm,
             time,
             fudge,

@@ -176,7 +176,7 @@ pub fn unsigned(request: &Tsig<'_>, error: u16, out: &mut [u8], len: usize) -> O
         return None;
     }
     let variables = Variables {
-        key: request.key,
+        key: request.key.as_bytes(),
         algorithm: request.algorithm,
         time: request.time,
         fudge: request.fudge,
@@ -188,7 +188,7 @@ pub fn unsigned(request: &Tsig<'_>, error: u16, out: &mut [u8], len: usize) -> O
 
 /// Octets that [`unsigned`] appends.
 pub fn unsigned_octets(request: &Tsig<'_>) -> usize {
-    octets(request.key, request.algorithm, 0, &[])
+    octets(request.key.as_bytes(), request.algorithm, 0, &[])
 }
 
 fn octets(key: &[u8], algorithm: &[u8], mac: usize, other: &[u8]) -> usize {

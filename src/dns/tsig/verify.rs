@@ -21,7 +21,7 @@ pub enum Checked {
 /// 5.2: key, MAC, time, length of the MAC.
 pub fn verify(message: &[u8], tsig: &Tsig<'_>, keys: &[TsigKey], now: u64) -> Checked {
     let named = keys.iter().position(|k| {
-        tsig.key.eq_ignore_ascii_case(k.name.as_bytes())
+        tsig.key.as_bytes() == k.name.as_bytes()
             && tsig.algorithm.eq_ignore_ascii_case(k.algorithm.wire())
     });
     let Some(index) = named else {
@@ -56,7 +56,7 @@ pub fn verify_answer(
     request: &Mac,
     now: u64,
 ) -> Result<(), &'static str> {
-    if !tsig.key.eq_ignore_ascii_case(key.name.as_bytes())
+    if tsig.key.as_bytes() != key.name.as_bytes()
         || !tsig.algorithm.eq_ignore_ascii_case(key.algorithm.wire())
     {
         return Err("the answer is signed with another key");
@@ -93,7 +93,7 @@ fn is_mac_of(message: &[u8], tsig: &Tsig<'_>, key: &TsigKey, request: Option<&Ma
     hmac.update(&tsig.header(message));
     hmac.update(tsig.body(message));
     Variables {
-        key: tsig.key,
+        key: tsig.key.as_bytes(),
         algorithm: tsig.algorithm,
         time: tsig.time,
         fudge: tsig.fudge,

@@ -16,10 +16,7 @@ use super::{content, serial_of};
 /// it, one line each, ordered.
 ///
 /// Costs a sort of both versions of every zone that is transferred or announced.
-pub fn follow(
-    old: &Snapshot,
-    new: &Snapshot,
-) -> (HashMap<WireName, Vec<Arc<Delta>>>, Vec<String>) {
+pub fn follow(old: &Snapshot, new: &Snapshot) -> (HashMap<WireName, Vec<Arc<Delta>>>, Vec<String>) {
     let mut history = HashMap::new();
     let mut told = Vec::new();
     for (apex, rule) in &new.settings.transfers.zones {

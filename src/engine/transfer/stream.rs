@@ -82,6 +82,8 @@ pub struct Transfer {
     head: Head,
     /// The key's position and what was signed so far.
     chain: Option<(usize, Chain)>,
+    /// `chain` before the first message.
+    fresh: Option<(usize, Chain)>,
     at: At,
     messages: u64,
     records: u64,
@@ -102,6 +104,7 @@ impl Transfer {
             source,
             head,
             chain,
+            fresh: chain,
             at: At::First,
             messages: 0,
             records: 0,
@@ -136,6 +139,7 @@ impl Transfer {
     /// fit (RFC 1995 section 2).
     pub fn current_only(mut self) -> Transfer {
         self.source = Source::Current;
+        self.chain = self.fresh;
         self.at = At::First;
         (self.messages, self.records, self.octets) = (0, 0, 0);
         self

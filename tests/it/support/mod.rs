@@ -4,6 +4,7 @@ pub mod demo;
 pub mod dns;
 pub mod http;
 pub mod node;
+pub mod secondary;
 
 use std::time::{Duration, Instant};
 
