@@ -29,6 +29,7 @@ pub mod balance;
 pub mod dnssec;
 pub mod geo;
 pub mod health;
+pub mod limit;
 pub mod zone;
 
 // Layer 2: the decision.
@@ -63,6 +64,8 @@ pub mod docs {
     pub mod configuration {}
     #[doc = include_str!("docs/performance.md")]
     pub mod performance {}
+    #[doc = include_str!("docs/protection.md")]
+    pub mod protection {}
     #[doc = include_str!("docs/transfers.md")]
     pub mod transfers {}
 }

@@ -25,6 +25,30 @@ pub fn render(view: &View, stats: &Stats) -> String {
     );
     out.sample("tradewind_dns_tcp_connections", "", stats.tcp_connections());
     out.family(
+        "tradewind_dns_encrypted_connections",
+        "gauge",
+        "Open DNS connections over TLS, HTTPS and QUIC.",
+    );
+    for (transport, open) in stats.encrypted_connections() {
+        let labels = format!("transport=\"{transport}\"");
+        out.sample("tradewind_dns_encrypted_connections", &labels, open);
+    }
+    if let Some(not_after) = stats.certificate_not_after() {
+        let name = "tradewind_dns_certificate_not_after_seconds";
+        out.family(
+            name,
+            "gauge",
+            "When the certificate of the encrypted listeners expires, in Unix time.",
+        );
+        out.sample(name, "", not_after);
+    }
+    out.family(
+        "tradewind_dnssec_key_troubles",
+        "gauge",
+        "Zones whose DNSSEC keys cannot be stored or made: their roll-overs stand still.",
+    );
+    out.sample("tradewind_dnssec_key_troubles", "", stats.key_troubles());
+    out.family(
         "tradewind_generation",
         "gauge",
         "Number of the view in force.",

@@ -9,35 +9,46 @@ use crate::compile::Node;
 use crate::config::Report;
 use crate::engine::transfer::history;
 use crate::snapshot::{Publisher, Snapshot};
+use crate::time::Clock;
 
+use super::certificates::Certificates;
 use super::judge_loop::Order;
+use super::keeper;
 use super::load::{Loaded, Wanted, load_all, log};
 
 /// Reloads by order of a signal or the API, one at a time.
-#[derive(Debug)]
 pub struct Controller {
     wanted: Wanted,
     /// As it was started; listeners and threads stay so.
     running: Node,
     publisher: Publisher,
     orders: mpsc::Sender<Order>,
+    certificates: Option<Arc<Certificates>>,
+    keeper: keeper::Shared,
+    clock: Arc<dyn Clock>,
     one_at_a_time: Mutex<()>,
 }
 
 impl Controller {
-    /// A controller that reloads `wanted` and hands the result to the judge loop.
-    /// `publisher` has the configuration in force.
+    /// A controller that reloads `wanted` and hands the result to the judge loop, and the certificate
+    /// to its keeper. `publisher` has the configuration in force.
     pub fn new(
         wanted: Wanted,
         running: Node,
         publisher: Publisher,
         orders: mpsc::Sender<Order>,
+        certificates: Option<Arc<Certificates>>,
+        keeper: keeper::Shared,
+        clock: Arc<dyn Clock>,
     ) -> Arc<Controller> {
         Arc::new(Controller {
             wanted,
             running,
             publisher,
             orders,
+            certificates,
+            keeper,
+            clock,
             one_at_a_time: Mutex::new(()),
         })
     }
@@ -71,7 +82,11 @@ impl Controller {
             tracing::warn!("{text}");
             warnings.push(format!("warning: {text}"));
         }
-        let late = loaded.compiled.node.map(|n| n.needs_restart(&self.running));
+        let late = loaded
+            .compiled
+            .node
+            .as_ref()
+            .map(|n| n.needs_restart(&self.running));
         for option in late.unwrap_or_default() {
             let text =
                 format!("`{option}` changed; a reload does not apply it, restart the node for it");
@@ -79,15 +94,37 @@ impl Controller {
             warnings.push(format!("warning: {text}"));
         }
         let (done, generation) = oneshot::channel();
-        let order = Order::Adopt {
-            snapshot: loaded.compiled.snapshot,
-            done,
-        };
-        if self.orders.send(order).await.is_err() {
-            return ReloadOutcome::Failed("the server is stopping".to_owned());
+        let (keeper, orders, clock) =
+            (self.keeper.clone(), self.orders.clone(), self.clock.clone());
+        let compiled = loaded.compiled;
+        // Waits for the disk. Sent under the lock, so that keys come in the order they were made in.
+        let handed = tokio::task::spawn_blocking(move || {
+            let mut keeper = keeper::locked(&keeper);
+            let now = clock.wall().unix(clock.now());
+            let keys = keeper.adopt(&compiled.signed, &compiled.unsigned, now)?;
+            let snapshot = compiled.snapshot;
+            let _ = orders.blocking_send(Order::Adopt {
+                snapshot,
+                keys,
+                done,
+            });
+            Ok::<_, keeper::store::StoreError>(())
+        });
+        match handed.await {
+            Ok(Ok(())) => {}
+            Ok(Err(e)) => {
+                tracing::error!("reload refused: {e}; the configuration in force stays as it was");
+                return ReloadOutcome::Failed(e.0);
+            }
+            Err(panic) => {
+                return ReloadOutcome::Failed(format!("the reload itself failed: {panic}"));
+            }
         }
         match generation.await {
             Ok(generation) => {
+                if let (Some(keeper), Some(new)) = (&self.certificates, loaded.certificate) {
+                    keeper.adopt(new);
+                }
                 tracing::info!(%generation, "reloaded");
                 ReloadOutcome::Adopted {
                     generation,

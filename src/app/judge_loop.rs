@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::dnssec::{Keys, SignatureCache};
 use crate::health::{Board, Judge, Monitor, Observation, State};
 use crate::ids::TargetId;
 use crate::probe::{ProbePlan, Report as ProbeReport};
@@ -19,6 +20,8 @@ use crate::snapshot::{Parts, Publisher, Snapshot, View};
 use crate::steer::Measurements;
 use crate::time::{Clock, Moment};
 use crate::units::Generation;
+
+use super::limits::Limits;
 
 /// Observations that arrive within this time of the first are published together.
 const GATHER: Duration = Duration::from_millis(10);
@@ -33,9 +36,13 @@ pub enum Order {
     Adopt {
         /// The new configuration.
         snapshot: Arc<Snapshot>,
+        /// The keys of its signed zones.
+        keys: Arc<Keys>,
         /// Told when it is published.
         done: oneshot::Sender<Generation>,
     },
+    /// Sign with these keys from now on.
+    Keys(Arc<Keys>),
 }
 
 /// The judge loop's state.
@@ -43,7 +50,9 @@ pub struct JudgeLoop {
     judge: Judge,
     snapshot: Arc<Snapshot>,
     board: Arc<Board>,
+    keys: Arc<Keys>,
     publisher: Publisher,
+    signatures: Arc<SignatureCache>,
     generation: Generation,
     /// When the view in force was published.
     published: Moment,
@@ -55,6 +64,8 @@ pub struct JudgeLoop {
     first_round_done: watch::Sender<bool>,
     /// For each target of the plan before the one in force: its number now, if it is still there.
     moved: Vec<Option<TargetId>>,
+    /// Rates and secrets of cookies.
+    limits: Limits,
 }
 
 /// The channels of a new loop.
@@ -71,6 +82,7 @@ impl JudgeLoop {
     /// A loop for `snapshot`, with the first view already published.
     pub fn new(
         snapshot: Arc<Snapshot>,
+        keys: Arc<Keys>,
         clock: Arc<dyn Clock>,
         first_round: Duration,
     ) -> (JudgeLoop, Wiring) {
@@ -83,11 +95,17 @@ impl JudgeLoop {
         );
         let board = Arc::new(judge.board(now));
         let generation = Generation(1);
+        let signatures: Arc<SignatureCache> = Arc::default();
+        let limits = Limits::new(&snapshot.settings.rules, now);
         let view = View::new(
             generation,
             now,
             Parts {
+                keys: keys.clone(),
+                signatures: signatures.clone(),
                 wall: clock.wall(),
+                rates: limits.rates(),
+                cookies: limits.secrets(),
                 ..Parts::new(snapshot.clone(), board.clone())
             },
         );
@@ -104,7 +122,9 @@ impl JudgeLoop {
             judge,
             snapshot,
             board,
+            keys,
             publisher,
+            signatures,
             generation,
             published: now,
             plan,
@@ -113,6 +133,7 @@ impl JudgeLoop {
             patience_ends,
             first_round_done,
             moved: Vec::new(),
+            limits,
         };
         (this, wiring)
     }
@@ -131,14 +152,21 @@ impl JudgeLoop {
                 (Some(d), None) => Some(d + GATHER),
                 (None, p) => p,
             };
-            let sleep = wake.map_or(Duration::from_secs(3600), |w| now.until(w));
+            let renewal = now.until(self.limits.due()).min(Duration::from_secs(3600));
+            let sleep = wake.map_or(renewal, |w| now.until(w).min(renewal));
             tokio::select! {
                 order = orders.recv() => match order {
-                    Some(Order::Adopt { snapshot, done }) => {
+                    Some(Order::Adopt { snapshot, keys, done }) => {
+                        self.keys = keys;
                         self.adopt(snapshot);
                         dirty_since = None;
                         // Nobody waits for it when the signal asked.
                         let _ = done.send(self.generation);
+                    }
+                    Some(Order::Keys(keys)) => {
+                        self.keys = keys;
+                        self.publish();
+                        dirty_since = None;
                     }
                     None => return,
                 },
@@ -157,6 +185,9 @@ impl JudgeLoop {
             let now = self.clock.now();
             if self.patience_ends.is_some_and(|p| p <= now) {
                 self.stop_waiting(now);
+                dirty_since.get_or_insert(now);
+            }
+            if self.limits.tick(now) {
                 dirty_since.get_or_insert(now);
             }
             if dirty_since.is_some_and(|d| d + GATHER <= now) {
@@ -217,6 +248,7 @@ impl JudgeLoop {
             now,
         );
         self.moved = moved(&self.snapshot, &snapshot);
+        self.limits.adopt(&snapshot.settings.rules, now);
         self.snapshot = snapshot;
         let starting = !*self.first_round_done.borrow();
         let own = now + self.first_round;
@@ -249,7 +281,11 @@ impl JudgeLoop {
                 measurements: Arc::new(Measurements {
                     rtt: self.judge.measurements(),
                 }),
+                keys: self.keys.clone(),
+                signatures: self.signatures.clone(),
                 wall: self.clock.wall(),
+                rates: self.limits.rates(),
+                cookies: self.limits.secrets(),
                 ..Parts::new(self.snapshot.clone(), board.clone())
             },
         );

@@ -7,6 +7,8 @@ use crate::config::load::load;
 use crate::config::overlay::Overlay;
 use crate::config::{Report, Severity};
 
+use super::certificates::{self, Certificate};
+
 /// What is loaded, and what the command line puts over it.
 #[derive(Clone, Debug, Default)]
 pub struct Wanted {
@@ -23,6 +25,8 @@ pub struct Wanted {
 pub struct Loaded {
     /// The compiled configuration.
     pub compiled: Compiled,
+    /// The certificate of its encrypted listeners.
+    pub certificate: Option<Certificate>,
     /// What is doubtful in it.
     pub warnings: Report,
 }
@@ -42,9 +46,15 @@ pub fn load_all(wanted: &Wanted) -> Result<Loaded, Report> {
     );
     let mut all = loaded.diagnostics;
     all.extend(diagnostics);
+    let (certificate, diagnostics) = certificates::check(&loaded.spec, wanted.node.as_deref());
+    all.extend(diagnostics);
     let warnings = Report::new(all, loaded.sources);
     match compiled {
-        Some(compiled) if !warnings.has_errors() => Ok(Loaded { compiled, warnings }),
+        Some(compiled) if !warnings.has_errors() => Ok(Loaded {
+            compiled,
+            certificate,
+            warnings,
+        }),
         _ => Err(warnings),
     }
 }

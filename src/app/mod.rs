@@ -1,9 +1,14 @@
 //! The application: the only place that starts tasks, reads the real clock and listens to signals.
 
+pub mod certificates;
 pub mod clock;
 pub mod control;
 pub mod judge_loop;
+pub mod keeper;
+mod limits;
+pub mod listeners;
 pub mod load;
+pub mod presign;
 pub mod run;
 
 pub use run::{Options, Ready, RunError, run};

@@ -1,8 +1,8 @@
 //! Start to end of a node: load, bind, probe a first round, serve, reload, stop.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -13,15 +13,23 @@ use crate::admin;
 use crate::compile::Node;
 use crate::config::Report;
 use crate::probe;
+use crate::server::hall::{Service, TcpLimits};
+use crate::server::proxied::Proxies;
+use crate::server::tcp::Speech;
 use crate::server::{notify, tcp, udp};
+use crate::telemetry::stats::EncryptedConnections;
 use crate::telemetry::{DnsCounters, Stats};
 use crate::time::Clock;
 use crate::units::Generation;
 
+use super::certificates::Certificates;
 use super::clock::RealClock;
 use super::control::Controller;
 use super::judge_loop::{JudgeLoop, Order};
+use super::keeper::{self, Keeper};
+use super::listeners::{self, EncryptedAddresses};
 use super::load::{Wanted, load_all, log};
+use super::presign::PresignThread;
 use crate::admin::Control as _;
 
 /// What to run.
@@ -41,6 +49,8 @@ pub struct Ready {
     pub node: String,
     /// DNS over UDP and TCP.
     pub dns: Vec<SocketAddr>,
+    /// Encrypted DNS.
+    pub encrypted: EncryptedAddresses,
     /// Admin API.
     pub admin: Option<SocketAddr>,
     /// The view in force.
@@ -53,6 +63,7 @@ impl std::fmt::Display for Ready {
         for (i, a) in self.dns.iter().enumerate() {
             write!(f, "{}{a}", if i > 0 { "," } else { "" })?;
         }
+        write!(f, "{}", self.encrypted)?;
         if let Some(a) = self.admin {
             write!(f, " admin={a}")?;
         }
@@ -102,10 +113,21 @@ async fn serve(
 
     // Listeners first: a port that is taken must end the start before anything else runs.
     let (udp_sockets, tcp_listeners) = bind_dns(&node, options.skip_missing_addresses)?;
+    let encrypted = listeners::bind(&node, options.skip_missing_addresses)?;
     let admin_listener = bind_admin(&node).await?;
+
+    // Keys are there before the first answer is.
+    let key_troubles = Arc::new(AtomicU64::new(0));
+    let mut keeper = Keeper::new(node.state_dir.as_deref(), key_troubles.clone());
+    let now = clock.wall().unix(clock.now());
+    let keys = keeper
+        .adopt(&loaded.compiled.signed, &loaded.compiled.unsigned, now)
+        .map_err(|e| RunError::Other(e.0))?;
+    let keeper = Arc::new(Mutex::new(keeper));
 
     let (judge, wiring) = JudgeLoop::new(
         loaded.compiled.snapshot.clone(),
+        keys,
         clock.clone(),
         node.first_round,
     );
@@ -113,14 +135,24 @@ async fn serve(
     let (reports, reports_rx) = mpsc::channel(4096);
     let prober = probe::spawn(wiring.plan.clone(), clock.clone(), reports);
     let judge_loop = tokio::spawn(judge.run(reports_rx, orders_rx));
+    let certificates = loaded
+        .certificate
+        .filter(|_| encrypted.len() > 0)
+        .map(|c| Certificates::new(c, clock.clone()));
+    let (keep, kept_until) = std::sync::mpsc::channel();
+    let keeping = keeper::spawn(keeper.clone(), clock.clone(), orders.clone(), kept_until)
+        .map_err(|e| RunError::Other(format!("cannot start the thread of the keys: {e}")))?;
     let controller = Controller::new(
         options.wanted.clone(),
         node.clone(),
         wiring.publisher.clone(),
         orders,
+        certificates.clone(),
+        keeper,
+        clock.clone(),
     );
 
-    // One set of counters per UDP worker, and one for TCP.
+    // One set of counters per UDP worker, and one per listener of connections.
     let mut counters: Vec<Arc<DnsCounters>> = Vec::new();
     let tcp_connections = Arc::new(AtomicU64::new(0));
     let workers: Vec<(udp::Bound, Vec<Arc<DnsCounters>>)> = udp_sockets
@@ -138,9 +170,17 @@ async fn serve(
         .map(|_| Arc::new(DnsCounters::default()))
         .collect();
     counters.extend(tcp_counters.iter().cloned());
+    let encrypted_counters: Vec<Arc<DnsCounters>> =
+        (0..encrypted.len()).map(|_| Arc::default()).collect();
+    counters.extend(encrypted_counters.iter().cloned());
     let notify_counters = Arc::new(DnsCounters::default());
     counters.push(notify_counters.clone());
-    let stats = Arc::new(Stats::new(counters, tcp_connections.clone()));
+    let encrypted_connections = EncryptedConnections::default();
+    let not_after = certificates.as_ref().map(|c| c.not_after());
+    let stats = Stats::new(counters, tcp_connections.clone())
+        .with_encrypted(encrypted_connections.clone(), not_after)
+        .with_key_troubles(key_troubles);
+    let stats = Arc::new(stats);
 
     // The API is up before DNS is, so that a long first round can be watched.
     let (serving, is_serving) = watch::channel(false);
@@ -168,11 +208,28 @@ async fn serve(
         () = signals.stop() => return Ok(()),
     }
 
+    let proxies = Proxies::new(node.proxies.iter().copied());
+    let service = |counters, open| Service {
+        publisher: wiring.publisher.clone(),
+        clock: clock.clone(),
+        counters,
+        open,
+        limits: TcpLimits {
+            max_connections: node.tcp_max_connections,
+            idle_timeout: node.tcp_idle_timeout,
+            ..TcpLimits::default()
+        },
+        proxies: proxies.clone(),
+        stopped: stopped.clone(),
+    };
+    let presigning = PresignThread::start(&wiring.publisher, &clock)
+        .map_err(|e| RunError::Other(format!("cannot start the presigning thread: {e}")))?;
     let mut servers = Vec::new();
     let mut dns = Vec::new();
     for (bound, own) in workers {
         dns.push(bound.local_addr());
         let server = bound
+            .behind(proxies.clone())
             .start(&wiring.publisher, &clock, own)
             .map_err(|e| RunError::Other(format!("cannot start a DNS worker: {e}")))?;
         servers.push(server);
@@ -180,20 +237,15 @@ async fn serve(
     for (listener, own) in tcp_listeners.into_iter().zip(tcp_counters) {
         let listener = TcpListener::from_std(listener)
             .map_err(|e| RunError::Other(format!("cannot serve DNS over TCP: {e}")))?;
-        let limits = tcp::TcpLimits {
-            max_connections: node.tcp_max_connections,
-            idle_timeout: node.tcp_idle_timeout,
-            ..tcp::TcpLimits::default()
-        };
-        tokio::spawn(tcp::serve(
-            listener,
-            wiring.publisher.clone(),
-            clock.clone(),
-            own,
-            tcp_connections.clone(),
-            limits,
-            stopped.clone(),
-        ));
+        let service = service(own, tcp_connections.clone());
+        tokio::spawn(tcp::serve(listener, service, Speech::Tcp));
+    }
+    let encrypted_addresses = encrypted.addresses();
+    if let Some(certificates) = certificates {
+        let own = encrypted_counters.into_iter();
+        let identity = certificates.identity();
+        encrypted.start(&node, identity, &encrypted_connections, own, service)?;
+        tokio::spawn(certificates.watch(stopped.clone()));
     }
     tokio::spawn(notify::run(
         wiring.publisher.clone(),
@@ -206,6 +258,7 @@ async fn serve(
     let up = Ready {
         node: node.name.clone(),
         dns,
+        encrypted: encrypted_addresses,
         admin: admin_addr,
         generation: wiring.publisher.latest().generation,
     };
@@ -223,8 +276,12 @@ async fn serve(
     for server in servers {
         server.stop();
     }
+    drop(presigning);
     prober.abort();
     judge_loop.abort();
+    // A step under way is finished and on the disk before the process ends.
+    drop(keep);
+    let _ = tokio::task::spawn_blocking(move || keeping.join()).await;
     Ok(())
 }
 
@@ -269,7 +326,7 @@ fn bind_dns(
 }
 
 /// Whether the error says that this machine does not have the address, or not even its family.
-fn is_missing(e: &std::io::Error) -> bool {
+pub(super) fn is_missing(e: &std::io::Error) -> bool {
     e.kind() == std::io::ErrorKind::AddrNotAvailable || e.raw_os_error() == Some(libc::EAFNOSUPPORT)
 }
 

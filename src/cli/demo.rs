@@ -38,6 +38,7 @@ pub(super) fn demo(args: &DemoArgs) -> ExitCode {
         config: args.config.clone(),
         node: Some(NODE.to_owned()),
         overlay: Overlay {
+            state_dir: None,
             dns_port: Some(args.dns_port),
             admin_port: Some(args.admin_port),
             endpoint_ports: BTreeMap::new(),

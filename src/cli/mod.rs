@@ -8,6 +8,7 @@
 
 mod check;
 mod demo;
+mod dnssec;
 mod explain;
 pub mod geoip;
 mod origin;
@@ -43,6 +44,9 @@ enum Command {
     },
     /// Ask a running node why a client gets the answer it gets.
     Explain(ExplainArgs),
+    /// Show, roll and hand over the DNSSEC keys of signed zones.
+    #[command(subcommand)]
+    Dnssec(dnssec::DnssecCommand),
     /// Build and ask GeoIP databases.
     #[command(subcommand)]
     Geoip(GeoipCommand),
@@ -64,6 +68,9 @@ struct RunArgs {
     /// Admin port instead of the configured one; 0 picks a free one.
     #[arg(long)]
     admin_port: Option<u16>,
+    /// State directory instead of the configured one.
+    #[arg(long)]
+    state_dir: Option<PathBuf>,
     /// Log as JSON, one object a line.
     #[arg(long)]
     log_json: bool,
@@ -156,6 +163,7 @@ pub fn main() -> ExitCode {
             deny_warnings,
         } => check::check(&path, deny_warnings),
         Command::Explain(args) => explain::explain(&args),
+        Command::Dnssec(command) => dnssec::dnssec(&command),
         Command::Geoip(GeoipCommand::Build { csv, out }) => {
             done(geoip::build(&csv, &out).map(|()| format!("{} written", out.display())))
         }

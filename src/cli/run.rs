@@ -18,6 +18,7 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
             overlay: Overlay {
                 dns_port: args.dns_port,
                 admin_port: args.admin_port,
+                state_dir: args.state_dir.clone(),
                 ..Overlay::default()
             },
         },

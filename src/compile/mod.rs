@@ -2,10 +2,12 @@
 //!
 //! Each part checks what it refers to and goes on after an error, so that one run shows them all.
 
+mod aliases;
 mod check;
 mod cycles;
 #[cfg(test)]
 mod disabled_tests;
+mod dnssec;
 mod geo;
 mod monitors;
 mod names;
@@ -13,6 +15,7 @@ mod node;
 mod policies;
 mod pools;
 mod problems;
+mod protection;
 #[cfg(test)]
 mod tests;
 mod transfers;
@@ -22,11 +25,13 @@ use std::sync::Arc;
 
 use crate::config::load::Inputs;
 use crate::config::{Diagnostic, Sources, Spec};
+use crate::dns::name::WireName;
 use crate::snapshot::{Settings, Snapshot};
 use crate::steer::Steering;
 
+pub use dnssec::{ImportedKey, SignedZone};
 use names::CheckedName;
-pub use node::Node;
+pub use node::{Encrypted, Node};
 use problems::Problems;
 
 /// A configuration that may be served.
@@ -36,6 +41,10 @@ pub struct Compiled {
     pub snapshot: Arc<Snapshot>,
     /// What this node does; `None` when no node was asked for.
     pub node: Option<Node>,
+    /// The zones that are signed.
+    pub signed: Vec<SignedZone>,
+    /// The zones that are not.
+    pub unsigned: Vec<WireName>,
 }
 
 /// Compiles `spec` for the node called `node`, or for none, which checks all the same.
@@ -57,10 +66,13 @@ pub fn compile(
     let monitors = monitors::monitors(spec);
     let pools = pools::pools(spec, &regions, p);
     let policies = policies::policies(spec, &regions, &pools, p);
-    let names = names::names(spec, &pools, &policies, p);
+    let mut names = names::names(spec, &pools, &policies, p);
+    aliases::aliases(spec, &mut names, p);
+    let signed = dnssec::zones(spec, inputs, &parsed_zones.largest_ttls(), &names, p);
     let zones = zones::build(spec, parsed_zones, &names, sources, p);
     let transfers = transfers::transfers(spec, inputs, p);
     check::unused(spec, p);
+    dnssec::unused(spec, p);
     cycles::check(&names, &pools, &zones, p);
     check::failover_slo(spec, &names, &pools, p);
 
@@ -92,12 +104,21 @@ pub fn compile(
             node: node_name,
             explain_allow: spec.dns.explain_allow.iter().map(|p| p.value).collect(),
             transfers,
+            rules: protection::rules(spec),
+            chaos: protection::chaos(spec, this_node.as_ref()),
         },
     };
     (
         Some(Compiled {
             snapshot: Arc::new(snapshot),
             node: this_node,
+            signed,
+            unsigned: spec
+                .zones
+                .iter()
+                .filter(|z| z.dnssec.is_none())
+                .map(|z| z.name.value.clone())
+                .collect(),
         }),
         problems.finish(),
     )

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::config::spec::{LastResortSpec, NameSpec};
 use crate::config::{Marked, Span, Spec};
+use crate::dns::name::WireName;
 use crate::ids::{EndpointId, PolicyId};
 use crate::net::Family;
 use crate::steer::refine::MAX_MEMBERS;
@@ -27,6 +28,8 @@ pub(super) struct CheckedName<'s> {
     pub(super) last_resort: Option<LastResort>,
     policy: Option<PolicyId>,
     families: Option<Vec<Family>>,
+    /// Sound aliases of it.
+    pub(super) aliases: Vec<WireName>,
 }
 
 impl CheckedName<'_> {
@@ -43,6 +46,8 @@ impl CheckedName<'_> {
             last_resort: self.last_resort?,
             answers: self.spec.answers.value,
             ignore_ecs: self.spec.ignore_ecs,
+            https: self.spec.https.as_ref().map(|h| h.value.clone()),
+            aliases: self.aliases,
         })
     }
 }
@@ -92,6 +97,13 @@ fn name<'s>(
         )
         .help = Some("remove `answers`".to_owned());
     }
+    if let (Some(true), Some(https)) = (cname, &n.https) {
+        p.error(
+            https.span,
+            format!("{what} is answered with a CNAME, which stands alone, but has `https`"),
+        )
+        .help = Some("remove `https`; the name that the CNAME leads to has its own".to_owned());
+    }
     let last_resort = last_resort(n, &what, pools, families.as_deref(), p);
     CheckedName {
         spec: n,
@@ -100,6 +112,7 @@ fn name<'s>(
         last_resort,
         policy,
         families,
+        aliases: Vec::new(),
     }
 }
 

@@ -1,11 +1,13 @@
 //! What this node does.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::config::Spec;
 use crate::config::nearest;
 use crate::config::spec::{NodeSpec, Role};
+use crate::config::{Marked, Spec};
+use crate::net::Prefix;
 
 use super::Problems;
 
@@ -29,12 +31,38 @@ pub struct Node {
     pub tcp_max_connections: u32,
     /// Time after which an idle one is closed.
     pub tcp_idle_timeout: Duration,
+    /// Encrypted listeners; none without role `dns`.
+    pub encrypted: Encrypted,
+    /// Sources whose PROXY protocol headers say who asks.
+    pub proxies: Vec<Prefix>,
     /// Admin API; `None` without role `admin`.
     pub admin_listen: Option<SocketAddr>,
     /// Whether this node probes.
     pub probes: bool,
     /// Longest wait for the first probes before DNS is served (requirement H1).
     pub first_round: Duration,
+    /// Folder of what must outlive the process.
+    pub state_dir: Option<PathBuf>,
+}
+
+/// The encrypted listeners of a node.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Encrypted {
+    /// DNS over TLS.
+    pub tls: Vec<SocketAddr>,
+    /// DNS over HTTPS.
+    pub https: Vec<SocketAddr>,
+    /// Path of DNS over HTTPS.
+    pub https_path: String,
+    /// DNS over QUIC.
+    pub quic: Vec<SocketAddr>,
+}
+
+impl Encrypted {
+    /// Whether there is any.
+    pub fn any(&self) -> bool {
+        !(self.tls.is_empty() && self.https.is_empty() && self.quic.is_empty())
+    }
 }
 
 impl Node {
@@ -52,6 +80,27 @@ impl Node {
             (
                 own("dns.tcp-idle-timeout"),
                 self.tcp_idle_timeout != running.tcp_idle_timeout,
+            ),
+            (own("state-dir"), self.state_dir != running.state_dir),
+            (
+                own("dns.tls.listen"),
+                self.encrypted.tls != running.encrypted.tls,
+            ),
+            (
+                own("dns.https.listen"),
+                self.encrypted.https != running.encrypted.https,
+            ),
+            (
+                own("dns.https.path"),
+                self.encrypted.https_path != running.encrypted.https_path,
+            ),
+            (
+                own("dns.quic.listen"),
+                self.encrypted.quic != running.encrypted.quic,
+            ),
+            (
+                own("dns.proxy-protocol.from"),
+                self.proxies != running.proxies,
             ),
             (
                 own("admin.listen"),
@@ -99,14 +148,21 @@ pub(super) fn node(spec: &Spec, wanted: Option<&str>, p: &mut Problems) -> Optio
                 .to_owned(),
         );
     }
+    let served = |listen: &[Marked<SocketAddr>]| -> Vec<SocketAddr> {
+        let served = listen.iter().filter(|_| has(n, Role::Dns));
+        served.map(|a| a.value).collect()
+    };
     let cores = std::thread::available_parallelism().map_or(1, |c| c.get() as u32);
     Some(Node {
         name: n.name.value.clone(),
-        dns_listen: if has(n, Role::Dns) {
-            n.dns_listen.iter().map(|a| a.value).collect()
-        } else {
-            Vec::new()
+        dns_listen: served(&n.dns_listen),
+        encrypted: Encrypted {
+            tls: served(&n.encrypted.tls),
+            https: served(&n.encrypted.https),
+            https_path: n.encrypted.https_path.clone(),
+            quic: served(&n.encrypted.quic),
         },
+        proxies: n.encrypted.proxies.iter().map(|p| p.value).collect(),
         dns_workers: n.dns_workers.as_ref().map_or(cores, |w| w.value),
         tcp_max_connections: n.tcp_max_connections,
         tcp_idle_timeout: n.tcp_idle_timeout,
@@ -118,6 +174,7 @@ pub(super) fn node(spec: &Spec, wanted: Option<&str>, p: &mut Problems) -> Optio
             .first_round
             .as_ref()
             .map_or(FIRST_ROUND, |d| d.value),
+        state_dir: n.state_dir.as_ref().map(|d| d.value.clone()),
     })
 }
 

@@ -6,6 +6,7 @@ use crate::config::load::{Input, Inputs};
 use crate::config::{FileId, Sources, Span, Spec};
 use crate::dns::name::WireName;
 use crate::ids::NameId;
+use crate::units::Ttl;
 use crate::zone::{self, BuildRule, ParsedZone, SteeredAt, ZoneProblem, ZoneSet};
 
 use super::Problems;
@@ -23,6 +24,17 @@ pub(super) struct FromFile {
 pub(super) struct Parsed {
     good: Vec<FromFile>,
     bad: HashSet<WireName>,
+}
+
+impl Parsed {
+    /// The largest TTL in each zone's file.
+    pub(super) fn largest_ttls(&self) -> HashMap<WireName, Ttl> {
+        let largest = |z: &ParsedZone| z.rrsets.iter().map(|(_, set, _)| set.ttl).max();
+        let zones = self.good.iter().map(|f| &f.zone);
+        zones
+            .filter_map(|z| Some((z.apex.clone(), largest(z)?)))
+            .collect()
+    }
 }
 
 /// Parses every zone file; every bad record is reported.
@@ -93,12 +105,17 @@ pub(super) fn build(
     let steered: Vec<SteeredAt> = names
         .iter()
         .enumerate()
-        .filter(|(_, n)| !in_bad_zone(&n.spec.name.value, &readable, &parsed.bad))
-        .map(|(i, n)| SteeredAt {
-            owner: n.spec.name.value.clone(),
+        .flat_map(|(i, n)| {
+            let owners = std::iter::once(&n.spec.name.value).chain(&n.aliases);
+            owners.map(move |owner| (i, n, owner))
+        })
+        .filter(|(_, _, owner)| !in_bad_zone(owner, &readable, &parsed.bad))
+        .map(|(i, n, owner)| SteeredAt {
+            owner: owner.clone(),
             name: NameId::from_index(i),
             // Unknown: then only the rules for both kinds can be broken.
             cname: n.cname == Some(true),
+            https: n.spec.https.is_some(),
         })
         .collect();
     let files: HashMap<WireName, FileId> = parsed
@@ -110,6 +127,13 @@ pub(super) fn build(
         .zones
         .iter()
         .map(|z| (&z.name.value, z.name.span))
+        .collect();
+    let aliases = spec.aliases.iter().map(|a| (&a.name.value, a.name.span));
+    let owners: HashMap<&WireName, Span> = spec
+        .names
+        .iter()
+        .map(|n| (&n.name.value, n.name.span))
+        .chain(aliases)
         .collect();
     let zones = parsed.good.into_iter().map(|z| z.zone).collect();
     let (set, problems) = ZoneSet::join(zones, &steered);
@@ -123,7 +147,7 @@ pub(super) fn build(
             .zip(e.line)
             .map(|(file, line)| sources.span_at(file, line as usize, 1));
         // A steered name is shown where it is configured; what a zone lacks, in the zone's file.
-        let steered = e.steered.map(|id| names[id.index()].spec.name.span);
+        let steered = e.steered.and_then(|_| owners.get(&e.owner).copied());
         let table = e.zone.as_ref().and_then(|apex| tables.get(apex).copied());
         match steered.or(at_line).or(table) {
             Some(span) if e.rule == BuildRule::SteeredInNoZone => {

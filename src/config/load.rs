@@ -162,7 +162,9 @@ pub fn load_texts(files: Vec<(PathBuf, Vec<u8>)>, read: &mut ReadFile<'_>) -> Lo
                 "the file is not UTF-8 text from here on",
             ));
         }
-        trees.push(parse(file, sources.text(file), &mut diagnostics, &mut torn));
+        let tree = parse(file, sources.text(file), &mut diagnostics, &mut torn);
+        super::secret::mask(&mut sources, file, &tree);
+        trees.push(tree);
     }
     check_version(&trees, &mut diagnostics, torn);
     let known = Known::new(&trees);
@@ -248,11 +250,28 @@ fn read_inputs(
         SecretSpec::File(path) => Some((path, "secret file", false)),
         SecretSpec::Inline(_) => None,
     });
-    let all = zones.chain(databases).chain(networks).chain(secrets);
-    for (path, what, is_text) in all {
+    let keys = spec.zones.iter().flat_map(|z| &z.key_files);
+    let keys: Vec<Marked<PathBuf>> = keys.flat_map(with_public_half).collect();
+    // Not as texts: a secret must not show in a rendered error.
+    let keys = keys.iter().map(|k| (k, "key file", false));
+    for (path, what, is_text) in zones
+        .chain(databases)
+        .chain(networks)
+        .chain(keys)
+        .chain(secrets)
+    {
         read_input(path, what, is_text, sources, read, diagnostics, &mut inputs);
     }
     inputs
+}
+
+/// A key file, and the file of the public half that stands beside BIND's.
+fn with_public_half(file: &Marked<PathBuf>) -> Vec<Marked<PathBuf>> {
+    let mut files = vec![file.clone()];
+    if file.extension().is_some_and(|e| e == "private") {
+        files.push(Marked::new(file.with_extension("key"), file.span));
+    }
+    files
 }
 
 fn read_input(

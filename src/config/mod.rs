@@ -11,6 +11,7 @@ pub mod marked;
 pub mod options;
 pub mod overlay;
 pub mod quantity;
+mod secret;
 pub mod sources;
 pub mod spec;
 mod tree;

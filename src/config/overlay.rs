@@ -1,6 +1,7 @@
-//! Ports that the command line replaces.
+//! Ports and folders that the command line replaces.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use super::spec::{NodeSpec, Spec};
 
@@ -13,10 +14,12 @@ pub struct Overlay {
     pub admin_port: Option<u16>,
     /// Ports of endpoints by name; names that no endpoint has are ignored.
     pub endpoint_ports: BTreeMap<String, u16>,
+    /// State directory of all nodes.
+    pub state_dir: Option<PathBuf>,
 }
 
 impl Spec {
-    /// Replaces the ports.
+    /// Replaces them.
     pub fn apply(&mut self, overlay: &Overlay) {
         for node in &mut self.nodes {
             node.apply(overlay);
@@ -42,6 +45,9 @@ impl NodeSpec {
         }
         if let (Some(port), Some(listen)) = (overlay.admin_port, &mut self.admin_listen) {
             listen.value.set_port(port);
+        }
+        if let Some(dir) = &overlay.state_dir {
+            self.state_dir = Some(super::Marked::new(dir.clone(), self.name.span));
         }
     }
 }

@@ -86,6 +86,22 @@ impl Sources {
         self.get(file).map_or("", |f| &f.text)
     }
 
+    /// Replaces what stands at `span` by asterisks, as many as octets.
+    pub(super) fn blank(&mut self, span: Span) {
+        let range = self.clamp(span);
+        if let Some(source) = self.files.get_mut(span.file.0 as usize) {
+            let kept = |c: char| {
+                if c == '\n' {
+                    "\n".to_owned()
+                } else {
+                    "*".repeat(c.len_utf8())
+                }
+            };
+            let blank: String = source.text[range.clone()].chars().map(kept).collect();
+            source.text.replace_range(range, &blank);
+        }
+    }
+
     /// Where `span` starts. A start beyond the end or inside a character is moved back to the
     /// nearest place that exists.
     pub fn line_col(&self, span: Span) -> LineCol {

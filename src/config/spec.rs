@@ -6,20 +6,26 @@
 //! then left out, or stands as something harmless, and `complete` is false: from what such an object
 //! lacks nothing follows.
 
+mod protection;
+
+pub use protection::{AccessSpec, ChaosSpec, CookiesSpec, RateLimitSpec};
+
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::dns::name::WireName;
+use crate::dns::svcb::Service;
 use crate::dns::tsig::{Algorithm, Secret};
+use crate::dnssec::Policy;
 use crate::geo::{Coordinates, location::Code};
 use crate::health::Monitor;
 use crate::net::{Family, Prefix};
 use crate::steer::GeoMode;
 use crate::units::{Ttl, Weight};
 
-use super::Marked;
+use super::{Marked, Span};
 
 /// The whole configuration.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -36,6 +42,8 @@ pub struct Spec {
     pub zones: Vec<ZoneSpec>,
     /// `[tsig-keys."NAME"]`
     pub tsig_keys: Vec<TsigKeySpec>,
+    /// `[dnssec.NAME]`
+    pub dnssec: Vec<DnssecSpec>,
     /// `[geoip]`
     pub geoip: GeoipSpec,
     /// `[monitors.NAME]`
@@ -44,8 +52,10 @@ pub struct Spec {
     pub pools: Vec<PoolSpec>,
     /// `[policies.NAME]`
     pub policies: Vec<PolicySpec>,
-    /// `[names."NAME"]`
+    /// `[names."NAME"]` without `alias-of`
     pub names: Vec<NameSpec>,
+    /// `[names."NAME"]` with `alias-of`
+    pub aliases: Vec<AliasSpec>,
 }
 
 /// Names of objects that may themselves be unreadable, and of which kinds all are known.
@@ -74,6 +84,14 @@ pub struct DnsSpec {
     pub failover_slo: Option<Marked<Duration>>,
     /// `first-round`: longest wait for the first probes before serving (H1). Default 10 s.
     pub first_round: Option<Marked<Duration>>,
+    /// `[dns.access]`: who may ask.
+    pub access: AccessSpec,
+    /// `[dns.rate-limit]`: how often one is answered.
+    pub rate_limit: RateLimitSpec,
+    /// `[dns.cookies]`: proof of one's address.
+    pub cookies: CookiesSpec,
+    /// `[dns.chaos]`: what class CH says.
+    pub chaos: ChaosSpec,
 }
 
 /// `[regions.NAME]`
@@ -117,6 +135,29 @@ pub struct NodeSpec {
     pub tcp_idle_timeout: Duration,
     /// `admin.listen`; default 127.0.0.1:8053 with role `admin`.
     pub admin_listen: Option<Marked<SocketAddr>>,
+    /// Encrypted listeners and trusted proxies.
+    pub encrypted: EncryptedSpec,
+    /// `state-dir`, relative to the configuration file that says so.
+    pub state_dir: Option<Marked<PathBuf>>,
+}
+
+/// `[nodes.NAME.dns]`: what is encrypted, and whose word about clients is taken.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct EncryptedSpec {
+    /// `tls.listen`: addresses for DNS over TLS.
+    pub tls: Vec<Marked<SocketAddr>>,
+    /// `https.listen`: addresses for DNS over HTTPS.
+    pub https: Vec<Marked<SocketAddr>>,
+    /// `https.path`, default `/dns-query`.
+    pub https_path: String,
+    /// `quic.listen`: addresses for DNS over QUIC.
+    pub quic: Vec<Marked<SocketAddr>>,
+    /// `certificate`: chain, PEM. Present with any of the above.
+    pub certificate: Option<Marked<PathBuf>>,
+    /// `key`: private key, PEM. Present with `certificate`.
+    pub key: Option<Marked<PathBuf>>,
+    /// `proxy-protocol.from`: sources whose PROXY protocol headers say who asks.
+    pub proxies: Vec<Marked<Prefix>>,
 }
 
 /// `[zones."NAME"]`
@@ -130,6 +171,10 @@ pub struct ZoneSpec {
     pub transfer: Option<Marked<TransferSpec>>,
     /// `notify`: who is told of changes.
     pub notify: Option<Marked<NotifySpec>>,
+    /// `dnssec`: the key policy; without one the zone is not signed.
+    pub dnssec: Option<Marked<String>>,
+    /// `key-files`
+    pub key_files: Vec<Marked<PathBuf>>,
 }
 
 /// `transfer = { to = ["192.0.2.0/24"], keys = ["secondary"] }`
@@ -174,6 +219,23 @@ pub enum SecretSpec {
     Inline(Secret),
     /// `secret-file`, relative to the configuration file that says so.
     File(Marked<PathBuf>),
+}
+
+/// `[dnssec.NAME]`
+#[derive(Clone, PartialEq, Debug)]
+pub struct DnssecSpec {
+    /// Table key.
+    pub name: Marked<String>,
+    /// What it says.
+    pub policy: Policy,
+    /// Where `signature-refresh` stands, or the table.
+    pub refresh: Span,
+    /// Where `zsk-lifetime` stands, or the table.
+    pub zsk_lifetime: Span,
+    /// Where `ksk-lifetime` stands, or the table.
+    pub ksk_lifetime: Span,
+    /// Whether all of it was read.
+    pub complete: bool,
 }
 
 /// `[geoip]`
@@ -346,8 +408,19 @@ pub struct NameSpec {
     pub ignore_ecs: bool,
     /// `last-resort`, default `all`.
     pub last_resort: Marked<LastResortSpec>,
+    /// `https`; without it the name has no HTTPS records of its own.
+    pub https: Option<Marked<Service>>,
     /// Whether all of it was read.
     pub complete: bool,
+}
+
+/// `[names."NAME"]` with `alias-of`: the answers of another name under this one.
+#[derive(Clone, PartialEq, Debug)]
+pub struct AliasSpec {
+    /// Table key.
+    pub name: Marked<WireName>,
+    /// `alias-of`
+    pub target: Marked<WireName>,
 }
 
 /// `last-resort = { all = {} }` and its fellows: exactly one.

@@ -71,9 +71,14 @@ fn demo_loads_and_ports_can_be_replaced() {
         dns_port: Some(0),
         admin_port: Some(9),
         endpoint_ports: [("us-1".to_owned(), 7)].into(),
+        state_dir: Some("state".into()),
     });
     assert!(spec.nodes[0].dns_listen.iter().all(|l| l.port() == 0));
     assert_eq!(spec.nodes[0].admin_listen.as_ref().unwrap().port(), 9);
+    assert_eq!(
+        spec.nodes[0].state_dir.as_ref().unwrap().to_str(),
+        Some("state")
+    );
     assert_eq!(**spec.pools[1].endpoints[0].port.as_ref().unwrap(), 7);
     assert_eq!(**spec.pools[1].endpoints[1].port.as_ref().unwrap(), 8080);
 }

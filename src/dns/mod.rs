@@ -5,6 +5,7 @@ pub mod message;
 pub mod name;
 pub mod rcode;
 pub mod rtype;
+pub mod svcb;
 pub mod tsig;
 
 pub use edns::{Ecs, Ede, Edns};

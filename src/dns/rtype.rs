@@ -21,16 +21,30 @@ types! {
     NS "NS" = 2;
     CNAME "CNAME" = 5;
     SOA "SOA" = 6;
+    MB "MB" = 7;
+    MG "MG" = 8;
+    MR "MR" = 9;
+    NULL "NULL" = 10;
     PTR "PTR" = 12;
     HINFO "HINFO" = 13;
+    MINFO "MINFO" = 14;
     MX "MX" = 15;
     TXT "TXT" = 16;
     RP "RP" = 17;
     AFSDB "AFSDB" = 18;
+    X25 "X25" = 19;
+    ISDN "ISDN" = 20;
+    RT "RT" = 21;
+    SIG "SIG" = 24;
+    KEY "KEY" = 25;
+    PX "PX" = 26;
+    GPOS "GPOS" = 27;
     AAAA "AAAA" = 28;
     LOC "LOC" = 29;
+    NXT "NXT" = 30;
     SRV "SRV" = 33;
     NAPTR "NAPTR" = 35;
+    KX "KX" = 36;
     CERT "CERT" = 37;
     DNAME "DNAME" = 39;
     OPT "OPT" = 41;
@@ -39,10 +53,13 @@ types! {
     RRSIG "RRSIG" = 46;
     NSEC "NSEC" = 47;
     DNSKEY "DNSKEY" = 48;
+    DHCID "DHCID" = 49;
     NSEC3 "NSEC3" = 50;
     NSEC3PARAM "NSEC3PARAM" = 51;
     TLSA "TLSA" = 52;
     SMIMEA "SMIMEA" = 53;
+    NINFO "NINFO" = 56;
+    TALINK "TALINK" = 58;
     CDS "CDS" = 59;
     CDNSKEY "CDNSKEY" = 60;
     OPENPGPKEY "OPENPGPKEY" = 61;
@@ -51,12 +68,32 @@ types! {
     SVCB "SVCB" = 64;
     HTTPS "HTTPS" = 65;
     SPF "SPF" = 99;
+    NXNAME "NXNAME" = 128;
+    TKEY "TKEY" = 249;
+    NID "NID" = 104;
+    L32 "L32" = 105;
+    L64 "L64" = 106;
+    LP "LP" = 107;
+    EUI48 "EUI48" = 108;
+    EUI64 "EUI64" = 109;
     TSIG "TSIG" = 250;
     IXFR "IXFR" = 251;
     AXFR "AXFR" = 252;
+    MAILB "MAILB" = 253;
+    MAILA "MAILA" = 254;
     ANY "ANY" = 255;
     URI "URI" = 256;
     CAA "CAA" = 257;
+    AVC "AVC" = 258;
+    RESINFO "RESINFO" = 261;
+    WALLET "WALLET" = 262;
+    TA "TA" = 32768;
+    DLV "DLV" = 32769;
+}
+
+/// The types known by name, by code.
+pub fn known() -> impl Iterator<Item = Rtype> {
+    NAMES.iter().map(|(code, _)| Rtype(*code))
 }
 
 /// A record type as text: its name, or `TYPE` and its code.

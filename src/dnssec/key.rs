@@ -4,6 +4,7 @@ use std::fmt;
 
 use hickory_proto::dnssec::crypto::{EcdsaSigningKey, Ed25519SigningKey, signing_key_from_der};
 use hickory_proto::dnssec::{self as hickory, PublicKey as _, TBS};
+use ring::signature::Ed25519KeyPair;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 /// The algorithms that sign here (RFC 8624 section 3.1), by their number in DNSKEY records.
@@ -109,8 +110,14 @@ impl SigningKey {
     ) -> Result<SigningKey, SignError> {
         let wrong = |e: String| SignError(format!("not a private key for {algorithm:?}: {e}"));
         let der = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(pkcs8));
-        let pair =
-            signing_key_from_der(&der, algorithm.of_hickory()).map_err(|e| wrong(e.to_string()))?;
+        let pair: Box<dyn hickory::SigningKey> = match algorithm {
+            // OpenSSL and BIND keep the private half alone (RFC 8410 section 7).
+            Algorithm::Ed25519 => Ed25519KeyPair::from_pkcs8_maybe_unchecked(pkcs8)
+                .map(|pair| Box::new(Ed25519SigningKey::from_ed25519(pair)) as _)
+                .map_err(|e| wrong(e.to_string()))?,
+            _ => signing_key_from_der(&der, algorithm.of_hickory())
+                .map_err(|e| wrong(e.to_string()))?,
+        };
         let public = pair.to_public_key().map_err(|e| wrong(e.to_string()))?;
         let mut rdata = Vec::with_capacity(4 + public.public_bytes().len());
         rdata.extend(flags.to_be_bytes());

@@ -5,19 +5,21 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::dns::edns::nsid::Nsid;
 use crate::dns::message::{NameBuf, parse};
-use crate::dns::{Ede, Owner, Section, rtype};
+use crate::dns::{Ede, Owner, Rcode, Section, rtype};
 use crate::snapshot::View;
 use crate::telemetry::DnsEvent;
 use crate::time::Moment;
 use crate::units::Ttl;
 
 use super::client::Asker;
-use super::request::admit;
-use super::resolve::{Resolve, negative};
+use super::guard::{Guard, Held};
+use super::request::{Refusal, admit};
+use super::resolve::Resolve;
 use super::respond::{Response, Sent, udp_limit};
+use super::signed::Signing;
 use super::transfer::{self, Transfer};
 use super::tsig::Signed;
-use super::{Scratch, explain};
+use super::{Scratch, chaos, explain};
 
 /// How the query came.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -38,6 +40,12 @@ impl Transport {
     /// Whether an answer must fit a datagram.
     pub fn is_datagram(self) -> bool {
         self == Transport::Udp
+    }
+
+    /// Whether edns-tcp-keepalive means something: over UDP it is ignored (RFC 7828 section 3.3.1),
+    /// HTTP keeps its own time, and QUIC ends the connection over it (RFC 9250 section 5.5.2).
+    pub fn keeps_alive(self) -> bool {
+        matches!(self, Transport::Tcp | Transport::Tls)
     }
 
     /// Whether nobody between client and server can read along.
@@ -69,6 +77,8 @@ pub enum Reply {
     Send(usize),
     /// Send the messages of the transfer that [`Scratch::take_transfer`] gives; only over a stream.
     Transfer,
+    /// Send them, and close the connection: its client may not go on. Streams only.
+    SendAndClose(usize),
 }
 
 /// Answers one message. `out` must hold at least 1,232 octets for UDP, 65,535 for TCP.
@@ -86,25 +96,34 @@ pub fn answer(
 ) -> Reply {
     let peer = inbound.peer.ip().to_canonical();
     scratch.counters.count(received(inbound.transport, peer));
+    let mut guard = Guard::new(view, inbound, peer, now);
+    if guard.shuts_out(&scratch.counters) {
+        return Reply::Drop;
+    }
     let mut name = NameBuf::default();
     let Some(query) = parse(inbound.packet, &mut name) else {
         scratch.counters.count(DnsEvent::Dropped);
         return Reply::Drop;
     };
+    let cookie = guard.meet(&query, &scratch.counters);
     let nsid = || nsid(view);
     let mut words = Words::default();
-    let (signed, mut admitted) = match query.tsig.filter(|_| query.fault.is_none()) {
-        None => (None, admit(&query)),
-        Some(at) => match Signed::check(view, inbound.packet, at, view.wall.unix(now)) {
-            Ok(signed) => {
-                let admitted = signed.good().and_then(|()| admit(&query));
-                (Some(signed), admitted)
-            }
-            Err(malformed) => (None, Err(malformed)),
-        },
+    let signed = query
+        .tsig
+        .filter(|_| query.fault.is_none())
+        .map(|at| Signed::check(view, inbound.packet, at, view.wall.unix(now)));
+    let mut admitted = match (guard.refusal(&query), &signed) {
+        (Some(refusal), _) => Err(refusal),
+        (None, Some(Err(malformed))) => Err(*malformed),
+        (None, Some(Ok(signed))) => signed
+            .good()
+            .and_then(|()| admit(&query, inbound.transport)),
+        (None, None) => admit(&query, inbound.transport),
     };
+    let signed = signed.and_then(Result::ok);
     if let Ok(question) = admitted
         && matches!(question.qtype, rtype::AXFR | rtype::IXFR)
+        && !guard.wants_cookie()
     {
         let asked = transfer::Asked {
             view,
@@ -124,20 +143,14 @@ pub fn answer(
             }
         }
     }
-    let kept = signed.as_ref().map_or(0, Signed::octets);
-    let mut sent = match admitted {
-        Err(refusal) => {
-            // Cannot fail: what does not fit is left out.
-            let _ = write!(words, "{refusal}");
-            let mut r = Response::new(&query, inbound.transport, nsid, out);
-            r.keep(kept);
-            r.rcode = refusal.rcode();
-            r.ede = Some(Ede {
-                code: refusal.ede(),
-                text: words.as_str(),
-            });
-            r.finish()
-        }
+    let mut r = Response::new(&query, inbound.transport, nsid, out);
+    if let Some(signed) = &signed {
+        r.reserve(signed.octets());
+    }
+    r.cookie = cookie;
+    r.idle_timeout = scratch.idle_timeout;
+    let refusal = match admitted {
+        Ok(_) if guard.wants_cookie() => Some(Refusal::Cookie),
         Ok(question) => {
             let ecs = query.edns.and_then(|e| e.ecs);
             if ecs.is_some() {
@@ -151,20 +164,60 @@ pub fn answer(
                     network: ecs.and_then(|e| e.network()),
                 },
                 now,
+                guard: &guard,
             };
-            let mut r = Response::new(&query, inbound.transport, nsid, out);
-            r.keep(kept);
+            let way = inbound.transport;
+            r.signing = Signing::begin(view, &query, name.as_bytes(), way, now, scratch);
             let explained = explained(&resolve, name.as_bytes(), scratch, &mut r);
             if !explained && resolve.run(name.as_bytes(), scratch, &mut r).is_err() {
                 r.overflow();
             }
-            r.finish()
+            None
         }
+        Err(refusal) => Some(refusal),
     };
+    match refusal {
+        None => {}
+        Some(_) if !guard.admits_refusal() => r.held = true,
+        Some(Refusal::Chaos(qtype)) if chaos::answer(view, name.as_bytes(), qtype, &mut r) => {
+            scratch.counters.count(DnsEvent::Chaos);
+        }
+        Some(refusal) => {
+            // Cannot fail: what does not fit is left out.
+            let _ = write!(words, "{refusal}");
+            r.rcode = refusal.rcode();
+            r.ede = refusal.ede().map(|code| Ede {
+                code,
+                text: words.as_str(),
+            });
+            if refusal == Refusal::Access {
+                scratch.counters.count(DnsEvent::AccessRefused);
+            }
+            if refusal == Refusal::Busy {
+                scratch.counters.count(DnsEvent::LimitedRefused);
+            }
+        }
+    }
+    if r.held {
+        match guard.hold(scratch) {
+            Held::Drop => {
+                r.drop_set();
+                scratch.return_signer(r.seal());
+                return Reply::Drop;
+            }
+            Held::Truncate => r.instead(Rcode::NO_ERROR, true),
+            Held::Cookie => r.instead(Rcode::BAD_COOKIE, false),
+        }
+    }
+    scratch.return_signer(r.seal());
+    let mut sent = r.finish();
     if let Some(signed) = &signed {
         sent.len = signed.finish(out, sent.len);
     }
     count(scratch, sent);
+    if guard.closes() {
+        return Reply::SendAndClose(sent.len);
+    }
     Reply::Send(sent.len)
 }
 
@@ -229,7 +282,11 @@ fn explained(
         }
         if let Some(zone) = resolve.view.snapshot.zones.lookup(target, rtype::SOA).zone {
             r.authoritative = true;
-            if negative(zone, r).is_err() {
+            // Only TXT stands there.
+            let told = r
+                .speaks(Some(zone))
+                .and_then(|()| resolve.absent_type(zone, qname, &[rtype::TXT], r));
+            if told.is_err() {
                 r.overflow();
             }
         }
@@ -241,6 +298,11 @@ fn explained(
         return false;
     };
     scratch.counters.count(DnsEvent::Explained);
+    let zone = resolve.view.snapshot.zones.lookup(target, rtype::SOA).zone;
+    if r.speaks(zone).is_err() {
+        r.overflow();
+        return true;
+    }
     r.authoritative = true;
     r.scope = scope;
     for line in explanation.lines() {

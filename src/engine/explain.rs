@@ -4,9 +4,10 @@ use std::net::IpAddr;
 
 use crate::dns::name::{WireName, display_wire};
 use crate::dns::{Rtype, rtype};
-use crate::ids::NameId;
+use crate::ids::{EndpointId, NameId};
 use crate::net::{Family, Prefix};
 use crate::snapshot::View;
+use crate::steer::decision::Standing;
 use crate::steer::trace::Context;
 use crate::steer::{Ask, Chosen, Decision, Draw, LastResort, Recorder, decide};
 use crate::time::Moment;
@@ -15,9 +16,11 @@ use crate::zone::Found;
 
 use super::Scratch;
 use super::client::{Asker, Who, Why, who};
+use super::dname::substitute;
 use super::explanation::{Answered, Explanation};
 use super::locate::Whereabouts;
 use super::resolve::{MAX_LINKS, family};
+use super::service::Both;
 
 /// For whom to explain.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,7 +63,9 @@ pub enum ExplainError {
         nearest: Option<String>,
     },
     /// The name is steered, but not for this type.
-    #[error("`{name}` is steered, but not its type {qtype}; ask for A or AAAA")]
+    #[error(
+        "`{name}` is steered, but not its type {qtype}; ask for A or AAAA, or HTTPS where it has `https`"
+    )]
     TypeNotSteered {
         /// The name.
         name: String,
@@ -147,10 +152,10 @@ struct Steered {
 }
 
 fn find(view: &View, name: &[u8], qtype: u16) -> Option<Steered> {
-    let mut at = name;
+    let mut at = name.to_vec();
     let mut aliases = Vec::new();
     for _ in 0..=MAX_LINKS {
-        let hit = view.snapshot.zones.lookup(at, qtype);
+        let hit = view.snapshot.zones.lookup(&at, qtype);
         match hit.found {
             Found::Steered { name } => {
                 return Some(Steered {
@@ -161,7 +166,15 @@ fn find(view: &View, name: &[u8], qtype: u16) -> Option<Steered> {
             }
             Found::Cname { target, .. } => {
                 aliases.push(target.to_string());
-                at = target.as_bytes();
+                at = target.as_bytes().to_vec();
+            }
+            Found::Dname { owner, target, .. } => {
+                let next = substitute(&at, owner, target)?;
+                let mut text = String::new();
+                // Writing to a String cannot fail.
+                let _ = display_wire(next.as_bytes(), &mut text);
+                aliases.push(text);
+                at = next.as_bytes().to_vec();
             }
             _ => return None,
         }
@@ -224,14 +237,20 @@ fn describe(
         measurements: &view.measurements,
         overrides: &view.overrides,
     });
-    let ask = Ask {
-        name: found.id,
-        family,
-        client: who.client,
-        now,
-        draw,
+    let service = qtype == rtype::HTTPS && !group.cname;
+    let told = if service {
+        Told::both(Both::decide(view, found.id, asker, draw, now, &mut trace))
+    } else {
+        let ask = Ask {
+            name: found.id,
+            family,
+            client: who.client,
+            now,
+            draw,
+        };
+        Told::one(decide(steering, &view.live, &ask, &mut trace), &who)
     };
-    let decision = decide(steering, &view.live, &ask, &mut trace);
+    let decision = told.decision;
     let mut text = String::new();
     // Writing to a String cannot fail.
     let _ = display_wire(name, &mut text);
@@ -241,6 +260,8 @@ fn describe(
         owner: steering.names[found.id.index()].owner.to_string(),
         qtype: if group.cname {
             Rtype(rtype::CNAME)
+        } else if service {
+            Rtype(rtype::HTTPS)
         } else {
             Rtype(match family {
                 Family::V4 => rtype::A,
@@ -254,14 +275,14 @@ fn describe(
         client_why: client_why(&who),
         whereabouts: Whereabouts::of(&snapshot.geo, who.client.addr),
         steps: trace.steps,
-        answered: answered(view, &decision, group.cname),
-        otherwise: otherwise(&decision, &group.last_resort),
+        answered: answered(view, &told.picks, group.cname),
+        otherwise: otherwise(&told, &group.last_resort),
         // What has no data is kept by resolvers as long as its zone says.
         ttl: match (&decision.chosen, found.negative_ttl) {
             (Chosen::NoData, Some(ttl)) => ttl,
-            _ => decision.ttl,
+            _ => told.ttl,
         },
-        scope: who.scope(&decision),
+        scope: told.scope,
         decision,
         draw,
     }
@@ -276,13 +297,50 @@ fn client_why(who: &Who) -> &'static str {
     }
 }
 
-fn answered(view: &View, decision: &Decision, cname: bool) -> Vec<Answered> {
-    let Chosen::Endpoints(picks) = &decision.chosen else {
-        return Vec::new();
-    };
+/// What is told of a decision for one family or for both.
+struct Told {
+    /// The one, or the lesser of the two.
+    decision: Decision,
+    picks: Vec<EndpointId>,
+    ttl: Ttl,
+    scope: ScopeLen,
+}
+
+impl Told {
+    fn one(decision: Decision, who: &Who) -> Told {
+        let picks = match &decision.chosen {
+            Chosen::Endpoints(picks) => picks.as_slice().to_vec(),
+            _ => Vec::new(),
+        };
+        Told {
+            picks,
+            ttl: decision.ttl,
+            scope: who.scope(&decision),
+            decision,
+        }
+    }
+
+    fn both(both: Both) -> Told {
+        let lesser = both.lesser().map(|(_, d)| *d);
+        let picks = both.answered().flat_map(|(_, _, p)| p.as_slice().to_vec());
+        Told {
+            picks: picks.collect(),
+            ttl: both.ttl(),
+            scope: both.scope(),
+            decision: lesser.unwrap_or(Decision {
+                chosen: Chosen::NoData,
+                ttl: Ttl::ZERO,
+                scope: ScopeLen(0),
+                standing: Standing::Normal,
+                overridden: false,
+            }),
+        }
+    }
+}
+
+fn answered(view: &View, picks: &[EndpointId], cname: bool) -> Vec<Answered> {
     let steering = &view.snapshot.steering;
     picks
-        .as_slice()
         .iter()
         .map(|pick| {
             let endpoint = &steering.endpoints[pick.index()];
@@ -302,8 +360,10 @@ fn answered(view: &View, decision: &Decision, cname: bool) -> Vec<Answered> {
         .collect()
 }
 
-fn otherwise(decision: &Decision, last_resort: &LastResort) -> Option<String> {
-    match (&decision.chosen, last_resort) {
+fn otherwise(told: &Told, last_resort: &LastResort) -> Option<String> {
+    match (&told.decision.chosen, last_resort) {
+        // One family may have endpoints where the other has none.
+        _ if !told.picks.is_empty() => None,
         (Chosen::Endpoints(_), _) => None,
         (Chosen::LastResortCname, LastResort::Cname(target)) => {
             Some(format!("CNAME {target}, the last resort"))

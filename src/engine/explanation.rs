@@ -31,7 +31,7 @@ pub struct Explanation {
     pub name: String,
     /// Aliases followed from it, if any: the last one is the steered owner or covered by it.
     pub aliases: Vec<String>,
-    /// The steered owner; a wildcard where one covers the name.
+    /// The steered owner; a wildcard where one covers the name, or the name it is an alias of.
     pub owner: String,
     /// The type answered.
     pub qtype: Rtype,
@@ -75,7 +75,13 @@ impl Explanation {
         }
         let last = self.aliases.last().unwrap_or(&self.name);
         if self.owner != *last {
-            lines.push(format!("steered by {}", self.owner));
+            // A wildcard covers the name; anything else is named by `alias-of`.
+            let how = if self.owner.starts_with("*.") {
+                "steered by"
+            } else {
+                "alias-of"
+            };
+            lines.push(format!("{how} {}", self.owner));
         }
         lines.push(match (self.ecs, self.client_why) {
             (Some(ecs), why) if ecs.addr() == self.client => format!("client {ecs}: {why}"),

@@ -1,18 +1,27 @@
 //! The answer engine: bytes of a query in, bytes of its answer out. The same function serves every
 //! transport and explain. It knows nothing of the configuration's text, of sockets or of clocks.
 //!
-//! The stages of [`answer`](fn@answer): `request` admits or refuses what was read, `resolve` walks
-//! the zones and asks steering, `client` says who asks, `respond` fits it all into the buffer.
+//! The stages of [`answer`](fn@answer): `guard` looks at the sender, `request` admits or refuses what
+//! was read, `resolve` walks the zones and asks steering, `client` says who asks, `respond` fits it
+//! all into the buffer, `signed` signs it, `denial` proves what is absent.
 
+mod additional;
 pub mod answer;
+mod chaos;
 mod client;
+mod denial;
+mod dname;
 pub mod explain;
 pub mod explanation;
+mod guard;
 pub mod locate;
+pub mod presign;
 mod request;
 mod resolve;
 mod respond;
 pub mod scratch;
+mod service;
+mod signed;
 #[cfg(test)]
 mod testkit;
 #[cfg(test)]
@@ -24,4 +33,5 @@ pub use answer::{Inbound, Reply, Transport, answer};
 pub use explain::{ExplainClient, ExplainError, explain};
 pub use explanation::{Answered, Explanation};
 pub use locate::Whereabouts;
+pub use presign::Presigner;
 pub use scratch::Scratch;

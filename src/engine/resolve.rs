@@ -1,24 +1,26 @@
 //! From question to records: RFC 1034 section 4.3.2 over the zones, and steering where a name is
 //! steered.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::dns::message::Full;
 use crate::dns::name::{NameRef, is_at_or_below};
 use crate::dns::{Ede, Owner, Rcode, Section, rtype};
-use crate::ids::NameId;
+use crate::ids::{EndpointId, NameId};
 use crate::net::Family;
 use crate::snapshot::View;
 use crate::steer::decision::{Picks, Standing};
-use crate::steer::{Ask, Chosen, Decision, Group, LastResort, NoTrace, decide};
+use crate::steer::{Ask, Chosen, Decision, Group, LastResort, NoTrace, Steering, decide};
 use crate::telemetry::DnsEvent;
 use crate::time::Moment;
 use crate::units::Ttl;
 use crate::zone::{Found, RrSetRef, ZoneInfo};
 
-use super::Scratch;
 use super::client::{Asker, who};
+use super::dname::Redirect;
+use super::guard::Guard;
 use super::respond::Response;
+use super::{Scratch, additional};
 
 /// Aliases followed inside our zones; what points further is for the client to ask.
 pub(super) const MAX_LINKS: usize = 8;
@@ -30,6 +32,7 @@ pub(super) struct Resolve<'a> {
     pub(super) qtype: u16,
     pub(super) asker: Asker,
     pub(super) now: Moment,
+    pub(super) guard: &'a Guard<'a>,
 }
 
 impl Resolve<'_> {
@@ -40,10 +43,25 @@ impl Resolve<'_> {
         scratch: &mut Scratch,
         r: &mut Response<'_, '_>,
     ) -> Result<(), Full> {
+        self.follow(qname, Owner::Question, 0, scratch, r)
+    }
+
+    /// Answers for `at` after `links` aliases; `owner` is that name as records of the answer say it.
+    pub(super) fn follow<'n>(
+        &'n self,
+        mut at: &'n [u8],
+        mut owner: Owner<'n>,
+        links: usize,
+        scratch: &mut Scratch,
+        r: &mut Response<'_, '_>,
+    ) -> Result<(), Full> {
         let zones = &self.view.snapshot.zones;
-        let (mut at, mut owner) = (qname, Owner::Question);
-        for link in 0..=MAX_LINKS {
+        for link in links..=MAX_LINKS {
             let lookup = zones.lookup(at, self.qtype);
+            if link == 0 && !self.guard.admits(&lookup) {
+                r.held = true;
+                return Ok(());
+            }
             let Some(zone) = lookup.zone else {
                 if link == 0 {
                     r.rcode = Rcode::REFUSED;
@@ -55,9 +73,24 @@ impl Resolve<'_> {
                 return Ok(());
             };
             r.authoritative = true;
+            r.speaks(Some(zone))?;
+            if let rtype::RRSIG
+            | rtype::NSEC
+            | rtype::DNSKEY
+            | rtype::NSEC3PARAM
+            | rtype::CDS
+            | rtype::CDNSKEY = self.qtype
+                && let Some(done) = self.brought_by_signing(zone, owner, at, &lookup.found, r)
+            {
+                return done;
+            }
             match lookup.found {
                 Found::Answer(rrset) => {
-                    return r.rrset(Section::Answer, owner, rrset, rrset.ttl);
+                    r.rrset(Section::Answer, owner, rrset, rrset.ttl)?;
+                    if additional::wanted(rrset.rtype) {
+                        self.additional(rrset, at, scratch, r);
+                    }
+                    return Ok(());
                 }
                 Found::Any(rrsets) => {
                     // The fewest octets: a minimal answer to ANY (RFC 8482 section 4.1).
@@ -71,20 +104,32 @@ impl Resolve<'_> {
                     at = target.as_bytes();
                     owner = Owner::Name(at);
                 }
+                Found::Dname {
+                    rrset,
+                    owner: above,
+                    target,
+                } => {
+                    let redirect = Redirect {
+                        rrset,
+                        above,
+                        target,
+                        link,
+                    };
+                    return self.redirect(at, owner, redirect, scratch, r);
+                }
+                Found::Steered { name } if self.qtype == rtype::HTTPS => {
+                    return self.service(name, (at, owner), zone, scratch, r);
+                }
                 Found::Steered { name } => {
-                    return self.steered(name, owner, zone, scratch, r);
+                    return self.steered(name, (at, owner), zone, scratch, r);
                 }
                 Found::Referral { cut, ns } => {
                     // RFC 1034 section 4.3.1: AA speaks of the first owner of the answer section.
                     r.authoritative = link > 0;
                     return self.referral(cut, ns, r);
                 }
-                Found::NoData => return negative(zone, r),
-                Found::NxDomain => {
-                    // RFC 6604 section 3: the code is that of the last name of a chain.
-                    r.rcode = Rcode::NX_DOMAIN;
-                    return negative(zone, r);
-                }
+                Found::NoData => return self.nodata(zone, at, r),
+                Found::NxDomain => return self.nxdomain(zone, at, r),
                 Found::OutOfZone => return Ok(()),
             }
         }
@@ -99,7 +144,10 @@ impl Resolve<'_> {
         r: &mut Response<'_, '_>,
     ) -> Result<(), Full> {
         r.refer();
+        // RFC 4035 section 2.2: neither the NS records of a delegation nor glue are signed.
+        r.speaks(None)?;
         r.rrset(Section::Authority, Owner::Name(cut.as_bytes()), ns, ns.ttl)?;
+        self.delegation(cut, r)?;
         let zones = &self.view.snapshot.zones;
         for record in ns.records() {
             let Some(target) = canonical(record.bytes) else {
@@ -121,10 +169,10 @@ impl Resolve<'_> {
     }
 
     /// Answers a steered name.
-    fn steered(
+    pub(super) fn steered(
         &self,
         name: NameId,
-        owner: Owner<'_>,
+        (at, owner): (&[u8], Owner<'_>),
         zone: &ZoneInfo,
         scratch: &mut Scratch,
         r: &mut Response<'_, '_>,
@@ -144,13 +192,29 @@ impl Resolve<'_> {
         let decision = decide(steering, &view.live, &ask, &mut NoTrace);
         r.scope = who.scope(&decision);
         if decision.chosen == Chosen::NoData {
-            return negative(zone, r);
+            return self.nodata(zone, at, r);
         }
-        count(scratch, &decision);
-        r.ede = words(&decision);
+        self.chosen(name, family, &decision, owner, scratch, r)
+    }
+
+    /// Answers what was chosen for a steered name; not for [`Chosen::NoData`].
+    pub(super) fn chosen(
+        &self,
+        name: NameId,
+        family: Family,
+        decision: &Decision,
+        owner: Owner<'_>,
+        scratch: &Scratch,
+        r: &mut Response<'_, '_>,
+    ) -> Result<(), Full> {
+        let group = self.view.snapshot.steering.group_of(name);
+        r.original_ttl(group.ttl_max);
+        tell(decision, scratch, r);
         match &decision.chosen {
             Chosen::Endpoints(picks) if group.cname => self.alias(picks, owner, decision.ttl, r),
-            Chosen::Endpoints(picks) => self.addresses(picks, family, owner, decision.ttl, r),
+            Chosen::Endpoints(picks) => {
+                self.addresses(Section::Answer, picks, family, owner, decision.ttl, r)
+            }
             Chosen::LastResortCname => match &group.last_resort {
                 LastResort::Cname(target) => {
                     r.name_record(owner, rtype::CNAME, decision.ttl, target.as_bytes())
@@ -174,28 +238,27 @@ impl Resolve<'_> {
         }
     }
 
-    /// The addresses of the picked endpoints.
-    fn addresses(
+    /// The addresses of the picked endpoints, one RRset.
+    pub(super) fn addresses(
         &self,
+        section: Section,
         picks: &Picks,
         family: Family,
         owner: Owner<'_>,
         ttl: Ttl,
         r: &mut Response<'_, '_>,
     ) -> Result<(), Full> {
-        let endpoints = &self.view.snapshot.steering.endpoints;
-        for pick in picks.as_slice() {
-            match (endpoints[pick.index()].address, family) {
-                (Some(IpAddr::V4(a)), Family::V4) => {
-                    r.record(Section::Answer, owner, rtype::A, ttl, &a.octets())?;
-                }
-                (Some(IpAddr::V6(a)), Family::V6) => {
-                    r.record(Section::Answer, owner, rtype::AAAA, ttl, &a.octets())?;
-                }
-                _ => debug_assert!(false, "a picked endpoint has no address of the family"),
+        let steering = &self.view.snapshot.steering;
+        match family {
+            Family::V4 => {
+                let data = v4(steering, picks).map(|a| a.octets());
+                r.set(section, owner, rtype::A, ttl, data)
+            }
+            Family::V6 => {
+                let data = v6(steering, picks).map(|a| a.octets());
+                r.set(section, owner, rtype::AAAA, ttl, data)
             }
         }
-        Ok(())
     }
 
     /// The CNAME of the picked endpoint, alone (requirement E6): it is never followed, because what
@@ -222,6 +285,30 @@ impl Resolve<'_> {
     }
 }
 
+/// The IPv4 addresses of the picked endpoints, in answer order.
+pub(super) fn v4(steering: &Steering, picks: &Picks) -> impl Iterator<Item = Ipv4Addr> + Clone {
+    let address = |e: &EndpointId| steering.endpoints[e.index()].address;
+    picks
+        .as_slice()
+        .iter()
+        .filter_map(move |e| match address(e) {
+            Some(IpAddr::V4(a)) => Some(a),
+            _ => None,
+        })
+}
+
+/// The IPv6 addresses of the picked endpoints, in answer order.
+pub(super) fn v6(steering: &Steering, picks: &Picks) -> impl Iterator<Item = Ipv6Addr> + Clone {
+    let address = |e: &EndpointId| steering.endpoints[e.index()].address;
+    picks
+        .as_slice()
+        .iter()
+        .filter_map(move |e| match address(e) {
+            Some(IpAddr::V6(a)) => Some(a),
+            _ => None,
+        })
+}
+
 /// The family a question asks for. ANY gets the first that the name answers (RFC 8482); a CNAME
 /// name does not care.
 pub(super) fn family(group: &Group, qtype: u16) -> Family {
@@ -243,18 +330,18 @@ pub(super) fn negative(zone: &ZoneInfo, r: &mut Response<'_, '_>) -> Result<(), 
 }
 
 /// A lower-cased copy of a wire name on the stack.
-struct Canonical {
-    bytes: [u8; crate::dns::name::MAX_NAME],
-    len: usize,
+pub(super) struct Canonical {
+    pub(super) bytes: [u8; crate::dns::name::MAX_NAME],
+    pub(super) len: usize,
 }
 
 impl Canonical {
-    fn as_bytes(&self) -> &[u8] {
+    pub(super) fn as_bytes(&self) -> &[u8] {
         &self.bytes[..self.len]
     }
 }
 
-fn canonical(name: &[u8]) -> Option<Canonical> {
+pub(super) fn canonical(name: &[u8]) -> Option<Canonical> {
     let mut all = Canonical {
         bytes: [0; crate::dns::name::MAX_NAME],
         len: name.len(),
@@ -265,7 +352,9 @@ fn canonical(name: &[u8]) -> Option<Canonical> {
     Some(all)
 }
 
-fn count(scratch: &Scratch, decision: &Decision) {
+/// Counts a steered answer, and says what is unusual about it.
+pub(super) fn tell(decision: &Decision, scratch: &Scratch, r: &mut Response<'_, '_>) {
+    r.ede = words(decision);
     scratch.counters.count(match decision.standing {
         Standing::Normal => DnsEvent::SteeredNormal,
         Standing::Degraded => DnsEvent::SteeredDegraded,

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use crate::dnssec::Signer;
 use crate::ids::NameId;
 use crate::net::Family;
 use crate::steer::{Chooser, Draw, Steering};
-use crate::telemetry::DnsCounters;
+use crate::telemetry::{DnsCounters, DnsEvent};
 
 use super::transfer::Transfer;
 
@@ -13,9 +14,14 @@ use super::transfer::Transfer;
 #[derive(Debug)]
 pub struct Scratch {
     rng: u64,
-    /// By name, one for each family: a client that asks for both would else take every other turn
-    /// of either.
-    turns: Vec<[u32; 2]>,
+    /// How long connections may idle where this worker serves connections (edns-tcp-keepalive), in
+    /// units of 100 milliseconds.
+    pub idle_timeout: Option<u16>,
+    /// Lent to the answer in the making; made with the first one that is signed.
+    signer: Option<Box<Signer>>,
+    /// By name, one for each family and one for answers with both: a client that asks for A, AAAA
+    /// and HTTPS would else take every third turn of each.
+    turns: Vec<[u32; 3]>,
     /// The transfer that the last query began.
     transfer: Option<Box<Transfer>>,
     /// This worker's counters.
@@ -29,7 +35,37 @@ impl Scratch {
             rng: seed | 1,
             turns: Vec::new(),
             transfer: None,
+            idle_timeout: None,
+            signer: None,
             counters,
+        }
+    }
+
+    /// For signing ahead: the one who paces it bounds it.
+    pub(super) fn presigning(counters: Arc<DnsCounters>) -> Scratch {
+        let signer = Signer::new(counters.clone()).unbounded();
+        Scratch {
+            signer: Some(Box::new(signer)),
+            ..Scratch::new(1, counters)
+        }
+    }
+
+    /// Signatures made with this so far.
+    pub(super) fn signatures_made(&self) -> u64 {
+        self.counters.get(DnsEvent::SignatureMade)
+    }
+
+    /// Lends the signer.
+    pub(super) fn lend_signer(&mut self) -> Box<Signer> {
+        self.signer
+            .take()
+            .unwrap_or_else(|| Box::new(Signer::new(self.counters.clone())))
+    }
+
+    /// Takes the signer back.
+    pub(super) fn return_signer(&mut self, signer: Option<Box<Signer>>) {
+        if signer.is_some() {
+            self.signer = signer;
         }
     }
 
@@ -40,16 +76,26 @@ impl Scratch {
     ///
     /// Random bits come from xorshift64* (Vigna 2016): fast, and good enough to split traffic.
     pub fn draw(&mut self, steering: &Steering, name: NameId, family: Family) -> Draw {
+        self.chance(steering, name, family.index())
+    }
+
+    /// The chance for the next answer that `name` gives for both families at once.
+    pub fn draw_both(&mut self, steering: &Steering, name: NameId) -> Draw {
+        self.chance(steering, name, BOTH)
+    }
+
+    #[inline]
+    fn chance(&mut self, steering: &Steering, name: NameId, of: usize) -> Draw {
         self.rng = step(self.rng);
         if self.turns.len() < steering.names.len() {
             // Once per reload that adds names, and before any name needs it.
-            self.turns.resize(steering.names.len(), [0; 2]);
+            self.turns.resize(steering.names.len(), [0; 3]);
         }
         Draw {
             random: bits(self.rng),
             turn: match steering.chooser_of(name) {
                 Chooser::RoundRobin => {
-                    let turn = &mut self.turns[name.index()][family.index()];
+                    let turn = &mut self.turns[name.index()][of];
                     *turn = turn.wrapping_add(1);
                     *turn
                 }
@@ -68,6 +114,16 @@ impl Scratch {
         self.transfer.take()
     }
 
+    /// True one time of `n` on average; never for 0. Chance and not turns: nobody can time a flood so
+    /// that it takes the turns, or leaves none to others.
+    pub fn one_of(&mut self, n: u8) -> bool {
+        if n < 2 {
+            return n == 1;
+        }
+        self.rng = step(self.rng);
+        (bits(self.rng) >> 32).is_multiple_of(u64::from(n))
+    }
+
     /// What [`Scratch::draw`] would say next, without taking it: explaining a name must not move
     /// its clients.
     pub fn peek(&self, name: NameId, family: Family) -> Draw {
@@ -81,6 +137,9 @@ impl Scratch {
         }
     }
 }
+
+/// The index of the turns of answers for both families.
+const BOTH: usize = 2;
 
 fn step(mut rng: u64) -> u64 {
     rng ^= rng >> 12;

@@ -2,6 +2,7 @@
 
 pub mod bogon;
 pub mod prefix;
+pub mod proxy_v2;
 pub mod ranges;
 
 pub use prefix::Prefix;

@@ -77,7 +77,7 @@ key!(u128);
 const INDEX_BITS: std::ops::RangeInclusive<u8> = 10..=20;
 
 /// One range, up to the start of the next.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Range<K, V> {
     first: K,
     value: V,
@@ -87,7 +87,7 @@ struct Range<K, V> {
 ///
 /// A lookup reads one place of the index and then a few ranges that lie side by side, each with its
 /// value: with a million ranges no more cache lines and pages than with a thousand.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RangeMap<K, V> {
     /// Ascending; the first starts at 0.
     ranges: Box<[Range<K, V>]>,

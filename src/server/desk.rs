@@ -55,6 +55,11 @@ impl Desk {
         }
     }
 
+    /// Has answers say how long a connection may idle, in units of 100 milliseconds (RFC 7828).
+    pub(super) fn tell_idle_timeout(&mut self, units: u16) {
+        self.scratch.idle_timeout = Some(units);
+    }
+
     /// Begins a round: takes the newest view and the time, once for all queries of the round.
     pub fn round(&mut self) -> Round<'_> {
         Round {

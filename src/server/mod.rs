@@ -1,15 +1,21 @@
 //! The DNS edge: sockets in, sockets out, and [`crate::engine::answer()`] between.
 //!
-//! UDP is served by plain threads, one socket each, in batches ([`udp`]); TCP by tasks of the
-//! runtime ([`tcp`]). Both hand every message to the same engine through a [`desk`], which survives
+//! UDP is served by plain threads, one socket each, in batches ([`udp`]); connections by tasks of the
+//! runtime: TCP, TLS and HTTPS ([`tcp`], `https`), QUIC ([`quic`]), whose listeners keep their
+//! bounds in a `hall`. All hand every message to the same engine through a [`desk`], which survives
 //! a panic of the engine. `sys` holds the system calls that no safe crate offers, behind
 //! [`packet::PacketIo`], so that another way to move packets can take its place.
 
 pub mod desk;
+pub mod hall;
+mod https;
 pub mod notify;
 pub mod packet;
+pub mod proxied;
+pub mod quic;
 mod sys;
 pub mod tcp;
 #[cfg(test)]
 mod testkit;
+pub mod tls;
 pub mod udp;

@@ -1,31 +1,32 @@
-//! DNS over TCP (RFC 7766): a listener with bounds on connections, on idling and on slowness.
+//! Listeners of connections: DNS over TCP (RFC 7766), over TLS (RFC 7858) and over HTTPS (RFC 8484),
+//! with bounds on connections, on idling and on slowness.
 //!
 //! When all places are taken, a new connection is not refused: the one that has been idle the
 //! longest makes room (RFC 7766 section 6.2.3). So a crowd of idle or dawdling clients can never
 //! keep others out.
 
 mod conversation;
-mod table;
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::ServerConfig;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
-use crate::snapshot::Publisher;
-use crate::telemetry::{DnsCounters, DnsEvent};
-use crate::time::Clock;
+use crate::engine::Transport;
+use crate::telemetry::DnsEvent;
 
-use self::conversation::Place;
-use self::table::Table;
-use super::desk::Desk;
+use self::conversation::{End, Talk};
+use super::hall::{Hall, Lease, Service};
+use super::https;
 
 /// Connections that may wait to be accepted; beyond, the kernel makes clients try again.
 const BACKLOG: i32 = 1_024;
@@ -33,46 +34,15 @@ const BACKLOG: i32 = 1_024;
 /// Pauses after the system refused to accept: they double from the first to the second.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
 
-/// Bounds of one listener.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct TcpLimits {
-    /// Open connections at most, at least 1.
-    pub max_connections: u32,
-    /// Open connections of one source at most: an IPv4 address or an IPv6 /64. `None`: a quarter of
-    /// `max_connections`, at least 1.
-    pub max_per_source: Option<u32>,
-    /// A connection without a query for so long is closed.
-    pub idle_timeout: Duration,
-    /// From the first octet of a query to its last.
-    pub message_timeout: Duration,
-    /// For the client to take its answers.
-    pub write_timeout: Duration,
-    /// When stopping: for answers under way.
-    pub stop_timeout: Duration,
-}
-
-impl Default for TcpLimits {
-    fn default() -> Self {
-        TcpLimits {
-            max_connections: 1_000,
-            max_per_source: None,
-            idle_timeout: Duration::from_secs(10),
-            message_timeout: Duration::from_secs(5),
-            write_timeout: Duration::from_secs(5),
-            stop_timeout: Duration::from_millis(500),
-        }
-    }
-}
-
-impl TcpLimits {
-    /// The limit of connections per source in force.
-    pub fn per_source(&self) -> usize {
-        let share = self
-            .max_per_source
-            .unwrap_or(self.max_connections / 4)
-            .max(1);
-        share as usize
-    }
+/// What a listener speaks.
+#[derive(Clone, Debug)]
+pub enum Speech {
+    /// DNS in the clear.
+    Tcp,
+    /// DNS over TLS.
+    Tls(Arc<ServerConfig>),
+    /// DNS over HTTPS, at this path.
+    Https(Arc<ServerConfig>, Arc<str>),
 }
 
 /// Binds `addr` for TCP. IPv6 sockets take IPv6 only. The listener does not block, as
@@ -94,65 +64,20 @@ pub fn bind(addr: SocketAddr) -> io::Result<std::net::TcpListener> {
     Ok(socket.into())
 }
 
-/// Serves `listener` until `stopped` holds `true` or its sender is gone. Each message is answered by
-/// [`crate::engine::answer()`]; `counters` are this listener's own; `open` is a gauge of connections
-/// that several listeners may share. Ends when the last connection has, at most
-/// [`TcpLimits::stop_timeout`] after it was told to stop.
-pub async fn serve(
+/// Serves `listener` until [`Service::stopped`] holds `true` or its sender is gone. Each message is
+/// answered by [`crate::engine::answer()`]. Ends when the last connection has, at most
+/// [`super::hall::TcpLimits::stop_timeout`] after it was told to stop.
+pub async fn serve(listener: TcpListener, service: Service, speech: Speech) {
+    let hall = Hall::new(&service);
+    serve_in(&hall, listener, speech, service.stopped).await;
+}
+
+async fn serve_in(
+    hall: &Arc<Hall>,
     listener: TcpListener,
-    publisher: Publisher,
-    clock: Arc<dyn Clock>,
-    counters: Arc<DnsCounters>,
-    open: Arc<AtomicU64>,
-    limits: TcpLimits,
-    stopped: watch::Receiver<bool>,
-) {
-    let desk = Desk::new(&publisher, &clock, counters);
-    serve_at(desk, listener, clock, open, limits, stopped).await;
-}
-
-/// What all connections of a listener share.
-struct Hall {
-    /// One desk for all: an answer takes about a microsecond, far less than the system calls around
-    /// it, and its counters have one writer at a time. With it goes room for the longest answer.
-    desk: Mutex<(Desk, Box<[u8]>)>,
-    table: Arc<Table>,
-    clock: Arc<dyn Clock>,
-    limits: TcpLimits,
-}
-
-impl Hall {
-    /// Works at the desk. Never held across an await.
-    fn at_desk<T>(&self, work: impl FnOnce(&mut Desk, &mut [u8]) -> T) -> T {
-        // A panic at the desk leaves it usable; see `Round::answer`.
-        let mut guard = self.desk.lock().unwrap_or_else(PoisonError::into_inner);
-        let (desk, room) = &mut *guard;
-        work(desk, room)
-    }
-
-    fn count(&self, event: DnsEvent) {
-        self.at_desk(|desk, _| desk.count(event));
-    }
-}
-
-async fn serve_at(
-    desk: Desk,
-    listener: TcpListener,
-    clock: Arc<dyn Clock>,
-    open: Arc<AtomicU64>,
-    limits: TcpLimits,
+    speech: Speech,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let hall = Arc::new(Hall {
-        desk: Mutex::new((desk, vec![0; conversation::MESSAGE].into())),
-        table: Table::new(
-            limits.max_connections.max(1) as usize,
-            limits.per_source(),
-            open,
-        ),
-        clock,
-        limits,
-    });
     let mut tasks = JoinSet::new();
     let mut pause = Pause::default();
     let told = stopped.clone();
@@ -167,16 +92,16 @@ async fn serve_at(
                 match accepted {
                     Ok((stream, peer)) => {
                         pause = Pause::default();
-                        admit(&hall, &mut tasks, stream, peer, &told);
+                        admit(hall, &mut tasks, stream, peer, &speech, &told);
                     }
-                    Err(error) => pause.after(&error, &hall),
+                    Err(error) => pause.after(&error, hall),
                 }
             }
         }
     }
     drop(listener);
     let all_ended = async { while tasks.join_next().await.is_some() {} };
-    if timeout(limits.stop_timeout, all_ended).await.is_err() {
+    if timeout(hall.limits.stop_timeout, all_ended).await.is_err() {
         tasks.shutdown().await;
     }
 }
@@ -186,25 +111,80 @@ fn admit(
     tasks: &mut JoinSet<()>,
     stream: TcpStream,
     peer: SocketAddr,
+    speech: &Speech,
     told: &watch::Receiver<bool>,
 ) {
-    let (lease, evicted) = hall.table.admit(peer.ip(), hall.clock.now());
-    if let Some(reason) = evicted {
-        hall.count(DnsEvent::TcpEvicted);
-        tracing::debug!(%peer, ?reason, "the longest idle connection made room");
-    }
+    let lease = Arc::new(hall.admit(peer.ip()));
     // Answers are written whole, so waiting to fill a segment only delays them.
     drop(stream.set_nodelay(true));
-    let place = Place {
-        hall: hall.clone(),
-        lease,
-        peer,
-        stopped: told.clone(),
-    };
+    let (hall, speech, stopped) = (hall.clone(), speech.clone(), told.clone());
     tasks.spawn(async move {
-        let end = place.serve(stream).await;
+        let end = tokio::select! {
+            () = lease.evicted() => End::Evicted,
+            end = converse(&hall, &lease, stream, peer, speech, stopped) => end,
+        };
         tracing::trace!(%peer, ?end, "connection closed");
     });
+}
+
+/// One connection from its first octet to its last.
+async fn converse(
+    hall: &Arc<Hall>,
+    lease: &Arc<Lease>,
+    mut stream: TcpStream,
+    peer: SocketAddr,
+    speech: Speech,
+    stopped: watch::Receiver<bool>,
+) -> End {
+    let header = hall.proxies.stream(&mut stream, peer);
+    let peer = match timeout(hall.limits.handshake_timeout, header).await {
+        Ok(Ok(who)) => who,
+        other => {
+            hall.count(DnsEvent::ProxyRefused);
+            let error = other.map_or_else(|slow| slow.to_string(), |r| format!("{:?}", r.err()));
+            tracing::debug!(%peer, error, "a trusted proxy sent no PROXY header");
+            return End::Proxy;
+        }
+    };
+    match speech {
+        Speech::Tcp => {
+            let mut talk = Talk::new(hall, lease, peer, Transport::Tcp, stream);
+            talk.run(stopped).await
+        }
+        Speech::Tls(settings) => {
+            let Some(stream) = shake_hands(hall, stream, peer, settings).await else {
+                hall.count(DnsEvent::TlsHandshake);
+                return End::Handshake;
+            };
+            let mut talk = Talk::new(hall, lease, peer, Transport::Tls, stream);
+            let end = talk.run(stopped).await;
+            talk.close().await;
+            end
+        }
+        Speech::Https(settings, path) => {
+            let Some(stream) = shake_hands(hall, stream, peer, settings).await else {
+                hall.count(DnsEvent::HttpsHandshake);
+                return End::Handshake;
+            };
+            https::serve(hall, lease, stream, peer, path, stopped).await;
+            End::Client
+        }
+    }
+}
+
+async fn shake_hands(
+    hall: &Hall,
+    stream: TcpStream,
+    peer: SocketAddr,
+    settings: Arc<ServerConfig>,
+) -> Option<TlsStream<TcpStream>> {
+    let handshake = TlsAcceptor::from(settings).accept(stream);
+    match timeout(hall.limits.handshake_timeout, handshake).await {
+        Ok(Ok(stream)) => return Some(stream),
+        Ok(Err(error)) => tracing::debug!(%peer, %error, "no TLS handshake"),
+        Err(slow) => tracing::debug!(%peer, %slow, "no TLS handshake"),
+    }
+    None
 }
 
 /// Rests after failed accepts.
@@ -233,8 +213,8 @@ impl Pause {
             Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM)
         );
         // Give back what we can.
-        if exhausted && hall.table.evict_longest_idle() {
-            hall.count(DnsEvent::TcpEvicted);
+        if exhausted {
+            hall.make_room();
         }
         tracing::warn!(
             %error,

@@ -16,6 +16,7 @@ use crate::time::Clock;
 
 use super::desk::{Desk, Engine};
 use super::packet::PacketIo;
+use super::proxied::Proxies;
 use super::sys::{self, BatchSocket};
 
 /// How long a worker waits for packets before it looks at its stop flag.
@@ -37,6 +38,7 @@ const RECEIVE_BUFFER: usize = 1 << 20;
 pub struct Bound {
     addr: SocketAddr,
     sockets: Vec<UdpSocket>,
+    proxies: Proxies,
 }
 
 /// Binds `addr` once per worker; the kernel spreads clients over the sockets (SO_REUSEPORT). With
@@ -56,7 +58,11 @@ pub fn bind(addr: SocketAddr, workers: usize) -> io::Result<Bound> {
     for _ in 1..workers.max(1) {
         sockets.push(open(addr, true)?);
     }
-    Ok(Bound { addr, sockets })
+    Ok(Bound {
+        addr,
+        sockets,
+        proxies: Proxies::default(),
+    })
 }
 
 fn open(addr: SocketAddr, shared: bool) -> io::Result<UdpSocket> {
@@ -91,6 +97,13 @@ impl Bound {
     /// Number of workers that [`Bound::start`] will start.
     pub fn workers(&self) -> usize {
         self.sockets.len()
+    }
+
+    /// Believes these proxies about who asks.
+    #[must_use]
+    pub fn behind(mut self, proxies: Proxies) -> Bound {
+        self.proxies = proxies;
+        self
     }
 
     /// Starts the workers, each counting in its own of `counters`.
@@ -136,11 +149,12 @@ impl Bound {
             let mut io = BatchSocket::new(socket, wildcard);
             let mut desk = Desk::with_engine(publisher, clock, own, engine);
             let stop = server.stop.clone();
+            let proxies = self.proxies.clone();
             // On an error `server` is dropped, which ends the workers already started.
             server.threads.push(
                 thread::Builder::new()
                     .name(format!("dns-udp-{i}"))
-                    .spawn(move || work(&mut io, &mut desk, &stop))?,
+                    .spawn(move || work(&mut io, &mut desk, &proxies, &stop))?,
             );
         }
         Ok(server)
@@ -194,12 +208,12 @@ impl Drop for UdpServer {
 }
 
 /// One worker: rounds until told to stop. No error of the system ends it.
-fn work<P: PacketIo>(io: &mut P, desk: &mut Desk, stop: &AtomicBool) {
+fn work<P: PacketIo>(io: &mut P, desk: &mut Desk, proxies: &Proxies, stop: &AtomicBool) {
     let mut refusals: u64 = 0;
     while !stop.load(Ordering::Relaxed) {
         match io.receive() {
             Ok(0) => {}
-            Ok(packets) => answer_batch(io, desk, packets),
+            Ok(packets) => answer_batch(io, desk, proxies, packets),
             Err(error) => {
                 refusals += 1;
                 if refusals.is_power_of_two() {
@@ -211,13 +225,26 @@ fn work<P: PacketIo>(io: &mut P, desk: &mut Desk, stop: &AtomicBool) {
     }
 }
 
-fn answer_batch<P: PacketIo>(io: &mut P, desk: &mut Desk, packets: usize) {
+fn answer_batch<P: PacketIo>(io: &mut P, desk: &mut Desk, proxies: &Proxies, packets: usize) {
+    let behind_proxies = !proxies.is_empty();
+    let mut refused = 0u32;
     let mut round = desk.round();
     for index in 0..packets {
         let packet = io.packet(index);
+        let (mut query, mut peer) = (packet.query, packet.peer);
+        if behind_proxies {
+            match proxies.datagram(query, peer) {
+                Ok(found) => (query, peer) = found,
+                Err(error) => {
+                    refused += 1;
+                    tracing::debug!(%peer, %error, "a datagram from a trusted proxy has no PROXY header");
+                    continue;
+                }
+            }
+        }
         let inbound = Inbound {
-            packet: packet.query,
-            peer: packet.peer,
+            packet: query,
+            peer,
             transport: Transport::Udp,
         };
         if let Reply::Send(len) = round.answer(&inbound, packet.reply) {
@@ -225,6 +252,9 @@ fn answer_batch<P: PacketIo>(io: &mut P, desk: &mut Desk, packets: usize) {
         }
     }
     let sent = io.send();
+    for _ in 0..refused {
+        desk.count(DnsEvent::ProxyRefused);
+    }
     for _ in 0..sent.failed {
         desk.count(DnsEvent::SendFailed);
     }

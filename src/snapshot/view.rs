@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::dnssec::Keys;
+use crate::dnssec::{Keys, SignatureCache};
 use crate::geo::GeoTable;
 use crate::health::{Board, Monitor, Overrides, ProbeTarget};
 use crate::ids::TargetId;
+use crate::limit::{RateTable, Rules, Secrets};
 use crate::net::Prefix;
 use crate::steer::{Live, Measurements, Steering};
 use crate::time::{Moment, Wall};
@@ -23,6 +24,19 @@ pub struct Settings {
     pub explain_allow: Vec<Prefix>,
     /// Zone transfers.
     pub transfers: Transfers,
+    /// Who may ask, and how often.
+    pub rules: Rules,
+    /// What class CH says; at most 255 octets each, empty: nothing.
+    pub chaos: ChaosTexts,
+}
+
+/// Texts of class CH.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ChaosTexts {
+    /// `version.bind` and `version.server`.
+    pub version: Box<str>,
+    /// `id.server` and `hostname.bind`.
+    pub id: Box<str>,
 }
 
 /// The compiled configuration. Immutable; built by `compile` only.
@@ -57,12 +71,19 @@ pub struct Parts {
     pub overrides: Arc<Overrides>,
     /// The keys of signed zones.
     pub keys: Arc<Keys>,
+    /// Signatures made so far; one cache for all views of a node.
+    pub signatures: Arc<SignatureCache>,
     /// The calendar.
     pub wall: Wall,
+    /// The rates of client prefixes.
+    pub rates: Arc<RateTable>,
+    /// The secrets of cookies; none: cookies are not answered.
+    pub cookies: Arc<Secrets>,
 }
 
 impl Parts {
-    /// A snapshot and the health of its endpoints; nothing measured, no orders, no keys.
+    /// A snapshot and the health of its endpoints; nothing measured, no orders, no keys, no
+    /// cookies.
     pub fn new(snapshot: Arc<Snapshot>, board: Arc<Board>) -> Parts {
         Parts {
             snapshot,
@@ -70,7 +91,10 @@ impl Parts {
             measurements: Arc::default(),
             overrides: Arc::default(),
             keys: Arc::default(),
+            signatures: Arc::default(),
             wall: Wall::default(),
+            rates: Arc::default(),
+            cookies: Arc::default(),
         }
     }
 }
@@ -92,8 +116,14 @@ pub struct View {
     pub overrides: Arc<Overrides>,
     /// The keys of signed zones.
     pub keys: Arc<Keys>,
+    /// Signatures made so far; one cache for all views of a node.
+    pub signatures: Arc<SignatureCache>,
     /// The calendar.
     pub wall: Wall,
+    /// The rates of client prefixes.
+    pub rates: Arc<RateTable>,
+    /// The secrets of cookies; none: cookies are not answered.
+    pub cookies: Arc<Secrets>,
     /// The above resolved into what each plan offers now.
     pub live: Live,
 }
@@ -107,7 +137,10 @@ impl View {
             measurements,
             overrides,
             keys,
+            signatures,
             wall,
+            rates,
+            cookies,
         } = parts;
         let live = Live::resolve(&snapshot.steering, &board, &measurements, &overrides, now);
         View {
@@ -118,7 +151,10 @@ impl View {
             measurements,
             overrides,
             keys,
+            signatures,
             wall,
+            rates,
+            cookies,
             live,
         }
     }

@@ -3,6 +3,7 @@
 use hashbrown::HashMap;
 
 use crate::dns::name::WireName;
+use crate::dns::svcb::Service;
 use crate::geo::GeoTable;
 use crate::ids::{GroupId, NameId, PolicyId, PoolId, RegionId, ShapeId};
 use crate::net::Family;
@@ -37,6 +38,10 @@ pub struct NameInput {
     pub answers: u8,
     /// The client's ECS option is ignored.
     pub ignore_ecs: bool,
+    /// What HTTPS answers say beside the hints; `None`: none are given. Not for CNAME names.
+    pub https: Option<Service>,
+    /// Further owners with the same answers.
+    pub aliases: Vec<WireName>,
 }
 
 /// What makes two names share a shape.
@@ -125,6 +130,8 @@ impl Steering {
                 group,
                 answers: name.answers,
                 ignore_ecs: name.ignore_ecs,
+                https: name.https,
+                aliases: name.aliases,
             });
         }
         steering.dense = Dense::of(&steering);

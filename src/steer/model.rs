@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::dns::name::WireName;
+use crate::dns::svcb::Service;
 use crate::geo::{Coordinates, location::Code};
 use crate::ids::{EndpointId, GroupId, PolicyId, PoolId, RegionId, ShapeId};
 use crate::net::{Family, Prefix};
@@ -214,6 +215,11 @@ pub struct SteeredName {
     pub answers: u8,
     /// The client's ECS option is ignored: the resolver's address decides, scope 0.
     pub ignore_ecs: bool,
+    /// What HTTPS answers say beside the hints, which are the addresses of the decision; `None`: the
+    /// name gives none (RFC 9460).
+    pub https: Option<Service>,
+    /// Further owners whose answers this name decides, such as the apex of a zone.
+    pub aliases: Vec<WireName>,
 }
 
 /// A policy applied to members of one geography, shared by all groups that look the same to it.

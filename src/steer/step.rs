@@ -86,6 +86,11 @@ pub enum Step {
         /// Endpoints in answer order.
         picks: Vec<String>,
     },
+    /// What follows is about this family, of a decision for both.
+    Family {
+        /// The family.
+        family: Family,
+    },
     /// The name does not answer this family.
     NotOffered {
         /// The family asked.
@@ -226,6 +231,7 @@ impl fmt::Display for Step {
                 write!(f, "{chooser} by {by}: ")?;
                 list(f, picks, String::clone)
             }
+            Step::Family { family } => write!(f, "for {family}:"),
             Step::NotOffered { family } => {
                 write!(f, "the name answers no {family} addresses: no data")
             }

@@ -58,8 +58,32 @@ dns_events! {
     ServFail => "tradewind_dns_responses_total", r#"rcode="SERVFAIL""#;
     /// Answered BADVERS.
     BadVers => "tradewind_dns_responses_total", r#"rcode="BADVERS""#;
+    /// Answered BADCOOKIE.
+    BadCookie => "tradewind_dns_responses_total", r#"rcode="BADCOOKIE""#;
     /// Not answered: too short, or itself a response.
     Dropped => "tradewind_dns_dropped_total", r#"reason="not-a-query""#;
+    /// Not answered: the sender's network may not ask.
+    DroppedAccess => "tradewind_dns_dropped_total", r#"reason="access""#;
+    /// Not answered: over the sender's limit of queries.
+    DroppedQueryRate => "tradewind_dns_dropped_total", r#"reason="query-rate""#;
+    /// Not answered: over the limit of such answers to the sender's network.
+    DroppedResponseRate => "tradewind_dns_dropped_total", r#"reason="response-rate""#;
+    /// Over the limit of such answers, and told to come over TCP.
+    LimitedTruncated => "tradewind_dns_limited_total", r#"action="truncated""#;
+    /// Over the limit of such answers, and given a cookie to come again with.
+    LimitedCookie => "tradewind_dns_limited_total", r#"action="cookie""#;
+    /// Over the limit of queries on a stream, which was refused and closed.
+    LimitedRefused => "tradewind_dns_limited_total", r#"action="refused""#;
+    /// Refused: the sender's network may not ask.
+    AccessRefused => "tradewind_dns_access_refused_total", "";
+    /// The query had a client cookie alone.
+    CookieClient => "tradewind_dns_cookies_total", r#"server_part="none""#;
+    /// The query had a good server cookie.
+    CookieGood => "tradewind_dns_cookies_total", r#"server_part="good""#;
+    /// The query had a server cookie that is not, or no longer, good.
+    CookieBad => "tradewind_dns_cookies_total", r#"server_part="bad""#;
+    /// A question of class CH that was answered.
+    Chaos => "tradewind_dns_chaos_total", "";
     /// The answer did not fit and TC was set.
     Truncated => "tradewind_dns_truncated_total", "";
     /// The query carried a valid ECS option.
@@ -72,6 +96,16 @@ dns_events! {
     SteeredLastResort => "tradewind_steered_answers_total", r#"standing="last-resort""#;
     /// An `_explain` query that was answered.
     Explained => "tradewind_dns_explained_total", "";
+    /// A signature from the worker's own near cache.
+    SignatureNear => "tradewind_dnssec_signatures_total", r#"from="near""#;
+    /// A signature from the cache that workers share.
+    SignatureShared => "tradewind_dnssec_signatures_total", r#"from="shared""#;
+    /// A signature made for the query.
+    SignatureMade => "tradewind_dnssec_signatures_total", r#"from="made""#;
+    /// A signature that was not made because the budget was spent: TC over UDP, SERVFAIL over TCP.
+    SignatureDeferred => "tradewind_dnssec_not_signed_total", r#"reason="budget""#;
+    /// A signature that the zone's keys could not make: SERVFAIL.
+    SignatureFailed => "tradewind_dnssec_not_signed_total", r#"reason="keys""#;
     /// The engine panicked over the query, which got SERVFAIL; the worker lives on.
     EnginePanic => "tradewind_dns_engine_panics_total", "";
     /// A whole zone was sent, to AXFR or IXFR.
@@ -90,8 +124,18 @@ dns_events! {
     NotifyFailed => "tradewind_dns_notifies_total", r#"outcome="failed""#;
     /// The system did not take an answer.
     SendFailed => "tradewind_dns_send_failures_total", "";
-    /// A TCP connection was closed to make room for a new one.
+    /// A connection was closed to make room for a new one.
     TcpEvicted => "tradewind_dns_tcp_evicted_total", "";
+    /// A TLS handshake of DNS over TLS failed.
+    TlsHandshake => "tradewind_dns_handshake_failures_total", r#"transport="tls""#;
+    /// A TLS handshake of DNS over HTTPS failed.
+    HttpsHandshake => "tradewind_dns_handshake_failures_total", r#"transport="https""#;
+    /// A QUIC handshake failed.
+    QuicHandshake => "tradewind_dns_handshake_failures_total", r#"transport="quic""#;
+    /// A request of DNS over HTTPS got no DNS answer but an HTTP error.
+    HttpRefused => "tradewind_dns_http_refused_total", "";
+    /// A trusted proxy's connection or datagram did not begin with a sane PROXY header.
+    ProxyRefused => "tradewind_dns_proxy_refused_total", "";
 }
 
 /// Help text of each metric.
@@ -108,6 +152,22 @@ const HELP: &[(&str, &str)] = &[
         "tradewind_dns_dropped_total",
         "DNS messages not answered, by reason.",
     ),
+    (
+        "tradewind_dns_limited_total",
+        "DNS messages over a rate limit that were answered all the same, but small, by action.",
+    ),
+    (
+        "tradewind_dns_access_refused_total",
+        "DNS messages refused because of the access lists.",
+    ),
+    (
+        "tradewind_dns_cookies_total",
+        "Queries with a cookie, by what the server's part of it is worth.",
+    ),
+    (
+        "tradewind_dns_chaos_total",
+        "Questions of class CH that were answered.",
+    ),
     ("tradewind_dns_truncated_total", "Responses with TC set."),
     (
         "tradewind_dns_ecs_queries_total",
@@ -120,6 +180,14 @@ const HELP: &[(&str, &str)] = &[
     (
         "tradewind_dns_explained_total",
         "_explain queries answered.",
+    ),
+    (
+        "tradewind_dnssec_signatures_total",
+        "Signatures of RRsets that answers needed, by where they came from.",
+    ),
+    (
+        "tradewind_dnssec_not_signed_total",
+        "Signatures that answers needed and did not get, by reason.",
     ),
     (
         "tradewind_dns_engine_panics_total",
@@ -139,7 +207,19 @@ const HELP: &[(&str, &str)] = &[
     ),
     (
         "tradewind_dns_tcp_evicted_total",
-        "Idle TCP connections closed to make room for new ones.",
+        "Idle connections (TCP, TLS, HTTPS, QUIC) closed to make room for new ones.",
+    ),
+    (
+        "tradewind_dns_handshake_failures_total",
+        "TLS and QUIC handshakes that failed or took too long, by transport.",
+    ),
+    (
+        "tradewind_dns_http_refused_total",
+        "DNS over HTTPS requests that got an HTTP error instead of a DNS answer.",
+    ),
+    (
+        "tradewind_dns_proxy_refused_total",
+        "Connections and datagrams from trusted proxies without a sane PROXY protocol v2 header.",
     ),
 ];
 

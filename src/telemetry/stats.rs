@@ -10,6 +10,20 @@ use super::{DnsCounters, DnsEvent};
 pub struct Stats {
     workers: Vec<Arc<DnsCounters>>,
     tcp_connections: Arc<AtomicU64>,
+    encrypted: EncryptedConnections,
+    certificate_not_after: Option<Arc<AtomicU64>>,
+    key_troubles: Arc<AtomicU64>,
+}
+
+/// Gauges of open connections.
+#[derive(Clone, Debug, Default)]
+pub struct EncryptedConnections {
+    /// DNS over TLS.
+    pub tls: Arc<AtomicU64>,
+    /// DNS over HTTPS.
+    pub https: Arc<AtomicU64>,
+    /// DNS over QUIC.
+    pub quic: Arc<AtomicU64>,
 }
 
 impl Stats {
@@ -18,7 +32,46 @@ impl Stats {
         Stats {
             workers,
             tcp_connections,
+            ..Stats::default()
         }
+    }
+
+    /// Adds the gauges of encrypted connections, and of when their certificate expires.
+    #[must_use]
+    pub fn with_encrypted(
+        mut self,
+        connections: EncryptedConnections,
+        certificate_not_after: Option<Arc<AtomicU64>>,
+    ) -> Stats {
+        self.encrypted = connections;
+        self.certificate_not_after = certificate_not_after;
+        self
+    }
+
+    /// Open encrypted connections, by transport.
+    pub fn encrypted_connections(&self) -> [(&'static str, u64); 3] {
+        let e = &self.encrypted;
+        [("tls", &e.tls), ("https", &e.https), ("quic", &e.quic)]
+            .map(|(transport, gauge)| (transport, gauge.load(Ordering::Relaxed)))
+    }
+
+    /// When the certificate of the encrypted listeners expires, in seconds since
+    /// 1970-01-01T00:00:00Z; `None` without such listeners.
+    pub fn certificate_not_after(&self) -> Option<u64> {
+        let gauge = self.certificate_not_after.as_ref()?;
+        Some(gauge.load(Ordering::Relaxed))
+    }
+
+    /// Adds the gauge of zones whose DNSSEC keys cannot be kept.
+    #[must_use]
+    pub fn with_key_troubles(mut self, gauge: Arc<AtomicU64>) -> Stats {
+        self.key_troubles = gauge;
+        self
+    }
+
+    /// Zones whose DNSSEC keys cannot be stored or made: their roll-overs stand still.
+    pub fn key_troubles(&self) -> u64 {
+        self.key_troubles.load(Ordering::Relaxed)
     }
 
     /// An event's count over all workers.

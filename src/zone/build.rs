@@ -4,6 +4,7 @@ use std::hash::BuildHasher;
 
 use hashbrown::HashTable;
 
+use crate::dns::Rtype;
 use crate::dns::name::WireName;
 use crate::units::Ttl;
 
@@ -13,7 +14,7 @@ use super::node::{Arena, NodeAt};
 use super::parse::ParsedZone;
 use super::rrset::{RrSet, rtype};
 use super::set::{BuildProblem, BuildRule, ParentSide, SteeredAt, ZoneInfo, ZoneSet};
-use super::tree::{Tree, split};
+use super::tree::{Steered, Tree, split};
 use super::view::PackedSet;
 
 impl ZoneSet {
@@ -58,6 +59,7 @@ impl ZoneSet {
         for at in steered {
             problems.extend(tree.steered_below_cut(at));
         }
+        problems.extend(tree.below_dname(steered));
         let (set, places) = tree.pack();
         let mut cnames = CnameLines::new();
         for (index, line) in lines {
@@ -242,12 +244,13 @@ impl Tree {
                 ),
             ));
         }
-        let clash = node
-            .rrsets
-            .iter()
-            .find(|set| at.cname || matches!(set.rtype, rtype::A | rtype::AAAA | rtype::CNAME));
+        let clash = node.rrsets.iter().find(|set| match set.rtype {
+            rtype::A | rtype::AAAA | rtype::CNAME => true,
+            rtype::HTTPS => at.cname || at.https,
+            _ => at.cname,
+        });
         if let Some(clash) = clash {
-            let kind = hickory_proto::rr::RecordType::from(clash.rtype);
+            let kind = Rtype(clash.rtype);
             let why = if at.cname {
                 "a name that answers with a CNAME can have no other data (RFC 1034 section 3.6.2)"
             } else {
@@ -261,7 +264,11 @@ impl Tree {
                 ),
             ));
         }
-        self.nodes[index as usize].steered = Some((at.name, at.cname));
+        self.nodes[index as usize].steered = Some(Steered {
+            name: at.name,
+            cname: at.cname,
+            https: at.https,
+        });
         Ok(())
     }
 

@@ -1,7 +1,6 @@
 //! The rules a zone must keep on its own, one function each.
 
-use hickory_proto::rr::RecordType;
-
+use crate::dns::Rtype;
 use crate::dns::name::WireName;
 
 use super::parse::{Draft, DraftSet, ZoneProblem};
@@ -25,6 +24,8 @@ pub(super) fn all(draft: &mut Draft) {
         soa_place(draft, set, &mut problems);
         cname_alone(draft, set, &mut problems);
         wildcard_ns(set, &mut problems);
+        dname(draft, set, &mut problems);
+        below_dname(draft, set, &mut problems);
         set_size(set, &mut problems);
         ds_at_cut(draft, set, &mut problems);
         occluded(draft, set, &mut warnings);
@@ -74,13 +75,14 @@ fn apex_ns(draft: &Draft, problems: &mut Vec<ZoneProblem>) {
     }
 }
 
-/// Types that have one record per owner: SOA (RFC 1035 section 5.2) and CNAME (RFC 2181 section 10.1).
+/// Types that have one record per owner: SOA (RFC 1035 section 5.2), CNAME (RFC 2181 section 10.1) and
+/// DNAME (RFC 6672 section 2.4).
 pub(super) fn one_only(
     known: &DraftSet,
-    kind: RecordType,
+    kind: Rtype,
     first: &Token<'_>,
 ) -> Result<(), ZoneProblem> {
-    if !matches!(known.set.rtype, rtype::SOA | rtype::CNAME) {
+    if !matches!(known.set.rtype, rtype::SOA | rtype::CNAME | rtype::DNAME) {
         return Ok(());
     }
     Err(first.problem(format!(
@@ -109,7 +111,7 @@ fn cname_alone(draft: &Draft, set: &DraftSet, problems: &mut Vec<ZoneProblem>) {
             "`{}` has a CNAME and, in line {}, {} data; a name with a CNAME has nothing else (RFC 1034 section 3.6.2): remove one of the two",
             set.owner,
             other.line,
-            RecordType::from(other.set.rtype)
+            Rtype(other.set.rtype)
         )));
     }
 }
@@ -124,6 +126,51 @@ fn wildcard_ns(set: &DraftSet, problems: &mut Vec<ZoneProblem>) {
     }
 }
 
+/// RFC 6672 sections 2.3 and 2.4: where a DNAME may stand, and where it may point.
+fn dname(draft: &Draft, set: &DraftSet, problems: &mut Vec<ZoneProblem>) {
+    if set.set.rtype != rtype::DNAME {
+        return;
+    }
+    let owner = &set.owner;
+    if owner.labels().next() == Some(b"*") {
+        problems.push(set.problem(format!(
+            "`{owner}` redirects a wildcard, which has no defined meaning (RFC 4592 section 4.4); write one DNAME for each name"
+        )));
+    }
+    let ns = draft
+        .at(owner.as_bytes())
+        .find(|s| s.set.rtype == rtype::NS && *owner != draft.apex);
+    if let Some(ns) = ns {
+        problems.push(set.problem(format!(
+            "`{owner}` has a DNAME and, in line {}, NS records; only an apex has both (RFC 6672 section 2.3): remove one of the two",
+            ns.line
+        )));
+    }
+    let target = set.set.records.first();
+    let target = target.and_then(|r| WireName::from_wire(&r.bytes).ok());
+    if target.is_some_and(|t| t.is_at_or_below(owner)) {
+        problems.push(set.problem(format!(
+            "the DNAME of `{owner}` leads back below `{owner}`, without end; point it at another part of the tree"
+        )));
+    }
+}
+
+/// RFC 6672 section 2.4: below a DNAME nothing exists.
+fn below_dname(draft: &Draft, set: &DraftSet, problems: &mut Vec<ZoneProblem>) {
+    let apex = draft.apex.as_bytes().len();
+    let mut rest = set.owner.as_bytes();
+    while rest.len() > apex {
+        rest = &rest[usize::from(rest[0]) + 1..];
+        if let Some(dname) = draft.at(rest).find(|s| s.set.rtype == rtype::DNAME) {
+            problems.push(set.problem(format!(
+                "`{}` lies below `{}`, whose DNAME in line {} sends all names there elsewhere (RFC 6672 section 2.4); remove one of the two",
+                set.owner, dname.owner, dname.line
+            )));
+            return;
+        }
+    }
+}
+
 /// An RRset that fits no message could never be answered whole.
 fn set_size(set: &DraftSet, problems: &mut Vec<ZoneProblem>) {
     // Each record takes at least a compressed owner, type, class, TTL and length: 12 octets.
@@ -132,7 +179,7 @@ fn set_size(set: &DraftSet, problems: &mut Vec<ZoneProblem>) {
         problems.push(set.problem(format!(
             "the {} {} records of `{}` take {size} octets; an answer has room for {MAX_SET}",
             set.set.records.len(),
-            RecordType::from(set.set.rtype),
+            Rtype(set.set.rtype),
             set.owner
         )));
     }
@@ -166,7 +213,7 @@ fn occluded(draft: &Draft, set: &DraftSet, warnings: &mut Vec<ZoneProblem>) {
     if !useful {
         warnings.push(set.problem(format!(
             "this {} record of `{}` is never answered: the zone delegates `{cut}` away",
-            RecordType::from(set.set.rtype),
+            Rtype(set.set.rtype),
             set.owner
         )));
     }

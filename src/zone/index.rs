@@ -39,6 +39,12 @@ impl Index {
         }
     }
 
+    /// Every node, in no order.
+    pub(super) fn places(&self) -> impl Iterator<Item = NodeAt> + '_ {
+        let taken = self.places.iter().filter(|p| p.at != FREE);
+        taken.map(|p| NodeAt(p.at))
+    }
+
     /// What `read` makes of the node with this hash; of another one it makes nothing.
     #[inline]
     pub(super) fn find<T>(&self, hash: u64, read: impl Fn(NodeAt) -> Option<T>) -> Option<T> {

@@ -35,7 +35,16 @@ pub enum Found<'z> {
         /// Where it points, in canonical form.
         target: NameRef<'z>,
     },
-    /// The steered name decides: type A or AAAA, or any type at a name steered by CNAME, or ANY where
+    /// A DNAME above the name redirects it (RFC 6672): `owner` at its end becomes `target`.
+    Dname {
+        /// The one DNAME record.
+        rrset: RrSetRef<'z>,
+        /// The name it stands at.
+        owner: NameRef<'z>,
+        /// What takes its place, in canonical form.
+        target: NameRef<'z>,
+    },
+    /// The steered name decides: type A or AAAA, HTTPS where it gives that, or any type at a name steered by CNAME, or ANY where
     /// the owner has no static data.
     Steered {
         /// The name.
@@ -74,6 +83,18 @@ impl ZoneSet {
         };
         if let Some(referral) = self.referral(encloser) {
             return referral;
+        }
+        // RFC 6672 section 3.2 step 3C: a DNAME redirects what does not exist below it.
+        if let Some(rrset) = encloser.dname()
+            && let Some(target) = rrset.target()
+        {
+            let owner = encloser.name();
+            let found = Found::Dname {
+                rrset,
+                owner,
+                target,
+            };
+            return self.say(encloser, found);
         }
         // RFC 4592 section 3.3.1: only the wildcard directly below the closest encloser may match.
         match encloser.wildcard() {
@@ -170,14 +191,15 @@ fn labels(name: &[u8]) -> Option<usize> {
 impl<'z> NodeRef<'z> {
     /// The outcome at this node, which is authoritative data.
     fn found(&self, qtype: u16) -> Found<'z> {
-        if let Some((name, cname)) = self.steered() {
+        if let Some(steered) = self.steered() {
             let decides = match qtype {
                 rtype::A | rtype::AAAA => true,
+                rtype::HTTPS => steered.https,
                 rtype::ANY => self.sets.is_empty(),
                 _ => false,
             };
-            if cname || decides {
-                return Found::Steered { name };
+            if steered.cname || decides {
+                return Found::Steered { name: steered.name };
             }
         }
         if qtype == rtype::ANY {

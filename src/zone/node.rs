@@ -10,8 +10,9 @@
 use crate::dns::name::NameRef;
 use crate::ids::NameId;
 
-use super::tree::Node;
-use super::view::{Cursor, RrSets, write};
+use super::rrset::rtype;
+use super::tree::{Node, Steered};
+use super::view::{Cursor, RrSetRef, RrSets, write};
 
 /// Nodes start at multiples of this, so that 32 bits address 32 GiB.
 const UNIT: usize = 8;
@@ -30,6 +31,10 @@ const LINKS: u8 = CUT | WILDCARD | STEERED | PARENT_SIDE;
 const IS_CUT: u8 = 16;
 /// The steered name answers by CNAME.
 const BY_CNAME: u8 = 32;
+/// The steered name answers type HTTPS.
+const HAS_HTTPS: u8 = 64;
+/// A DNAME stands here: names below are redirected.
+const HAS_DNAME: u8 = 128;
 
 /// Where a node lies.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -103,7 +108,7 @@ fn push(node: &Node, out: &mut Vec<u8>) {
     for (flag, link) in [
         (CUT, node.cut),
         (WILDCARD, node.wildcard),
-        (STEERED, node.steered.map(|(name, _)| name.0)),
+        (STEERED, node.steered.map(|s| s.name.0)),
         (PARENT_SIDE, node.parent_side),
     ] {
         if let Some(link) = link {
@@ -114,8 +119,12 @@ fn push(node: &Node, out: &mut Vec<u8>) {
     if node.is_cut {
         flags |= IS_CUT;
     }
-    if node.steered.is_some_and(|(_, cname)| cname) {
-        flags |= BY_CNAME;
+    if let Some(steered) = node.steered {
+        flags |= if steered.cname { BY_CNAME } else { 0 };
+        flags |= if steered.https { HAS_HTTPS } else { 0 };
+    }
+    if node.rrset(rtype::DNAME).is_some() {
+        flags |= HAS_DNAME;
     }
     let name = node.name.as_bytes();
     let sets = u16::try_from(node.rrsets.len()).expect("there are 2^16 types");
@@ -177,11 +186,24 @@ impl<'z> NodeRef<'z> {
         self.link(WILDCARD).map(NodeAt)
     }
 
-    /// The steered name here, and whether it answers by CNAME.
+    /// The steered name here.
     #[inline]
-    pub(super) fn steered(&self) -> Option<(NameId, bool)> {
+    pub(super) fn steered(&self) -> Option<Steered> {
         let name = self.link(STEERED)?;
-        Some((NameId(name), self.flags & BY_CNAME != 0))
+        Some(Steered {
+            name: NameId(name),
+            cname: self.flags & BY_CNAME != 0,
+            https: self.flags & HAS_HTTPS != 0,
+        })
+    }
+
+    /// The DNAME here.
+    #[inline]
+    pub(super) fn dname(&self) -> Option<RrSetRef<'z>> {
+        if self.flags & HAS_DNAME == 0 {
+            return None;
+        }
+        self.sets.of(rtype::DNAME)
     }
 
     /// The index of what the zone above says about this apex.
@@ -191,6 +213,6 @@ impl<'z> NodeRef<'z> {
 
     /// The target of the CNAME here.
     pub(super) fn target(&self) -> Option<NameRef<'z>> {
-        self.sets.of(super::rrset::rtype::CNAME)?.target()
+        self.sets.of(rtype::CNAME)?.target()
     }
 }

@@ -1,15 +1,16 @@
 //! Master files (RFC 1035 section 5) to RRsets.
 
 use std::fmt;
-use std::str::FromStr;
 
 use hashbrown::HashMap;
-use hickory_proto::rr::RecordType;
 
+use crate::dns::Rtype;
 use crate::dns::name::WireName;
+use crate::dns::rtype;
 use crate::units::Ttl;
 
 use super::check;
+use super::generate::Generate;
 use super::rdata;
 use super::rrset::{Rdata, RrSet};
 use super::scan::{Entry, Scanner, Token};
@@ -75,8 +76,8 @@ impl DraftSet {
 
 /// Reads a master file for the zone `apex`.
 ///
-/// `$ORIGIN` starts at the apex. `$INCLUDE` and `$GENERATE` are refused: a zone is one text, so that
-/// every problem has one line and column, and nothing outside it is read.
+/// `$ORIGIN` starts at the apex. `$INCLUDE` is refused: a zone is one text, so that every problem has
+/// one line and column, and nothing outside it is read.
 ///
 /// # Errors
 /// Every problem of the file in the order of lines: each record that cannot be read, and each rule a
@@ -174,17 +175,31 @@ impl Reader {
                     "$INCLUDE is not supported: a zone is one file; put the records of the other file here",
                 ));
             }
-            "$GENERATE" => {
-                return Err(word.problem(
-                    "$GENERATE is not part of RFC 1035 and not supported; write the records out",
-                ));
-            }
+            "$GENERATE" => return self.generate(word, rest),
             _ => {
                 return Err(word.problem(format!(
-                    "`{}` is not a directive; there are $ORIGIN and $TTL (a name that starts with `$` is written `\\$`)",
+                    "`{}` is not a directive; there are $ORIGIN, $TTL and $GENERATE (a name that starts with `$` is written `\\$`)",
                     word.raw
                 )));
             }
+        }
+        Ok(())
+    }
+
+    /// The records that `$GENERATE` makes, read as if they were written out.
+    fn generate(&mut self, word: &Token<'_>, rest: &[Token<'_>]) -> Result<(), ZoneProblem> {
+        let generate = Generate::new(word, rest)?;
+        for i in generate.values() {
+            let texts = generate.words(i)?;
+            let tokens: Vec<Token<'_>> = texts
+                .iter()
+                .zip(generate.template())
+                .map(|(raw, at)| Token { raw, ..*at })
+                .collect();
+            self.entry(&Entry {
+                inherits_owner: false,
+                tokens,
+            })?;
         }
         Ok(())
     }
@@ -231,7 +246,7 @@ impl Reader {
                 self.draft.apex
             )));
         }
-        self.draft.add(first, owner, u16::from(rtype), ttl, rdata)
+        self.draft.add(first, owner, rtype, ttl, rdata)
     }
 }
 
@@ -270,7 +285,7 @@ impl Draft {
             return Ok(());
         };
         let known = &mut self.sets[known as usize];
-        let kind = RecordType::from(rtype);
+        let kind = Rtype(rtype);
         check::one_only(known, kind, first)?;
         if known.set.ttl != ttl {
             let smaller = known.set.ttl.min(ttl);
@@ -303,62 +318,26 @@ fn is_class(word: &Token<'_>) -> Result<bool, ZoneProblem> {
     }
 }
 
-/// Types a master file may hold, for suggestions.
-const TYPES: [&str; 21] = [
-    "A",
-    "AAAA",
-    "CAA",
-    "CERT",
-    "CNAME",
-    "CSYNC",
-    "DS",
-    "HINFO",
-    "HTTPS",
-    "MX",
-    "NAPTR",
-    "NS",
-    "OPENPGPKEY",
-    "PTR",
-    "SMIMEA",
-    "SOA",
-    "SRV",
-    "SSHFP",
-    "SVCB",
-    "TLSA",
-    "TXT",
-];
-
 /// The type that a word names.
-fn record_type(word: &Token<'_>) -> Result<RecordType, ZoneProblem> {
-    let upper = word.raw.to_ascii_uppercase();
-    if let Some(code) = upper
-        .strip_prefix("TYPE")
-        .and_then(|n| n.parse::<u16>().ok())
-    {
-        let rtype = RecordType::from(code);
-        let data = TYPES.contains(&rtype.to_string().as_str());
-        // RFC 6895 section 3.1: 0, OPT and 128-255 are no data; the rest is refused by name below.
-        return match (data, rtype) {
-            (true, _) => Ok(rtype),
-            (false, RecordType::Unknown(_)) if code != 0 && !(128..256).contains(&code) => {
-                Ok(rtype)
-            }
-            _ => Err(unsupported(word, rtype)),
+fn record_type(word: &Token<'_>) -> Result<u16, ZoneProblem> {
+    if let Ok(Rtype(code)) = word.raw.parse() {
+        return match refused(code) {
+            Some(why) => Err(word.problem(format!("`{}`: {why}", word.raw))),
+            None => Ok(code),
         };
     }
-    if TYPES.contains(&upper.as_str())
-        && let Ok(rtype) = RecordType::from_str(&upper)
-    {
-        return Ok(rtype);
+    let upper = word.raw.to_ascii_uppercase();
+    if matches!(upper.as_str(), "ANAME" | "ALIAS") {
+        return Err(word.problem(format!(
+            "`{}` is not supported; steer the name instead, or make it an alias of a steered name (`alias-of`)",
+            word.raw
+        )));
     }
-    if let Ok(rtype) = RecordType::from_str(&upper) {
-        return Err(unsupported(word, rtype));
-    }
-    let nearest = TYPES
-        .iter()
-        .map(|t| (strsim::damerau_levenshtein(t, &upper), t))
+    let nearest = rtype::known()
+        .filter(|t| refused(t.0).is_none())
+        .map(|t| (strsim::damerau_levenshtein(&t.to_string(), &upper), t))
         .min()
-        .filter(|(distance, t)| *distance <= (t.len() / 3).max(1));
+        .filter(|(distance, t)| *distance <= (t.to_string().len() / 3).max(1));
     Err(word.problem(match nearest {
         Some((_, t)) => format!("`{}` is not a record type; did you mean `{t}`?", word.raw),
         None => format!(
@@ -368,22 +347,27 @@ fn record_type(word: &Token<'_>) -> Result<RecordType, ZoneProblem> {
     }))
 }
 
-fn unsupported(word: &Token<'_>, rtype: RecordType) -> ZoneProblem {
-    let why = match rtype {
-        RecordType::DNAME => "DNAME is not supported; use a CNAME for each name",
-        RecordType::RRSIG
-        | RecordType::SIG
-        | RecordType::NSEC
-        | RecordType::NSEC3
-        | RecordType::NSEC3PARAM
-        | RecordType::DNSKEY
-        | RecordType::KEY
-        | RecordType::CDS
-        | RecordType::CDNSKEY => {
-            "signatures, keys and denials cannot come from a zone file, because steered answers change; leave them out"
+/// Why no record of a type may stand in a file.
+fn refused(code: u16) -> Option<&'static str> {
+    match code {
+        rtype::RRSIG
+        | rtype::SIG
+        | rtype::NSEC
+        | rtype::NXT
+        | rtype::NSEC3
+        | rtype::NSEC3PARAM
+        | rtype::DNSKEY
+        | rtype::KEY
+        | rtype::CDS
+        | rtype::CDNSKEY
+        | rtype::ZONEMD => Some(
+            "signatures, keys, denials and digests cannot come from a zone file, because steered answers change; leave them out",
+        ),
+        // RFC 6895 section 3.1: 0, OPT and 128-255 are no data; RFC 1035 section 3.3.10: NULL stands
+        // in no file.
+        0 | rtype::NULL | rtype::OPT | 128..=255 => {
+            Some("it is not a type of data and cannot stand in a zone")
         }
-        RecordType::ANAME => "ANAME is not supported; steer the name instead",
-        _ => "it is not a type of data and cannot stand in a zone",
-    };
-    word.problem(format!("`{}`: {why}", word.raw))
+        _ => None,
+    }
 }

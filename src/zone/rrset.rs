@@ -15,8 +15,12 @@ pub mod rtype {
     pub const SOA: u16 = 6;
     /// IPv6 address.
     pub const AAAA: u16 = 28;
+    /// Redirection of the names below (RFC 6672).
+    pub const DNAME: u16 = 39;
     /// Delegation signer (RFC 4034 section 5), the only type that lives on the parent's side of a cut.
     pub const DS: u16 = 43;
+    /// Service binding of a web origin (RFC 9460), which steered names may answer.
+    pub const HTTPS: u16 = 65;
     /// The question "anything" (RFC 8482).
     pub const ANY: u16 = 255;
 }

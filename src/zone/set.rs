@@ -21,6 +21,8 @@ pub struct SteeredAt {
     pub name: NameId,
     /// Whether it answers with a CNAME instead of addresses.
     pub cname: bool,
+    /// Whether it answers type HTTPS too.
+    pub https: bool,
 }
 
 /// The rules that hold between zones and steered names.
@@ -36,6 +38,8 @@ pub enum BuildRule {
     SteeredHasStaticData,
     /// A steered name must not lie at or below a delegation.
     SteeredBelowCut,
+    /// Nothing is served below a DNAME.
+    BelowDname,
     /// A steered CNAME cannot stand at an apex, where SOA and NS are.
     SteeredCnameAtApex,
     /// One owner is steered twice.

@@ -23,6 +23,17 @@ pub(super) struct Tree {
     pub(super) max_labels: usize,
 }
 
+/// What a node knows of the steered name that decides for it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Steered {
+    /// Which.
+    pub name: NameId,
+    /// It answers with a CNAME.
+    pub cname: bool,
+    /// It answers type HTTPS.
+    pub https: bool,
+}
+
 /// A name that exists: an owner, an empty non-terminal, or glue.
 #[derive(Debug)]
 pub(super) struct Node {
@@ -35,8 +46,8 @@ pub(super) struct Node {
     pub(super) is_cut: bool,
     /// The child `*`.
     pub(super) wildcard: Option<u32>,
-    /// The steered name here, and whether it answers by CNAME.
-    pub(super) steered: Option<(NameId, bool)>,
+    /// The steered name here.
+    pub(super) steered: Option<Steered>,
     /// Index of what the zone above says, where this is an apex and that zone is served here too.
     pub(super) parent_side: Option<u32>,
     /// Static data, ordered by type in the end.
@@ -52,7 +63,7 @@ impl Node {
 
 impl Tree {
     /// The node of exactly this wire name.
-    fn node(&self, name: &[u8]) -> Option<&Node> {
+    pub(super) fn node(&self, name: &[u8]) -> Option<&Node> {
         self.index(name).map(|i| &self.nodes[i as usize])
     }
 

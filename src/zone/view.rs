@@ -64,6 +64,12 @@ pub struct RrSetRef<'z> {
 }
 
 impl<'z> RrSetRef<'z> {
+    /// Where the records lie: tells the RRsets of one snapshot apart, and nothing else.
+    #[inline]
+    pub fn place(&self) -> usize {
+        self.records.as_ptr().addr()
+    }
+
     /// Number of records, at least 1.
     pub fn len(&self) -> usize {
         usize::from(self.count)
@@ -86,9 +92,10 @@ impl<'z> RrSetRef<'z> {
         self.records().map(|r| r.bytes.len() + 12).sum()
     }
 
-    /// The target, where this is a CNAME.
+    /// The target, where this is a CNAME or DNAME.
     pub(super) fn target(&self) -> Option<NameRef<'z>> {
-        let record = (self.rtype == rtype::CNAME).then(|| self.records().next())??;
+        let record =
+            matches!(self.rtype, rtype::CNAME | rtype::DNAME).then(|| self.records().next())??;
         Some(NameRef::trusted(record.bytes))
     }
 
@@ -208,7 +215,7 @@ pub(super) fn write(set: &RrSet, out: &mut Vec<u8>) {
         }
         let start = out.len();
         out.extend(&record.bytes);
-        if set.rtype == rtype::CNAME {
+        if matches!(set.rtype, rtype::CNAME | rtype::DNAME) {
             // The target is looked up as it lies here.
             out[start..].make_ascii_lowercase();
         }

@@ -21,6 +21,8 @@ pub struct Owned<'z> {
     pub sets: RrSets<'z>,
     /// The steered name here.
     pub steered: Option<NameId>,
+    /// Whether it answers type HTTPS here.
+    pub https: bool,
     /// Set where the owner is the apex of a zone that is served here too: of it the zone walked has
     /// the delegation only.
     pub child: Option<Child<'z>>,
@@ -65,12 +67,14 @@ impl ZoneSet {
                 .map(|side| Child {
                     ds: side.ds.as_ref().map(|ds| ds.view()),
                 });
-            let steered = node.steered().map(|(name, _)| name);
+            let here = node.steered();
+            let steered = here.map(|s| s.name);
             if (own && (steered.is_some() || !node.sets.is_empty())) || child.is_some() {
                 let owned = Owned {
                     name: node.name(),
                     sets: node.sets,
                     steered,
+                    https: here.is_some_and(|s| s.https),
                     child,
                 };
                 return Some((owned, Place(next.0)));

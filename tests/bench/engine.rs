@@ -207,6 +207,7 @@ fn zone(workload: Workload, names: usize) -> (ZoneSet, Vec<WireName>) {
             owner: owner.clone(),
             name: NameId::from_index(i),
             cname: false,
+            https: false,
         })
         .collect()
     };
@@ -291,6 +292,8 @@ fn steering(workload: Workload, owners: &[WireName], geo: &GeoTable) -> Steering
                 last_resort: LastResort::AllEligible,
                 answers: 1,
                 ignore_ecs: false,
+                https: None,
+                aliases: Vec::new(),
             })
             .collect()
     };

@@ -13,10 +13,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tradewind::dns::name::WireName;
+use tradewind::dns::svcb::Service;
 use tradewind::engine::{Inbound, Reply, Scratch, Transport, answer};
 use tradewind::geo::{Coordinates, GeoTable, Location};
 use tradewind::health::{Board, Verdict};
 use tradewind::ids::{EndpointId, PolicyId, PoolId, RegionId};
+use tradewind::limit::{AccessLists, Limit, Networks, Prefixes, RateTable, Rules, Secret, Secrets};
 use tradewind::net::{Family, Prefix};
 use tradewind::server::udp;
 use tradewind::snapshot::{Parts, Publisher, Settings, Snapshot, View};
@@ -88,6 +90,10 @@ to-steered IN CNAME geo
 a.ent      IN A     192.0.2.3
 sub        IN NS    ns.sub
 ns.sub     IN A     192.0.2.4
+_s._tcp    IN SRV   0 0 443 geo
+@          IN MX    1 static
+al         IN HTTPS 0 geo
+old        IN DNAME ent
 ";
 
 /// Steered names, one per chooser.
@@ -191,12 +197,18 @@ fn steering(geo: &GeoTable) -> Steering {
         last_resort: LastResort::AllEligible,
         answers: 2,
         ignore_ecs: false,
+        https: Some(Service::new(1, &["h2"], true, Some(8443))),
+        aliases: Vec::new(),
     });
     let names = names.collect();
     Steering::build(regions, pools, endpoints, policies, names, geo)
 }
 
 fn view() -> View {
+    view_with(Settings::default())
+}
+
+fn view_with(settings: Settings) -> View {
     let geo = geo();
     let steering = steering(&geo);
     let steered: Vec<SteeredAt> = STEERED
@@ -205,6 +217,7 @@ fn view() -> View {
             owner: owner(name),
             name: steering.name_id(&owner(name)).unwrap(),
             cname: false,
+            https: true,
         })
         .collect();
     let apex: WireName = "t.example".parse().unwrap();
@@ -217,21 +230,29 @@ fn view() -> View {
         monitors: Vec::new(),
         targets: Vec::new(),
         target_of: vec![None; endpoints],
-        settings: Settings::default(),
+        settings,
     };
     View::new(
         Generation(1),
         Moment::ZERO,
-        Parts::new(
-            Arc::new(snapshot),
-            Arc::new(Board::new(vec![Verdict::unmonitored(); endpoints])),
-        ),
+        Parts {
+            cookies: Arc::new(Secrets::new([Secret::new([7; 16])])),
+            rates: Arc::new(RateTable::new(1 << 16, [1, 2])),
+            ..Parts::new(
+                Arc::new(snapshot),
+                Arc::new(Board::new(vec![Verdict::unmonitored(); endpoints])),
+            )
+        },
     )
 }
 
 const A: u16 = 1;
+const NS: u16 = 2;
+const MX: u16 = 15;
 const TXT: u16 = 16;
 const AAAA: u16 = 28;
+const SRV: u16 = 33;
+const HTTPS: u16 = 65;
 const ANY: u16 = 255;
 
 /// A query with these EDNS options; `None` leaves EDNS out.
@@ -295,6 +316,23 @@ fn workload() -> Vec<(&'static str, Vec<u8>)> {
             "malformed ECS",
             query(&owner("geo"), A, Some(&[0, 8, 0, 5, 0, 9, 8, 0, 10])),
         ),
+        (
+            "cookie",
+            query(
+                &owner("static"),
+                A,
+                Some(&[0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8]),
+            ),
+        ),
+        (
+            "malformed cookie",
+            query(&owner("static"), A, Some(&[0, 10, 0, 3, 1, 2, 3])),
+        ),
+        ("class CH", {
+            let mut p = query(&"version.bind".parse().unwrap(), TXT, None);
+            *p.last_mut().unwrap() = 3;
+            p
+        }),
         ("two questions", {
             let mut p = query(&owner("static"), A, None);
             p[5] = 2;
@@ -307,8 +345,21 @@ fn workload() -> Vec<(&'static str, Vec<u8>)> {
             p
         }),
     ];
+    list.extend([
+        ("NS", query(&"t.example".parse().unwrap(), NS, Some(&[]))),
+        ("MX", query(&"t.example".parse().unwrap(), MX, Some(&[]))),
+        (
+            "SRV to steered",
+            query(&owner("_s._tcp"), SRV, Some(&ecs4(3))),
+        ),
+        (
+            "HTTPS alias of steered",
+            query(&owner("al"), HTTPS, Some(&ecs4(3))),
+        ),
+        ("DNAME", query(&owner("a.old"), A, Some(&[]))),
+    ]);
     for (name, _) in STEERED {
-        for qtype in [A, AAAA] {
+        for qtype in [A, AAAA, HTTPS] {
             list.push(("steered", query(&owner(name), qtype, Some(&[]))));
             for n in 0..50 {
                 list.push((
@@ -370,6 +421,61 @@ fn answering_allocates_nothing_per_query() {
             }
         }
     }
+}
+
+#[test]
+fn limiting_allocates_nothing_per_query() {
+    let view = view_with(Settings {
+        rules: Rules {
+            networks: Networks::new(AccessLists {
+                deny: &["203.0.113.0/24".parse().unwrap()],
+                ..AccessLists::default()
+            }),
+            responses: Limit::per_second(1),
+            prefixes: Prefixes::new(24, 56),
+            slip: 2,
+            ..Rules::default()
+        },
+        ..Settings::default()
+    });
+    let workload = workload();
+    let mut scratch = Scratch::new(7, Arc::new(DnsCounters::default()));
+    let mut out = vec![0; 1_232];
+    let warm = query(&owner("geo"), A, Some(&[]));
+    let mut kinds = [0; 3];
+    for (i, packet) in std::iter::once(&warm)
+        .chain(workload.iter().map(|(_, p)| p))
+        .cycle()
+        .take(4_000)
+        .enumerate()
+    {
+        let peer: SocketAddr = match i % 4 {
+            0 => "203.0.113.9:4000",
+            1 => "[2a00::7]:4000",
+            _ => "198.51.100.7:4000",
+        }
+        .parse()
+        .unwrap();
+        let inbound = Inbound {
+            packet,
+            peer,
+            transport: Transport::Udp,
+        };
+        let before = allocations();
+        let reply = answer(&view, &inbound, Moment(1), &mut scratch, &mut out);
+        let made = allocations() - before;
+        // The first query of all makes room for the turns of steered names.
+        assert!(made == 0 || i < 8, "query {i}");
+        kinds[match reply {
+            Reply::Drop => 0,
+            Reply::Send(_) if out[2] & 2 != 0 => 1,
+            Reply::Send(_) | Reply::SendAndClose(_) => 2,
+        }] += 1;
+    }
+    assert!(
+        kinds.iter().all(|n| *n > 100),
+        "dropped, truncated, answered: {kinds:?}"
+    );
 }
 
 /// The clock of a UDP worker, which reads it once per batch: so what the worker's thread allocates

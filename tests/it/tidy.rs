@@ -12,7 +12,7 @@ use crate::support::demo::package;
 /// Modules by layer, lowest first. A module names only lower layers; neighbours are strangers.
 const LAYERS: &[&[&str]] = &[
     &["ids", "units", "time", "net", "dns", "telemetry"],
-    &["zone", "geo", "balance", "health", "dnssec"],
+    &["zone", "geo", "balance", "health", "dnssec", "limit"],
     &["steer"],
     &["snapshot"],
     &["engine", "config"],
@@ -38,6 +38,7 @@ const PURE: &[&str] = &[
     "balance",
     "health",
     "dnssec",
+    "limit",
     "steer",
     "snapshot",
     "engine",
@@ -72,6 +73,7 @@ const SERDE: &[&str] = &[
     "fleet/protocol",
     "geo/mmdb",
     "geo/networks",
+    "app/keeper/record",
 ];
 
 /// One breach, for a person.

@@ -24,7 +24,9 @@ pub struct Name {
     pub policy: String,
     /// Members.
     pub pools: Vec<Member>,
-    /// `A`, `AAAA` or `CNAME`.
+    /// Further owners with the same answers.
+    pub aliases: Vec<String>,
+    /// `A`, `AAAA`, `HTTPS` or `CNAME`.
     pub types: Vec<&'static str>,
     /// Addresses answered at most.
     pub answers: u8,
@@ -95,6 +97,7 @@ impl Names {
                             }
                         })
                         .collect(),
+                    aliases: n.aliases.iter().map(ToString::to_string).collect(),
                     types: if group.cname {
                         vec!["CNAME"]
                     } else {
@@ -105,6 +108,7 @@ impl Names {
                                 crate::net::Family::V4 => "A",
                                 crate::net::Family::V6 => "AAAA",
                             })
+                            .chain(n.https.is_some().then_some("HTTPS"))
                             .collect()
                     },
                     answers: n.answers,

@@ -132,6 +132,7 @@ pub(super) fn singular(kind: &str) -> &str {
     match kind {
         "policies" => "policy",
         "tsig-keys" => "TSIG key",
+        "dnssec" => "DNSSEC policy",
         _ => kind.strip_suffix('s').unwrap_or(kind),
     }
 }

@@ -32,6 +32,11 @@ impl Known {
             let keys = tables.flat_map(|t| t.entries.iter().map(|e| e.key.clone()));
             kinds.insert(kind, keys.collect());
         }
+        let mut policies: HashSet<String> =
+            crate::dnssec::Policy::BUILT_IN.map(String::from).into();
+        let tables = trees.iter().filter_map(|t| t.table("dnssec"));
+        policies.extend(tables.flat_map(|t| t.entries.iter().map(|e| e.key.clone())));
+        kinds.insert("dnssec", policies);
         kinds.insert("endpoints", trees.iter().flat_map(endpoint_names).collect());
         Known {
             kinds,

@@ -1,6 +1,9 @@
 //! The merged TOML tree → [`Spec`], collecting every error.
 
 mod context;
+mod dnssec;
+mod encrypted;
+mod https;
 mod known;
 mod monitors;
 mod names;
@@ -8,6 +11,7 @@ mod nodes;
 mod objects;
 mod policies;
 mod pools;
+mod protection;
 mod reader;
 mod transfers;
 mod value;
@@ -41,7 +45,7 @@ pub(super) fn decode(cx: &mut Context<'_>, root: &Table) -> Spec {
     let pools = pools::decode(cx, root, &monitors);
     let pools_complete = cx.clean_since(mark) && whole("pools");
     let mark = cx.mark();
-    let names = names::decode(cx, root);
+    let (names, aliases) = names::decode(cx, root);
     let names_complete = cx.clean_since(mark) && whole("names");
     let (zones, apexes, all_zones) = zones(cx, root);
     Spec {
@@ -58,11 +62,13 @@ pub(super) fn decode(cx: &mut Context<'_>, root: &Table) -> Spec {
         nodes: nodes::decode(cx, root),
         zones,
         tsig_keys: transfers::keys(cx, root),
+        dnssec: dnssec::decode(cx, root),
         geoip: geoip(cx, &top),
         pools,
         monitors,
         policies: policies::decode(cx, root),
         names,
+        aliases,
     }
 }
 
@@ -87,6 +93,10 @@ fn dns(cx: &mut Context<'_>, top: &Reader<'_>) -> DnsSpec {
         explain_allow: r.list(cx, "explain-allow").unwrap_or_default(),
         failover_slo: r.get(cx, "failover-slo"),
         first_round: r.get(cx, "first-round"),
+        access: protection::access(cx, &r),
+        rate_limit: protection::rate_limit(cx, &r),
+        cookies: protection::cookies(cx, &r),
+        chaos: protection::chaos(cx, &r),
     }
 }
 
@@ -119,12 +129,16 @@ fn zones(cx: &mut Context<'_>, root: &Table) -> (Vec<ZoneSpec>, Vec<WireName>, b
         named += usize::from(key.value.parse::<WireName>().is_ok());
         let name = domain_key(cx, &key, "zone", &mut seen);
         let file = r.get(cx, "file").map(|f| path(cx, f));
+        let dnssec = r.get(cx, "dnssec");
+        let key_files = dnssec::key_files(cx, &r);
         if let (Some(name), Some(file)) = (name, file) {
             zones.push(ZoneSpec {
                 name,
                 file,
                 transfer: transfers::transfer(cx, &r),
                 notify: transfers::notify(cx, &r),
+                dnssec,
+                key_files,
             });
         }
     }

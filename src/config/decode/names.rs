@@ -6,13 +6,14 @@ use std::time::Duration;
 use crate::config::Marked;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::quantity::show_duration;
-use crate::config::spec::{LastResortSpec, NameSpec};
+use crate::config::spec::{AliasSpec, LastResortSpec, NameSpec};
 use crate::config::tree::Table;
 use crate::dns::name::WireName;
 use crate::net::Family;
 use crate::units::{Ttl, Weight};
 
 use super::context::Context;
+use super::https::https;
 use super::known::some_of;
 use super::objects::objects;
 use super::reader::Reader;
@@ -20,12 +21,16 @@ use super::value::nearest;
 
 const LAST_RESORTS: &[&str] = &["all", "endpoints", "pool", "cname", "servfail"];
 
-pub(super) fn decode(cx: &mut Context<'_>, root: &Table) -> Vec<NameSpec> {
-    let mut names = Vec::new();
+pub(super) fn decode(cx: &mut Context<'_>, root: &Table) -> (Vec<NameSpec>, Vec<AliasSpec>) {
+    let (mut names, mut aliases) = (Vec::new(), Vec::new());
     let mut seen = HashMap::new();
     for (key, r) in objects(cx, root, "names", true) {
         let mark = cx.mark();
         let owner = super::domain_key(cx, &key, "name", &mut seen);
+        if r.has(ALIAS_OF) {
+            aliases.extend(owner.and_then(|owner| alias(cx, owner, &r)));
+            continue;
+        }
         let spec = name(cx, owner.clone(), &r);
         if owner.is_some() {
             names.push(NameSpec {
@@ -34,7 +39,28 @@ pub(super) fn decode(cx: &mut Context<'_>, root: &Table) -> Vec<NameSpec> {
             });
         }
     }
-    names
+    (names, aliases)
+}
+
+const ALIAS_OF: &str = "alias-of";
+
+/// A name whose answers are those of another one: all that could be said of them is said there.
+fn alias(cx: &mut Context<'_>, name: Marked<WireName>, r: &Reader<'_>) -> Option<AliasSpec> {
+    for (key, span) in r.keys().filter(|(key, _)| *key != ALIAS_OF) {
+        cx.push(
+            Diagnostic::error(
+                span,
+                format!(
+                    "{} has both `{ALIAS_OF}` and `{key}`; an alias has the answers of the other name and nothing of its own",
+                    r.subject()
+                ),
+            )
+            .related(r.span_of(ALIAS_OF), "it is an alias by this")
+            .help(format!("remove `{key}` here, or `{ALIAS_OF}`")),
+        );
+    }
+    let target = r.get(cx, ALIAS_OF)?;
+    Some(AliasSpec { name, target })
 }
 
 fn name(cx: &mut Context<'_>, owner: Option<Marked<WireName>>, r: &Reader<'_>) -> NameSpec {
@@ -65,6 +91,7 @@ fn name(cx: &mut Context<'_>, owner: Option<Marked<WireName>>, r: &Reader<'_>) -
     });
     let ignore_ecs = r.get_or(cx, "ignore-ecs", false);
     let last_resort = last_resort(cx, r);
+    let https = r.has("https").then(|| https(cx, r));
     NameSpec {
         name: owner.unwrap_or_else(|| Marked::new(WireName::root(), r.span())),
         pools,
@@ -78,6 +105,7 @@ fn name(cx: &mut Context<'_>, owner: Option<Marked<WireName>>, r: &Reader<'_>) -
         families: families.or_else(|| r.has("families").then(Vec::new)),
         ignore_ecs: ignore_ecs.value,
         last_resort,
+        https: https.flatten(),
         complete: false,
     }
 }

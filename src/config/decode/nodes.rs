@@ -8,6 +8,7 @@ use crate::config::spec::{NodeSpec, Role};
 use crate::config::tree::Table;
 
 use super::context::Context;
+use super::encrypted;
 use super::objects::objects;
 use super::reader::Reader;
 
@@ -39,10 +40,12 @@ fn node(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Option<No
     let workers = dns.get(cx, "workers");
     let connections: Option<Marked<u32>> = dns.get(cx, "tcp-max-connections");
     let idle = dns.get(cx, "tcp-idle-timeout");
+    let state_dir = r.get(cx, "state-dir").map(|d| super::path(cx, d));
     let admin = r.sub(cx, "admin");
     let admin_listen: Option<Marked<SocketAddr>> = admin.get(cx, "listen");
     let roles = roles?;
     let has = |role| roles.iter().any(|r| r.value == role);
+    let encrypted = encrypted::decode(cx, &dns, has(Role::Dns));
     if let Some(proxy) = roles.iter().find(|r| r.value == Role::Proxy) {
         cx.push(
             Diagnostic::error(
@@ -103,7 +106,7 @@ fn node(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Option<No
         (has(Role::Admin) && !admin.has("listen"))
             .then(|| Marked::new(SocketAddr::from(([127, 0, 0, 1], 8053)), r.span()))
     });
-    Some(NodeSpec {
+    let node = NodeSpec {
         name,
         region: region?,
         roles,
@@ -112,5 +115,9 @@ fn node(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Option<No
         tcp_max_connections: connections?.value,
         tcp_idle_timeout: idle.map(|d: Marked<_>| d.value)?,
         admin_listen,
-    })
+        encrypted,
+        state_dir,
+    };
+    encrypted::check_ports(cx, &node, r.subject());
+    Some(node)
 }

@@ -89,6 +89,16 @@ impl<'t> Reader<'t> {
         self.table.map_or(&[], |t| &t.entries)
     }
 
+    /// The keys that stand in the table and have rows, with their places.
+    pub(super) fn keys(&self) -> impl Iterator<Item = (&'t str, Span)> + use<'t> {
+        let rows = options::keys_of(&self.path);
+        let known = self
+            .entries()
+            .iter()
+            .filter(|e| rows.contains(&e.key.as_str()));
+        known.map(|e| (e.key.as_str(), e.key_span))
+    }
+
     fn entry(&self, key: &str) -> Option<&'t Entry> {
         self.table?.get(key)
     }

@@ -12,6 +12,7 @@ use crate::config::quantity::{
 use crate::config::tree::Value;
 use crate::dns::name::WireName;
 use crate::geo::location::Code;
+use crate::limit::Secret;
 use crate::net::Prefix;
 
 /// Why a value is refused: completes the sentence "`interval` of monitor `web` …".
@@ -49,6 +50,7 @@ pub(super) enum Datum {
     Domain(WireName),
     Codes(Code, Option<Code>),
     Status(u16, u16),
+    Secret(Secret),
 }
 
 /// A field type that a [`Datum`] turns into. `None` only when row and field disagree, which the
@@ -83,6 +85,7 @@ from_datum! {
     IpAddr: Datum::Ip(a) => Some(a);
     SocketAddr: Datum::Socket(a) => Some(a);
     Prefix: Datum::Network(n) => Some(n);
+    Secret: Datum::Secret(s) => Some(s);
     WireName: Datum::Domain(n) => Some(n);
     Code: Datum::Codes(a, None) => Some(a);
     (Code, Code): Datum::Codes(a, Some(b)) => Some((a, b));
@@ -218,6 +221,19 @@ fn read_text(text: &str, kind: &Kind) -> Result<Datum, Fault> {
         }
         Kind::Text | Kind::Path | Kind::Ref(_) if text.is_empty() => Err(Fault::new("is empty")),
         Kind::Text | Kind::Path | Kind::Ref(_) => Ok(Datum::Text(text.to_owned())),
+        Kind::Phrase(most) if text.len() > *most => Err(Fault::new(format!(
+            "has {} octets; the largest allowed number is {most}",
+            text.len()
+        ))),
+        Kind::Phrase(_) => Ok(Datum::Text(text.to_owned())),
+        // A secret with a typing mistake is still not to be shown.
+        Kind::Secret => text.parse().map(Datum::Secret).map_err(|_| {
+            Fault::new(format!(
+                "has a secret that is not 32 hexadecimal digits; it has {} characters",
+                text.chars().count()
+            ))
+            .help("make one with `openssl rand -hex 16`")
+        }),
         Kind::UrlPath => plain(
             text.starts_with('/') && text.bytes().all(|b| b.is_ascii_graphic()),
             "a path: it starts with `/` and has neither spaces nor control characters",

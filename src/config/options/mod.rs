@@ -30,6 +30,10 @@ pub enum Kind {
     Percent(u32, u32),
     /// Text that is not empty.
     Text,
+    /// Text of at most so many octets, perhaps empty.
+    Phrase(usize),
+    /// 32 hexadecimal digits that nobody is shown.
+    Secret,
     /// Text starting with `/`.
     UrlPath,
     /// An HTTP token (a method or a header name).

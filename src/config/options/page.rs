@@ -73,6 +73,8 @@ pub(crate) fn describe(kind: &Kind) -> String {
         Kind::Size(min, max) => format!("size, {} to {}", show_size(*min), show_size(*max)),
         Kind::Percent(min, max) => format!("percentage, {min}% to {max}%"),
         Kind::Text => "text".to_owned(),
+        Kind::Phrase(most) => format!("text, at most {most} octets"),
+        Kind::Secret => "secret of 32 hexadecimal digits".to_owned(),
         Kind::UrlPath => "text that starts with `/`".to_owned(),
         Kind::Token => "HTTP token".to_owned(),
         Kind::Choice(choices) => format!("one of {}", words(choices)),

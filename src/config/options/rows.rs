@@ -15,6 +15,9 @@ const fn secs(n: u64) -> Duration {
 
 const DAY: Duration = secs(86_400);
 const HOUR: Duration = secs(3_600);
+const WEEK: Duration = secs(7 * 86_400);
+const YEAR: Duration = secs(366 * 86_400);
+const YEARS_10: Duration = secs(3_660 * 86_400);
 
 const fn opt(
     path: &'static str,
@@ -77,6 +80,111 @@ pub static ROWS: &[OptionRow] = &[
         r#""10s""#,
     )
     .restart(),
+    opt(
+        "dns.access.allow",
+        Kind::List(&Kind::Network, 0),
+        Default("[]"),
+        "Networks that may ask; empty: everybody. Of this list and `deny`, the longest network around a client decides.",
+        r#"["192.0.2.0/24"]"#,
+    ),
+    opt(
+        "dns.access.deny",
+        Kind::List(&Kind::Network, 0),
+        Default("[]"),
+        "Networks that may not ask.",
+        r#"["198.51.100.0/24"]"#,
+    ),
+    opt(
+        "dns.access.denied",
+        Kind::Choice(&["refuse", "drop"]),
+        Default(r#""refuse""#),
+        "What they get: REFUSED (a stream is closed after it), or no answer.",
+        r#""refuse""#,
+    ),
+    opt(
+        "dns.rate-limit.responses-per-second",
+        Kind::Integer(0, 100_000_000),
+        Default("1000"),
+        "Answers of one kind that a client prefix gets over UDP in a second, and at once; 0: no limit. A kind is a name's data, or what does not exist in a zone, or a delegation, or errors. Clients with a good cookie have no limit.",
+        "1000",
+    ),
+    opt(
+        "dns.rate-limit.queries-per-second",
+        Kind::Integer(0, 100_000_000),
+        Default("0"),
+        "Queries taken from a client prefix in a second, and at once, over all transports; 0: no limit. Further datagrams are dropped, streams refused and closed.",
+        "50000",
+    ),
+    opt(
+        "dns.rate-limit.slip",
+        Kind::Integer(0, 255),
+        Default("2"),
+        "One of so many answers over the limit is sent all the same, small: truncated, or BADCOOKIE to a client that uses cookies; 0: none.",
+        "2",
+    ),
+    opt(
+        "dns.rate-limit.prefix4",
+        Kind::Integer(8, 32),
+        Default("24"),
+        "IPv4 clients that share so many bits are one.",
+        "24",
+    ),
+    opt(
+        "dns.rate-limit.prefix6",
+        Kind::Integer(16, 64),
+        Default("56"),
+        "IPv6 clients that share so many bits are one.",
+        "56",
+    ),
+    opt(
+        "dns.rate-limit.table-size",
+        Kind::Size(64 * 1024, 1024 * 1024 * 1024),
+        Default(r#""1MiB""#),
+        "Memory of the table of rates at most, 16 bytes for a prefix and kind. A new size forgets all rates.",
+        r#""1MiB""#,
+    ),
+    opt(
+        "dns.rate-limit.exempt",
+        Kind::List(&Kind::Network, 0),
+        Default(r#"["127.0.0.0/8", "::1/128"]"#),
+        "Networks without limits, which need no cookies either: say, monitoring, and resolvers that ask for many client subnets.",
+        r#"["127.0.0.0/8", "::1/128"]"#,
+    ),
+    opt(
+        "dns.cookies.enforce",
+        Kind::Choice(&["off", "always"]),
+        Default(r#""off""#),
+        "With `always` a client that uses cookies is answered over UDP only with a good one, else BADCOOKIE with a fresh one.",
+        r#""off""#,
+    ),
+    opt(
+        "dns.cookies.secrets",
+        Kind::List(&Kind::Secret, 0),
+        Default("[]"),
+        "Secrets that the nodes of an anycast address share (RFC 9018): the first makes cookies, all verify them. Empty: each process draws its own.",
+        r#"["00000000000000000000000000000000"]"#,
+    ),
+    opt(
+        "dns.cookies.rotate",
+        Kind::Duration(secs(3_600), secs(30 * 86_400), false),
+        Default(r#""1d""#),
+        "How long a process makes cookies with a secret it drew itself; the one before is good until the next.",
+        r#""1d""#,
+    ),
+    opt(
+        "dns.chaos.version",
+        Kind::Phrase(255),
+        Default(r#""tradewind""#),
+        "What `version.bind CH TXT` and `version.server CH TXT` say; empty: REFUSED.",
+        r#""tradewind""#,
+    ),
+    opt(
+        "dns.chaos.id",
+        Kind::Phrase(255),
+        Optional("the node's name"),
+        "What `id.server CH TXT` and `hostname.bind CH TXT` say; empty: REFUSED.",
+        r#""fra1""#,
+    ),
     // regions
     opt(
         "regions.NAME.latitude",
@@ -129,7 +237,7 @@ pub static ROWS: &[OptionRow] = &[
         "nodes.NAME.dns.tcp-max-connections",
         Kind::Integer(1, 1_000_000),
         Default("1000"),
-        "TCP connections held at once; further ones are closed.",
+        "Connections that each TCP, TLS, HTTPS or QUIC listener holds at once; when one more comes, the longest idle is closed. One source (an IPv4 address or an IPv6 /64) may have a quarter of them.",
         "1000",
     )
     .restart(),
@@ -137,8 +245,62 @@ pub static ROWS: &[OptionRow] = &[
         "nodes.NAME.dns.tcp-idle-timeout",
         Kind::Duration(ms(100), HOUR, false),
         Default(r#""10s""#),
-        "A TCP connection without a query for so long is closed (RFC 7766 section 6.2.3).",
+        "A TCP, TLS, HTTPS or QUIC connection without a query for so long is closed (RFC 7766 section 6.2.3).",
         r#""10s""#,
+    )
+    .restart(),
+    opt(
+        "nodes.NAME.dns.tls.listen",
+        Kind::List(&Kind::Socket, 1),
+        Optional("no DNS over TLS"),
+        "Addresses for DNS over TLS (RFC 7858), usually port 853; port 0 picks a free one.",
+        r#"["192.0.2.1:853"]"#,
+    )
+    .restart(),
+    opt(
+        "nodes.NAME.dns.https.listen",
+        Kind::List(&Kind::Socket, 1),
+        Optional("no DNS over HTTPS"),
+        "Addresses for DNS over HTTPS (RFC 8484), HTTP/2 and HTTP/1.1, usually port 443; port 0 picks a free one.",
+        r#"["192.0.2.1:443"]"#,
+    )
+    .restart(),
+    opt(
+        "nodes.NAME.dns.https.path",
+        Kind::UrlPath,
+        Default(r#""/dns-query""#),
+        "Path of DNS over HTTPS, without `{?dns}`.",
+        r#""/dns-query""#,
+    )
+    .restart(),
+    opt(
+        "nodes.NAME.dns.quic.listen",
+        Kind::List(&Kind::Socket, 1),
+        Optional("no DNS over QUIC"),
+        "Addresses for DNS over QUIC (RFC 9250), usually port 853; port 0 picks a free one.",
+        r#"["192.0.2.1:853"]"#,
+    )
+    .restart(),
+    opt(
+        "nodes.NAME.dns.certificate",
+        Kind::Path,
+        Optional("required with `tls`, `https` or `quic`"),
+        "Certificate chain of the encrypted listeners, PEM, the node's own first. A changed file is noticed within seconds; connections stay.",
+        r#""/etc/tradewind/certificate.pem""#,
+    ),
+    opt(
+        "nodes.NAME.dns.key",
+        Kind::Path,
+        Optional("required with `certificate`"),
+        "Private key of the certificate, PEM, not encrypted.",
+        r#""/etc/tradewind/key.pem""#,
+    ),
+    opt(
+        "nodes.NAME.dns.proxy-protocol.from",
+        Kind::List(&Kind::Network, 0),
+        Default("[]"),
+        "Proxies that say who asks: every datagram and every TCP, TLS or HTTPS connection from here must begin with a PROXY protocol header of version 2, or is dropped. QUIC takes none.",
+        r#"["192.0.2.53/32"]"#,
     )
     .restart(),
     opt(
@@ -149,6 +311,14 @@ pub static ROWS: &[OptionRow] = &[
         r#""127.0.0.1:8053""#,
     )
     .restart(),
+    opt(
+        "nodes.NAME.state-dir",
+        Kind::Path,
+        Optional("required where a zone is signed"),
+        "Folder of what must outlive the process, such as DNSSEC keys; nothing is written elsewhere. Made when it is missing.",
+        r#""/var/lib/tradewind""#,
+    )
+    .restart(),
     // zones
     opt(
         "zones.NAME.file",
@@ -156,6 +326,20 @@ pub static ROWS: &[OptionRow] = &[
         Required,
         "Master file (RFC 1035 section 5) of the zone that the table key names.",
         r#""../zones/gslb.example.zone""#,
+    ),
+    opt(
+        "zones.NAME.dnssec",
+        Kind::Ref("dnssec"),
+        Optional("the zone is not signed"),
+        "Signs the zone under this key policy: one of `[dnssec.NAME]`, or the built-in `default` (a CSK, ECDSA P-256, rolled by order only). `insecure` leads a signed zone back to unsigned.",
+        r#""default""#,
+    ),
+    opt(
+        "zones.NAME.key-files",
+        Kind::List(&Kind::Path, 1),
+        Optional("keys are made in `state-dir`"),
+        "Private keys of the zone: PKCS #8 in PEM, or BIND's `K*.private` with its `.key` beside it. Of each role the last one listed shall serve; appending one rolls to it.",
+        r#"["keys/Kgslb.example.+013+12345.private"]"#,
     ),
     opt(
         "zones.NAME.transfer.to",
@@ -220,6 +404,98 @@ pub static ROWS: &[OptionRow] = &[
         Optional("exactly one of `secret`, `secret-file`"),
         "File with nothing but the shared secret in base64; others must not be able to read it.",
         r#""secondary.tsig""#,
+    ),
+    // dnssec
+    opt(
+        "dnssec.NAME.keys",
+        Kind::Choice(&["csk", "ksk-zsk"]),
+        Default(r#""csk""#),
+        "`csk`: one key signs everything; `ksk-zsk`: one signs the keys and another the zone.",
+        r#""csk""#,
+    ),
+    opt(
+        "dnssec.NAME.algorithm",
+        Kind::Choice(&["ecdsa-p256", "ed25519"]),
+        Default(r#""ecdsa-p256""#),
+        "Algorithm of new keys (RFC 8624); changing it rolls all keys.",
+        r#""ecdsa-p256""#,
+    ),
+    opt(
+        "dnssec.NAME.zsk-lifetime",
+        Kind::Duration(secs(0), YEARS_10, true),
+        Optional("`90d` with `keys = \"ksk-zsk\"`"),
+        "The ZSK is followed by a new one after so long; `0s`: never by itself.",
+        r#""90d""#,
+    ),
+    opt(
+        "dnssec.NAME.ksk-lifetime",
+        Kind::Duration(secs(0), YEARS_10, true),
+        Default(r#""0s""#),
+        "The KSK or CSK is followed by a new one after so long; `0s`: never by itself. The parent's DS changes with it.",
+        r#""365d""#,
+    ),
+    opt(
+        "dnssec.NAME.dnskey-ttl",
+        Kind::Duration(secs(1), DAY, true),
+        Default(r#""1h""#),
+        "TTL of the DNSKEY, CDS and CDNSKEY records.",
+        r#""1h""#,
+    ),
+    opt(
+        "dnssec.NAME.propagation-delay",
+        Kind::Duration(secs(0), WEEK, true),
+        Default(r#""5m""#),
+        "Longest time from a change on one node until all servers of the zone have it.",
+        r#""5m""#,
+    ),
+    opt(
+        "dnssec.NAME.parent-ds-ttl",
+        Kind::Duration(secs(1), WEEK, true),
+        Default(r#""1d""#),
+        "TTL of the DS records in the parent zone.",
+        r#""1d""#,
+    ),
+    opt(
+        "dnssec.NAME.parent-propagation-delay",
+        Kind::Duration(secs(0), WEEK, true),
+        Default(r#""1h""#),
+        "Longest time from a change in the parent zone until all its servers have it.",
+        r#""1h""#,
+    ),
+    opt(
+        "dnssec.NAME.parent-check",
+        Kind::List(&Kind::Socket, 1),
+        Optional("`tradewind dnssec ds-seen` says when the DS is there"),
+        "Validating resolvers that are asked for the parent's DS while a change of it is awaited; all must see it.",
+        r#"["127.0.0.1:53"]"#,
+    ),
+    opt(
+        "dnssec.NAME.signature-lifetime",
+        Kind::Duration(secs(10), YEAR, true),
+        Default(r#""14d""#),
+        "Signatures are valid for so long.",
+        r#""14d""#,
+    ),
+    opt(
+        "dnssec.NAME.signature-refresh",
+        Kind::Duration(secs(1), YEAR, true),
+        Default(r#""7d""#),
+        "A signature that is valid for less than this is made anew; less than `signature-lifetime`, and more than any TTL of the zone.",
+        r#""7d""#,
+    ),
+    opt(
+        "dnssec.NAME.denial",
+        Kind::Choice(&["compact", "nsec3"]),
+        Default(r#""compact""#),
+        "Proof that a name or type does not exist: `compact` (RFC 9824), or `nsec3` white lies.",
+        r#""compact""#,
+    ),
+    opt(
+        "dnssec.NAME.cds",
+        Kind::Bool,
+        Default("true"),
+        "Publish CDS and CDNSKEY, by which a parent may follow the keys on its own (RFC 7344).",
+        "true",
     ),
     // geoip
     opt(
@@ -661,6 +937,13 @@ pub static ROWS: &[OptionRow] = &[
         r#""nearest""#,
     ),
     opt(
+        "names.NAME.alias-of",
+        Kind::Domain,
+        Optional("steered by its own `pools`"),
+        "Answers A, AAAA and HTTPS as this other steered name does, from the same decision, without a CNAME: also at the apex of a zone. All other options are left out then, `pools` and `policy` too.",
+        r#""www.gslb.example""#,
+    ),
+    opt(
         "names.NAME.weights.POOL",
         WEIGHT,
         Optional("1"),
@@ -757,5 +1040,40 @@ pub static ROWS: &[OptionRow] = &[
         Optional("one kind"),
         "SERVFAIL, so that resolvers try elsewhere or serve stale data.",
         "{}",
+    ),
+    opt(
+        "names.NAME.https",
+        Kind::Table,
+        Optional("HTTPS records of the zone file, if any"),
+        "Answers type HTTPS (RFC 9460) too: a record for this name itself, whose address hints are those of the decision.",
+        r#"{ alpn = ["h2", "h3"] }"#,
+    ),
+    opt(
+        "names.NAME.https.priority",
+        Kind::Integer(1, 65_535),
+        Default("1"),
+        "Priority of the record; 0, an alias, is not possible here.",
+        "1",
+    ),
+    opt(
+        "names.NAME.https.alpn",
+        Kind::List(&Kind::Text, 0),
+        Default("[]"),
+        "Protocols beside HTTP/1.1, best first; at most 8 of at most 32 octets.",
+        r#"["h3", "h2"]"#,
+    ),
+    opt(
+        "names.NAME.https.no-default-alpn",
+        Kind::Bool,
+        Default("false"),
+        "HTTP/1.1 is not spoken; needs `alpn`.",
+        "false",
+    ),
+    opt(
+        "names.NAME.https.port",
+        Kind::Integer(1, 65_535),
+        Optional("443"),
+        "Port of the service.",
+        "8443",
     ),
 ];

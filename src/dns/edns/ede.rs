@@ -23,12 +23,14 @@ pub struct Ede<'t> {
 impl Ede<'_> {
     /// Other Error: the words say it.
     pub const OTHER: u16 = 0;
-    /// Prohibited: this client may not ask that.
+    /// Prohibited: the client may not ask here.
     pub const PROHIBITED: u16 = 18;
     /// Not Authoritative: the zone is not served here.
     pub const NOT_AUTHORITATIVE: u16 = 20;
     /// Not Supported: this operation or type of query.
     pub const NOT_SUPPORTED: u16 = 21;
+    /// Invalid Query Type: no query may have this type (RFC 9824 section 10).
+    pub const INVALID_QUERY_TYPE: u16 = 30;
 
     /// Writes the option if it fits, else without text if that fits, else nothing: an explanation
     /// must never cost a record.

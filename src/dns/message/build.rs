@@ -93,6 +93,11 @@ impl<'b> MessageWriter<'b> {
         self.limit.saturating_sub(self.at)
     }
 
+    /// Octets of the message so far.
+    pub fn written(&self) -> usize {
+        self.at
+    }
+
     /// Number of records written to a section.
     pub fn count(&self, section: Section) -> u16 {
         self.counts[section as usize + 1]
@@ -141,13 +146,32 @@ impl<'b> MessageWriter<'b> {
         rdata: &[u8],
         names: &[(u16, u16)],
     ) -> Result<(), Full> {
+        self.record_of_class(section, owner, rtype, IN, ttl, rdata, names)
+    }
+
+    /// As [`MessageWriter::record`], of another class.
+    ///
+    /// # Errors
+    /// [`Full`]; roll back then, part of the record may have been written.
+    #[expect(clippy::too_many_arguments, reason = "a record has so many parts")]
+    #[inline]
+    pub fn record_of_class(
+        &mut self,
+        section: Section,
+        owner: Owner<'_>,
+        rtype: u16,
+        class: u16,
+        ttl: Ttl,
+        rdata: &[u8],
+        names: &[(u16, u16)],
+    ) -> Result<(), Full> {
         match owner {
             Owner::Question => self.put(&[0xC0, HEADER as u8])?,
             Owner::Name(name) => self.name(name)?,
         }
         let mut fixed = [0; 10];
         fixed[0..2].copy_from_slice(&rtype.to_be_bytes());
-        fixed[2..4].copy_from_slice(&IN.to_be_bytes());
+        fixed[2..4].copy_from_slice(&class.to_be_bytes());
         fixed[4..8].copy_from_slice(&ttl.secs().to_be_bytes());
         self.put(&fixed)?;
         let start = self.at;

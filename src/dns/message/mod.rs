@@ -2,10 +2,12 @@
 
 pub mod build;
 pub mod compress;
+pub mod freshness;
 pub mod parse;
 pub mod serial;
 
 pub use build::{Full, Header, MessageWriter, Owner, Section};
+pub use freshness::freshness;
 pub use parse::{Fault, NameBuf, Query, Question, parse};
 
 /// Octets of the header.

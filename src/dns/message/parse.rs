@@ -76,6 +76,13 @@ impl Query<'_> {
     pub fn opcode(&self) -> u8 {
         ((self.flags & flags::OPCODE) >> 11) as u8
     }
+
+    /// Whether it has no question but a cookie (RFC 7873 section 5.4).
+    pub fn asks_for_cookie(&self) -> bool {
+        self.opcode() == 0
+            && self.fault == Some(Fault::QuestionCount(0))
+            && self.edns.is_some_and(|e| e.cookie.is_some())
+    }
 }
 
 /// Why a query is malformed.
@@ -185,11 +192,11 @@ fn rest<'p>(
         }
         at = r.end;
     }
-    if counts[0] != 1 {
-        return Err(Fault::QuestionCount(counts[0]));
-    }
     if at != packet.len() {
         return Err(Fault::Trailing);
+    }
+    if counts[0] != 1 {
+        return Err(Fault::QuestionCount(counts[0]));
     }
     Ok(())
 }
@@ -218,9 +225,9 @@ pub(super) struct Record<'p> {
     root: bool,
     pub(super) rtype: u16,
     class: u16,
-    ttl: u32,
+    pub(super) ttl: u32,
     pub(super) rdata: &'p [u8],
-    end: usize,
+    pub(super) end: usize,
 }
 
 pub(super) fn record(packet: &[u8], at: usize) -> Result<Record<'_>, Fault> {
@@ -242,7 +249,7 @@ pub(super) fn record(packet: &[u8], at: usize) -> Result<Record<'_>, Fault> {
 }
 
 /// The end of the name at `at`, which may end in a pointer; where it points does not matter.
-fn skip_name(packet: &[u8], at: usize) -> Option<usize> {
+pub(super) fn skip_name(packet: &[u8], at: usize) -> Option<usize> {
     let mut end = at;
     loop {
         let len = usize::from(*packet.get(end)?);

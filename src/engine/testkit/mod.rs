@@ -3,9 +3,11 @@
 mod desk;
 mod got;
 mod query;
+mod validate;
 mod world;
 
 pub(super) use desk::Desk;
 pub(super) use got::Got;
 pub(super) use query::{Ask, ask};
-pub(super) use world::{Steer, World, endpoint, name};
+pub(super) use validate::{Outcome, Validator};
+pub(super) use world::{Steer, UNIX, World, endpoint, name};

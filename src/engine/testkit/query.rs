@@ -37,6 +37,18 @@ impl Ask {
         self
     }
 
+    /// With the DO bit.
+    pub(in crate::engine) fn dnssec(mut self) -> Ask {
+        self.opt.get_or_insert((1232, 0, Vec::new())).1 |= 0x8000;
+        self
+    }
+
+    /// With the CO bit.
+    pub(in crate::engine) fn compact(mut self) -> Ask {
+        self.opt.get_or_insert((1232, 0, Vec::new())).1 |= 0x4000;
+        self
+    }
+
     pub(in crate::engine) fn option(mut self, code: u16, data: &[u8]) -> Ask {
         let opt = self.opt.get_or_insert((1232, 0, Vec::new()));
         opt.2.extend_from_slice(&code.to_be_bytes());

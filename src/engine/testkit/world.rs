@@ -2,20 +2,25 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::dns::name::WireName;
+use crate::dns::svcb::Service;
+use crate::dnssec::key::{SECURE_ENTRY_POINT, ZONE_KEY};
+use crate::dnssec::{Algorithm, Denial, Keys, Lifetime, SignatureCache, SigningKey, ZoneKeys};
 use crate::geo::location::Code;
 use crate::geo::table::EMBEDDED;
 use crate::geo::{Coordinates, GeoTable, Location, Slot6, Source};
 use crate::health::{Board, Cause, Override, Overrides, State, Verdict};
 use crate::ids::{EndpointId, LocationId, NameId, PolicyId, PoolId, RegionId};
+use crate::limit::{RateTable, Rules, Secrets};
 use crate::net::{Family, Prefix, RangeMap, bogon};
-use crate::snapshot::{Parts, Settings, Snapshot, Transfers, View};
+use crate::snapshot::{ChaosTexts, Parts, Settings, Snapshot, Transfers, View};
 use crate::steer::{
     Chooser, Criterion, Endpoint, GeoMode, GeoRule, LastResort, Member, NameInput, Policy, Pool,
     Region, Stage, Steering,
 };
-use crate::time::Moment;
+use crate::time::{Moment, Wall};
 use crate::units::{Generation, Ttl, Weight};
 use crate::zone::set::SteeredAt;
 use crate::zone::{ZoneSet, parse::parse};
@@ -34,6 +39,9 @@ pub(in crate::engine) struct Steer {
     pub cname: bool,
     pub families: Vec<Family>,
     pub last_resort: LastResort,
+    pub https: Option<Service>,
+    /// Further owners that share the decision.
+    pub aliases: Vec<&'static str>,
 }
 
 impl Steer {
@@ -46,6 +54,8 @@ impl Steer {
             cname: false,
             families: Family::ALL.to_vec(),
             last_resort: LastResort::AllEligible,
+            https: None,
+            aliases: Vec::new(),
         }
     }
 }
@@ -62,7 +72,16 @@ pub(in crate::engine) struct World {
     pub overrides: Vec<Override>,
     pub generation: u64,
     pub transfers: Transfers,
+    pub keys: Keys,
+    pub signatures: Arc<SignatureCache>,
+    pub rules: Rules,
+    pub chaos: ChaosTexts,
+    pub rates: Arc<RateTable>,
+    pub cookies: Arc<Secrets>,
 }
+
+/// The calendar in signed worlds: 2026-01-01T00:00:00Z when the clock starts.
+pub(in crate::engine) const UNIX: u64 = 1_767_225_600;
 
 pub(in crate::engine) const REGIONS: [(&str, f64, f64); 3] =
     [("eu", 50.0, 8.0), ("us", 39.0, -77.0), ("ap", 1.0, 104.0)];
@@ -99,7 +118,45 @@ impl World {
             overrides: Vec::new(),
             generation: 1,
             transfers: Transfers::default(),
+            keys: Keys::default(),
+            signatures: Arc::default(),
+            rules: Rules::default(),
+            chaos: ChaosTexts::default(),
+            rates: Arc::default(),
+            cookies: Arc::default(),
         }
+    }
+
+    /// Adds another zone.
+    pub(in crate::engine) fn zone(mut self, zone: &'static str, text: &str) -> World {
+        self.zones.push((zone, text.to_owned()));
+        self
+    }
+
+    /// Signs a zone with a new KSK and ZSK.
+    pub(in crate::engine) fn sign(mut self, zone: &str, denial: Denial) -> World {
+        let key = |flags| {
+            let secret = SigningKey::generate(Algorithm::EcdsaP256).unwrap();
+            Arc::new(SigningKey::from_pkcs8(Algorithm::EcdsaP256, flags, &secret).unwrap())
+        };
+        let (ksk, zsk) = (key(ZONE_KEY | SECURE_ENTRY_POINT), key(ZONE_KEY));
+        let mut dnskey = vec![ksk.dnskey().into(), zsk.dnskey().into()];
+        dnskey.sort();
+        let apex = name(zone);
+        let keys = ZoneKeys {
+            apex: apex.clone(),
+            generation: 1,
+            dnskey,
+            cds: vec![[0, 1, 13, 2].iter().chain(&[7; 32]).copied().collect()],
+            cdnskey: Vec::new(),
+            ttl: Ttl::from_secs(3600),
+            key_signing: vec![ksk],
+            zone_signing: vec![zsk],
+            denial,
+            lifetime: Lifetime::default(),
+        };
+        self.keys.zones.insert(apex, Arc::new(keys));
+        self
     }
 
     pub(in crate::engine) fn steer(mut self, s: Steer) -> World {
@@ -142,6 +199,8 @@ impl World {
             last_resort: s.last_resort.clone(),
             answers: s.answers,
             ignore_ecs: s.ignore_ecs,
+            https: s.https.clone(),
+            aliases: s.aliases.iter().map(|a| name(a)).collect(),
         });
         let steering = Steering::build(
             regions,
@@ -151,14 +210,17 @@ impl World {
             inputs.collect(),
             &geo,
         );
-        let at: Vec<SteeredAt> = steering
-            .names
-            .iter()
-            .enumerate()
-            .map(|(i, n)| SteeredAt {
-                owner: n.owner.clone(),
-                name: NameId::from_index(i),
-                cname: steering.groups[n.group.index()].cname,
+        let at = |owner: WireName, name: NameId| SteeredAt {
+            owner,
+            name,
+            cname: steering.group_of(name).cname,
+            https: steering.names[name.index()].https.is_some(),
+        };
+        let at: Vec<SteeredAt> = (0..steering.names.len())
+            .flat_map(|i| {
+                let n = &steering.names[i];
+                let owners = std::iter::once(&n.owner).chain(&n.aliases);
+                owners.map(move |o| at(o.clone(), NameId::from_index(i)))
             })
             .collect();
         let zones = self
@@ -184,6 +246,11 @@ impl World {
             Moment::ZERO,
             Parts {
                 overrides: Arc::new(Overrides(self.overrides.clone())),
+                keys: Arc::new(self.keys.clone()),
+                signatures: self.signatures.clone(),
+                wall: Wall::new(Moment::ZERO, Duration::from_secs(UNIX)),
+                rates: self.rates.clone(),
+                cookies: self.cookies.clone(),
                 ..Parts::new(
                     Arc::new(Snapshot {
                         zones: ZoneSet::build(zones, &at).unwrap(),
@@ -196,6 +263,8 @@ impl World {
                             node: "node1".into(),
                             explain_allow: self.allow.iter().map(|p| p.parse().unwrap()).collect(),
                             transfers: self.transfers.clone(),
+                            rules: self.rules.clone(),
+                            chaos: self.chaos.clone(),
                         },
                     }),
                     Arc::new(Board::new(verdicts)),

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use crate::dns::rtype;
 use crate::engine::Transport;
 use crate::engine::testkit::{Desk, Got, Steer, World, ask};
+use crate::limit::{Secret, Secrets};
 use crate::snapshot::View;
 use crate::telemetry::DnsEvent;
 
@@ -18,9 +19,18 @@ static VIEW: LazyLock<Arc<View>> = LazyLock::new(|| {
     for i in 0..100 {
         zone += &format!("big A 192.0.2.{i}\n");
     }
-    let world = World::new("x", &zone).steer(Steer::new("geo.x", "geo"));
+    let mut world = World::new("x", &zone).steer(Steer::new("geo.x", "geo"));
+    world.cookies = Arc::new(Secrets::new([Secret::new([7; 16])]));
+    world.chaos.id = "node1".into();
     Arc::new(world.view())
 });
+
+/// Octets of the longest extended error.
+const EXPLANATION: usize = 6 + 120;
+/// Octets that a cookie option grows.
+const SERVER_COOKIE: usize = 16;
+/// Octets of `node1#1`.
+const NODE: usize = 7;
 
 /// Checks what must hold of every reply, and that the counters add up.
 fn check(packet: &[u8], transport: Transport) -> Result<(), TestCaseError> {
@@ -39,6 +49,7 @@ fn check(packet: &[u8], transport: Transport) -> Result<(), TestCaseError> {
             DnsEvent::Refused,
             DnsEvent::ServFail,
             DnsEvent::BadVers,
+            DnsEvent::BadCookie,
             DnsEvent::Dropped,
         ]),
         1,
@@ -55,6 +66,12 @@ fn check(packet: &[u8], transport: Transport) -> Result<(), TestCaseError> {
         // Without EDNS there is no OPT record, and glue only beside an NS record.
         let most = if got[11] == 0 { 512 } else { 1232 };
         prop_assert!(got.len() <= most);
+        // What is no answer is hardly longer than the query: an explanation, the server's half of a
+        // cookie and, where asked for, the name of this node.
+        let (truncated, code) = (got[2] & 2 != 0, got[3] & 0xF);
+        if truncated || !matches!(code, 0 | 3) {
+            prop_assert!(got.len() <= packet.len() + EXPLANATION + SERVER_COOKIE + NODE);
+        }
     }
     match hickory_proto::op::Message::from_vec(&got) {
         Ok(message) => {
@@ -96,15 +113,16 @@ proptest! {
 
     #[test]
     fn a8_mutated_queries(
-        which in 0..8usize,
+        which in 0..9usize,
         qtype in prop_oneof![Just(1u16), Just(255), Just(28), any::<u16>()],
-        options in 0..8u8,
+        options in 0..16u8,
+        class in prop_oneof![3 => Just(1u8), 1 => Just(3)],
         payload in any::<u16>(),
         flips in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
         cut in proptest::option::of(any::<prop::sample::Index>()),
         t in transport(),
     ) {
-        let name = ["geo.x", "ns1.x", "big.x", "a.W.x", "q.sub.x", "gone.x", "other", "."][which];
+        let name = ["id.server", "geo.x", "ns1.x", "big.x", "a.W.x", "q.sub.x", "gone.x", "other", "."][which];
         let mut q = ask(name, qtype);
         if options & 1 != 0 {
             q = q.edns(payload);
@@ -115,6 +133,10 @@ proptest! {
         if options & 4 != 0 {
             q = q.option(3, &[]);
         }
+        if options & 8 != 0 {
+            q = q.option(10, &[5; 8]);
+        }
+        *q.question.last_mut().unwrap() = class;
         let mut packet = q.bytes();
         for (at, bits) in flips {
             let at = at.index(packet.len());

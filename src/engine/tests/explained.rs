@@ -157,7 +157,7 @@ fn explain_says_what_is_wrong_with_the_question() {
     );
     assert_eq!(
         error("geo.x.test", TXT),
-        "`geo.x.test` is steered, but not its type TXT; ask for A or AAAA"
+        "`geo.x.test` is steered, but not its type TXT; ask for A or AAAA, or HTTPS where it has `https`"
     );
     let e = explain(&d.view, &name("only6.x.test"), A, client, draw, d.now).unwrap();
     assert_eq!(e.otherwise.as_deref(), Some("no data of this type"));

@@ -1,7 +1,13 @@
 //! Conformance of the whole engine, filed by what the tests are about.
 
+mod additional;
+mod aliases;
 mod bytes;
+mod dname;
 mod edns;
 mod explained;
+mod guard;
+mod https;
+mod signed;
 mod steered;
 mod zones;

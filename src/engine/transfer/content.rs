@@ -1,9 +1,10 @@
 //! The records that a zone is made of when it leaves.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::dns::name::{NameRef, WireName, is_at_or_below};
 use crate::dns::rtype;
+use crate::dns::svcb::MAX_SERVICE;
 use crate::snapshot::Snapshot;
 use crate::units::Ttl;
 use crate::zone::{Owned, Place, RrSetRef};
@@ -58,11 +59,39 @@ pub(super) fn records<E>(
     };
     match stand(&snapshot.steering, name, owned.sets.is_empty()) {
         Stand::Cname(target) => record(rtype::CNAME, target.as_bytes()),
-        Stand::Addresses(addresses) => addresses.iter().try_for_each(|a| match a {
-            IpAddr::V4(a) => record(rtype::A, &a.octets()),
-            IpAddr::V6(a) => record(rtype::AAAA, &a.octets()),
-        }),
+        Stand::Addresses(addresses) => {
+            if owned.https
+                && let Some(service) = &snapshot.steering.names[name.index()].https
+            {
+                let mut rdata = [0; MAX_SERVICE];
+                let len = service.write(v4(&addresses), v6(&addresses), &mut rdata);
+                len.map_or(Ok(()), |len| record(rtype::HTTPS, &rdata[..len]))?;
+            }
+            addresses.iter().try_for_each(|a| match a {
+                IpAddr::V4(a) => record(rtype::A, &a.octets()),
+                IpAddr::V6(a) => record(rtype::AAAA, &a.octets()),
+            })
+        }
     }
+}
+
+/// Hints of one family at most, as in answers.
+const HINTS: usize = 32;
+
+fn v4(addresses: &[IpAddr]) -> impl Iterator<Item = Ipv4Addr> + Clone {
+    let of = |a: &IpAddr| match a {
+        IpAddr::V4(a) => Some(*a),
+        IpAddr::V6(_) => None,
+    };
+    addresses.iter().filter_map(of).take(HINTS)
+}
+
+fn v6(addresses: &[IpAddr]) -> impl Iterator<Item = Ipv6Addr> + Clone {
+    let of = |a: &IpAddr| match a {
+        IpAddr::V4(_) => None,
+        IpAddr::V6(a) => Some(*a),
+    };
+    addresses.iter().filter_map(of).take(HINTS)
 }
 
 fn set<E>(

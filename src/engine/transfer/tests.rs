@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::dns::message::serial;
 use crate::dns::name::WireName;
 use crate::dns::rtype;
+use crate::dns::svcb::Service;
 use crate::dns::tsig::{
     Algorithm, Chain, Checked, Secret, Tail, Tsig, TsigKey, verify, verify_answer,
 };
@@ -179,6 +180,10 @@ fn steered_names_leave_as_their_last_resort() {
             LastResort::Pool(crate::ids::PoolId(0)),
         ));
     w.names.push(Steer {
+        https: Some(Service::new(1, &["h2"], true, None)),
+        ..steer("web.example.com", LastResort::Endpoints(vec![first]))
+    });
+    w.names.push(Steer {
         cname: true,
         ..Steer::new("cdn.example.com", "weighted")
     });
@@ -200,6 +205,13 @@ fn steered_names_leave_as_their_last_resort() {
     assert_eq!(
         of("sorry"),
         ["sorry.example.com. 5 CNAME sorry.example.net."]
+    );
+    assert_eq!(
+        of("web"),
+        [
+            "web.example.com. 5 HTTPS 1 . alpn=h2 ipv4hint=127.3.0.11",
+            "web.example.com. 5 A 127.3.0.11"
+        ]
     );
     // An alias cannot stand beside other data (RFC 1034 section 3.6.2).
     assert_eq!(of("www").len(), 13);

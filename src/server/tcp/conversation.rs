@@ -1,25 +1,20 @@
-//! One connection: frames in, answers out in the same order.
+//! One connection of DNS over TCP or TLS: frames in, answers out in the same order.
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::Hall;
-use super::table::Lease;
 use crate::engine::transfer::{Next, Transfer, stream};
 use crate::engine::{Inbound, Reply, Transport};
+use crate::server::hall::{Hall, Lease, MESSAGE};
 use crate::telemetry::DnsEvent;
 
 /// Octets of the length before each message (RFC 1035 section 4.2.2).
 const PREFIX: usize = 2;
-/// Longest message that the prefix can announce.
-pub(super) const MESSAGE: usize = 65_535;
 /// Read at a time.
 const READ: usize = 2_048;
 /// Answers are written out once so much of them has gathered, before more queries are answered.
@@ -40,22 +35,20 @@ pub(super) enum End {
     SlowReader,
     /// It made room for another.
     Evicted,
+    /// No good header came from a trusted proxy.
+    Proxy,
+    /// The TLS handshake failed or took too long.
+    Handshake,
     /// The client does not speak DNS, or sent something that gets no answer.
     NotDns,
     /// A record of a transfer fits no message.
     Unsendable,
+    /// The client may not ask, or not as often.
+    Refused,
     /// The server stops.
     Stopped,
     /// The network failed.
     Broken(io::ErrorKind),
-}
-
-/// A connection's place in the hall.
-pub(super) struct Place {
-    pub(super) hall: Arc<Hall>,
-    pub(super) lease: Lease,
-    pub(super) peer: SocketAddr,
-    pub(super) stopped: watch::Receiver<bool>,
 }
 
 /// What the queries read so far amount to.
@@ -69,45 +62,45 @@ enum Answered {
     Transfer(Box<Transfer>),
     /// What came deserves no answer: the connection is to be closed.
     Hopeless,
+    /// The last answer was a refusal: the connection is to be closed.
+    Refused,
 }
 
-impl Place {
-    /// Talks until either side has enough.
-    pub(super) async fn serve(self, stream: TcpStream) -> End {
-        let Place {
-            hall,
-            lease,
-            peer,
-            stopped,
-        } = self;
-        let mut talk = Talk {
-            hall: &hall,
-            lease: &lease,
-            peer,
-            stream,
-            inbox: Vec::with_capacity(READ),
-            outbox: Vec::new(),
-        };
-        tokio::select! {
-            () = lease.evicted() => End::Evicted,
-            end = talk.run(stopped) => end,
-        }
-    }
-}
-
-struct Talk<'h> {
+/// One connection's talk.
+pub(super) struct Talk<'h, S> {
     hall: &'h Hall,
     lease: &'h Lease,
     peer: SocketAddr,
-    stream: TcpStream,
+    transport: Transport,
+    stream: S,
     /// What was read and not answered; begins with a frame.
     inbox: Vec<u8>,
     /// Framed answers to be written.
     outbox: Vec<u8>,
 }
 
-impl Talk<'_> {
-    async fn run(&mut self, mut stopped: watch::Receiver<bool>) -> End {
+impl<'h, S: AsyncRead + AsyncWrite + Unpin> Talk<'h, S> {
+    /// A talk with `peer` over `stream`.
+    pub(super) fn new(
+        hall: &'h Hall,
+        lease: &'h Lease,
+        peer: SocketAddr,
+        transport: Transport,
+        stream: S,
+    ) -> Talk<'h, S> {
+        Talk {
+            hall,
+            lease,
+            peer,
+            transport,
+            stream,
+            inbox: Vec::with_capacity(READ),
+            outbox: Vec::new(),
+        }
+    }
+
+    /// Talks until either side has enough.
+    pub(super) async fn run(&mut self, mut stopped: watch::Receiver<bool>) -> End {
         let limits = self.hall.limits;
         let mut deadline = after(limits.idle_timeout);
         loop {
@@ -144,6 +137,12 @@ impl Talk<'_> {
         }
     }
 
+    /// Says goodbye as the transport does: a TLS client can tell an end from a cut (RFC 8446 section
+    /// 6.1), a TCP client gets what is still under way.
+    pub(super) async fn close(&mut self) {
+        drop(timeout(self.hall.limits.write_timeout, self.stream.shutdown()).await);
+    }
+
     /// Answers all whole queries of the inbox and writes the answers, as many together as have
     /// gathered. Nothing is read meanwhile, so a client that does not take its answers stops itself.
     async fn answer_and_write(&mut self) -> Result<(), End> {
@@ -155,6 +154,7 @@ impl Talk<'_> {
                 Answered::Enough => {}
                 Answered::Transfer(transfer) => self.send_zone(transfer).await?,
                 Answered::Hopeless => return Err(End::NotDns),
+                Answered::Refused => return Err(End::Refused),
             }
         }
     }
@@ -164,7 +164,11 @@ impl Talk<'_> {
         if self.outbox.is_empty() {
             return Ok(());
         }
-        let write = self.stream.write_all(&self.outbox);
+        let write = async {
+            self.stream.write_all(&self.outbox).await?;
+            // TLS may hold back what the socket would not take at once.
+            self.stream.flush().await
+        };
         match timeout(self.hall.limits.write_timeout, write).await {
             Err(_) => Err(End::SlowReader),
             Ok(Err(error)) => Err(End::Broken(error.kind())),
@@ -216,6 +220,7 @@ impl Talk<'_> {
             hall,
             lease,
             peer,
+            transport,
             inbox,
             outbox,
             ..
@@ -233,16 +238,17 @@ impl Talk<'_> {
                 let inbound = Inbound {
                     packet: message,
                     peer: *peer,
-                    transport: Transport::Tcp,
+                    transport: *transport,
                 };
-                let len = match round.answer(&inbound, room) {
-                    Reply::Send(len) => len,
+                let (len, last) = match round.answer(&inbound, room) {
+                    Reply::Send(len) => (len, false),
+                    Reply::SendAndClose(len) => (len, true),
                     Reply::Transfer => {
                         let begun = round.take_transfer();
                         state = begun.map_or(Answered::Hopeless, Answered::Transfer);
                         break;
                     }
-                    // The engine keeps silent only towards what is no query: a response, or too short.
+                    // The engine keeps silent towards what is no query, and whom it shuts out.
                     Reply::Drop => {
                         state = Answered::Hopeless;
                         break;
@@ -252,6 +258,10 @@ impl Talk<'_> {
                 // `room` is as long as the longest message, so the length fits.
                 outbox.extend_from_slice(&(len as u16).to_be_bytes());
                 outbox.extend_from_slice(answer);
+                if last {
+                    state = Answered::Refused;
+                    break;
+                }
             }
         });
         if taken > 0 {

@@ -1,13 +1,17 @@
 //! TCP end to end in one process.
 
 use std::net::Ipv4Addr;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinHandle;
 
 use super::*;
+use crate::server::desk::Desk;
+use crate::server::hall::TcpLimits;
+use crate::server::proxied::Proxies;
 use crate::server::testkit::{BOMB, SILENT, clock, publisher, query, refusal, refuse};
+use crate::telemetry::DnsCounters;
 use crate::time::SimClock;
 
 /// Long enough never to be reached.
@@ -40,14 +44,19 @@ fn start(limits: TcpLimits) -> Server {
     let (stop, stopped) = watch::channel(false);
     let desk = Desk::with_engine(&publisher(), &clock, counters.clone(), refuse);
     let addr = listener.local_addr().unwrap();
-    let task = tokio::spawn(serve_at(
-        desk,
-        listener,
+    let service = Service {
+        publisher: publisher(),
         clock,
-        open.clone(),
+        counters: counters.clone(),
+        open: open.clone(),
         limits,
+        proxies: Proxies::default(),
         stopped,
-    ));
+    };
+    let hall = Hall::with_desk(desk, &service);
+    let task = tokio::spawn(async move {
+        serve_in(&hall, listener, Speech::Tcp, service.stopped).await;
+    });
     Server {
         addr,
         open,

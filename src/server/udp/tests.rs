@@ -222,7 +222,7 @@ fn play(
     let own = Arc::new(DnsCounters::default());
     let (_, clock) = clock();
     let mut desk = Desk::with_engine(&publisher(), &clock, own.clone(), refuse);
-    work(&mut io, &mut desk, &stop);
+    work(&mut io, &mut desk, &Proxies::default(), &stop);
     (io.sends, own)
 }
 

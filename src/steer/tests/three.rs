@@ -87,6 +87,8 @@ impl Three {
                 last_resort: LastResort::AllEligible,
                 answers: 1,
                 ignore_ecs: false,
+                https: None,
+                aliases: Vec::new(),
             },
             weights: [1; 6],
             min_live: 1,

@@ -408,6 +408,8 @@ fn random_name(
             _ => LastResort::AllEligible,
         },
         answers: 1 + d.below(6) as u8,
+        https: None,
+        aliases: Vec::new(),
         ignore_ecs: d.one_in(6),
     }
 }

@@ -4,6 +4,7 @@ mod bad_files;
 mod lookups;
 mod reading;
 mod reference;
+mod types;
 
 use super::{BuildProblem, Found, ParsedZone, SteeredAt, ZoneSet, parse};
 use crate::dns::name::WireName;
@@ -27,6 +28,7 @@ fn steered(owner: &str, name: u32, cname: bool) -> SteeredAt {
         owner: n(owner),
         name: NameId(name),
         cname,
+        https: false,
     }
 }
 
@@ -57,6 +59,7 @@ fn show(set: &ZoneSet, qname: &WireName, qtype: u16) -> String {
             format!("any {}", types.join(" "))
         }
         Found::Cname { target, .. } => format!("cname {target}"),
+        Found::Dname { owner, target, .. } => format!("dname {owner} {target}"),
         Found::Steered { name } => format!("steered {}", name.0),
         Found::Referral { cut, ns } => format!("referral {cut} {}", ns.len()),
         Found::NoData => "nodata".into(),

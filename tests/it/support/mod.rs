@@ -5,6 +5,7 @@ pub mod dns;
 pub mod http;
 pub mod node;
 pub mod secondary;
+pub mod signed;
 
 use std::time::{Duration, Instant};
 

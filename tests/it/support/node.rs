@@ -119,6 +119,11 @@ impl Node {
         }
     }
 
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// A file of its configuration folder.
     pub fn file(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)

@@ -11,7 +11,7 @@ use crate::time::Moment;
 
 /// Why a connection had to make room.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Full {
+pub(in crate::server) enum Full {
     /// All places are taken.
     Listener,
     /// The newcomer's source has all that one source may have.
@@ -20,7 +20,7 @@ pub(super) enum Full {
 
 /// The open connections of a listener.
 #[derive(Debug)]
-pub(super) struct Table {
+pub(in crate::server) struct Table {
     max: usize,
     max_per_source: usize,
     gauge: Arc<AtomicU64>,
@@ -49,7 +49,7 @@ struct Activity {
 
 /// A connection's place; leaving is dropping it.
 #[derive(Debug)]
-pub(super) struct Lease {
+pub(in crate::server) struct Lease {
     table: Arc<Table>,
     id: u64,
     activity: Arc<Activity>,
@@ -57,7 +57,11 @@ pub(super) struct Lease {
 
 impl Table {
     /// Room for `max` connections, `max_per_source` of one source; `gauge` follows the number.
-    pub(super) fn new(max: usize, max_per_source: usize, gauge: Arc<AtomicU64>) -> Arc<Table> {
+    pub(in crate::server) fn new(
+        max: usize,
+        max_per_source: usize,
+        gauge: Arc<AtomicU64>,
+    ) -> Arc<Table> {
         Arc::new(Table {
             max,
             max_per_source,
@@ -68,11 +72,18 @@ impl Table {
 
     /// Takes a place for a connection from `peer`. Where there is none left, the longest idle
     /// connection is told to go: of the same source, when that source has its share, else of all.
-    pub(super) fn admit(self: &Arc<Self>, peer: IpAddr, now: Moment) -> (Lease, Option<Full>) {
+    /// With `many`, the source speaks for many clients and may have more than its share.
+    pub(in crate::server) fn admit(
+        self: &Arc<Self>,
+        peer: IpAddr,
+        many: bool,
+        now: Moment,
+    ) -> (Lease, Option<Full>) {
         let source = source_of(peer);
         let mut guests = self.lock();
         let mut full = None;
-        if guests.by_source.get(&source).copied().unwrap_or(0) >= self.max_per_source {
+        let own = guests.by_source.get(&source).copied().unwrap_or(0);
+        if own >= self.max_per_source && !many {
             guests.evict(|guest| guest.source == source);
             full = Some(Full::Source);
         } else if guests.by_id.len() >= self.max {
@@ -101,8 +112,15 @@ impl Table {
         (lease, full)
     }
 
+    /// Whether at least half of the places are taken, in all or by this source.
+    pub(in crate::server) fn is_half_full(&self, peer: IpAddr) -> bool {
+        let guests = self.lock();
+        let own = guests.by_source.get(&source_of(peer));
+        guests.by_id.len() * 2 >= self.max || own.copied().unwrap_or(0) * 2 >= self.max_per_source
+    }
+
     /// Tells the longest idle connection to go; `false` when there is none.
-    pub(super) fn evict_longest_idle(&self) -> bool {
+    pub(in crate::server) fn evict_longest_idle(&self) -> bool {
         self.lock().evict(|_| true)
     }
 
@@ -143,12 +161,12 @@ impl Guests {
 
 impl Lease {
     /// A whole query came at `now`. Anything less does not count, so that dawdlers go first.
-    pub(super) fn touch(&self, now: Moment) {
+    pub(in crate::server) fn touch(&self, now: Moment) {
         self.activity.last.store(now.0, Ordering::Relaxed);
     }
 
     /// Waits to be told to make room.
-    pub(super) async fn evicted(&self) {
+    pub(in crate::server) async fn evicted(&self) {
         self.activity.evict.notified().await;
     }
 }
@@ -191,12 +209,12 @@ mod tests {
     fn the_longest_idle_makes_room() {
         let gauge = Arc::new(AtomicU64::new(0));
         let table = Table::new(3, 3, gauge.clone());
-        let (a, _) = table.admit(ip(1), at(0));
-        let (b, _) = table.admit(ip(2), at(1));
-        let (c, full) = table.admit(ip(3), at(2));
+        let (a, _) = table.admit(ip(1), false, at(0));
+        let (b, _) = table.admit(ip(2), false, at(1));
+        let (c, full) = table.admit(ip(3), false, at(2));
         assert_eq!(full, None);
         a.touch(at(3));
-        let (d, full) = table.admit(ip(4), at(4));
+        let (d, full) = table.admit(ip(4), false, at(4));
         assert_eq!(full, Some(Full::Listener));
         assert_eq!([&a, &b, &c, &d].map(told), [false, true, false, false]);
         assert_eq!(gauge.load(Ordering::Relaxed), 4, "b has not left yet");
@@ -211,22 +229,34 @@ mod tests {
     #[test]
     fn a_source_makes_room_for_itself() {
         let table = Table::new(10, 2, Arc::default());
-        let (other, _) = table.admit(ip(9), at(0));
-        let (a, _) = table.admit(ip(1), at(1));
-        let (b, _) = table.admit(ip(1), at(2));
-        let (c, full) = table.admit(ip(1), at(3));
+        let (other, _) = table.admit(ip(9), false, at(0));
+        let (a, _) = table.admit(ip(1), false, at(1));
+        let (b, _) = table.admit(ip(1), false, at(2));
+        let (c, full) = table.admit(ip(1), false, at(3));
         assert_eq!(full, Some(Full::Source));
         assert_eq!([&other, &a, &b, &c].map(told), [false, true, false, false]);
     }
 
     #[test]
+    fn a_trusted_proxy_may_have_all_places() {
+        let table = Table::new(3, 1, Arc::default());
+        let leases: Vec<_> = (0..4).map(|i| table.admit(ip(1), true, at(i))).collect();
+        let full: Vec<_> = leases.iter().map(|(_, full)| *full).collect();
+        assert_eq!(full, [None, None, None, Some(Full::Listener)]);
+        assert!(told(&leases[0].0));
+        assert!(table.is_half_full(ip(2)));
+        drop(leases);
+        assert!(!table.is_half_full(ip(2)));
+    }
+
+    #[test]
     fn an_ipv6_host_is_its_64() {
         let table = Table::new(10, 1, Arc::default());
-        let (a, _) = table.admit("2001:db8::1".parse().unwrap(), at(0));
-        let (_b, full) = table.admit("2001:db8::ffff:2".parse().unwrap(), at(1));
+        let (a, _) = table.admit("2001:db8::1".parse().unwrap(), false, at(0));
+        let (_b, full) = table.admit("2001:db8::ffff:2".parse().unwrap(), false, at(1));
         assert_eq!(full, Some(Full::Source));
         assert!(told(&a));
-        let (_c, full) = table.admit("2001:db8:0:1::1".parse().unwrap(), at(2));
+        let (_c, full) = table.admit("2001:db8:0:1::1".parse().unwrap(), false, at(2));
         assert_eq!(full, None);
     }
 }

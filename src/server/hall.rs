@@ -1,0 +1,203 @@
+//! What all connections of a listener share, whatever they speak: the desk, the places and their
+//! bounds, and the trusted proxies.
+
+mod table;
+
+use std::net::IpAddr;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
+
+use crate::dns::edns::keepalive;
+use crate::engine::{Inbound, Reply};
+use crate::snapshot::Publisher;
+use crate::telemetry::{DnsCounters, DnsEvent};
+use crate::time::Clock;
+
+use super::desk::Desk;
+use super::proxied::Proxies;
+pub(super) use table::Lease;
+use table::Table;
+
+/// Longest message of DNS over anything but UDP (RFC 1035 section 4.2.2).
+pub(super) const MESSAGE: usize = 65_535;
+
+/// Queries up to this length are read wherever there is a place; no sane query comes near.
+const SMALL: usize = 4_096;
+
+/// Queries over [`SMALL`] octets that may be held in memory at once.
+const LARGE_AT_ONCE: usize = 256;
+
+/// Bounds of one listener of connections.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TcpLimits {
+    /// Open connections at most, at least 1.
+    pub max_connections: u32,
+    /// Open connections of one source at most: an IPv4 address or an IPv6 /64. `None`: a quarter of
+    /// `max_connections`, at least 1.
+    pub max_per_source: Option<u32>,
+    /// A connection without a query for so long is closed.
+    pub idle_timeout: Duration,
+    /// For a PROXY header and a TLS or QUIC handshake to be complete.
+    pub handshake_timeout: Duration,
+    /// From the first octet of a query to its last.
+    pub message_timeout: Duration,
+    /// For the client to take its answers.
+    pub write_timeout: Duration,
+    /// When stopping: for answers under way.
+    pub stop_timeout: Duration,
+}
+
+impl Default for TcpLimits {
+    fn default() -> Self {
+        TcpLimits {
+            max_connections: 1_000,
+            max_per_source: None,
+            idle_timeout: Duration::from_secs(10),
+            handshake_timeout: Duration::from_secs(5),
+            message_timeout: Duration::from_secs(5),
+            write_timeout: Duration::from_secs(5),
+            stop_timeout: Duration::from_millis(500),
+        }
+    }
+}
+
+impl TcpLimits {
+    /// The limit of connections per source in force.
+    pub fn per_source(&self) -> usize {
+        let share = self
+            .max_per_source
+            .unwrap_or(self.max_connections / 4)
+            .max(1);
+        share as usize
+    }
+}
+
+/// What a listener of connections is given.
+pub struct Service {
+    /// Where views come from.
+    pub publisher: Publisher,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// The listener's own counters.
+    pub counters: Arc<DnsCounters>,
+    /// A gauge of open connections, which listeners may share.
+    pub open: Arc<AtomicU64>,
+    /// Bounds.
+    pub limits: TcpLimits,
+    /// Whose word about clients is taken.
+    pub proxies: Proxies,
+    /// Turns true, or loses its sender, when the listener shall end.
+    pub stopped: watch::Receiver<bool>,
+}
+
+impl std::fmt::Debug for Service {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Service")
+            .field("limits", &self.limits)
+            .field("proxies", &self.proxies)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What all connections of a listener share.
+pub(super) struct Hall {
+    /// One desk for all: an answer takes about a microsecond, far less than the system calls around
+    /// it, and its counters have one writer at a time. With it goes room for the longest answer.
+    desk: Mutex<(Desk, Box<[u8]>)>,
+    table: Arc<Table>,
+    large: Semaphore,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) limits: TcpLimits,
+    pub(super) proxies: Proxies,
+}
+
+impl Hall {
+    /// The hall of a listener that was given `service`.
+    pub(super) fn new(service: &Service) -> Arc<Hall> {
+        let desk = Desk::new(&service.publisher, &service.clock, service.counters.clone());
+        Hall::with_desk(desk, service)
+    }
+
+    pub(super) fn with_desk(mut desk: Desk, service: &Service) -> Arc<Hall> {
+        let limits = service.limits;
+        desk.tell_idle_timeout(keepalive::timeout(limits.idle_timeout));
+        Arc::new(Hall {
+            desk: Mutex::new((desk, vec![0; MESSAGE].into())),
+            table: Table::new(
+                limits.max_connections.max(1) as usize,
+                limits.per_source(),
+                service.open.clone(),
+            ),
+            large: Semaphore::new(LARGE_AT_ONCE),
+            clock: service.clock.clone(),
+            limits,
+            proxies: service.proxies.clone(),
+        })
+    }
+
+    /// Works at the desk, with room for the longest answer. Never held across an await.
+    pub(super) fn at_desk<T>(&self, work: impl FnOnce(&mut Desk, &mut [u8]) -> T) -> T {
+        // A panic at the desk leaves it usable; see `Round::answer`.
+        let mut guard = self.desk.lock().unwrap_or_else(PoisonError::into_inner);
+        let (desk, room) = &mut *guard;
+        work(desk, room)
+    }
+
+    /// The answer to one query, after `before` octets left free; `None` where the engine keeps
+    /// silent.
+    pub(super) fn answer(&self, inbound: &Inbound<'_>, before: usize) -> Option<Vec<u8>> {
+        self.at_desk(|desk, room| match desk.round().answer(inbound, room) {
+            // The engine refuses transfers over HTTPS and QUIC, which come here.
+            Reply::Drop | Reply::Transfer => None,
+            // A refused client of a multiplexed connection ends with its idle time.
+            Reply::Send(len) | Reply::SendAndClose(len) => {
+                let mut answer = Vec::with_capacity(before + len);
+                answer.resize(before, 0);
+                answer.extend_from_slice(&room[..len]);
+                Some(answer)
+            }
+        })
+    }
+
+    /// Counts something that happened outside the engine.
+    pub(super) fn count(&self, event: DnsEvent) {
+        self.at_desk(|desk, _| desk.count(event));
+    }
+
+    /// A place for a connection from `peer`. When all are taken, the longest idle connection makes
+    /// room, which is counted.
+    pub(super) fn admit(&self, peer: IpAddr) -> Lease {
+        let many = self.proxies.trust(peer);
+        let (lease, evicted) = self.table.admit(peer, many, self.clock.now());
+        if let Some(reason) = evicted {
+            self.count(DnsEvent::TcpEvicted);
+            tracing::debug!(%peer, ?reason, "the longest idle connection made room");
+        }
+        lease
+    }
+
+    /// Frees the place of the longest idle connection, if there is one.
+    pub(super) fn make_room(&self) {
+        if self.table.evict_longest_idle() {
+            self.count(DnsEvent::TcpEvicted);
+        }
+    }
+
+    /// Whether at least half of the places are taken, in all or by this source.
+    pub(super) fn is_half_full(&self, peer: IpAddr) -> bool {
+        self.table.is_half_full(peer)
+    }
+
+    /// Waits until a query of so many octets may be held in memory: clients could otherwise fill it
+    /// with long queries that they never finish, on as many streams as they may open.
+    pub(super) async fn room_for(&self, octets: usize) -> Option<SemaphorePermit<'_>> {
+        if octets <= SMALL {
+            return None;
+        }
+        // The semaphore is never closed.
+        self.large.acquire().await.ok()
+    }
+}
