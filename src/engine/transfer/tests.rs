@@ -209,7 +209,7 @@ fn steered_names_leave_as_their_last_resort() {
     assert_eq!(
         of("web"),
         [
-            "web.example.com. 5 HTTPS 1 . alpn=h2 ipv4hint=127.3.0.11",
+            "web.example.com. 5 HTTPS 1 . alpn=h2, ipv4hint=127.3.0.11,",
             "web.example.com. 5 A 127.3.0.11"
         ]
     );
