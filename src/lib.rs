@@ -17,6 +17,7 @@
 #![warn(missing_docs)]
 
 // Layer 0: words.
+pub mod chunked;
 pub mod dns;
 pub mod ids;
 pub mod net;
@@ -62,8 +63,12 @@ pub mod docs {
     pub mod architecture {}
     #[doc = include_str!("docs/configuration.md")]
     pub mod configuration {}
+    #[doc = include_str!("docs/dnssec.md")]
+    pub mod dnssec {}
     #[doc = include_str!("docs/performance.md")]
     pub mod performance {}
+    #[doc = include_str!("docs/transports.md")]
+    pub mod transports {}
     #[doc = include_str!("docs/protection.md")]
     pub mod protection {}
     #[doc = include_str!("docs/transfers.md")]

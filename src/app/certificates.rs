@@ -80,8 +80,8 @@ fn stamp(certificate: &Path, key: &Path) -> Result<Stamp, Fault> {
 
 /// Reads the certificate of the node called `node`, and says what is wrong with it.
 ///
-/// For no node in particular, those of all nodes are checked: one that is not on this machine is
-/// then only a warning, since it is needed on the node's own.
+/// For no node in particular, those of all nodes are checked as far as they are on this machine: a
+/// certificate is needed on its own node only, and its key should be nowhere else.
 pub(super) fn check(spec: &Spec, node: Option<&str>) -> (Option<Certificate>, Vec<Diagnostic>) {
     let clock = RealClock::start();
     let now = clock.wall().unix(clock.now());
@@ -134,7 +134,7 @@ fn check_one(
             };
             let (option, span) = place(path);
             let text = format!("`dns.{option}` of node `{name}`: {fault}");
-            diagnostics.push(if is_needed || is_here {
+            if is_needed || is_here {
                 let help = if is_here {
                     "`certificate` takes a PEM chain, the node's own certificate first; `key` its \
                      private key"
@@ -142,10 +142,8 @@ fn check_one(
                     "paths are relative to the file that says them; the server must be allowed to \
                      read it"
                 };
-                Diagnostic::error(span, text).help(help)
-            } else {
-                Diagnostic::warning(span, text).help(format!("node `{name}` will need it"))
-            });
+                diagnostics.push(Diagnostic::error(span, text).help(help));
+            }
             None
         }
     }

@@ -1,8 +1,9 @@
 //! The loop that turns observations into published views: observe → judge → publish.
 //!
 //! One task owns the judge and is the only writer of views, so generations only grow (requirement
-//! F6). Observations are gathered for a moment before a view is published, so that a burst of them
-//! costs one publication (requirement F7).
+//! F6). A change is published at once; those that follow are gathered for a moment, so that a burst of
+//! them costs two publications, each at the cost of what changed and at most of everything
+//! (requirement F7).
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -16,6 +17,7 @@ use crate::dnssec::{Keys, SignatureCache};
 use crate::health::{Board, Judge, Monitor, Observation, State};
 use crate::ids::TargetId;
 use crate::probe::{ProbePlan, Report as ProbeReport};
+use crate::server;
 use crate::snapshot::{Parts, Publisher, Snapshot, View};
 use crate::steer::Measurements;
 use crate::time::{Clock, Moment};
@@ -23,11 +25,15 @@ use crate::units::Generation;
 
 use super::limits::Limits;
 
-/// Observations that arrive within this time of the first are published together.
+/// Observations that arrive within this time of a publication are published together.
 const GATHER: Duration = Duration::from_millis(10);
 
 /// Observations that change nothing are still shown (when a target was last probed) within this time.
 const HEARTBEAT: Duration = Duration::from_secs(10);
+
+/// After a publication, time for all readers to go over to the new view before the old one is freed:
+/// an idle UDP worker looks up ten times a second.
+const SWEEP: Duration = Duration::from_millis(250);
 
 /// What the loop can be told.
 #[derive(Debug)]
@@ -56,6 +62,13 @@ pub struct JudgeLoop {
     generation: Generation,
     /// When the view in force was published.
     published: Moment,
+    /// The next publication waits until then: one that took long is followed by as long a pause, so
+    /// that a storm of changes in a large configuration never takes more than half a core.
+    rested: Moment,
+    /// When to free replaced views.
+    sweep: Option<Moment>,
+    /// Whether a whole configuration was replaced since memory was last given back.
+    reloaded: bool,
     plan: watch::Sender<Arc<ProbePlan>>,
     clock: Arc<dyn Clock>,
     first_round: Duration,
@@ -127,6 +140,9 @@ impl JudgeLoop {
             signatures,
             generation,
             published: now,
+            rested: now,
+            sweep: None,
+            reloaded: false,
             plan,
             clock,
             first_round,
@@ -147,11 +163,9 @@ impl JudgeLoop {
         let mut dirty_since: Option<Moment> = None;
         loop {
             let now = self.clock.now();
-            let wake = match (dirty_since, self.patience_ends) {
-                (Some(d), Some(p)) => Some((d + GATHER).min(p)),
-                (Some(d), None) => Some(d + GATHER),
-                (None, p) => p,
-            };
+            let due = dirty_since.map(|d| self.due(d));
+            let wakes = [due, self.patience_ends, self.sweep];
+            let wake = wakes.into_iter().flatten().min();
             let renewal = now.until(self.limits.due()).min(Duration::from_secs(3600));
             let sleep = wake.map_or(renewal, |w| now.until(w).min(renewal));
             tokio::select! {
@@ -190,11 +204,19 @@ impl JudgeLoop {
             if self.limits.tick(now) {
                 dirty_since.get_or_insert(now);
             }
-            if dirty_since.is_some_and(|d| d + GATHER <= now) {
+            if self.sweep.is_some_and(|at| at <= now) {
+                self.sweep(now);
+            }
+            if dirty_since.is_some_and(|d| self.due(d) <= now) {
                 self.publish();
                 dirty_since = None;
             }
         }
+    }
+
+    /// When what changed at `dirty` is published: at once, unless the last publication was just now.
+    fn due(&self, dirty: Moment) -> Moment {
+        dirty.max(self.published + GATHER).max(self.rested)
     }
 
     fn observe(&mut self, report: &ProbeReport) -> bool {
@@ -259,6 +281,7 @@ impl JudgeLoop {
             (false, _) => Some(own),
         };
         self.board = Arc::default();
+        self.reloaded = true;
         self.publish();
         let number = self.plan.borrow().number + 1;
         self.plan
@@ -271,16 +294,19 @@ impl JudgeLoop {
 
     fn publish(&mut self) {
         let now = self.clock.now();
-        let board = Arc::new(self.judge.board(now));
+        let before = self.publisher.latest();
+        let mut board = (*before.board).clone();
+        let mut rtt = before.measurements.rtt.clone();
+        self.judge.renew(&mut board, &mut rtt, now);
+        let board = Arc::new(board);
         self.log_changes(&board);
         self.generation = self.generation.next();
-        let view = View::new(
+        let view = View::after(
+            &before,
             self.generation,
             now,
             Parts {
-                measurements: Arc::new(Measurements {
-                    rtt: self.judge.measurements(),
-                }),
+                measurements: Arc::new(Measurements { rtt }),
                 keys: self.keys.clone(),
                 signatures: self.signatures.clone(),
                 wall: self.clock.wall(),
@@ -291,7 +317,23 @@ impl JudgeLoop {
         );
         self.board = board;
         self.published = now;
+        drop(before);
         self.publisher.publish(view);
+        let end = self.clock.now();
+        self.rested = end + end.since(now);
+        self.sweep = Some(end + SWEEP);
+    }
+
+    /// Frees what was replaced, beside the loop: a whole configuration takes its time.
+    fn sweep(&mut self, now: Moment) {
+        self.sweep = self.publisher.has_retired().then(|| now + SWEEP);
+        // Nobody waits for either.
+        if self.sweep.is_some() {
+            let publisher = self.publisher.clone();
+            drop(tokio::task::spawn_blocking(move || publisher.sweep()));
+        } else if std::mem::take(&mut self.reloaded) {
+            drop(tokio::task::spawn_blocking(server::give_back_memory));
+        }
     }
 
     /// One line per endpoint whose state changed, with the cause.
@@ -299,10 +341,8 @@ impl JudgeLoop {
         if self.board.len() != board.len() {
             return;
         }
-        for ((id, new), (_, old)) in board.iter().zip(self.board.iter()) {
-            if new.state == old.state {
-                continue;
-            }
+        for id in self.board.differing(board, |a, b| a.state == b.state) {
+            let new = board.verdict(id);
             let endpoint = &self.snapshot.steering.endpoints[id.index()];
             let address = endpoint.address.map(|a| a.to_string()).unwrap_or_default();
             match new.state {

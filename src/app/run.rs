@@ -10,25 +10,25 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
 use crate::admin;
-use crate::compile::Node;
+use crate::compile::{Compiled, Node};
 use crate::config::Report;
 use crate::probe;
 use crate::server::hall::{Service, TcpLimits};
 use crate::server::proxied::Proxies;
 use crate::server::tcp::Speech;
-use crate::server::{notify, tcp, udp};
+use crate::server::{self, notify, tcp, udp};
 use crate::telemetry::stats::EncryptedConnections;
 use crate::telemetry::{DnsCounters, Stats};
 use crate::time::Clock;
 use crate::units::Generation;
 
-use super::certificates::Certificates;
+use super::certificates::{Certificate, Certificates};
 use super::clock::RealClock;
 use super::control::Controller;
 use super::judge_loop::{JudgeLoop, Order};
 use super::keeper::{self, Keeper};
 use super::listeners::{self, EncryptedAddresses};
-use super::load::{Wanted, load_all, log};
+use super::load::{Loaded, Wanted, load_all, log};
 use super::presign::PresignThread;
 use crate::admin::Control as _;
 
@@ -85,15 +85,25 @@ pub enum RunError {
 /// # Errors
 /// When the configuration is wrong or a listener cannot be had.
 pub fn run(options: Options, ready: impl FnOnce(&Ready)) -> Result<(), RunError> {
-    let loaded = load_all(&options.wanted).map_err(RunError::Config)?;
-    log(&loaded.warnings);
+    let Loaded {
+        mut compiled,
+        certificate,
+        warnings,
+    } = load_all(&options.wanted).map_err(RunError::Config)?;
+    let node = compiled
+        .node
+        .take()
+        .ok_or_else(|| RunError::Other("no node given; say which with --node NAME".to_owned()))?;
+    log(&warnings);
+    // With the warnings go the texts they point into.
+    drop(warnings);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("tradewind-io")
         .enable_all()
         .build()
         .map_err(|e| RunError::Other(format!("cannot start the runtime: {e}")))?;
-    let result = runtime.block_on(serve(options, loaded, ready));
+    let result = runtime.block_on(serve(options, node, compiled, certificate, ready));
     // Probes in flight are not waited for.
     runtime.shutdown_timeout(Duration::from_millis(200));
     result
@@ -101,13 +111,11 @@ pub fn run(options: Options, ready: impl FnOnce(&Ready)) -> Result<(), RunError>
 
 async fn serve(
     options: Options,
-    loaded: super::load::Loaded,
+    node: Node,
+    compiled: Compiled,
+    certificate: Option<Certificate>,
     ready: impl FnOnce(&Ready),
 ) -> Result<(), RunError> {
-    let node =
-        loaded.compiled.node.clone().ok_or_else(|| {
-            RunError::Other("no node given; say which with --node NAME".to_owned())
-        })?;
     let clock: Arc<dyn Clock> = Arc::new(RealClock::start());
     let (stop, stopped) = watch::channel(false);
 
@@ -121,22 +129,16 @@ async fn serve(
     let mut keeper = Keeper::new(node.state_dir.as_deref(), key_troubles.clone());
     let now = clock.wall().unix(clock.now());
     let keys = keeper
-        .adopt(&loaded.compiled.signed, &loaded.compiled.unsigned, now)
+        .adopt(&compiled.signed, &compiled.unsigned, now)
         .map_err(|e| RunError::Other(e.0))?;
     let keeper = Arc::new(Mutex::new(keeper));
 
-    let (judge, wiring) = JudgeLoop::new(
-        loaded.compiled.snapshot.clone(),
-        keys,
-        clock.clone(),
-        node.first_round,
-    );
+    let (judge, wiring) = JudgeLoop::new(compiled.snapshot, keys, clock.clone(), node.first_round);
     let (orders, orders_rx) = mpsc::channel::<Order>(8);
     let (reports, reports_rx) = mpsc::channel(4096);
     let prober = probe::spawn(wiring.plan.clone(), clock.clone(), reports);
     let judge_loop = tokio::spawn(judge.run(reports_rx, orders_rx));
-    let certificates = loaded
-        .certificate
+    let certificates = certificate
         .filter(|_| encrypted.len() > 0)
         .map(|c| Certificates::new(c, clock.clone()));
     let (keep, kept_until) = std::sync::mpsc::channel();
@@ -208,6 +210,8 @@ async fn serve(
         () = signals.stop() => return Ok(()),
     }
 
+    let presigning = PresignThread::start(&wiring.publisher, &clock)
+        .map_err(|e| RunError::Other(format!("cannot start the presigning thread: {e}")))?;
     let proxies = Proxies::new(node.proxies.iter().copied());
     let service = |counters, open| Service {
         publisher: wiring.publisher.clone(),
@@ -222,8 +226,6 @@ async fn serve(
         proxies: proxies.clone(),
         stopped: stopped.clone(),
     };
-    let presigning = PresignThread::start(&wiring.publisher, &clock)
-        .map_err(|e| RunError::Other(format!("cannot start the presigning thread: {e}")))?;
     let mut servers = Vec::new();
     let mut dns = Vec::new();
     for (bound, own) in workers {
@@ -254,6 +256,8 @@ async fn serve(
         notify_counters,
         stopped.clone(),
     ));
+    // What reading the configuration took is free by now.
+    server::give_back_memory();
     serving.send_replace(true);
     let up = Ready {
         node: node.name.clone(),

@@ -5,10 +5,12 @@ use std::process::ExitCode;
 
 use crate::app::load::{Wanted, load_all};
 
-/// Reads the configuration and says what it holds, or all that is wrong with it.
-pub(super) fn check(path: &Path, deny_warnings: bool) -> ExitCode {
+/// Reads the configuration, for all nodes or for one, and says what it holds, or all that is wrong
+/// with it.
+pub(super) fn check(path: &Path, node: Option<String>, deny_warnings: bool) -> ExitCode {
     let wanted = Wanted {
         config: path.to_owned(),
+        node,
         ..Wanted::default()
     };
     let loaded = match load_all(&wanted) {

@@ -69,8 +69,9 @@ fn each_line(path: &Path, errors: &NetworksErrors) -> String {
     lines.join("\n")
 }
 
-/// The build time that goes into a database: none, so that the same CSV always gives the same bytes.
-const BUILD_EPOCH: u64 = 0;
+/// The build time that goes into a database: always the same, so that the same CSV always gives the same
+/// bytes. Not 0, which libmaxminddb takes for missing and refuses.
+const BUILD_EPOCH: u64 = 1;
 
 /// Makes the database `out` of the own networks in `csv`. A file that is there already is replaced
 /// at once, by rename, so that a reader sees the old one or the new one.

@@ -38,6 +38,9 @@ enum Command {
     Check {
         /// A TOML file, or a folder of them.
         path: PathBuf,
+        /// Check as this node would start: with its certificate, which may be nowhere else.
+        #[arg(long)]
+        node: Option<String>,
         /// Treat warnings as errors.
         #[arg(long)]
         deny_warnings: bool,
@@ -160,8 +163,9 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::demo(&args),
         Command::Check {
             path,
+            node,
             deny_warnings,
-        } => check::check(&path, deny_warnings),
+        } => check::check(&path, node, deny_warnings),
         Command::Explain(args) => explain::explain(&args),
         Command::Dnssec(command) => dnssec::dnssec(&command),
         Command::Geoip(GeoipCommand::Build { csv, out }) => {

@@ -1,7 +1,10 @@
 //! Checks over the whole configuration.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::cell::LazyCell;
+use std::collections::BTreeSet;
 use std::time::Duration;
+
+use hashbrown::{HashMap, HashSet};
 
 use crate::config::spec::LastResortSpec;
 use crate::config::{Marked, Spec};
@@ -46,14 +49,14 @@ fn warn(p: &mut Problems, name: &Marked<String>, word: &str, user: &str) {
 fn unused_pools(spec: &Spec, p: &mut Problems) {
     let members = spec.names.iter().flat_map(|n| &n.pools);
     let mut used: HashSet<&str> = members.map(|m| m.as_str()).collect();
-    let pool_of: HashMap<&str, &str> = spec
-        .pools
-        .iter()
-        .flat_map(|pool| {
+    // Only where a name asks: there may be 100,000 endpoints.
+    let pool_of: LazyCell<HashMap<&str, &str>, _> = LazyCell::new(|| {
+        let pools = spec.pools.iter().flat_map(|pool| {
             let endpoints = pool.endpoints.iter();
             endpoints.map(|e| (e.name.as_str(), pool.name.as_str()))
-        })
-        .collect();
+        });
+        pools.collect()
+    });
     for n in &spec.names {
         match &n.last_resort.value {
             LastResortSpec::Pool(pool) => {

@@ -1,6 +1,6 @@
 //! Cycles among steered CNAMEs, last-resort CNAMEs and static CNAMEs (requirement O8).
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 use crate::dns::name::WireName;
 use crate::steer::LastResort;

@@ -1,9 +1,10 @@
 //! Signed zones: each with its policy, and the rules between policy, zone and nodes.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+
+use hashbrown::HashMap;
 
 use crate::config::load::Inputs;
 use crate::config::quantity::show_duration;

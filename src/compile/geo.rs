@@ -26,7 +26,7 @@ pub(super) fn geo(
             whole = false;
             continue;
         };
-        match Database::read(input.bytes.clone()) {
+        match Database::read(&input.bytes) {
             Ok(database) => databases.push((file_name(path).into(), database)),
             Err(e) => {
                 whole = false;

@@ -1,6 +1,6 @@
 //! Steered names: members, families, bounds, last resort.
 
-use std::collections::{HashMap, HashSet};
+use hashbrown::{HashMap, HashSet};
 
 use crate::config::spec::{LastResortSpec, NameSpec};
 use crate::config::{Marked, Span, Spec};

@@ -1,6 +1,6 @@
 //! Policies: stages in an order that makes sense.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 use crate::config::Spec;
 use crate::config::spec::{GeoRuleSpec, PolicySpec, StageSpec};

@@ -1,6 +1,8 @@
 //! Regions, pools, endpoints and what is probed of them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+
+use hashbrown::HashMap;
 
 use crate::config::Spec;
 use crate::config::spec::{EndpointSpec, PoolSpec};

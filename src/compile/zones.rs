@@ -1,6 +1,6 @@
 //! Zones: parsed from their files, then joined with the steered names.
 
-use std::collections::{HashMap, HashSet};
+use hashbrown::{HashMap, HashSet};
 
 use crate::config::load::{Input, Inputs};
 use crate::config::{FileId, Sources, Span, Spec};
@@ -128,6 +128,7 @@ pub(super) fn build(
         .iter()
         .map(|z| (&z.name.value, z.name.span))
         .collect();
+    drop(readable);
     let aliases = spec.aliases.iter().map(|a| (&a.name.value, a.name.span));
     let owners: HashMap<&WireName, Span> = spec
         .names

@@ -171,7 +171,7 @@ pub fn load_texts(files: Vec<(PathBuf, Vec<u8>)>, read: &mut ReadFile<'_>) -> Lo
     let hidden: Vec<Span> = trees.iter().flat_map(secrets).collect();
     let root = merge(trees, &mut diagnostics);
     let mut cx = Context::new(known, &sources, read, diagnostics, torn);
-    let spec = decode(&mut cx, &root);
+    let spec = decode(&mut cx, root);
     let mut diagnostics = cx.finish();
     for span in hidden {
         sources.hide(span);

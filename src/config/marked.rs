@@ -6,15 +6,16 @@ use std::ops::{Deref, Range};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct FileId(pub u32);
 
-/// A place: byte range in a file.
+/// A place: byte range in a file. In 12 octets, since every key and value of a configuration has one;
+/// beyond 4 GiB all places are one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Span {
     /// The file.
     pub file: FileId,
     /// First byte.
-    pub start: usize,
+    pub start: u32,
     /// One past the last byte.
-    pub end: usize,
+    pub end: u32,
 }
 
 impl Span {
@@ -22,10 +23,14 @@ impl Span {
     pub fn new(file: FileId, range: Range<usize>) -> Span {
         Span {
             file,
-            start: range.start,
-            end: range.end,
+            start: at(range.start),
+            end: at(range.end),
         }
     }
+}
+
+fn at(byte: usize) -> u32 {
+    u32::try_from(byte).unwrap_or(u32::MAX)
 }
 
 /// A value with its place.

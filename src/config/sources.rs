@@ -108,7 +108,7 @@ impl Sources {
         let Some(source) = self.get(span.file) else {
             return LineCol { line: 1, column: 1 };
         };
-        let at = floor_boundary(&source.text, span.start);
+        let at = floor_boundary(&source.text, span.start as usize);
         let line = source.line_starts.partition_point(|start| *start <= at);
         let start = source.line_starts[line - 1];
         LineCol {
@@ -137,8 +137,8 @@ impl Sources {
     /// The bytes of `span` cut to what exists, on character boundaries: what a renderer may index.
     pub fn clamp(&self, span: Span) -> std::ops::Range<usize> {
         let text = self.text(span.file);
-        let start = floor_boundary(text, span.start);
-        let end = floor_boundary(text, span.end).max(start);
+        let start = floor_boundary(text, span.start as usize);
+        let end = floor_boundary(text, span.end as usize).max(start);
         start..end
     }
 
@@ -244,7 +244,7 @@ mod tests {
             let file = sources.add("t", text.clone());
             let lc = sources.line_col(Span::new(file, byte..byte));
             let back = sources.span_at(file, lc.line, lc.column);
-            prop_assert_eq!(back.start, floor_boundary(&text, byte));
+            prop_assert_eq!(back.start as usize, floor_boundary(&text, byte));
             prop_assert_eq!(sources.line_col(back), lc);
         }
     }

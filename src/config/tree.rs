@@ -1,6 +1,6 @@
 //! The TOML tree with a [`Span`] on every key and value, and the merging of several files.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -76,6 +76,25 @@ impl Table {
         self.entries.iter().find(|e| e.key == key)
     }
 
+    /// Takes out what stands under `key`, as the only entry of a table of its own; an empty table
+    /// stays in its place.
+    pub(super) fn detach(&mut self, key: &str) -> Table {
+        let mut detached = Table::empty(self.span);
+        if let Some(entry) = self.entries.iter_mut().find(|e| e.key == key) {
+            let span = entry.node.span;
+            let emptied = Node {
+                value: Value::Table(Table::empty(span)),
+                span,
+            };
+            detached.entries.push(Entry {
+                key: entry.key.clone(),
+                key_span: entry.key_span,
+                node: std::mem::replace(&mut entry.node, emptied),
+            });
+        }
+        detached
+    }
+
     /// The table under `key`, when there is one.
     pub(super) fn table(&self, key: &str) -> Option<&Table> {
         match &self.get(key)?.node.value {
@@ -111,7 +130,7 @@ pub(super) fn parse(
     let span = Span::new(file, 0..text.find('\n').unwrap_or(text.len()));
     Table {
         span,
-        ..reader.table(root.get_ref(), span, 0)
+        ..reader.table(root.into_inner(), span, 0)
     }
 }
 
@@ -124,7 +143,7 @@ pub(super) fn parse_value(text: &str) -> Option<Node> {
         diagnostics: &mut diagnostics,
         syntax: false,
     };
-    Some(reader.node(&value, 0))
+    Some(reader.node(value, 0))
 }
 
 struct Converter<'d> {
@@ -135,19 +154,20 @@ struct Converter<'d> {
 }
 
 impl Converter<'_> {
-    fn table(&mut self, table: &DeTable<'_>, span: Span, depth: usize) -> Table {
+    /// Takes the parser's tables apart, so that both trees are never whole at once.
+    fn table(&mut self, table: DeTable<'_>, span: Span, depth: usize) -> Table {
         let entries = table
-            .iter()
+            .into_iter()
             .map(|(key, value)| Entry {
-                key: key.get_ref().to_string(),
                 key_span: Span::new(self.file, key.span()),
+                key: key.into_inner().into_owned(),
                 node: self.node(value, depth + 1),
             })
             .collect();
         Table { entries, span }
     }
 
-    fn node(&mut self, value: &Spanned<DeValue<'_>>, depth: usize) -> Node {
+    fn node(&mut self, value: Spanned<DeValue<'_>>, depth: usize) -> Node {
         let span = Span::new(self.file, value.span());
         if depth > MAX_DEPTH {
             self.diagnostics.push(Diagnostic::error(
@@ -159,8 +179,8 @@ impl Converter<'_> {
                 span,
             };
         }
-        let value = match value.get_ref() {
-            DeValue::String(text) => Value::String(text.to_string()),
+        let value = match value.into_inner() {
+            DeValue::String(text) => Value::String(text.into_owned()),
             DeValue::Integer(number) => {
                 let parsed = i64::from_str_radix(number.as_str(), number.radix()).ok();
                 if parsed.is_none() && !self.syntax {
@@ -172,10 +192,11 @@ impl Converter<'_> {
                 Value::Integer(parsed)
             }
             DeValue::Float(number) => Value::Float(number.as_str().parse().unwrap_or(f64::NAN)),
-            DeValue::Boolean(flag) => Value::Boolean(*flag),
+            DeValue::Boolean(flag) => Value::Boolean(flag),
             DeValue::Datetime(_) => Value::Datetime,
             DeValue::Array(items) => {
-                Value::Array(items.iter().map(|i| self.node(i, depth + 1)).collect())
+                let items = items.into_iter();
+                Value::Array(items.map(|i| self.node(i, depth + 1)).collect())
             }
             DeValue::Table(table) => Value::Table(self.table(table, span, depth)),
         };

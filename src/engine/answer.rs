@@ -276,6 +276,10 @@ fn explained(
     if !allow.iter().any(|p| p.contains(resolve.asker.resolver)) {
         return false;
     }
+    if !resolve.guard.admits_explanation() {
+        r.held = true;
+        return true;
+    }
     if resolve.qtype != rtype::TXT {
         if !explain::exists(resolve.view, target) {
             return false;

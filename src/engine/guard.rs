@@ -1,8 +1,8 @@
 //! Who is answered at all, and how often: access lists, cookies and rates, applied to one message.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
-use crate::dns::{Query, edns::FullCookie};
+use crate::dns::{Query, edns::FullCookie, rtype};
 use crate::limit::{Account, Standing};
 use crate::snapshot::View;
 use crate::telemetry::{DnsCounters, DnsEvent};
@@ -60,7 +60,9 @@ enum Kind {
     Steered,
     NoData,
     NxDomain,
+    Keys,
     Referral,
+    Explanation,
     Error,
 }
 
@@ -94,6 +96,22 @@ impl<'v> Guard<'v> {
             guard.busy = !view.rates.take(account, limit, now);
         }
         guard
+    }
+
+    /// For answers that are sent to nobody, only to have their signatures: nothing is limited.
+    pub(super) fn waived(view: &'v View, now: Moment) -> Guard<'v> {
+        Guard {
+            view,
+            now,
+            sender: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            datagram: false,
+            standing: Standing {
+                denied: false,
+                exempt: true,
+            },
+            busy: false,
+            cookie: CookieState::None,
+        }
     }
 
     /// Whether the message is not even read; counted here then.
@@ -157,9 +175,9 @@ impl<'v> Guard<'v> {
         !self.datagram && (self.busy || self.standing.denied)
     }
 
-    /// Whether an answer with what was found may be sent.
+    /// Whether an answer with what was found for the type may be sent.
     #[inline]
-    pub(super) fn admits(&self, lookup: &Lookup<'_>) -> bool {
+    pub(super) fn admits(&self, lookup: &Lookup<'_>, qtype: u16) -> bool {
         if self.unlimited() {
             return true;
         }
@@ -173,6 +191,11 @@ impl<'v> Guard<'v> {
             Found::Steered { name } => (Kind::Steered, name.index()),
             Found::Dname { rrset: set, .. } => (Kind::Positive, rrset(set)),
             Found::Referral { ns, .. } => (Kind::Referral, rrset(ns)),
+            // What signing brings is in no zone's file; a flood of absent types must not keep a
+            // validator from the keys.
+            Found::NoData if matches!(qtype, rtype::DNSKEY | rtype::CDS | rtype::CDNSKEY) => {
+                (Kind::Keys, zone())
+            }
             Found::NoData => (Kind::NoData, zone()),
             Found::NxDomain => (Kind::NxDomain, zone()),
             Found::OutOfZone => (Kind::Error, 0),
@@ -183,6 +206,11 @@ impl<'v> Guard<'v> {
     /// Whether a refusal may be sent.
     pub(super) fn admits_refusal(&self) -> bool {
         self.unlimited() || self.take(Kind::Error, 0)
+    }
+
+    /// Whether an explanation may be given: one takes a hundred times the work of an answer.
+    pub(super) fn admits_explanation(&self) -> bool {
+        self.unlimited() || self.take(Kind::Explanation, 0)
     }
 
     /// What becomes of an answer that may not be sent; counted here.
@@ -200,7 +228,8 @@ impl<'v> Guard<'v> {
         held
     }
 
-    /// Nobody is sent answers that he did not ask for over a stream or with a good cookie.
+    /// Over a stream and with a good cookie the sender is who it says, so no victim is sent answers that
+    /// it did not ask for.
     #[inline]
     fn unlimited(&self) -> bool {
         !self.datagram || self.standing.exempt || self.cookie == CookieState::Good

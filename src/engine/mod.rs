@@ -6,6 +6,7 @@
 //! all into the buffer, `signed` signs it, `denial` proves what is absent.
 
 mod additional;
+pub mod ahead;
 pub mod answer;
 mod chaos;
 mod client;
@@ -29,6 +30,7 @@ mod tests;
 pub mod transfer;
 mod tsig;
 
+pub use ahead::Ahead;
 pub use answer::{Inbound, Reply, Transport, answer};
 pub use explain::{ExplainClient, ExplainError, explain};
 pub use explanation::{Answered, Explanation};

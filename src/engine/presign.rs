@@ -5,10 +5,12 @@
 //! What stands in the zones is signed by asking for it: there is no second description of what an
 //! answer holds.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use crate::dns::edns::nsid::Nsid;
+use crate::dns::message::{NameBuf, parse};
 use crate::dns::rtype;
 use crate::dnssec::rrsig::Signatures;
 use crate::dnssec::{Keep, Present, SignatureCache};
@@ -19,7 +21,12 @@ use crate::steer::{Group, LastResort};
 use crate::telemetry::DnsCounters;
 use crate::time::Moment;
 
-use super::{Inbound, Scratch, Transport, answer};
+use super::client::Asker;
+use super::guard::Guard;
+use super::resolve::Resolve;
+use super::respond::Response;
+use super::signed::Signing;
+use super::{Scratch, Transport};
 
 /// Sets of members signed ahead per name and type at most.
 const SETS: usize = 64;
@@ -104,7 +111,7 @@ impl Presigner {
         ControlFlow::Continue(())
     }
 
-    /// Has the engine answer one question with DO.
+    /// Answers one question with DO.
     fn ask(&mut self, view: &View, name: &[u8], kind: u16, now: Moment) {
         let packet = &mut self.query;
         packet.clear();
@@ -114,12 +121,32 @@ impl Presigner {
         packet.extend([0, 1]);
         // OPT with DO.
         packet.extend([0, 0, 41, 0xFF, 0xFF, 0, 0, 0x80, 0, 0, 0]);
-        let inbound = Inbound {
-            packet,
-            peer: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
-            transport: Transport::Tcp,
+        let mut lowered = NameBuf::default();
+        let Some(query) = parse(packet, &mut lowered) else {
+            return;
         };
-        answer(view, &inbound, now, &mut self.scratch, &mut self.out);
+        let way = Transport::Tcp;
+        let scratch = &mut self.scratch;
+        let mut r = Response::new(
+            &query,
+            way,
+            || Nsid::new("", view.generation),
+            &mut self.out,
+        );
+        r.signing = Signing::begin(view, &query, lowered.as_bytes(), way, now, scratch);
+        let resolve = Resolve {
+            view,
+            qtype: kind,
+            asker: Asker {
+                resolver: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+                network: None,
+            },
+            now,
+            guard: &Guard::waived(view, now),
+        };
+        // What does not fit a message is nobody's answer.
+        let _ = resolve.run(lowered.as_bytes(), scratch, &mut r);
+        scratch.return_signer(r.seal());
     }
 
     fn steered_names(

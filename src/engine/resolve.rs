@@ -58,7 +58,7 @@ impl Resolve<'_> {
         let zones = &self.view.snapshot.zones;
         for link in links..=MAX_LINKS {
             let lookup = zones.lookup(at, self.qtype);
-            if link == 0 && !self.guard.admits(&lookup) {
+            if link == 0 && !self.guard.admits(&lookup, self.qtype) {
                 r.held = true;
                 return Ok(());
             }

@@ -71,6 +71,7 @@ fn wants_timeout(keepalive: Keepalive, transport: Transport) -> bool {
 
 impl<'b, 'q> Response<'b, 'q> {
     /// Starts the answer to `query` with its question. `nsid` makes the server's identifier.
+    #[inline]
     pub(super) fn new(
         query: &'q Query<'q>,
         transport: Transport,
@@ -81,25 +82,9 @@ impl<'b, 'q> Response<'b, 'q> {
             stream if !stream.is_datagram() => u16::MAX,
             _ => udp_limit(query),
         };
-        let mut w = MessageWriter::new(out, usize::from(limit));
-        let nsid = query.edns.filter(|e| e.nsid).map(|_| nsid());
-        let reserved = query.edns.map_or(0, |edns| {
-            OPT_FIXED
-                + edns.ecs.map_or(0, |ecs| ecs.len())
-                + nsid.as_ref().map_or(0, Nsid::option_len)
-                + if wants_timeout(edns.keepalive, transport) {
-                    keepalive::LEN
-                } else {
-                    0
-                }
-                + edns.cookie.map_or(0, |_| cookie::OPTION_LEN)
-        });
-        w.reserve(reserved);
-        if let Some(question) = &query.question {
-            // At most 271 octets; only a buffer smaller than documented is too small for it.
-            let _ = w.question(question.raw);
-        }
-        Response {
+        let w = MessageWriter::new(out, usize::from(limit));
+        // Written in place from here on: moving the writer about takes longer than the rest.
+        let mut r = Response {
             empty: w.mark(),
             w,
             signing: None,
@@ -107,8 +92,8 @@ impl<'b, 'q> Response<'b, 'q> {
             nxname: false,
             query,
             transport,
-            nsid,
-            reserved,
+            nsid: None,
+            reserved: 0,
             truncated: false,
             referral: false,
             held: false,
@@ -119,7 +104,28 @@ impl<'b, 'q> Response<'b, 'q> {
             scope: ScopeLen(0),
             idle_timeout: None,
             ede: None,
+        };
+        if let Some(edns) = &query.edns {
+            if edns.nsid {
+                r.nsid = Some(nsid());
+            }
+            r.reserved = OPT_FIXED
+                + edns.ecs.map_or(0, |ecs| ecs.len())
+                + r.nsid.as_ref().map_or(0, Nsid::option_len)
+                + if wants_timeout(edns.keepalive, transport) {
+                    keepalive::LEN
+                } else {
+                    0
+                }
+                + edns.cookie.map_or(0, |_| cookie::OPTION_LEN);
+            r.w.reserve(r.reserved);
         }
+        if let Some(question) = &query.question {
+            // At most 271 octets; only a buffer smaller than documented is too small for it.
+            let _ = r.w.question(question.raw);
+        }
+        r.empty = r.w.mark();
+        r
     }
 
     /// Keeps octets free for what is appended to the finished answer.

@@ -77,8 +77,9 @@ impl Database {
     /// # Errors
     /// When the bytes are no database, damaged in any part, or say nothing about places. The whole
     /// file is checked now, because later there is nobody to tell.
-    pub fn read(bytes: Vec<u8>) -> Result<Database, DatabaseError> {
-        refuse_other_files(&bytes)?;
+    pub fn read(bytes: impl AsRef<[u8]>) -> Result<Database, DatabaseError> {
+        let bytes = bytes.as_ref();
+        refuse_other_files(bytes)?;
         let reader = Reader::from_source(bytes).map_err(DatabaseError::Damaged)?;
         reader.verify().map_err(DatabaseError::Damaged)?;
         let mut flat = Flattener::new(&reader);
@@ -146,14 +147,14 @@ fn refuse_other_files(bytes: &[u8]) -> Result<(), DatabaseError> {
 
 /// Walks a database's tree and collects its distinct records. `verify` has bounded the walk.
 struct Flattener<'r> {
-    reader: &'r Reader<Vec<u8>>,
+    reader: &'r Reader<&'r [u8]>,
     records: Vec<Location>,
     /// Place of a record in the file → number in `records`.
     seen: HashMap<usize, u32>,
 }
 
 impl<'r> Flattener<'r> {
-    fn new(reader: &'r Reader<Vec<u8>>) -> Flattener<'r> {
+    fn new(reader: &'r Reader<&'r [u8]>) -> Flattener<'r> {
         Flattener {
             reader,
             records: vec![Location::default()],
@@ -225,7 +226,7 @@ impl<'r> Flattener<'r> {
     }
 }
 
-fn decode(found: &LookupResult<'_, Vec<u8>>) -> Result<Location, MaxMindDbError> {
+fn decode(found: &LookupResult<'_, &[u8]>) -> Result<Location, MaxMindDbError> {
     let record: Record<'_> = found.decode()?.unwrap_or_default();
     Ok(record.location())
 }
@@ -329,7 +330,7 @@ mod tests {
     }
 
     fn error(bytes: &[u8]) -> String {
-        Database::read(bytes.to_vec()).unwrap_err().to_string()
+        Database::read(bytes).unwrap_err().to_string()
     }
 
     #[test]
@@ -407,8 +408,8 @@ mod tests {
             }
             let _ = Database::read(bytes.clone());
             let cut = cut.index(bytes.len());
-            let _ = Database::read(bytes[cut..].to_vec());
-            let _ = Database::read(bytes[..cut].to_vec());
+            let _ = Database::read(&bytes[cut..]);
+            let _ = Database::read(&bytes[..cut]);
         }
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::chunked::Chunked;
 use crate::ids::EndpointId;
 use crate::time::Moment;
 
@@ -92,14 +93,29 @@ impl Verdict {
     }
 }
 
-/// All verdicts, by endpoint.
+/// All verdicts, by endpoint. Boards that follow each other share what did not change.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Board(Vec<Verdict>);
+pub struct Board(Chunked<Verdict>);
 
 impl Board {
     /// The board of these verdicts, in endpoint order.
     pub fn new(verdicts: Vec<Verdict>) -> Board {
-        Board(verdicts)
+        verdicts.into_iter().collect()
+    }
+
+    /// Puts another verdict in the place of the one on `endpoint`.
+    pub(super) fn set(&mut self, endpoint: EndpointId, verdict: Verdict) {
+        self.0.set(endpoint.index(), verdict);
+    }
+
+    /// The endpoints whose verdicts on two boards of one snapshot differ by `eq`, ascending; quick
+    /// where the boards share what did not change.
+    pub fn differing<'b>(
+        &'b self,
+        other: &'b Board,
+        eq: impl Fn(&Verdict, &Verdict) -> bool + 'b,
+    ) -> impl Iterator<Item = EndpointId> + 'b {
+        self.0.differing(&other.0, eq).map(EndpointId::from_index)
     }
 
     /// The verdict on `endpoint`.
@@ -107,7 +123,9 @@ impl Board {
     /// # Panics
     /// When the board was made for another snapshot; a [`crate::snapshot::View`] never mixes them.
     pub fn verdict(&self, endpoint: EndpointId) -> &Verdict {
-        &self.0[endpoint.index()]
+        self.0
+            .get(endpoint.index())
+            .expect("a board for this snapshot")
     }
 
     /// All verdicts with their endpoints.
@@ -126,5 +144,11 @@ impl Board {
     /// Whether there are no endpoints.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+impl FromIterator<Verdict> for Board {
+    fn from_iter<I: IntoIterator<Item = Verdict>>(verdicts: I) -> Board {
+        Board(verdicts.into_iter().collect())
     }
 }

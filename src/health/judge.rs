@@ -11,6 +11,8 @@ use super::observation::{Failure, Observation, Outcome};
 use super::rise_fall::RiseFall;
 use super::rtt::SmoothedRtt;
 use super::target::ProbeTarget;
+use crate::chunked::Chunked;
+use crate::ids::EndpointId;
 use crate::time::Moment;
 
 /// Readers are told of a round-trip time that moved by more than one part in this many.
@@ -101,6 +103,10 @@ struct Judged {
     port: u16,
     monitor: Arc<Monitor>,
     belief: Belief,
+    /// Whether it is among [`Judge::news`].
+    is_news: bool,
+    /// Its endpoints, as a range of [`Judge::endpoints_of`].
+    endpoints: (u32, u32),
 }
 
 /// Judges all targets of this node. Pure: time comes with the observations.
@@ -109,6 +115,12 @@ pub struct Judge {
     judged: Vec<Judged>,
     /// For each endpoint the index of its target.
     target_of: Vec<Option<usize>>,
+    /// The endpoints of all targets, target by target.
+    endpoints_of: Vec<EndpointId>,
+    /// Targets of which something is believed that the last board did not show.
+    news: Vec<usize>,
+    /// Whether another configuration came since the last board: then all is news.
+    all_news: bool,
 }
 
 impl Judge {
@@ -123,6 +135,9 @@ impl Judge {
         let mut judge = Judge {
             judged: Vec::new(),
             target_of: Vec::new(),
+            endpoints_of: Vec::new(),
+            news: Vec::new(),
+            all_news: true,
         };
         judge.adopt(monitors, targets, endpoints, now);
         judge
@@ -153,6 +168,9 @@ impl Judge {
                 .collect();
         let monitors: Vec<Arc<Monitor>> = monitors.iter().cloned().map(Arc::new).collect();
         self.target_of = vec![None; endpoints];
+        self.endpoints_of.clear();
+        self.news.clear();
+        self.all_news = true;
         for (index, target) in targets.iter().enumerate() {
             let monitor = monitors[target.monitor.index()].clone();
             let belief = old
@@ -161,11 +179,15 @@ impl Judge {
                     Some((true, rtt)) => Belief::after_another_check(*rtt, now),
                     _ => Belief::new(now),
                 });
+            let first = self.endpoints_of.len() as u32;
+            self.endpoints_of.extend_from_slice(&target.endpoints);
             self.judged.push(Judged {
                 addr: target.addr,
                 port: target.port,
                 monitor,
                 belief,
+                is_news: false,
+                endpoints: (first, self.endpoints_of.len() as u32),
             });
             for endpoint in &target.endpoints {
                 self.target_of[endpoint.index()] = Some(index);
@@ -181,6 +203,9 @@ impl Judge {
         let Some(judged) = self.judged.get_mut(observation.target.index()) else {
             return false;
         };
+        if !std::mem::replace(&mut judged.is_news, true) {
+            self.news.push(observation.target.index());
+        }
         let (belief, monitor) = (&mut judged.belief, &judged.monitor);
         let (before, first) = (belief.seen(), belief.last_probe.is_none());
         let state = belief.rise_fall.state();
@@ -213,8 +238,7 @@ impl Judge {
         first || rtt_is_news || belief.seen() != before
     }
 
-    /// All verdicts at `now`. Builds every one anew, so it costs the same whatever fails
-    /// (requirement F7).
+    /// All verdicts at `now`, every one built anew.
     ///
     /// A monitored verdict's promise counts from any moment on, so it does not depend on `now`.
     pub fn board(&self, _now: Moment) -> Board {
@@ -225,7 +249,36 @@ impl Judge {
                 judged.belief.verdict(&judged.monitor)
             }
         };
-        Board::new(self.target_of.iter().map(verdict).collect())
+        self.target_of.iter().map(verdict).collect()
+    }
+
+    /// Brings the board and the round-trip times made last up to date: what
+    /// [`Judge::board`] and [`Judge::measurements`] say, at the cost of what was observed since. A
+    /// probe that fails costs no more than one that passes, and however many do, never more than
+    /// all endpoints (requirement F7).
+    pub fn renew(&mut self, board: &mut Board, rtt: &mut Chunked<Option<Duration>>, now: Moment) {
+        let endpoints = self.target_of.len();
+        if std::mem::take(&mut self.all_news) || board.len() != endpoints || rtt.len() != endpoints
+        {
+            *board = self.board(now);
+            *rtt = self.measurements().into_iter().collect();
+        } else {
+            for target in &self.news {
+                let judged = &self.judged[*target];
+                let (first, end) = judged.endpoints;
+                let verdict = judged.belief.verdict(&judged.monitor);
+                for endpoint in &self.endpoints_of[first as usize..end as usize] {
+                    if self.target_of[endpoint.index()] != Some(*target) {
+                        continue;
+                    }
+                    board.set(*endpoint, verdict.clone());
+                    rtt.set(endpoint.index(), judged.belief.rtt.get());
+                }
+            }
+        }
+        for target in self.news.drain(..) {
+            self.judged[target].is_news = false;
+        }
     }
 
     /// The smoothed time to connect to each endpoint; `None` where nothing is known.
@@ -250,6 +303,8 @@ impl Judge {
     /// as up from now on, and are still shown as unknown. One whose first probes failed is left
     /// out: what is known of it speaks against it.
     pub fn give_up_waiting(&mut self, now: Moment) {
+        // Seldom, and about nearly all of them.
+        self.all_news = true;
         for belief in self.judged.iter_mut().map(|j| &mut j.belief) {
             if belief.last_probe.is_none()
                 && matches!(

@@ -235,3 +235,35 @@ fn f7_the_board_is_the_same_size_and_made_of_the_same_parts_whatever_fails() {
         );
     }
 }
+
+proptest::proptest! {
+    /// What probes, reloads and waiting do to a judge, in any order.
+    #[test]
+    fn f7_a_renewed_board_is_the_one_built_anew(
+        steps in proptest::collection::vec((0u8..12, 0u32..3, 1u64..50), 0..60),
+    ) {
+        let mut j = judge();
+        let (mut board, mut rtt) = (Board::default(), crate::chunked::Chunked::default());
+        let mut now = NOW;
+        for (what, target_id, ms) in steps {
+            now = now + MS;
+            match what {
+                0..4 => drop(j.observe(&pass(target_id, MS * ms as u32))),
+                4..8 => drop(j.observe(&fail_at(target_id, now))),
+                8 => j.give_up_waiting(now),
+                9 => {
+                    let targets = [target(2, 0, &[0, 3]), target(ms as u8, 0, &[1])];
+                    j.adopt(&[monitor()], &targets, 4 + ms as usize % 2, now);
+                }
+                _ => {
+                    j.renew(&mut board, &mut rtt, now);
+                    proptest::prop_assert_eq!(&board, &j.board(now));
+                    proptest::prop_assert_eq!(
+                        rtt.iter().copied().collect::<Vec<_>>(),
+                        j.measurements()
+                    );
+                }
+            }
+        }
+    }
+}

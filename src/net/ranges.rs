@@ -128,6 +128,21 @@ impl<K: Key, V: Copy + Eq + Debug> RangeMap<K, V> {
         self.ranges[self.position(addr)].value
     }
 
+    /// Where the search for `addr` begins. Reads the index alone; with [`RangeMap::touch`] it brings near
+    /// what a look-up will read.
+    #[inline]
+    pub fn approach(&self, addr: K) -> usize {
+        self.index[addr.top(self.bits)] as usize
+    }
+
+    /// Reads ranges around the place that [`RangeMap::approach`] gave.
+    #[inline]
+    pub fn touch(&self, at: usize) -> K {
+        let last = self.ranges.len() - 1;
+        let (here, beyond) = (self.ranges[at.min(last)], self.ranges[(at + 2).min(last)]);
+        here.first.max(beyond.first)
+    }
+
     #[inline]
     fn position(&self, addr: K) -> usize {
         let top = addr.top(self.bits);
@@ -385,6 +400,8 @@ mod tests {
                 let (v, scope) = m.lookup(addr);
                 prop_assert_eq!(v, naive(addr));
                 prop_assert_eq!(v, m.get(addr));
+                let begin = m.approach(addr);
+                prop_assert!(begin <= m.position(addr) && m.touch(begin) >= m.ranges[begin].first);
                 // Sound: both ends of the scope, and every border inside it, have the same value.
                 let (lo, hi) = (addr.first_of(scope), addr.last_of(scope));
                 for (s, _, w) in m.iter() {

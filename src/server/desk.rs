@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::engine::transfer::Transfer;
-use crate::engine::{self, Inbound, Reply, Scratch};
+use crate::engine::{self, Ahead, Inbound, Reply, Scratch};
 use crate::snapshot::{Publisher, Reader, View};
 use crate::telemetry::{DnsCounters, DnsEvent};
 use crate::time::{Clock, Moment};
@@ -21,6 +21,7 @@ pub struct Desk {
     reader: Reader,
     clock: Arc<dyn Clock>,
     scratch: Scratch,
+    ahead: Ahead,
     engine: Engine,
 }
 
@@ -51,6 +52,7 @@ impl Desk {
             reader: publisher.reader(),
             clock: clock.clone(),
             scratch: Scratch::new(seed, counters),
+            ahead: Ahead::default(),
             engine,
         }
     }
@@ -66,8 +68,14 @@ impl Desk {
             view: self.reader.view(),
             now: self.clock.now(),
             scratch: &mut self.scratch,
+            ahead: &mut self.ahead,
             engine: self.engine,
         }
+    }
+
+    /// Goes over to the newest view without a query to answer, so that an old one can be freed.
+    pub fn rest(&mut self) {
+        self.reader.view();
     }
 
     /// Counts something that happened outside the engine.
@@ -81,6 +89,7 @@ pub struct Round<'d> {
     view: &'d View,
     now: Moment,
     scratch: &'d mut Scratch,
+    ahead: &'d mut Ahead,
     engine: Engine,
 }
 
@@ -94,6 +103,16 @@ impl fmt::Debug for Round<'_> {
 }
 
 impl Round<'_> {
+    /// Has `look` read ahead for the queries of this round. Should it panic, nothing is lost: the query
+    /// that it stumbled over is answered as any other, and what that leads to is said there.
+    pub fn read_ahead(&mut self, look: impl FnOnce(&mut Ahead, &View)) {
+        let (view, ahead) = (self.view, &mut *self.ahead);
+        if catch_unwind(AssertUnwindSafe(|| look(ahead, view))).is_err() {
+            self.scratch.counters.count(DnsEvent::EnginePanic);
+            *self.ahead = Ahead::default();
+        }
+    }
+
     /// Answers one query into `out`. Should the engine panic, the query gets SERVFAIL, the panic is
     /// counted and logged, and the next query finds everything as before.
     pub fn answer(&mut self, inbound: &Inbound<'_>, out: &mut [u8]) -> Reply {

@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
+use crate::dns::NameBuf;
 use crate::dns::edns::keepalive;
+use crate::dns::message::parse;
 use crate::engine::{Inbound, Reply};
 use crate::snapshot::Publisher;
 use crate::telemetry::{DnsCounters, DnsEvent};
@@ -29,6 +31,10 @@ const SMALL: usize = 4_096;
 
 /// Queries over [`SMALL`] octets that may be held in memory at once.
 const LARGE_AT_ONCE: usize = 256;
+
+/// A listener without queries looks for the newest view so often, or it would keep an old
+/// configuration in memory.
+pub(super) const REST: Duration = Duration::from_millis(200);
 
 /// Bounds of one listener of connections.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -102,6 +108,22 @@ impl std::fmt::Debug for Service {
     }
 }
 
+/// What the engine says to one query of a multiplexed connection.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Answer {
+    /// These octets.
+    Octets {
+        /// The message, behind the octets left free.
+        octets: Vec<u8>,
+        /// The client may not go on.
+        last: bool,
+    },
+    /// Nothing: what came is no query.
+    NoQuery,
+    /// Nothing: the client is shut out.
+    ShutOut,
+}
+
 /// What all connections of a listener share.
 pub(super) struct Hall {
     /// One desk for all: an answer takes about a microsecond, far less than the system calls around
@@ -146,19 +168,25 @@ impl Hall {
         work(desk, room)
     }
 
-    /// The answer to one query, after `before` octets left free; `None` where the engine keeps
-    /// silent.
-    pub(super) fn answer(&self, inbound: &Inbound<'_>, before: usize) -> Option<Vec<u8>> {
-        self.at_desk(|desk, room| match desk.round().answer(inbound, room) {
-            // The engine refuses transfers over HTTPS and QUIC, which come here.
-            Reply::Drop | Reply::Transfer => None,
-            // A refused client of a multiplexed connection ends with its idle time.
-            Reply::Send(len) | Reply::SendAndClose(len) => {
-                let mut answer = Vec::with_capacity(before + len);
-                answer.resize(before, 0);
-                answer.extend_from_slice(&room[..len]);
-                Some(answer)
-            }
+    /// The answer to one query of a multiplexed connection, after `before` octets left free.
+    pub(super) fn answer(&self, inbound: &Inbound<'_>, before: usize) -> Answer {
+        self.at_desk(|desk, room| {
+            let (len, last) = match desk.round().answer(inbound, room) {
+                Reply::Send(len) => (len, false),
+                Reply::SendAndClose(len) => (len, true),
+                // The engine refuses transfers over HTTPS and QUIC, which come here.
+                Reply::Drop | Reply::Transfer => {
+                    let mut name = NameBuf::default();
+                    return match parse(inbound.packet, &mut name) {
+                        None => Answer::NoQuery,
+                        Some(_) => Answer::ShutOut,
+                    };
+                }
+            };
+            let mut octets = Vec::with_capacity(before + len);
+            octets.resize(before, 0);
+            octets.extend_from_slice(&room[..len]);
+            Answer::Octets { octets, last }
         })
     }
 

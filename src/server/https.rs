@@ -11,7 +11,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::hall::{Hall, Lease};
@@ -37,6 +37,8 @@ struct Guest {
     path: Arc<str>,
     /// When the last request came or was answered.
     last: Mutex<Instant>,
+    /// The client may not go on.
+    refused: Notify,
 }
 
 impl Guest {
@@ -67,6 +69,7 @@ pub(super) async fn serve<S>(
         peer,
         path,
         last: Mutex::new(Instant::now()),
+        refused: Notify::new(),
     });
     let service = service_fn(|request| {
         let guest = guest.clone();
@@ -94,6 +97,7 @@ pub(super) async fn serve<S>(
         tokio::select! {
             biased;
             _ = stopped.wait_for(|stop| *stop) => break,
+            () = guest.refused.notified() => break,
             ended = connection.as_mut() => {
                 if let Err(error) = ended {
                     tracing::trace!(%peer, %error, "connection broken");

@@ -19,3 +19,5 @@ pub mod tcp;
 mod testkit;
 pub mod tls;
 pub mod udp;
+
+pub use sys::give_back_memory;

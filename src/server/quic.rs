@@ -18,11 +18,11 @@ use quinn::{
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, interval, timeout, timeout_at};
 
 use crate::telemetry::DnsEvent;
 
-use super::hall::{Hall, Lease, Service, TcpLimits};
+use super::hall::{Hall, Lease, REST, Service, TcpLimits};
 
 /// Error codes of RFC 9250 section 4.3.
 mod code {
@@ -99,12 +99,14 @@ pub async fn serve(endpoint: Endpoint, service: Service) {
     let mut stopped = service.stopped;
     let told = stopped.clone();
     let mut tasks = JoinSet::new();
+    let mut rest = interval(REST);
     loop {
         tokio::select! {
             biased;
             // An error means that the sender is gone, and with it whoever could say stop.
             _ = stopped.wait_for(|stop| *stop) => break,
             Some(_) = tasks.join_next() => {}
+            _ = rest.tick() => hall.at_desk(|desk, _| desk.rest()),
             incoming = endpoint.accept() => match incoming {
                 Some(incoming) => admit(&hall, &mut tasks, incoming, &told),
                 None => break,
@@ -150,7 +152,7 @@ async fn converse(
     connection: &Connection,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let mut queries: JoinSet<Result<(), stream::Breach>> = JoinSet::new();
+    let mut queries: JoinSet<Result<(), stream::Ending>> = JoinSet::new();
     let idle = hall.limits.idle_timeout;
     let mut deadline = after(idle);
     let code = loop {
@@ -159,7 +161,8 @@ async fn converse(
             _ = stopped.wait_for(|stop| *stop) => break code::NO_ERROR,
             () = lease.evicted() => break code::EXCESSIVE_LOAD,
             Some(ended) = queries.join_next() => match ended {
-                Ok(Err(breach)) => {
+                Ok(Err(stream::Ending::Refused)) => break code::EXCESSIVE_LOAD,
+                Ok(Err(stream::Ending::Breach(breach))) => {
                     tracing::debug!(peer = %connection.remote_address(), ?breach, "DoQ protocol error");
                     connection.close(code::PROTOCOL_ERROR, breach.as_str().as_bytes());
                     return;

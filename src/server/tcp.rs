@@ -17,7 +17,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, interval, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
@@ -25,7 +25,7 @@ use crate::engine::Transport;
 use crate::telemetry::DnsEvent;
 
 use self::conversation::{End, Talk};
-use super::hall::{Hall, Lease, Service};
+use super::hall::{Hall, Lease, REST, Service};
 use super::https;
 
 /// Connections that may wait to be accepted; beyond, the kernel makes clients try again.
@@ -81,6 +81,7 @@ async fn serve_in(
     let mut tasks = JoinSet::new();
     let mut pause = Pause::default();
     let told = stopped.clone();
+    let mut rest = interval(REST);
     loop {
         let resume = pause.until;
         tokio::select! {
@@ -88,6 +89,7 @@ async fn serve_in(
             // An error means that the sender is gone, and with it whoever could say stop.
             _ = stopped.wait_for(|stop| *stop) => break,
             Some(_) = tasks.join_next() => {}
+            _ = rest.tick() => hall.at_desk(|desk, _| desk.rest()),
             accepted = async { sleep_until(resume).await; listener.accept().await } => {
                 match accepted {
                     Ok((stream, peer)) => {

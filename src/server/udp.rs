@@ -212,7 +212,7 @@ fn work<P: PacketIo>(io: &mut P, desk: &mut Desk, proxies: &Proxies, stop: &Atom
     let mut refusals: u64 = 0;
     while !stop.load(Ordering::Relaxed) {
         match io.receive() {
-            Ok(0) => {}
+            Ok(0) => desk.rest(),
             Ok(packets) => answer_batch(io, desk, proxies, packets),
             Err(error) => {
                 refusals += 1;
@@ -229,6 +229,14 @@ fn answer_batch<P: PacketIo>(io: &mut P, desk: &mut Desk, proxies: &Proxies, pac
     let behind_proxies = !proxies.is_empty();
     let mut refused = 0u32;
     let mut round = desk.round();
+    if packets > 2 {
+        round.read_ahead(|ahead, view| {
+            for index in 0..packets {
+                ahead.note(view, io.packet(index).query);
+            }
+            ahead.read(view);
+        });
+    }
     for index in 0..packets {
         let packet = io.packet(index);
         let (mut query, mut peer) = (packet.query, packet.peer);

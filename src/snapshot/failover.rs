@@ -12,8 +12,8 @@ use crate::units::Ttl;
 
 use super::Snapshot;
 
-/// Longest time between a changed verdict and answers that obey it: observations are gathered this
-/// long before a view is published, and the publication itself fits in the rest.
+/// Longest time between a changed verdict and answers that obey it: half of it at most is waited after
+/// another publication, and the publication itself fits in the rest.
 pub const PUBLISH: Duration = Duration::from_millis(20);
 
 /// The parts of a name's worst-case failover time.

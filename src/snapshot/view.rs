@@ -8,7 +8,7 @@ use crate::health::{Board, Monitor, Overrides, ProbeTarget};
 use crate::ids::TargetId;
 use crate::limit::{RateTable, Rules, Secrets};
 use crate::net::Prefix;
-use crate::steer::{Live, Measurements, Steering};
+use crate::steer::{Known, Live, Measurements, Steering};
 use crate::time::{Moment, Wall};
 use crate::units::Generation;
 use crate::zone::ZoneSet;
@@ -99,6 +99,16 @@ impl Parts {
     }
 }
 
+impl Parts {
+    fn known(&self) -> Known<'_> {
+        Known {
+            board: &self.board,
+            measurements: &self.measurements,
+            overrides: &self.overrides,
+        }
+    }
+}
+
 /// All that one answer needs, at one generation. Take it once per query or batch.
 #[derive(Debug)]
 pub struct View {
@@ -131,6 +141,34 @@ pub struct View {
 impl View {
     /// Resolves the parts into a view.
     pub fn new(generation: Generation, now: Moment, parts: Parts) -> View {
+        let known = parts.known();
+        let live = Live::resolve(
+            &parts.snapshot.steering,
+            known.board,
+            known.measurements,
+            known.overrides,
+            now,
+        );
+        View::of(generation, now, parts, live)
+    }
+
+    /// As [`View::new`], at the cost of what is otherwise than in `before`, where that is of the same
+    /// snapshot.
+    pub fn after(before: &View, generation: Generation, now: Moment, parts: Parts) -> View {
+        if !Arc::ptr_eq(&before.snapshot, &parts.snapshot) {
+            return View::new(generation, now, parts);
+        }
+        let was = Known {
+            board: &before.board,
+            measurements: &before.measurements,
+            overrides: &before.overrides,
+        };
+        let steering = &parts.snapshot.steering;
+        let live = before.live.renew(steering, was, parts.known(), now);
+        View::of(generation, now, parts, live)
+    }
+
+    fn of(generation: Generation, now: Moment, parts: Parts, live: Live) -> View {
         let Parts {
             snapshot,
             board,
@@ -142,7 +180,6 @@ impl View {
             rates,
             cookies,
         } = parts;
-        let live = Live::resolve(&snapshot.steering, &board, &measurements, &overrides, now);
         View {
             generation,
             published: now,

@@ -7,6 +7,7 @@ use crate::ids::{GroupId, NameId, ShapeId};
 
 use super::facts::Lane;
 use super::resolve::lanes;
+use super::users::Users;
 use super::{Chooser, Group, Shape, Steering};
 
 /// A name, for a query: 8 octets.
@@ -58,6 +59,8 @@ impl GroupRow {
 pub(super) struct Dense {
     names: Vec<NameRow>,
     groups: Vec<GroupRow>,
+    /// Which groups a pool serves; for publications, not for queries.
+    pub(super) users: Users,
 }
 
 impl Dense {
@@ -72,6 +75,7 @@ impl Dense {
         Dense {
             names: steering.names.iter().map(name).collect(),
             groups: steering.groups.iter().map(group).collect(),
+            users: Users::of(steering),
         }
     }
 
@@ -94,8 +98,12 @@ impl Steering {
 
     /// The shape of the name's group.
     pub fn shape_of(&self, name: NameId) -> &Shape {
-        let group = self.dense.group(self.dense.name(name).group);
-        &self.shapes[group.shape.index()]
+        &self.shapes[self.shape_id_of(name).index()]
+    }
+
+    /// Which shape the name's group has.
+    pub fn shape_id_of(&self, name: NameId) -> ShapeId {
+        self.dense.group(self.dense.name(name).group).shape
     }
 
     /// How the name's policy chooses in the end.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hashbrown::HashMap;
 
-use crate::health::{Board, Override, OverrideKind, Overrides, Scope, State};
+use crate::health::{Board, Override, OverrideKind, Overrides, Scope, State, Verdict};
 use crate::ids::{EndpointId, NameId};
 use crate::net::Family;
 use crate::time::Moment;
@@ -79,6 +79,11 @@ impl EndpointNow {
     }
 }
 
+/// What of a verdict decides what [`Facts`] says of an endpoint: verdicts alike in it are alike.
+pub(super) fn gist(v: &Verdict) -> (State, bool, Option<Duration>) {
+    (v.state, v.last_probe.is_none(), v.steady_for)
+}
+
 /// Everything known now. Overrides that have expired are not among it.
 pub(super) struct Facts<'a> {
     pub(super) steering: &'a Steering,
@@ -151,6 +156,18 @@ impl<'a> Facts<'a> {
         names
     }
 
+    /// The scopes that an order about the state or the weight speaks of, with what is ordered until
+    /// when.
+    pub(super) fn scopes(
+        &self,
+    ) -> impl Iterator<Item = (Scope, OverrideKind, Option<Moment>)> + '_ {
+        let orders = self.states.values().chain(self.weights.values());
+        orders.map(|i| {
+            let order = &self.overrides[*i as usize];
+            (order.scope, order.kind, order.expires)
+        })
+    }
+
     /// The endpoint now, as a member of `name` where orders about names count.
     pub(super) fn endpoint(&self, e: EndpointId, name: Option<NameId>) -> EndpointNow {
         match (name, self.endpoints.get(e.index())) {
@@ -162,7 +179,7 @@ impl<'a> Facts<'a> {
     fn look(&self, e: EndpointId, name: Option<NameId>) -> EndpointNow {
         let endpoint = &self.steering.endpoints[e.index()];
         let order = self.state_order(e, name);
-        let verdict = self.board.verdict(e);
+        let (state, unprobed, steady_for) = gist(self.board.verdict(e));
         let duty = if !endpoint.enabled {
             Duty::Out
         } else {
@@ -171,9 +188,9 @@ impl<'a> Facts<'a> {
                 Some(OverrideKind::ForceUp) => Duty::Serving,
                 Some(OverrideKind::ForceDown) => Duty::Down,
                 Some(OverrideKind::Weight(_)) | None => {
-                    if verdict.state.serves() {
+                    if state.serves() {
                         Duty::Serving
-                    } else if verdict.state != State::Down && verdict.last_probe.is_none() {
+                    } else if state != State::Down && unprobed {
                         Duty::Awaited
                     } else {
                         Duty::Down
@@ -186,7 +203,7 @@ impl<'a> Facts<'a> {
             Some(OverrideKind::Weight(w)) => w.0,
             _ => endpoint.weight.0,
         };
-        let steady = match verdict.steady_for {
+        let steady = match steady_for {
             Some(d) if order.is_none() && endpoint.enabled => {
                 u32::try_from(d.as_secs()).unwrap_or(u32::MAX - 1)
             }

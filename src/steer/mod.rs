@@ -18,6 +18,7 @@ pub mod model;
 pub mod offer;
 pub mod partition;
 pub mod refine;
+mod renew;
 mod resolve;
 mod rules;
 mod stages;
@@ -25,6 +26,7 @@ pub mod step;
 mod sticky;
 mod telling;
 pub mod trace;
+mod users;
 mod why;
 
 pub use build::NameInput;
@@ -34,7 +36,8 @@ pub use model::{
     Chooser, Criterion, Endpoint, GeoMode, GeoRule, Group, LastResort, Member, Policy, Pool,
     Region, Shape, Stage, SteeredName, Steering,
 };
-pub use offer::{Live, Measurements};
+pub use offer::{Known, Live, Measurements};
+pub use partition::Approach;
 pub use step::{Ranked, Step};
 pub use trace::{Context, NoTrace, Recorder, Trace};
 

@@ -2,13 +2,15 @@
 //! resolved once per published view, so that a query finds its candidates without looking at any of
 //! them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use hashbrown::HashMap;
 
 use crate::balance::mix::mix;
+use crate::chunked::Chunked;
 use crate::health::{Board, Overrides};
-use crate::ids::{EndpointId, NameId, PlanId};
+use crate::ids::{EndpointId, GroupId, NameId, PlanId};
 use crate::time::Moment;
 use crate::units::Ttl;
 
@@ -23,7 +25,7 @@ use super::{Chooser, Group, NoTrace, Steering};
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Measurements {
     /// By [`crate::ids::EndpointId`]; may be shorter than the list of endpoints.
-    pub rtt: Vec<Option<Duration>>,
+    pub rtt: Chunked<Option<Duration>>,
 }
 
 /// An endpoint in the draw.
@@ -49,7 +51,7 @@ pub(super) enum Outcome {
 pub(super) struct Offer {
     /// Earliest end of an override that takes part, as [`Moment`]; `u64::MAX` without one.
     pub(super) expires: u64,
-    /// Candidates, as a range of [`Live::candidates`].
+    /// Candidates, as a range of [`Block::candidates`]; `first` is 0 where there are none.
     pub(super) first: u32,
     pub(super) len: u32,
     pub(super) ttl: Ttl,
@@ -58,19 +60,44 @@ pub(super) struct Offer {
     pub(super) overridden: bool,
 }
 
-/// The offers of every group and plan.
-#[derive(Clone, Debug, Default)]
+/// Groups of a block, as a power of two: a change copies this many, a new view counts up one
+/// reference for each.
+///
+/// Small in tests, where small worlds must have several blocks.
+const BLOCK_BITS: u32 = if cfg!(test) { 1 } else { 6 };
+const BLOCK: usize = 1 << BLOCK_BITS;
+
+/// The offers of some groups.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Block {
+    /// By group: where its offers start, plan by plan and in each lane by lane.
+    starts: [u32; BLOCK],
+    offers: Box<[Offer]>,
+    candidates: Box<[Candidate]>,
+}
+
+/// The offers of every group and plan, in blocks that views share where nothing changed.
+#[derive(Clone, PartialEq, Debug, Default)]
 pub struct Live {
     /// When this was resolved.
     pub(super) at: Moment,
-    /// By group: where its offers start, plan by plan and in each lane by lane.
-    base: Vec<u32>,
-    /// Names that an override speaks of: where their own offers start; sorted.
-    named: Vec<(NameId, u32)>,
-    offers: Vec<Offer>,
-    candidates: Vec<Candidate>,
+    /// By group.
+    pub(super) blocks: Vec<Arc<Block>>,
+    /// Names that an override speaks of, with a block that starts with their own offers; sorted.
+    named: Vec<(NameId, Arc<Block>)>,
     /// Where a policy is sticky; else empty.
-    pub(super) hashes: Hashes,
+    pub(super) hashes: Arc<Hashes>,
+}
+
+/// What changes while a configuration stays.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'a> {
+    /// Health.
+    pub board: &'a Board,
+    /// Round-trip times.
+    pub measurements: &'a Measurements,
+    /// The operators' word.
+    pub overrides: &'a Overrides,
 }
 
 impl Live {
@@ -93,68 +120,48 @@ impl Live {
         } else {
             Hashes::default()
         };
-        let mut live = Live {
-            at: now,
-            base: Vec::with_capacity(steering.groups.len()),
-            hashes,
-            ..Live::default()
-        };
-        let mut room = Vec::new();
-        for group in &steering.groups {
-            live.base.push(live.offers.len() as u32);
-            live.add(&facts, group, None, &mut room);
-        }
-        for name in facts.ordered_names() {
-            // An override may have outlived its name.
-            if name.index() < steering.names.len() {
-                live.named.push((name, live.offers.len() as u32));
-                live.add(&facts, steering.group_of(name), Some(name), &mut room);
+        let mut room = BlockBuilder::default();
+        let blocks = steering.groups.chunks(BLOCK).map(|groups| {
+            for group in groups {
+                room.add(&facts, group, None);
             }
-        }
-        live.offers.shrink_to_fit();
-        live.candidates.shrink_to_fit();
-        live
-    }
-
-    fn add(
-        &mut self,
-        facts: &Facts<'_>,
-        group: &Group,
-        name: Option<NameId>,
-        room: &mut Vec<Candidate>,
-    ) {
-        let now = GroupNow::new(facts, group, name);
-        let plans = &facts.steering.shapes[group.shape.index()].partition.plans;
-        let mut known = HashMap::new();
-        for (i, plan) in plans.iter().enumerate() {
-            let order = order(facts.steering, group, PlanId::from_index(i), &now);
-            let tiers = order.as_ref().unwrap_or(&plan.tiers);
-            for lane in lanes(group) {
-                room.clear();
-                let (mut offer, _) = now.offer(&tiers.0, lane, room, &mut NoTrace);
-                offer.len = room.len() as u32;
-                offer.first = self.intern(room, &mut known);
-                self.offers.push(offer);
-            }
-        }
-    }
-
-    /// Puts candidates where the same ones already stand among those of this group, or at the end.
-    fn intern(&mut self, these: &[Candidate], known: &mut HashMap<u64, (u32, u32)>) -> u32 {
-        let end = self.candidates.len() as u32;
-        if these.is_empty() {
-            return end;
-        }
-        let hash = these.iter().fold(0, |h, c| {
-            mix(h ^ mix(c.upto ^ u64::from(c.endpoint.0) << 40))
+            Arc::new(room.finish())
         });
-        let (first, len) = *known.entry(hash).or_insert((end, 0));
-        if self.candidates[first as usize..][..len as usize] == *these {
-            return first;
+        let blocks = blocks.collect();
+        Live {
+            at: now,
+            blocks,
+            named: named(&facts),
+            hashes: Arc::new(hashes),
         }
-        known.insert(hash, (end, these.len() as u32));
-        self.candidates.extend_from_slice(these);
-        end
+    }
+
+    /// What [`Live::resolve`] gives for `facts`, at the cost of the groups in `dirty` (ascending, each
+    /// once) and of the names that orders speak of: all others are as they are in `self`.
+    pub(super) fn with(&self, facts: &Facts<'_>, dirty: &[GroupId]) -> Live {
+        let steering = facts.steering;
+        let mut blocks = self.blocks.clone();
+        let mut room = BlockBuilder::default();
+        for dirty in dirty.chunk_by(|a, b| a.0 >> BLOCK_BITS == b.0 >> BLOCK_BITS) {
+            let at = dirty[0].index() >> BLOCK_BITS;
+            let first = at << BLOCK_BITS;
+            let groups = &steering.groups[first..(first + BLOCK).min(steering.groups.len())];
+            let mut dirty = dirty.iter().map(|g| g.index() - first).peekable();
+            for (i, group) in groups.iter().enumerate() {
+                if dirty.next_if_eq(&i).is_some() {
+                    room.add(facts, group, None);
+                } else {
+                    room.copy(&blocks[at], i, groups.len());
+                }
+            }
+            blocks[at] = Arc::new(room.finish());
+        }
+        Live {
+            at: facts.now,
+            blocks,
+            named: named(facts),
+            hashes: self.hashes.clone(),
+        }
     }
 
     /// What `plan` offers to those who ask for `name` in `lane`; `None` when the group has no such lane.
@@ -168,13 +175,13 @@ impl Live {
     ) -> Option<(&Offer, &[Candidate])> {
         let id = steering.dense.name(name).group;
         let place = steering.dense.group(id).place(plan.index(), lane)?;
-        let base = match self.named.binary_search_by_key(&name, |(n, _)| *n) {
-            Ok(i) => self.named[i].1,
-            Err(_) => self.base[id.index()],
+        let (block, group) = match self.named.binary_search_by_key(&name, |(n, _)| *n) {
+            Ok(i) => (&self.named[i].1, 0),
+            Err(_) => (&self.blocks[id.index() >> BLOCK_BITS], id.index() % BLOCK),
         };
-        let offer = &self.offers[base as usize + place];
+        let offer = &block.offers[block.starts[group] as usize + place];
         let first = offer.first as usize;
-        Some((offer, &self.candidates[first..first + offer.len as usize]))
+        Some((offer, &block.candidates[first..first + offer.len as usize]))
     }
 
     /// Whether an override speaks of `name` itself.
@@ -182,14 +189,119 @@ impl Live {
         self.named.binary_search_by_key(&name, |(n, _)| *n).is_ok()
     }
 
-    /// Heap bytes.
+    /// Heap bytes, those that other views share among them.
     pub fn heap_bytes(&self) -> usize {
-        size_of_val(&*self.base)
+        let named = self.named.iter().map(|(_, block)| block);
+        let of = |b: &Arc<Block>| {
+            size_of::<Block>() + size_of_val(&*b.offers) + size_of_val(&*b.candidates)
+        };
+        size_of_val(&*self.blocks)
             + size_of_val(&*self.named)
-            + size_of_val(&*self.offers)
-            + size_of_val(&*self.candidates)
+            + self.blocks.iter().chain(named).map(of).sum::<usize>()
             + size_of_val(&*self.hashes.endpoints)
             + size_of_val(&*self.hashes.pools)
+    }
+}
+
+/// The own offers of names that an override speaks of.
+fn named(facts: &Facts<'_>) -> Vec<(NameId, Arc<Block>)> {
+    let mut room = BlockBuilder::default();
+    // An override may have outlived its name.
+    let names = facts.ordered_names().into_iter();
+    let names = names.filter(|n| n.index() < facts.steering.names.len());
+    names
+        .map(|name| {
+            room.add(facts, facts.steering.group_of(name), Some(name));
+            (name, Arc::new(room.finish()))
+        })
+        .collect()
+}
+
+/// Gathers the offers of a block's groups, one after the other.
+#[derive(Default)]
+struct BlockBuilder {
+    starts: Vec<u32>,
+    offers: Vec<Offer>,
+    candidates: Vec<Candidate>,
+    /// Of one plan and lane.
+    room: Vec<Candidate>,
+}
+
+impl BlockBuilder {
+    fn add(&mut self, facts: &Facts<'_>, group: &Group, name: Option<NameId>) {
+        self.starts.push(self.offers.len() as u32);
+        let now = GroupNow::new(facts, group, name);
+        let plans = &facts.steering.shapes[group.shape.index()].partition.plans;
+        let mut known = HashMap::new();
+        for (i, plan) in plans.iter().enumerate() {
+            let order = order(facts.steering, group, PlanId::from_index(i), &now);
+            let tiers = order.as_ref().unwrap_or(&plan.tiers);
+            for lane in lanes(group) {
+                self.room.clear();
+                let (mut offer, _) = now.offer(&tiers.0, lane, &mut self.room, &mut NoTrace);
+                offer.len = self.room.len() as u32;
+                offer.first = self.intern(&mut known);
+                self.offers.push(offer);
+            }
+        }
+    }
+
+    /// Adds the group at `i` of a block of `groups` as it stands there.
+    fn copy(&mut self, block: &Block, i: usize, groups: usize) {
+        self.starts.push(self.offers.len() as u32);
+        let start = |i: usize| block.starts[i] as usize;
+        let end = if i + 1 < groups {
+            start(i + 1)
+        } else {
+            block.offers.len()
+        };
+        let offers = &block.offers[start(i)..end];
+        // The candidates of a group stand together.
+        let filled = || offers.iter().filter(|o| o.len > 0);
+        let first = filled().map(|o| o.first).min().unwrap_or(0);
+        let end = filled().map(|o| o.first + o.len).max().unwrap_or(0);
+        let to = self.candidates.len() as u32;
+        self.candidates
+            .extend_from_slice(&block.candidates[first as usize..end as usize]);
+        self.offers.extend(offers.iter().map(|o| Offer {
+            first: if o.len > 0 { o.first - first + to } else { 0 },
+            ..*o
+        }));
+    }
+
+    /// Puts the candidates in `room` where the same ones already stand among those of this group, or
+    /// at the end.
+    fn intern(&mut self, known: &mut HashMap<u64, (u32, u32)>) -> u32 {
+        let these = &self.room;
+        if these.is_empty() {
+            return 0;
+        }
+        let end = self.candidates.len() as u32;
+        let hash = these.iter().fold(0, |h, c| {
+            mix(h ^ mix(c.upto ^ u64::from(c.endpoint.0) << 40))
+        });
+        let (first, len) = *known.entry(hash).or_insert((end, 0));
+        if self.candidates[first as usize..][..len as usize] == **these {
+            return first;
+        }
+        known.insert(hash, (end, these.len() as u32));
+        self.candidates.extend_from_slice(these);
+        end
+    }
+
+    /// The block of what was added; empty again afterwards.
+    fn finish(&mut self) -> Block {
+        let mut starts = [0; BLOCK];
+        starts[..self.starts.len()].copy_from_slice(&self.starts);
+        self.starts.clear();
+        let block = Block {
+            starts,
+            offers: self.offers.as_slice().into(),
+            candidates: self.candidates.as_slice().into(),
+        };
+        self.offers.clear();
+        self.candidates.clear();
+        block
     }
 }
 

@@ -40,7 +40,7 @@ fn hash4(addr: u32, prefix4: u8) -> u64 {
 }
 
 /// Hashes of names, so that neither the order of a file nor a restart moves a client.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub(super) struct Hashes {
     /// By endpoint.
     pub(super) endpoints: Vec<u64>,

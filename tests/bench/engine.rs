@@ -1,6 +1,6 @@
 //! Engine time per query: parse → decide → wire, without sockets.
 //!
-//! For static, absent, weighted and geo + ECS names, at 1, 1,000 and 100,000 names and with 1 and
+//! For static, absent, weighted, geo + ECS and signed names, at 1, 1,000 and 100,000 names and with 1 and
 //! 1,000,000 networks. Each variant is asked a *hot set*: 1,024 distinct queries drawn at random out
 //! of the whole, asked again and again, because that is what traffic looks like, and because against
 //! uniformly random questions about everything every cache loses in the end, whatever the program
@@ -20,11 +20,14 @@
 
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
+use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tradewind::dns::name::WireName;
-use tradewind::engine::{Inbound, Reply, Scratch, Transport, answer};
+use tradewind::dnssec::key::{SECURE_ENTRY_POINT, ZONE_KEY};
+use tradewind::dnssec::{Algorithm, Denial, Keys, Lifetime, SigningKey, ZoneKeys};
+use tradewind::engine::{Inbound, Presigner, Reply, Scratch, Transport, answer};
 use tradewind::geo::{Coordinates, GeoTable, Location};
 use tradewind::health::{Board, Verdict};
 use tradewind::ids::{EndpointId, NameId, PolicyId, PoolId, RegionId};
@@ -34,7 +37,7 @@ use tradewind::steer::{
     Chooser, Endpoint, LastResort, Member, NameInput, Policy, Pool, Region, Stage, Steering,
 };
 use tradewind::telemetry::DnsCounters;
-use tradewind::time::Moment;
+use tradewind::time::{Moment, Wall};
 use tradewind::units::{Generation, Ttl, Weight};
 use tradewind::zone::ZoneSet;
 use tradewind::zone::set::SteeredAt;
@@ -73,19 +76,25 @@ enum Workload {
     NxDomain,
     Weighted,
     GeoEcs,
+    /// As static, with DO, in a signed zone whose signatures are warm.
+    Signed,
 }
 
 impl Workload {
-    const ALL: [Workload; 4] = [
+    const ALL: [Workload; 5] = [
         Workload::Static,
         Workload::NxDomain,
         Workload::Weighted,
         Workload::GeoEcs,
+        Workload::Signed,
     ];
 
     /// Whether its names are in the zone's file, and not steered.
     fn in_file(self) -> bool {
-        matches!(self, Workload::Static | Workload::NxDomain)
+        matches!(
+            self,
+            Workload::Static | Workload::NxDomain | Workload::Signed
+        )
     }
 
     fn name(self) -> &'static str {
@@ -94,6 +103,7 @@ impl Workload {
             Workload::NxDomain => "nxdomain",
             Workload::GeoEcs => "geo-ecs",
             Workload::Weighted => "weighted",
+            Workload::Signed => "signed",
         }
     }
 }
@@ -315,6 +325,31 @@ fn packet(owner: &WireName, subnet: Option<u32>) -> Vec<u8> {
     p
 }
 
+/// A key for the zone, of both kinds in one.
+fn keys() -> Keys {
+    let algorithm = Algorithm::EcdsaP256;
+    let secret = SigningKey::generate(algorithm).expect("random bits");
+    let key = SigningKey::from_pkcs8(algorithm, ZONE_KEY | SECURE_ENTRY_POINT, &secret)
+        .expect("it was made here");
+    let key = Arc::new(key);
+    let apex: WireName = "bench.example".parse().expect("a valid name");
+    let zone = ZoneKeys {
+        apex: apex.clone(),
+        generation: 1,
+        dnskey: vec![key.dnskey().into()],
+        cds: Vec::new(),
+        cdnskey: Vec::new(),
+        ttl: Ttl::from_secs(300),
+        key_signing: vec![key.clone()],
+        zone_signing: vec![key],
+        denial: Denial::Compact,
+        lifetime: Lifetime::default(),
+    };
+    Keys {
+        zones: [(apex, Arc::new(zone))].into(),
+    }
+}
+
 fn variant(workload: Workload, names: usize, networks: usize) -> Variant {
     let geo = geo(networks);
     let (zones, owners) = zone(workload, names);
@@ -329,14 +364,16 @@ fn variant(workload: Workload, names: usize, networks: usize) -> Variant {
         target_of: vec![None; endpoints],
         settings: Settings::default(),
     });
-    let view = View::new(
-        Generation(1),
-        Moment::ZERO,
-        Parts::new(
-            snapshot,
-            Arc::new(Board::new(vec![Verdict::unmonitored(); endpoints])),
-        ),
-    );
+    let signed = workload == Workload::Signed;
+    let board = Arc::new(Board::new(vec![Verdict::unmonitored(); endpoints]));
+    let parts = Parts {
+        keys: Arc::new(if signed { keys() } else { Keys::default() }),
+        wall: Wall::new(Moment::ZERO, Duration::from_secs(1_767_225_600)),
+        ..Parts::new(snapshot, board)
+    };
+    let view = View::new(Generation(1), Moment::ZERO, parts);
+    let ahead = Presigner::default().pass(&view, NOW, |_| ControlFlow::Continue(()));
+    assert!(ahead.is_continue(), "nothing ends the pass");
     let mut random = Random(7);
     let mut queries = |count| {
         let mut queries = Queries::default();
@@ -347,7 +384,12 @@ fn variant(workload: Workload, names: usize, networks: usize) -> Variant {
             };
             let subnet = (workload == Workload::GeoEcs)
                 .then(|| ((1 << 24) + random.below(223 << 24) as u32) & 0xffff_ff00);
-            queries.push(&packet(&owner, subnet));
+            let mut packet = packet(&owner, subnet);
+            if signed {
+                let flags = packet.len() - 4;
+                packet[flags] |= 0x80; // DO
+            }
+            queries.push(&packet);
         }
         queries
     };
@@ -438,7 +480,12 @@ fn main() {
     let (hot, cold) = if quick { (100, 3) } else { (500, 15) };
     let mut variants = Vec::new();
     for workload in Workload::ALL {
-        for names in [1, 1_000, 100_000] {
+        let sizes: &[usize] = match workload {
+            // More names than the cache of signatures holds are not warm.
+            Workload::Signed => &[1, 1_000],
+            _ => &[1, 1_000, 100_000],
+        };
+        for &names in sizes {
             variants.push(variant(workload, names, 1));
             if workload == Workload::GeoEcs {
                 variants.push(variant(workload, names, 1_000_000));

@@ -15,19 +15,27 @@
 mod support;
 
 mod alloc;
+mod conformance;
 mod e2e_check;
 mod e2e_cli;
+mod e2e_compare;
 mod e2e_demo;
 mod e2e_dnssec;
+mod e2e_doh;
+mod e2e_doq;
+mod e2e_dot;
 mod e2e_guard;
 mod e2e_hostile;
 mod e2e_probe;
+mod e2e_proxy;
 mod e2e_readme;
 mod e2e_reload;
+mod e2e_scale;
 mod e2e_steer;
 mod e2e_tcp;
 mod e2e_transfer;
 mod e2e_types;
+mod fuzz;
 mod geoip;
 mod geoip_maxmind;
 mod golden_explain;

@@ -70,3 +70,20 @@ fn f6_of_two_writers_the_newest_wins_and_readers_never_go_back() {
     });
     assert_eq!(publisher.latest().generation, Generation(199));
 }
+
+#[test]
+fn a_reader_that_goes_over_to_a_new_view_does_not_free_the_old_one() {
+    let snapshot = snapshot();
+    let publisher = Publisher::new(view(&snapshot, 1));
+    let mut reader = publisher.reader();
+    let old = Arc::downgrade(reader.view());
+    assert!(publisher.publish(view(&snapshot, 2)));
+    publisher.sweep();
+    assert!(old.upgrade().is_some(), "the reader still holds it");
+    assert!(publisher.has_retired());
+    assert_eq!(reader.view().generation, Generation(2));
+    assert!(old.upgrade().is_some(), "left for the sweep");
+    publisher.sweep();
+    assert!(old.upgrade().is_none());
+    assert!(!publisher.has_retired());
+}

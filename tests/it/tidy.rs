@@ -11,7 +11,7 @@ use crate::support::demo::package;
 
 /// Modules by layer, lowest first. A module names only lower layers; neighbours are strangers.
 const LAYERS: &[&[&str]] = &[
-    &["ids", "units", "time", "net", "dns", "telemetry"],
+    &["ids", "units", "time", "net", "dns", "telemetry", "chunked"],
     &["zone", "geo", "balance", "health", "dnssec", "limit"],
     &["steer"],
     &["snapshot"],
@@ -33,6 +33,7 @@ const PURE: &[&str] = &[
     "net",
     "dns",
     "telemetry",
+    "chunked",
     "zone",
     "geo",
     "balance",

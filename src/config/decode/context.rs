@@ -128,7 +128,7 @@ impl<'a> Context<'a> {
 }
 
 /// `monitor` for `monitors`.
-pub(super) fn singular(kind: &str) -> &str {
+pub(super) fn singular(kind: &'static str) -> &'static str {
     match kind {
         "policies" => "policy",
         "tsig-keys" => "TSIG key",

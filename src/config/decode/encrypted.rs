@@ -8,7 +8,7 @@ use crate::config::diagnostic::Diagnostic;
 use crate::config::spec::{EncryptedSpec, NodeSpec};
 
 use super::context::Context;
-use super::reader::Reader;
+use super::reader::{Reader, Subject};
 
 /// Where DNS over HTTPS is found where nothing else is said (RFC 8484's own example).
 const PATH: &str = "/dns-query";
@@ -32,7 +32,7 @@ pub(super) fn decode(cx: &mut Context<'_>, dns: &Reader<'_>, is_served: bool) ->
     }
     let mut listen = |key: &str| -> Vec<Marked<SocketAddr>> {
         let table = dns.sub(cx, key);
-        if dns.has(key) && table.lacks("listen") && !table.has("listen") {
+        if dns.has(key) && table.lacks("listen") {
             cx.absence(
                 Diagnostic::error(
                     dns.span_of(key),
@@ -102,7 +102,7 @@ pub(super) fn decode(cx: &mut Context<'_>, dns: &Reader<'_>, is_served: bool) ->
 }
 
 /// Reports listeners that want the same port: TCP, TLS and HTTPS are all TCP, UDP and QUIC both UDP.
-pub(super) fn check_ports(cx: &mut Context<'_>, node: &NodeSpec, subject: &str) {
+pub(super) fn check_ports(cx: &mut Context<'_>, node: &NodeSpec, subject: &Subject<'_>) {
     let e = &node.encrypted;
     let streams = [
         ("dns.listen", &node.dns_listen),

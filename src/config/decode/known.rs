@@ -1,6 +1,6 @@
 //! The names that references may use, and the nearest one to a name that is not among them.
 
-use std::collections::{HashMap, HashSet};
+use hashbrown::{HashMap, HashSet};
 
 use crate::config::tree::{Table, Value};
 

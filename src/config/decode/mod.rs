@@ -20,8 +20,11 @@ pub(super) use context::Context;
 pub(super) use known::Known;
 pub use value::nearest;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
+use hashbrown::HashMap;
+
+use crate::config::options;
 use crate::config::spec::{Declared, DnsSpec, GeoipSpec, RegionSpec, Spec, ZoneSpec};
 use crate::config::tree::{Table, Value};
 use crate::config::{Marked, Span};
@@ -29,23 +32,33 @@ use crate::dns::name::WireName;
 use crate::geo::Coordinates;
 
 use objects::objects;
-use reader::Reader;
+use reader::{Reader, Subject};
 
 /// Decodes everything. Objects with errors may be absent from the result; the errors are in `cx`.
-pub(super) fn decode(cx: &mut Context<'_>, root: &Table) -> Spec {
+pub(super) fn decode(cx: &mut Context<'_>, mut root: Table) -> Spec {
+    // The large ones, each freed once it is read.
+    let (of_pools, of_names) = (root.detach("pools"), root.detach("names"));
+    let root = &root;
     // What is defined twice is dropped the second time: then not all is read.
     let merged = cx.clean();
-    let top = Reader::new(cx, root, "", "the configuration".to_owned());
+    let top = Reader::new(
+        cx,
+        root,
+        options::section(""),
+        Subject::Text("the configuration".into()),
+    );
     for kind in top.misspelt() {
         cx.forgive(kind);
     }
     let whole = |kind: &str| merged && !top.misspelt().contains(&kind);
     let monitors = monitors::decode(cx, root);
     let mark = cx.mark();
-    let pools = pools::decode(cx, root, &monitors);
+    let pools = pools::decode(cx, &of_pools, &monitors);
+    drop(of_pools);
     let pools_complete = cx.clean_since(mark) && whole("pools");
     let mark = cx.mark();
-    let (names, aliases) = names::decode(cx, root);
+    let (names, aliases) = names::decode(cx, &of_names);
+    drop(of_names);
     let names_complete = cx.clean_since(mark) && whole("names");
     let (zones, apexes, all_zones) = zones(cx, root);
     Spec {

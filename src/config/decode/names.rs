@@ -1,6 +1,6 @@
 //! `[names."NAME"]`
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 use std::time::Duration;
 
 use crate::config::Marked;

@@ -6,14 +6,14 @@ use crate::config::options;
 use crate::config::tree::{Table, Value};
 
 use super::context::{Context, singular};
-use super::reader::Reader;
+use super::reader::{Reader, Subject};
 use super::value::is_name;
 
 /// The objects of the top-level table `kind`, each with its key. Keys must be names unless `domains`.
 pub(super) fn objects<'t>(
     cx: &mut Context<'_>,
     root: &'t Table,
-    kind: &str,
+    kind: &'static str,
     domains: bool,
 ) -> Vec<(Marked<String>, Reader<'t>)> {
     let Some(entry) = root.get(kind) else {
@@ -28,9 +28,10 @@ pub(super) fn objects<'t>(
         return Vec::new();
     };
     let word = singular(kind);
-    let mut objects = Vec::new();
+    let section = options::section(&format!("{kind}.NAME"));
+    let mut objects = Vec::with_capacity(table.entries.len());
     for entry in &table.entries {
-        let subject = format!("{word} `{}`", entry.key);
+        let subject = Subject::Object(word, &entry.key);
         if !domains && !is_name(&entry.key) {
             cx.error(
                 entry.key_span,
@@ -50,8 +51,7 @@ pub(super) fn objects<'t>(
             cx.push(d);
             continue;
         };
-        let path = format!("{kind}.NAME");
-        if domains && let Some(whole) = unquoted(table, &entry.key, &path) {
+        if domains && let Some(whole) = unquoted(table, &entry.key, section.path) {
             cx.absence(
                 Diagnostic::error(
                     entry.key_span,
@@ -61,7 +61,7 @@ pub(super) fn objects<'t>(
             );
             continue;
         }
-        let reader = Reader::new(cx, table, &path, subject);
+        let reader = Reader::new(cx, table, section, subject);
         objects.push((Marked::new(entry.key.clone(), entry.key_span), reader));
     }
     objects

@@ -87,7 +87,7 @@ fn stage(cx: &mut Context<'_>, r: &Reader<'_>) -> Option<StageSpec> {
 
 fn geo(cx: &mut Context<'_>, r: &Reader<'_>) -> StageSpec {
     let mode = r.get_or(cx, "mode", String::new());
-    let subject = r.subject().to_owned();
+    let subject = r.subject().to_string();
     let readers = r.tables(cx, "rules", |at, _| format!("rule {at} of {subject}"));
     let mut rules = Vec::new();
     for reader in readers {

@@ -1,6 +1,6 @@
 //! `[pools.NAME]` and its endpoints.
 
-use std::collections::{HashMap, HashSet};
+use hashbrown::{HashMap, HashSet};
 
 use crate::config::diagnostic::Diagnostic;
 use crate::config::spec::{EndpointSpec, MonitorSpec, PoolSpec};
@@ -10,7 +10,7 @@ use crate::units::Weight;
 
 use super::context::Context;
 use super::objects::objects;
-use super::reader::Reader;
+use super::reader::{Reader, Subject};
 
 /// Names of all endpoints so far, with their places.
 type Seen = HashMap<String, Span>;
@@ -46,9 +46,9 @@ fn pool(
     let min_live = r.get_or(cx, "min-live", 0_u32);
     let readers = r.tables(cx, "endpoints", |at, table| {
         let pool = &name.value;
-        match table.get("name").map(|e| &e.node.value) {
-            Some(Value::String(name)) => format!("endpoint `{name}` of pool `{pool}`"),
-            _ => format!("endpoint {at} of pool `{pool}`"),
+        match (table.get("name").map(|e| &e.node.value), r.subject()) {
+            (Some(Value::String(name)), Subject::Object(_, pool)) => Subject::Endpoint(name, pool),
+            _ => Subject::Text(format!("endpoint {at} of pool `{pool}`").into()),
         }
     });
     let count = readers.len();

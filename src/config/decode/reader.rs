@@ -1,11 +1,14 @@
 //! Reads tables by the option rows and collects every error on the way.
 
-use std::collections::HashMap;
+use std::fmt;
 use std::hash::Hash;
+use std::rc::Rc;
 use std::sync::LazyLock;
 
+use hashbrown::HashMap;
+
 use crate::config::diagnostic::Diagnostic;
-use crate::config::options::{self, Kind, OptionRow, Presence};
+use crate::config::options::{self, Kind, OptionRow, Presence, Section};
 use crate::config::tree::{Entry, Table, Value, parse_value};
 use crate::config::{Marked, Span};
 
@@ -21,16 +24,43 @@ static DEFAULTS: LazyLock<HashMap<&'static str, Value>> = LazyLock::new(|| {
     options::ROWS.iter().filter_map(default).collect()
 });
 
+/// The object that is read, in the words of a message; put into words only when there is one.
+#[derive(Clone)]
+pub(super) enum Subject<'t> {
+    /// As it is called.
+    Text(Rc<str>),
+    /// "monitor `web`"
+    Object(&'static str, &'t str),
+    /// "endpoint `eu-1` of pool `eu`"
+    Endpoint(&'t str, &'t str),
+}
+
+impl From<String> for Subject<'_> {
+    fn from(text: String) -> Self {
+        Subject::Text(text.into())
+    }
+}
+
+impl fmt::Display for Subject<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Subject::Text(text) => f.write_str(text),
+            Subject::Object(word, name) => write!(f, "{word} `{name}`"),
+            Subject::Endpoint(name, pool) => write!(f, "endpoint `{name}` of pool `{pool}`"),
+        }
+    }
+}
+
 /// One table being read.
 pub(super) struct Reader<'t> {
     /// `None` when it is absent, so that defaults apply.
     table: Option<&'t Table>,
     /// The table, or the one that lacks it.
     span: Span,
-    /// Path of its rows.
-    path: String,
-    /// The object: "monitor `web`".
-    subject: String,
+    /// Its rows.
+    section: &'static Section,
+    /// The object.
+    subject: Subject<'t>,
     /// What stands before a key of this table within the object: `http.`.
     prefix: String,
     /// Keys that an unknown key of the table resembles: that they are missing needs no second word.
@@ -46,29 +76,27 @@ struct Found<'t> {
 
 impl<'t> Reader<'t> {
     /// A reader of `table`, whose keys are the rows under `path`. Unknown keys are reported here.
-    pub(super) fn new(cx: &mut Context<'_>, table: &'t Table, path: &str, subject: String) -> Self {
-        Reader::checked(
-            cx,
-            Some(table),
-            table.span,
-            path.to_owned(),
-            subject,
-            String::new(),
-        )
+    pub(super) fn new(
+        cx: &mut Context<'_>,
+        table: &'t Table,
+        section: &'static Section,
+        subject: Subject<'t>,
+    ) -> Self {
+        Reader::checked(cx, Some(table), table.span, section, subject, String::new())
     }
 
     fn checked(
         cx: &mut Context<'_>,
         table: Option<&'t Table>,
         span: Span,
-        path: String,
-        subject: String,
+        section: &'static Section,
+        subject: Subject<'t>,
         prefix: String,
     ) -> Reader<'t> {
         let mut reader = Reader {
             table,
             span,
-            path,
+            section,
             subject,
             prefix,
             misspelt: Vec::new(),
@@ -81,7 +109,7 @@ impl<'t> Reader<'t> {
         self.span
     }
 
-    pub(super) fn subject(&self) -> &str {
+    pub(super) fn subject(&self) -> &Subject<'t> {
         &self.subject
     }
 
@@ -91,7 +119,7 @@ impl<'t> Reader<'t> {
 
     /// The keys that stand in the table and have rows, with their places.
     pub(super) fn keys(&self) -> impl Iterator<Item = (&'t str, Span)> + use<'t> {
-        let rows = options::keys_of(&self.path);
+        let rows = &self.section.keys;
         let known = self
             .entries()
             .iter()
@@ -143,14 +171,14 @@ impl<'t> Reader<'t> {
             cx,
             table,
             span,
-            self.path_of(key),
+            options::section(&self.path_of(key)),
             self.subject.clone(),
             prefix,
         )
     }
 
     fn check_keys(&mut self, cx: &mut Context<'_>) {
-        let keys = options::keys_of(&self.path);
+        let keys = &self.section.keys;
         if keys.iter().any(|k| options::is_placeholder(k)) {
             return;
         }
@@ -178,16 +206,16 @@ impl<'t> Reader<'t> {
     }
 
     fn path_of(&self, key: &str) -> String {
-        if self.path.is_empty() {
+        if self.section.path.is_empty() {
             key.to_owned()
         } else {
-            format!("{}.{key}", self.path)
+            format!("{}.{key}", self.section.path)
         }
     }
 
     fn row(&self, key: &str) -> &'static OptionRow {
-        let path = self.path_of(key);
-        options::row(&path).unwrap_or_else(|| panic!("no option row `{path}`"))
+        let row = self.section.row(key);
+        row.unwrap_or_else(|| panic!("no option row `{}`", self.path_of(key)))
     }
 
     /// The value of `key`, or its default. Reports a missing required key.
@@ -321,7 +349,9 @@ impl<'t> Reader<'t> {
                 );
                 continue;
             }
-            places.insert(value.value.clone(), value.span);
+            if items.len() > 1 {
+                places.insert(value.value.clone(), value.span);
+            }
             values.push(value);
         }
         Some(values)
@@ -382,11 +412,11 @@ impl<'t> Reader<'t> {
 
     /// The array of tables under `key`; each comes with its subject, made by `name` from its position
     /// (from 1) and its table.
-    pub(super) fn tables(
+    pub(super) fn tables<S: Into<Subject<'t>>>(
         &self,
         cx: &mut Context<'_>,
         key: &str,
-        name: impl Fn(usize, &Table) -> String,
+        name: impl Fn(usize, &'t Table) -> S,
     ) -> Vec<Reader<'t>> {
         let row = self.row(key);
         let Some(found) = self.find(cx, key, row) else {
@@ -407,7 +437,8 @@ impl<'t> Reader<'t> {
         {
             self.too_few(cx, key, found.span, items.len(), min);
         }
-        let mut readers = Vec::new();
+        let section = options::section(&format!("{}.{key}[]", self.section.path));
+        let mut readers = Vec::with_capacity(items.len());
         for (at, item) in items.iter().enumerate() {
             let Value::Table(table) = &item.value else {
                 let help = match &item.value {
@@ -423,8 +454,7 @@ impl<'t> Reader<'t> {
                 cx.push(Diagnostic::error(item.span, message).help(help));
                 continue;
             };
-            let path = format!("{}.{key}[]", self.path);
-            readers.push(Reader::new(cx, table, &path, name(at + 1, table)));
+            readers.push(Reader::new(cx, table, section, name(at + 1, table).into()));
         }
         readers
     }
@@ -439,7 +469,7 @@ impl<'t> Reader<'t> {
     ) -> Option<&'static str> {
         let found: Vec<&'static str> = kinds.iter().copied().filter(|k| self.has(k)).collect();
         let place = if self.prefix.is_empty() {
-            self.subject.clone()
+            self.subject.to_string()
         } else {
             format!(
                 "`{}` of {}",

@@ -7,7 +7,7 @@ mod rows;
 pub use page::reference_page;
 pub use rows::ROWS;
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -105,23 +105,40 @@ pub struct OptionRow {
     pub example: &'static str,
 }
 
-/// The row of `path`.
-pub fn row(path: &str) -> Option<&'static OptionRow> {
-    static BY_PATH: LazyLock<HashMap<&'static str, &'static OptionRow>> =
-        LazyLock::new(|| ROWS.iter().map(|r| (r.path, r)).collect());
-    BY_PATH.get(path).copied()
+/// The options of one table, looked up once for all of its keys.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Section {
+    /// Where the table stands (empty: the whole file).
+    pub path: &'static str,
+    /// The keys that may stand directly in it. A key in capitals stands for any name the user chooses.
+    pub keys: Vec<&'static str>,
+    /// The rows of those keys that have one.
+    rows: Vec<(&'static str, &'static OptionRow)>,
 }
 
-/// The keys that may stand directly in the table at `path` (empty: the whole file). A key in
-/// capitals stands for any name the user chooses.
+impl Section {
+    /// The row of `key`.
+    pub fn row(&self, key: &str) -> Option<&'static OptionRow> {
+        let found = self.rows.iter().find(|(k, _)| *k == key);
+        found.map(|(_, row)| *row)
+    }
+}
+
+/// The section of the table at `path`; an empty one where no row stands in such a table.
+pub fn section(path: &str) -> &'static Section {
+    static BY_TABLE: LazyLock<HashMap<&'static str, Section>> = LazyLock::new(by_table);
+    static NONE: LazyLock<Section> = LazyLock::new(Section::default);
+    BY_TABLE.get(path).unwrap_or_else(|| &*NONE)
+}
+
+/// The keys that may stand directly in the table at `path`.
 pub fn keys_of(path: &str) -> &'static [&'static str] {
-    static BY_TABLE: LazyLock<HashMap<&'static str, Vec<&'static str>>> = LazyLock::new(by_table);
-    BY_TABLE.get(path).map_or(&[], Vec::as_slice)
+    &section(path).keys
 }
 
-/// The keys of every table that the rows imply, in the order of the rows.
-fn by_table() -> HashMap<&'static str, Vec<&'static str>> {
-    let mut tables: HashMap<&'static str, Vec<&'static str>> = HashMap::new();
+/// The section of every table that the rows imply, keys in the order of the rows.
+fn by_table() -> HashMap<&'static str, Section> {
+    let mut tables: HashMap<&'static str, Section> = HashMap::new();
     for row in ROWS {
         let dots = row.path.match_indices('.').map(|(at, _)| at);
         for end in dots.chain([row.path.len()]) {
@@ -129,10 +146,14 @@ fn by_table() -> HashMap<&'static str, Vec<&'static str>> {
                 Some((table, key)) => (table, key),
                 None => ("", &row.path[..end]),
             };
+            let section = tables.entry(table).or_default();
+            section.path = table;
+            if end == row.path.len() {
+                section.rows.push((key, row));
+            }
             let key = key.strip_suffix("[]").unwrap_or(key);
-            let keys = tables.entry(table).or_default();
-            if !keys.contains(&key) {
-                keys.push(key);
+            if !section.keys.contains(&key) {
+                section.keys.push(key);
             }
         }
     }

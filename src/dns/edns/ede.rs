@@ -29,7 +29,7 @@ impl Ede<'_> {
     pub const NOT_AUTHORITATIVE: u16 = 20;
     /// Not Supported: this operation or type of query.
     pub const NOT_SUPPORTED: u16 = 21;
-    /// Invalid Query Type: no query may have this type (RFC 9824 section 10).
+    /// Invalid Query Type: no query may have this type (RFC 9824 section 9).
     pub const INVALID_QUERY_TYPE: u16 = 30;
 
     /// Writes the option if it fits, else without text if that fits, else nothing: an explanation

@@ -124,11 +124,8 @@ impl<'b> MessageWriter<'b> {
     /// # Errors
     /// [`Full`].
     pub fn question(&mut self, raw: &[u8]) -> Result<(), Full> {
-        let at = self.at;
         self.put(raw)?;
         self.counts[0] += 1;
-        let name = &raw[..raw.len().saturating_sub(4)];
-        self.names.remember(name, at, name.len());
         Ok(())
     }
 
@@ -238,6 +235,10 @@ impl<'b> MessageWriter<'b> {
 
     /// Writes a name, as far as possible as a pointer to an earlier one.
     fn name(&mut self, name: &[u8]) -> Result<(), Full> {
+        if self.names.is_empty() && self.counts[0] > 0 {
+            // Most answers name nothing but the question, by a pointer that needs no table.
+            self.names.remember_question(self.buf);
+        }
         let at = self.at;
         match self.names.find(&self.buf[..at], name) {
             Some((before, offset)) => {

@@ -3,6 +3,8 @@
 //! The table is small and fixed: an answer repeats few names, and a bounded table bounds the work
 //! that a hostile question can cause. A name that no longer fits it is written in full.
 
+use super::HEADER;
+
 /// Suffixes remembered at most.
 const ROOM: usize = 48;
 
@@ -54,6 +56,15 @@ impl Compressor {
             self.len += 1;
             i += 1 + usize::from(name[i]);
         }
+    }
+
+    /// Remembers the suffixes of the question's name, which stands uncompressed behind the header.
+    pub fn remember_question(&mut self, message: &[u8]) {
+        let mut end = HEADER;
+        while message[end] != 0 {
+            end += 1 + usize::from(message[end]);
+        }
+        self.remember(&message[HEADER..=end], HEADER, end - HEADER);
     }
 
     /// The longest suffix of `name` that stands in `message`: how many octets of `name` come before

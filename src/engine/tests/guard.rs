@@ -298,6 +298,11 @@ fn a8_each_kind_of_answer_has_its_own_account() {
         0,
         "any that has no such data"
     );
+    assert_eq!(
+        full(&mut d, "example.com", rtype::DNSKEY),
+        10,
+        "the keys of a zone"
+    );
     assert_eq!(full(&mut d, "a.w.example.com", rtype::A), 10, "a wildcard");
     assert_eq!(
         full(&mut d, "b.w.example.com", rtype::A),
@@ -316,6 +321,15 @@ fn a8_each_kind_of_answer_has_its_own_account() {
     );
     assert_eq!(full(&mut d, "other.example", rtype::A), 10, "errors");
     assert_eq!(full(&mut d, "example.com", rtype::AXFR), 0, "any error");
+}
+
+#[test]
+fn a8_explanations_are_limited_too() {
+    let mut d = desk(limited(10, 0));
+    let explain = ask("_explain.geo.example.com", rtype::TXT);
+    assert_eq!(flood(&mut d, &explain.clone().edns(1232), 30)[3], 20);
+    assert_eq!(d.scratch.counters.get(DnsEvent::Explained), 10);
+    assert!(!d.tcp(&explain).answers().is_empty(), "not over a stream");
 }
 
 #[test]

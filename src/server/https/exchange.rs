@@ -3,13 +3,14 @@
 use data_encoding::BASE64URL_NOPAD;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Bytes, Incoming};
-use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::time::timeout;
 
 use crate::dns::message::freshness;
 use crate::engine::{Inbound, Transport};
-use crate::server::hall::MESSAGE;
+use crate::server::hall::{Answer, MESSAGE};
 use crate::telemetry::DnsEvent;
 
 use super::Guest;
@@ -27,7 +28,8 @@ struct Refusal(StatusCode, &'static str);
 /// Answers one request.
 pub(super) async fn respond(guest: &Guest, request: Request<Incoming>) -> Response<Full<Bytes>> {
     let peer = guest.peer;
-    let answered = match query(guest, request).await {
+    let (head, mut body) = request.into_parts();
+    let answered = match query(guest, &head, &mut body).await {
         Ok(query) => {
             guest.lease.touch(guest.hall.clock.now());
             let inbound = Inbound {
@@ -35,20 +37,48 @@ pub(super) async fn respond(guest: &Guest, request: Request<Incoming>) -> Respon
                 peer,
                 transport: Transport::Https,
             };
-            // The engine keeps silent towards what is no query; HTTP cannot.
-            let silent = Refusal(StatusCode::BAD_REQUEST, "not a DNS query");
-            guest.hall.answer(&inbound, 0).ok_or(silent)
+            match guest.hall.answer(&inbound, 0) {
+                Answer::Octets { octets, last } => {
+                    if last {
+                        guest.refused.notify_one();
+                    }
+                    Ok(octets)
+                }
+                // The engine keeps silent; HTTP cannot.
+                Answer::NoQuery => Err(Refusal(StatusCode::BAD_REQUEST, "not a DNS query")),
+                Answer::ShutOut => {
+                    guest.refused.notify_one();
+                    Err(Refusal(StatusCode::FORBIDDEN, "not for you"))
+                }
+            }
         }
         Err(refusal) => Err(refusal),
     };
-    match answered {
+    let mut response = match answered {
         Ok(answer) => dns_message(answer),
         Err(refusal) => {
             guest.hall.count(DnsEvent::HttpRefused);
             tracing::trace!(%peer, ?refusal, "no DNS query in an HTTP request");
+            // A client that still sends may take the end of its stream for a failure (RFC 9113
+            // section 8.1), and over HTTP/1.1 its octets would follow it into the next request.
+            let rest = discard(&mut body);
+            drop(timeout(guest.hall.limits.message_timeout, rest).await);
             refused(refusal)
         }
+    };
+    if head.method == Method::HEAD {
+        // RFC 9110 section 9.3.2: as GET, length and all, but without content.
+        let length = response.body().size_hint().lower();
+        response.headers_mut().insert(CONTENT_LENGTH, length.into());
+        *response.body_mut() = Full::default();
     }
+    response
+}
+
+/// Reads a body to its end, or for some more than the longest message.
+async fn discard(body: &mut Incoming) {
+    let mut rest = Limited::new(body, 4 * MESSAGE);
+    while let Some(Ok(_)) = rest.frame().await {}
 }
 
 /// The response with a DNS answer: 200 whatever its response code (RFC 8484 section 4.2.1).
@@ -83,8 +113,8 @@ fn refused(Refusal(status, text): Refusal) -> Response<Full<Bytes>> {
 }
 
 /// The DNS query in a request.
-async fn query(guest: &Guest, request: Request<Incoming>) -> Result<Vec<u8>, Refusal> {
-    let uri = request.uri();
+async fn query(guest: &Guest, head: &Parts, body: &mut Incoming) -> Result<Vec<u8>, Refusal> {
+    let uri = &head.uri;
     let length = uri.path_and_query().map_or(0, |p| p.as_str().len());
     if length > URI {
         return Err(Refusal(StatusCode::URI_TOO_LONG, "the URI is over 16 KiB"));
@@ -92,17 +122,17 @@ async fn query(guest: &Guest, request: Request<Incoming>) -> Result<Vec<u8>, Ref
     if uri.path() != &*guest.path {
         return Err(Refusal(StatusCode::NOT_FOUND, "no such path"));
     }
-    match *request.method() {
+    match head.method {
         Method::GET | Method::HEAD => in_uri(uri.query().unwrap_or("")),
         Method::POST => {
-            let kind = request.headers().get(CONTENT_TYPE);
+            let kind = head.headers.get(CONTENT_TYPE);
             if !kind.is_some_and(is_dns_message) {
                 return Err(Refusal(
                     StatusCode::UNSUPPORTED_MEDIA_TYPE,
                     "POST takes application/dns-message",
                 ));
             }
-            in_body(guest, request.into_body()).await
+            in_body(guest, body).await
         }
         _ => Err(Refusal(
             StatusCode::METHOD_NOT_ALLOWED,
@@ -136,7 +166,7 @@ fn in_uri(variables: &str) -> Result<Vec<u8>, Refusal> {
 }
 
 /// The query that is the body.
-async fn in_body(guest: &Guest, body: Incoming) -> Result<Vec<u8>, Refusal> {
+async fn in_body(guest: &Guest, body: &mut Incoming) -> Result<Vec<u8>, Refusal> {
     let too_long = Refusal(
         StatusCode::PAYLOAD_TOO_LARGE,
         "a DNS message has at most 65535 octets",

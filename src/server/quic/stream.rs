@@ -11,7 +11,7 @@ use crate::dns::NameBuf;
 use crate::dns::edns::Keepalive;
 use crate::dns::message::parse;
 use crate::engine::{Inbound, Transport};
-use crate::server::hall::{Hall, Lease};
+use crate::server::hall::{Answer, Hall, Lease};
 
 use super::code;
 
@@ -47,6 +47,15 @@ impl Breach {
     }
 }
 
+/// Why the connection shall end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Ending {
+    /// The client broke the protocol.
+    Breach(Breach),
+    /// The client may not ask, or not as often.
+    Refused,
+}
+
 /// Why no query came.
 enum NoQuery {
     /// The connection must end.
@@ -58,18 +67,33 @@ enum NoQuery {
 /// Reads one query and answers it.
 ///
 /// # Errors
-/// What the client may not do.
+/// When the whole connection shall end.
 pub(super) async fn serve(
     hall: Arc<Hall>,
     lease: Arc<Lease>,
     peer: SocketAddr,
     mut send: SendStream,
     mut receive: RecvStream,
-) -> Result<(), Breach> {
-    let read = query(&hall, &mut receive);
+) -> Result<(), Ending> {
+    let served = exchange(&hall, &lease, peer, &mut send, &mut receive).await;
+    if let Err(Ending::Breach(_)) = served {
+        // Left alone, the stream would end as if an empty answer were whole.
+        let _ = send.reset(code::PROTOCOL_ERROR);
+    }
+    served
+}
+
+async fn exchange(
+    hall: &Hall,
+    lease: &Lease,
+    peer: SocketAddr,
+    send: &mut SendStream,
+    receive: &mut RecvStream,
+) -> Result<(), Ending> {
+    let read = query(hall, receive);
     let query = match timeout(hall.limits.message_timeout, read).await {
         Ok(Ok(query)) => query,
-        Ok(Err(NoQuery::Breach(breach))) => return Err(breach),
+        Ok(Err(NoQuery::Breach(breach))) => return Err(Ending::Breach(breach)),
         Ok(Err(NoQuery::Gone)) => {
             // Both fail only where the stream is closed already.
             let _ = send.reset(code::REQUEST_CANCELLED);
@@ -82,14 +106,16 @@ pub(super) async fn serve(
         }
     };
     lease.touch(hall.clock.now());
-    check(&query)?;
+    check(&query).map_err(Ending::Breach)?;
     let inbound = Inbound {
         packet: &query,
         peer,
         transport: Transport::Quic,
     };
-    let Some(mut answer) = hall.answer(&inbound, PREFIX) else {
-        return Err(Breach::NoQuery);
+    let (mut answer, last) = match hall.answer(&inbound, PREFIX) {
+        Answer::Octets { octets, last } => (octets, last),
+        Answer::NoQuery => return Err(Ending::Breach(Breach::NoQuery)),
+        Answer::ShutOut => return Err(Ending::Refused),
     };
     // The engine's answers are at most 65,535 octets long.
     let len = (answer.len() - PREFIX) as u16;
@@ -103,7 +129,7 @@ pub(super) async fn serve(
     if timeout(hall.limits.write_timeout, written).await.is_err() {
         let _ = send.reset(code::EXCESSIVE_LOAD);
     }
-    Ok(())
+    if last { Err(Ending::Refused) } else { Ok(()) }
 }
 
 /// The whole query.

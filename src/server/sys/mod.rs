@@ -8,7 +8,9 @@
 
 mod address;
 mod batch;
+mod memory;
 mod option;
 
 pub(super) use batch::BatchSocket;
+pub use memory::give_back_memory;
 pub(super) use option::{report_destination, send_without_path_mtu};

@@ -3,6 +3,7 @@
 mod cases;
 mod client;
 mod health;
+mod renew;
 mod three;
 mod trace;
 mod world;

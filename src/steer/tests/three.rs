@@ -134,7 +134,7 @@ impl Three {
             steering,
             &Board::new(self.verdicts.clone()),
             &Measurements {
-                rtt: self.rtt.clone(),
+                rtt: self.rtt.iter().copied().collect(),
             },
             &self.overrides,
             NOW,

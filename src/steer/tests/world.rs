@@ -414,7 +414,7 @@ fn random_name(
     }
 }
 
-fn random_verdict(d: &mut Dice, ill: usize) -> Verdict {
+pub(super) fn random_verdict(d: &mut Dice, ill: usize) -> Verdict {
     let state = match d.below(8) {
         n if n < ill => State::Down,
         7 => State::Unknown {
@@ -432,7 +432,7 @@ fn random_verdict(d: &mut Dice, ill: usize) -> Verdict {
     }
 }
 
-fn random_override(d: &mut Dice, s: &Steering) -> Override {
+pub(super) fn random_override(d: &mut Dice, s: &Steering) -> Override {
     Override {
         scope: match d.below(4) {
             0 => Scope::Endpoint(EndpointId::from_index(d.below(s.endpoints.len()))),

@@ -3,9 +3,13 @@
 pub mod demo;
 pub mod dns;
 pub mod http;
+pub mod large;
+pub mod load;
 pub mod node;
 pub mod secondary;
 pub mod signed;
+pub mod tls;
+pub mod watch;
 
 use std::time::{Duration, Instant};
 

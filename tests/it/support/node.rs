@@ -11,7 +11,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::demo::{signal, tradewind};
-use super::wait_for;
+use super::{http, wait_for};
 
 /// The zone that every test node serves; tests may put their own in its place.
 pub const ZONE: &str = "\
@@ -48,6 +48,10 @@ pub struct Node {
     child: Child,
     /// DNS.
     pub dns: SocketAddr,
+    /// DNS over TLS, HTTPS and QUIC, where the configuration has them.
+    pub dot: Option<SocketAddr>,
+    pub doh: Option<SocketAddr>,
+    pub doq: Option<SocketAddr>,
     /// Admin API.
     pub admin: SocketAddr,
     log: Arc<Mutex<String>>,
@@ -102,17 +106,17 @@ impl Node {
         let ready: String = incoming
             .recv_timeout(Duration::from_secs(30))
             .unwrap_or_else(|_| panic!("the node is not ready:\n{}", log.lock().unwrap()));
-        let field = |key: &str| -> SocketAddr {
-            ready
-                .split(' ')
-                .find_map(|f| f.strip_prefix(key))
-                .unwrap()
-                .parse()
-                .unwrap()
+        let field = |key: &str| -> Option<SocketAddr> {
+            let mut fields = ready.split(' ');
+            let text = fields.find_map(|f| f.strip_prefix(key))?;
+            Some(text.parse().unwrap())
         };
         Node {
-            dns: field("dns="),
-            admin: field("admin="),
+            dns: field("dns=").unwrap(),
+            dot: field("dot="),
+            doh: field("doh="),
+            doq: field("doq="),
+            admin: field("admin=").unwrap(),
             dir,
             child,
             log,
@@ -139,9 +143,37 @@ impl Node {
         signal(which, self.child.id());
     }
 
+    /// Processor time that its threads have used.
+    #[allow(dead_code, reason = "for the bench, which shares this code")]
+    pub fn cpu(&self) -> Duration {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+        let nanos = |task: std::io::Result<std::fs::DirEntry>| -> Option<u64> {
+            let text = std::fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
+            text.split(' ').next()?.parse().ok()
+        };
+        Duration::from_nanos(tasks.filter_map(nanos).sum())
+    }
+
+    /// A figure in KiB of its status: `VmRSS`, `VmHWM`.
+    #[allow(dead_code, reason = "for the bench, which shares this code")]
+    pub fn memory(&self, figure: &str) -> u64 {
+        let text = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = text.lines().find_map(|l| l.strip_prefix(figure)).unwrap();
+        let digits = line.trim_matches(|c: char| !c.is_ascii_digit());
+        digits.parse().unwrap()
+    }
+
     /// Whether the log has `text`.
     pub fn logged(&self, text: &str) -> bool {
         self.log.lock().unwrap().contains(text)
+    }
+
+    /// The value of a metric with exactly these labels.
+    pub fn metric(&self, name: &str) -> u64 {
+        let page = http::get(self.admin, "/metrics").body;
+        page.lines()
+            .find_map(|l| l.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+            .unwrap_or_else(|| panic!("no {name} in\n{page}"))
     }
 
     /// Waits until the log has `text`.

@@ -18,8 +18,9 @@ use tradewind::dnssec::{Algorithm, Denial, Keys, Lifetime, SignatureCache, Signi
 use tradewind::health::{Board, Cause, State, Verdict};
 use tradewind::server::hall::{Service, TcpLimits};
 use tradewind::server::proxied::Proxies;
+use tradewind::server::tcp::{self, Speech};
+use tradewind::server::udp;
 use tradewind::server::udp::UdpServer;
-use tradewind::server::{tcp, udp};
 use tradewind::snapshot::{Parts, Publisher, Snapshot, View};
 use tradewind::telemetry::DnsCounters;
 use tradewind::time::Clock;
@@ -193,19 +194,16 @@ impl Signed {
             let _inside = runtime.enter();
             tokio::net::TcpListener::from_std(listener).unwrap()
         };
-        runtime.spawn(tcp::serve(
-            listener,
-            Service {
-                publisher: publisher.clone(),
-                clock: clock.clone(),
-                counters: Arc::new(DnsCounters::default()),
-                open: Arc::new(AtomicU64::new(0)),
-                limits: TcpLimits::default(),
-                proxies: Proxies::default(),
-                stopped,
-            },
-            tcp::Speech::Tcp,
-        ));
+        let service = Service {
+            publisher: publisher.clone(),
+            clock: clock.clone(),
+            counters: Arc::new(DnsCounters::default()),
+            open: Arc::new(AtomicU64::new(0)),
+            limits: TcpLimits::default(),
+            proxies: Proxies::new([]),
+            stopped,
+        };
+        runtime.spawn(tcp::serve(listener, service, Speech::Tcp));
         Signed {
             dir,
             addr,
