@@ -523,7 +523,7 @@ fn limiting_allocates_nothing_per_query() {
         kinds[match reply {
             Reply::Drop => 0,
             Reply::Send(_) if out[2] & 2 != 0 => 1,
-            Reply::Send(_) | Reply::SendAndClose(_) => 2,
+            Reply::Send(_) | Reply::SendAndClose(_) | Reply::Transfer => 2,
         }] += 1;
     }
     assert!(

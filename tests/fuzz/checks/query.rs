@@ -69,5 +69,6 @@ pub fn check(data: &[u8]) {
             assert!(!transport.is_datagram() || len <= 1232, "{len} octets");
         }
         Reply::Drop => {}
+        Reply::Transfer => assert!(!transport.is_datagram(), "a transfer over UDP"),
     }
 }
