@@ -13,6 +13,7 @@ pub mod config;
 pub mod edns;
 pub mod mmdb;
 pub mod networks;
+pub mod proxy;
 pub mod query;
 pub mod zone;
 
@@ -27,4 +28,5 @@ pub const ALL: &[(&str, Check)] = &[
     ("config", config::check),
     ("mmdb", mmdb::check),
     ("networks", networks::check),
+    ("proxy", proxy::check),
 ];

@@ -61,7 +61,7 @@ pub fn check(data: &[u8]) {
     let mut out = vec![0; 65_535];
     let mut scratch = Scratch::new(1, Arc::default());
     match answer(view(), &inbound, Moment::ZERO, &mut scratch, &mut out) {
-        Reply::Send(len) => {
+        Reply::Send(len) | Reply::SendAndClose(len) => {
             assert!(packet.len() >= 12 && packet[2] & 0x80 == 0, "no query");
             assert!(len >= 12);
             assert_eq!(out[..2], packet[..2], "the id");
