@@ -6,7 +6,7 @@ use tradewind::geo::Database;
 
 /// The file.
 pub fn check(data: &[u8]) {
-    match Database::read(data.to_vec()) {
+    match Database::read(data) {
         Err(error) => assert!(!error.to_string().is_empty()),
         Ok(database) => {
             for addr in [
