@@ -71,4 +71,6 @@ pub mod docs {
     pub mod transports {}
     #[doc = include_str!("docs/protection.md")]
     pub mod protection {}
+    #[doc = include_str!("docs/transfers.md")]
+    pub mod transfers {}
 }

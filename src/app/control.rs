@@ -7,6 +7,8 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use crate::admin::{Control, ReloadOutcome};
 use crate::compile::Node;
 use crate::config::Report;
+use crate::engine::transfer::history;
+use crate::snapshot::{Publisher, Snapshot};
 use crate::time::Clock;
 
 use super::certificates::Certificates;
@@ -19,6 +21,7 @@ pub struct Controller {
     wanted: Wanted,
     /// As it was started; listeners and threads stay so.
     running: Node,
+    publisher: Publisher,
     orders: mpsc::Sender<Order>,
     certificates: Option<Arc<Certificates>>,
     keeper: keeper::Shared,
@@ -28,10 +31,11 @@ pub struct Controller {
 
 impl Controller {
     /// A controller that reloads `wanted` and hands the result to the judge loop, and the certificate
-    /// to its keeper.
+    /// to its keeper. `publisher` has the configuration in force.
     pub fn new(
         wanted: Wanted,
         running: Node,
+        publisher: Publisher,
         orders: mpsc::Sender<Order>,
         certificates: Option<Arc<Certificates>>,
         keeper: keeper::Shared,
@@ -40,6 +44,7 @@ impl Controller {
         Arc::new(Controller {
             wanted,
             running,
+            publisher,
             orders,
             certificates,
             keeper,
@@ -54,9 +59,15 @@ impl Control for Controller {
         let _one = self.one_at_a_time.lock().await;
         let wanted = self.wanted.clone();
         // Reading and compiling a large configuration takes seconds; nothing else waits for it.
-        let result = tokio::task::spawn_blocking(move || load_all(&wanted)).await;
+        let in_force = self.publisher.latest();
+        let result = tokio::task::spawn_blocking(move || {
+            let mut loaded = load_all(&wanted)?;
+            let told = follow_zones(&in_force.snapshot, &mut loaded);
+            Ok((loaded, told))
+        })
+        .await;
         match result {
-            Ok(Ok(loaded)) => self.hand_over(loaded).await,
+            Ok(Ok((loaded, told))) => self.hand_over(loaded, told).await,
             Ok(Err(report)) => refused(report),
             Err(panic) => ReloadOutcome::Failed(format!("the reload itself failed: {panic}")),
         }
@@ -64,9 +75,13 @@ impl Control for Controller {
 }
 
 impl Controller {
-    async fn hand_over(&self, loaded: Loaded) -> ReloadOutcome {
+    async fn hand_over(&self, loaded: Loaded, zones: Vec<String>) -> ReloadOutcome {
         log(&loaded.warnings);
         let mut warnings: Vec<String> = loaded.warnings.lines().collect();
+        for text in zones {
+            tracing::warn!("{text}");
+            warnings.push(format!("warning: {text}"));
+        }
         let late = loaded
             .compiled
             .node
@@ -119,6 +134,16 @@ impl Controller {
             Err(_) => ReloadOutcome::Failed("the server is stopping".to_owned()),
         }
     }
+}
+
+/// Carries the changes that secondaries may ask for over to what was loaded; says what they would miss.
+fn follow_zones(in_force: &Snapshot, loaded: &mut Loaded) -> Vec<String> {
+    let (changes, told) = history::follow(in_force, &loaded.compiled.snapshot);
+    match Arc::get_mut(&mut loaded.compiled.snapshot) {
+        Some(snapshot) => snapshot.settings.transfers.history = changes,
+        None => debug_assert!(false, "nobody else has what was just loaded"),
+    }
+    told
 }
 
 fn refused(report: Report) -> ReloadOutcome {

@@ -16,7 +16,7 @@ use crate::probe;
 use crate::server::hall::{Service, TcpLimits};
 use crate::server::proxied::Proxies;
 use crate::server::tcp::Speech;
-use crate::server::{self, tcp, udp};
+use crate::server::{self, notify, tcp, udp};
 use crate::telemetry::stats::EncryptedConnections;
 use crate::telemetry::{DnsCounters, Stats};
 use crate::time::Clock;
@@ -147,6 +147,7 @@ async fn serve(
     let controller = Controller::new(
         options.wanted.clone(),
         node.clone(),
+        wiring.publisher.clone(),
         orders,
         certificates.clone(),
         keeper,
@@ -174,6 +175,8 @@ async fn serve(
     let encrypted_counters: Vec<Arc<DnsCounters>> =
         (0..encrypted.len()).map(|_| Arc::default()).collect();
     counters.extend(encrypted_counters.iter().cloned());
+    let notify_counters = Arc::new(DnsCounters::default());
+    counters.push(notify_counters.clone());
     let encrypted_connections = EncryptedConnections::default();
     let not_after = certificates.as_ref().map(|c| c.not_after());
     let stats = Stats::new(counters, tcp_connections.clone())
@@ -246,6 +249,13 @@ async fn serve(
         encrypted.start(&node, identity, &encrypted_connections, own, service)?;
         tokio::spawn(certificates.watch(stopped.clone()));
     }
+    tokio::spawn(notify::run(
+        wiring.publisher.clone(),
+        clock.clone(),
+        dns.clone(),
+        notify_counters,
+        stopped.clone(),
+    ));
     // What reading the configuration took is free by now.
     server::give_back_memory();
     serving.send_replace(true);

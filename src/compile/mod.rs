@@ -18,6 +18,7 @@ mod problems;
 mod protection;
 #[cfg(test)]
 mod tests;
+mod transfers;
 mod zones;
 
 use std::sync::Arc;
@@ -69,6 +70,7 @@ pub fn compile(
     aliases::aliases(spec, &mut names, p);
     let signed = dnssec::zones(spec, inputs, &parsed_zones.largest_ttls(), &names, p);
     let zones = zones::build(spec, parsed_zones, &names, sources, p);
+    let transfers = transfers::transfers(spec, inputs, p);
     check::unused(spec, p);
     dnssec::unused(spec, p);
     cycles::check(&names, &pools, &zones, p);
@@ -101,6 +103,7 @@ pub fn compile(
         settings: Settings {
             node: node_name,
             explain_allow: spec.dns.explain_allow.iter().map(|p| p.value).collect(),
+            transfers,
             rules: protection::rules(spec),
             chaos: protection::chaos(spec, this_node.as_ref()),
         },

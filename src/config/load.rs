@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::decode::{Context, Known, decode};
 use super::diagnostic::{Diagnostic, Report, Severity};
 use super::sources::Sources;
-use super::spec::Spec;
-use super::tree::{Table, Value, merge, parse};
+use super::spec::{SecretSpec, Spec};
+use super::tree::{Table, Value, merge, parse, secrets};
 use super::{FileId, Marked, Span};
 
 /// Reads one file; an argument so that tests need no disk.
@@ -74,8 +75,40 @@ impl Inputs {
 pub fn load(path: &Path) -> Result<Loaded, Report> {
     let mut read = |path: &Path| std::fs::read(path);
     match texts(path) {
-        Ok(files) => Ok(load_texts(files, &mut read)),
+        Ok(files) => {
+            let mut loaded = load_texts(files, &mut read);
+            check_secret_files(&loaded.spec, &mut loaded.diagnostics);
+            Ok(loaded)
+        }
         Err(diagnostic) => Err(Report::new(vec![*diagnostic], Sources::default())),
+    }
+}
+
+/// A secret that every user of the machine can read is none (requirement S1).
+fn check_secret_files(spec: &Spec, diagnostics: &mut Vec<Diagnostic>) {
+    const OTHERS: u32 = 0o007;
+    for key in &spec.tsig_keys {
+        let SecretSpec::File(path) = &key.secret else {
+            continue;
+        };
+        // What cannot be looked at could not be read either, which is reported.
+        let Ok(found) = std::fs::metadata(&path.value) else {
+            continue;
+        };
+        let mode = found.permissions().mode() & 0o777;
+        if mode & OTHERS != 0 {
+            diagnostics.push(
+                Diagnostic::error(
+                    path.span,
+                    format!(
+                        "secret file `{}` has mode {mode:04o}, so that every user can get at it; \
+                         the last digit must be 0",
+                        path.value.display()
+                    ),
+                )
+                .help(format!("chmod 0600 {}", path.value.display())),
+            );
+        }
     }
 }
 
@@ -135,10 +168,14 @@ pub fn load_texts(files: Vec<(PathBuf, Vec<u8>)>, read: &mut ReadFile<'_>) -> Lo
     }
     check_version(&trees, &mut diagnostics, torn);
     let known = Known::new(&trees);
+    let hidden: Vec<Span> = trees.iter().flat_map(secrets).collect();
     let root = merge(trees, &mut diagnostics);
     let mut cx = Context::new(known, &sources, read, diagnostics, torn);
     let spec = decode(&mut cx, root);
     let mut diagnostics = cx.finish();
+    for span in hidden {
+        sources.hide(span);
+    }
     let inputs = read_inputs(&spec, &mut sources, read, &mut diagnostics);
     Loaded {
         spec,
@@ -209,11 +246,20 @@ fn read_inputs(
         .networks
         .iter()
         .map(|n| (n, "network list", true));
+    let secrets = spec.tsig_keys.iter().filter_map(|k| match &k.secret {
+        SecretSpec::File(path) => Some((path, "secret file", false)),
+        SecretSpec::Inline(_) => None,
+    });
     let keys = spec.zones.iter().flat_map(|z| &z.key_files);
     let keys: Vec<Marked<PathBuf>> = keys.flat_map(with_public_half).collect();
     // Not as texts: a secret must not show in a rendered error.
     let keys = keys.iter().map(|k| (k, "key file", false));
-    for (path, what, is_text) in zones.chain(databases).chain(networks).chain(keys) {
+    for (path, what, is_text) in zones
+        .chain(databases)
+        .chain(networks)
+        .chain(keys)
+        .chain(secrets)
+    {
         read_input(path, what, is_text, sources, read, diagnostics, &mut inputs);
     }
     inputs

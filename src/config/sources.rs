@@ -60,6 +60,16 @@ impl Sources {
         FileId(u32::try_from(self.files.len() - 1).unwrap_or(u32::MAX))
     }
 
+    /// Covers what stands at `span`, so that no message shows it. Places stay what they are.
+    pub(super) fn hide(&mut self, span: Span) {
+        let range = self.clamp(span);
+        if let Some(source) = self.files.get_mut(span.file.0 as usize) {
+            let covered = |b| if b == b'\n' { '\n' } else { '*' };
+            let hidden: String = source.text[range.clone()].bytes().map(covered).collect();
+            source.text.replace_range(range, &hidden);
+        }
+    }
+
     /// The number of the file that was added under `path`, the first if several were.
     pub fn find(&self, path: &Path) -> Option<FileId> {
         let at = self.files.iter().position(|f| f.path == path)?;

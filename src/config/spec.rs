@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use crate::dns::name::WireName;
 use crate::dns::svcb::Service;
+use crate::dns::tsig::{Algorithm, Secret};
 use crate::dnssec::Policy;
 use crate::geo::{Coordinates, location::Code};
 use crate::health::Monitor;
@@ -39,6 +40,8 @@ pub struct Spec {
     pub nodes: Vec<NodeSpec>,
     /// `[zones."NAME"]`
     pub zones: Vec<ZoneSpec>,
+    /// `[tsig-keys."NAME"]`
+    pub tsig_keys: Vec<TsigKeySpec>,
     /// `[dnssec.NAME]`
     pub dnssec: Vec<DnssecSpec>,
     /// `[geoip]`
@@ -164,10 +167,58 @@ pub struct ZoneSpec {
     pub name: Marked<WireName>,
     /// `file`, relative to the configuration file that says so.
     pub file: Marked<PathBuf>,
+    /// `transfer`: who may have the zone.
+    pub transfer: Option<Marked<TransferSpec>>,
+    /// `notify`: who is told of changes.
+    pub notify: Option<Marked<NotifySpec>>,
     /// `dnssec`: the key policy; without one the zone is not signed.
     pub dnssec: Option<Marked<String>>,
     /// `key-files`
     pub key_files: Vec<Marked<PathBuf>>,
+}
+
+/// `transfer = { to = ["192.0.2.0/24"], keys = ["secondary"] }`
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct TransferSpec {
+    /// `to`: sources; empty: any, with a key.
+    pub to: Vec<Marked<Prefix>>,
+    /// `keys`: one of them must have signed; empty: none is needed.
+    pub keys: Vec<Marked<String>>,
+    /// `unsigned`, default false: also a signed zone, without its signatures.
+    pub unsigned: bool,
+    /// `ixfr-history`: octets of changes kept, default 1 MiB.
+    pub ixfr_history: usize,
+}
+
+/// `notify = { to = ["192.0.2.53:53"], key = "secondary" }`
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct NotifySpec {
+    /// `to`, not empty.
+    pub to: Vec<Marked<SocketAddr>>,
+    /// `key`
+    pub key: Option<Marked<String>>,
+}
+
+/// `[tsig-keys."NAME"]`
+#[derive(Clone, PartialEq, Debug)]
+pub struct TsigKeySpec {
+    /// Table key as it is written, for references.
+    pub key: Marked<String>,
+    /// Table key: the key's name.
+    pub name: WireName,
+    /// `algorithm`
+    pub algorithm: Algorithm,
+    /// `secret` or `secret-file`.
+    pub secret: SecretSpec,
+}
+
+/// Where a secret is.
+#[derive(Clone, PartialEq, Debug)]
+pub enum SecretSpec {
+    /// `secret`
+    Inline(Secret),
+    /// `secret-file`, relative to the configuration file that says so.
+    File(Marked<PathBuf>),
 }
 
 /// `[dnssec.NAME]`

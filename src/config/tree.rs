@@ -255,6 +255,25 @@ pub(super) fn merge(trees: Vec<Table>, diagnostics: &mut Vec<Diagnostic>) -> Tab
     merged
 }
 
+/// Where secrets stand: the texts in `[tsig-keys]`, under whatever key, since that may be misspelt.
+pub(super) fn secrets(tree: &Table) -> Vec<Span> {
+    const PLAIN: [&str; 2] = ["algorithm", "secret-file"];
+    let mut found = Vec::new();
+    let mut tables: Vec<&Table> = tree.table("tsig-keys").into_iter().collect();
+    while let Some(table) = tables.pop() {
+        for entry in &table.entries {
+            match &entry.node.value {
+                Value::Table(inner) => tables.push(inner),
+                Value::String(_) if !PLAIN.contains(&entry.key.as_str()) => {
+                    found.push(entry.node.span);
+                }
+                _ => {}
+            }
+        }
+    }
+    found
+}
+
 /// "defined twice", at the second place, with the first as related.
 pub(super) fn twice(what: &str, second: Span, first: Span) -> Diagnostic {
     Diagnostic::error(second, format!("{what} is defined twice"))

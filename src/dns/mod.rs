@@ -6,6 +6,7 @@ pub mod name;
 pub mod rcode;
 pub mod rtype;
 pub mod svcb;
+pub mod tsig;
 
 pub use edns::{Ecs, Ede, Edns};
 pub use message::{MessageWriter, NameBuf, Owner, Query, Section};

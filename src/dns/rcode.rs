@@ -21,6 +21,8 @@ impl Rcode {
     pub const REFUSED: Rcode = Rcode(5);
     /// A name exists that should not: a DNAME makes one that is too long (RFC 6672 section 2.2).
     pub const YX_DOMAIN: Rcode = Rcode(6);
+    /// The server is not authoritative for the zone, or the TSIG is not good (RFC 8945 section 5.2).
+    pub const NOT_AUTH: Rcode = Rcode(9);
     /// The EDNS version is not implemented (RFC 6891 section 9).
     pub const BAD_VERS: Rcode = Rcode(16);
     /// The server cookie is missing or not good (RFC 7873 section 8).
@@ -47,6 +49,7 @@ impl fmt::Display for Rcode {
             Rcode::NOT_IMP => "NOTIMP",
             Rcode::REFUSED => "REFUSED",
             Rcode::YX_DOMAIN => "YXDOMAIN",
+            Rcode::NOT_AUTH => "NOTAUTH",
             Rcode::BAD_VERS => "BADVERS",
             Rcode::BAD_COOKIE => "BADCOOKIE",
             Rcode(code) => return write!(f, "RCODE{code}"),

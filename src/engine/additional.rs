@@ -122,6 +122,7 @@ impl Resolve<'_> {
                         return;
                     }
                     let both = self.both(name, scratch);
+                    r.original_ttl(self.view.snapshot.steering.group_of(name).ttl_max);
                     match binding.map(|kind| zones.lookup(at, kind).found) {
                         Some(Found::Steered { .. }) if both.answered().next().is_some() => {
                             let here = Section::Additional;

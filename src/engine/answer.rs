@@ -15,8 +15,10 @@ use super::client::Asker;
 use super::guard::{Guard, Held};
 use super::request::{Refusal, admit};
 use super::resolve::Resolve;
-use super::respond::{Response, Sent};
+use super::respond::{Response, Sent, udp_limit};
 use super::signed::Signing;
+use super::transfer::{self, Transfer};
+use super::tsig::Signed;
 use super::{Scratch, chaos, explain};
 
 /// How the query came.
@@ -73,6 +75,8 @@ pub enum Reply {
     Drop,
     /// Send the first so many bytes of the out buffer.
     Send(usize),
+    /// Send the messages of the transfer that [`Scratch::take_transfer`] gives; only over a stream.
+    Transfer,
     /// Send them, and close the connection: its client may not go on. Streams only.
     SendAndClose(usize),
 }
@@ -102,14 +106,49 @@ pub fn answer(
         return Reply::Drop;
     };
     let cookie = guard.meet(&query, &scratch.counters);
-    let nsid = || Nsid::new(&view.snapshot.settings.node, view.generation);
+    let nsid = || nsid(view);
     let mut words = Words::default();
+    let signed = query
+        .tsig
+        .filter(|_| query.fault.is_none())
+        .map(|at| Signed::check(view, inbound.packet, at, view.wall.unix(now)));
+    let mut admitted = match (guard.refusal(&query), &signed) {
+        (Some(refusal), _) => Err(refusal),
+        (None, Some(Err(malformed))) => Err(*malformed),
+        (None, Some(Ok(signed))) => signed
+            .good()
+            .and_then(|()| admit(&query, inbound.transport)),
+        (None, None) => admit(&query, inbound.transport),
+    };
+    let signed = signed.and_then(Result::ok);
+    if let Ok(question) = admitted
+        && matches!(question.qtype, rtype::AXFR | rtype::IXFR)
+        && !guard.wants_cookie()
+    {
+        let asked = transfer::Asked {
+            view,
+            packet: inbound.packet,
+            query: &query,
+            question,
+            name: name.as_bytes(),
+            source: peer,
+            transport: inbound.transport,
+            signed: signed.as_ref(),
+        };
+        match transfer::begin(&asked) {
+            Ok(t) => return transferred(t, &asked, view.wall.unix(now), scratch, out),
+            Err(refusal) => {
+                scratch.counters.count(DnsEvent::TransferRefused);
+                admitted = Err(refusal);
+            }
+        }
+    }
     let mut r = Response::new(&query, inbound.transport, nsid, out);
+    if let Some(signed) = &signed {
+        r.reserve(signed.octets());
+    }
     r.cookie = cookie;
     r.idle_timeout = scratch.idle_timeout;
-    let admitted = guard
-        .refusal(&query)
-        .map_or_else(|| admit(&query, inbound.transport), Err);
     let refusal = match admitted {
         Ok(_) if guard.wants_cookie() => Some(Refusal::Cookie),
         Ok(question) => {
@@ -171,12 +210,52 @@ pub fn answer(
         }
     }
     scratch.return_signer(r.seal());
-    let sent = r.finish();
+    let mut sent = r.finish();
+    if let Some(signed) = &signed {
+        sent.len = signed.finish(out, sent.len);
+    }
     count(scratch, sent);
     if guard.closes() {
         return Reply::SendAndClose(sent.len);
     }
     Reply::Send(sent.len)
+}
+
+/// Sends a transfer on its way: as a stream of messages, or over UDP as one message (RFC 1995 section
+/// 2), which is the SOA alone where the changes do not fit, and says TC where not even that does.
+#[cold]
+fn transferred(
+    mut transfer: Box<Transfer>,
+    asked: &transfer::Asked<'_>,
+    unix: u64,
+    scratch: &mut Scratch,
+    out: &mut [u8],
+) -> Reply {
+    scratch.counters.count(match transfer.kind() {
+        transfer::Kind::Full => DnsEvent::TransferFull,
+        transfer::Kind::Incremental => DnsEvent::TransferIncremental,
+        transfer::Kind::Current => DnsEvent::TransferCurrent,
+    });
+    scratch.counters.count(DnsEvent::NoError);
+    if !asked.transport.is_datagram() {
+        scratch.set_transfer(transfer);
+        return Reply::Transfer;
+    }
+    let limit = usize::from(udp_limit(asked.query));
+    let whole = match transfer.kind() {
+        // "If the UDP reply does not fit, the query is responded to with a single SOA record of the
+        // server's current version to inform the client that a TCP query should be initiated."
+        transfer::Kind::Full => None,
+        _ => Some(transfer.next(unix, limit, out)).filter(|_| transfer.is_done()),
+    };
+    match whole.unwrap_or_else(|| transfer.current_only().next(unix, limit, out)) {
+        transfer::Next::Message(len) => Reply::Send(len),
+        transfer::Next::Done | transfer::Next::Broken => {
+            let mut r = Response::new(asked.query, asked.transport, || nsid(asked.view), out);
+            r.overflow();
+            Reply::Send(r.finish().len)
+        }
+    }
 }
 
 /// Answers `_explain.NAME TXT` where NAME is steered and the sender may ask: the lines of an
@@ -247,6 +326,10 @@ fn explained(
         }
     }
     true
+}
+
+fn nsid(view: &View) -> Nsid {
+    Nsid::new(&view.snapshot.settings.node, view.generation)
 }
 
 fn received(transport: Transport, peer: IpAddr) -> DnsEvent {

@@ -31,7 +31,11 @@ impl Resolve<'_> {
         let Some(denial) = r.denial() else {
             return Ok(());
         };
-        self.prove(zone, name, denial, r, |types| self.types_at(name, types))
+        self.prove(zone, name, denial, r, |types| {
+            self.types_at(name, types);
+            // Steering answers less than it could where a member lacks a family.
+            types.retain(|t| *t != self.qtype);
+        })
     }
 
     /// NODATA at a name that has exactly these types.
@@ -113,7 +117,11 @@ impl Resolve<'_> {
         r: &mut Response<'_, '_>,
     ) -> Option<Result<(), Full>> {
         let qtype = self.qtype;
-        if matches!(found, Found::Referral { .. } | Found::OutOfZone) {
+        // RFC 6672 section 3.2: a DNAME redirects every type.
+        if matches!(
+            found,
+            Found::Referral { .. } | Found::OutOfZone | Found::Dname { .. }
+        ) {
             return None;
         }
         let keys = self.view.keys.of(&zone.apex)?;
@@ -222,7 +230,6 @@ impl Resolve<'_> {
                 };
                 self.nsec3(zone, (hash, hash.next()), keep, r, |types| {
                     fill(types);
-                    types.retain(|t| *t != self.qtype);
                     with_rrsig(types);
                 })
             }
@@ -247,7 +254,6 @@ impl Resolve<'_> {
             zone.negative_ttl,
             |types, rdata| {
                 fill(types);
-                types.retain(|t| *t != self.qtype);
                 types.extend([rtype::RRSIG, rtype::NSEC]);
                 rdata.extend(next.as_bytes());
             },

@@ -27,6 +27,8 @@ mod signed;
 mod testkit;
 #[cfg(test)]
 mod tests;
+pub mod transfer;
+mod tsig;
 
 pub use ahead::Ahead;
 pub use answer::{Inbound, Reply, Transport, answer};

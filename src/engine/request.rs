@@ -2,7 +2,7 @@
 
 use crate::dns::edns::Keepalive;
 use crate::dns::message::{Fault, Query, Question};
-use crate::dns::{Ede, Rcode, Rtype, rtype};
+use crate::dns::{Ede, Rcode, Rtype, rtype, tsig};
 
 use super::Transport;
 use super::chaos::CH;
@@ -27,10 +27,22 @@ pub(super) enum Refusal {
     Version,
     /// REFUSED: HS, NONE, ANY.
     Class,
+    /// NOTAUTH: the TSIG is not good.
+    Tsig(tsig::Error),
+    /// NOTAUTH: a transfer of what is no zone of ours.
+    NoSuchZone,
+    /// REFUSED: this client may not have the zone.
+    TransferProhibited,
+    /// REFUSED: the copy would lack its signatures.
+    TransferOfSigned,
+    /// REFUSED: zones do not leave over HTTPS or QUIC.
+    TransferTransport,
+    /// FORMERR: AXFR needs a stream.
+    AxfrOverUdp,
+    /// FORMERR: an IXFR query without the client's SOA.
+    IxfrWithoutSoa,
     /// REFUSED where class CH says nothing of the name; with the type asked for.
     Chaos(u16),
-    /// REFUSED: AXFR and IXFR.
-    Transfer,
     /// REFUSED: the sender's network may not ask.
     Access,
     /// REFUSED: too many queries; only on streams, a datagram gets no answer.
@@ -44,12 +56,19 @@ pub(super) enum Refusal {
 impl Refusal {
     pub(super) fn rcode(self) -> Rcode {
         match self {
-            Refusal::Malformed(_) | Refusal::Keepalive(_) | Refusal::Type(_) => Rcode::FORM_ERR,
+            Refusal::Malformed(_)
+            | Refusal::Keepalive(_)
+            | Refusal::Type(_)
+            | Refusal::AxfrOverUdp
+            | Refusal::IxfrWithoutSoa => Rcode::FORM_ERR,
             Refusal::Opcode | Refusal::MetaType(_) => Rcode::NOT_IMP,
             Refusal::Version => Rcode::BAD_VERS,
+            Refusal::Tsig(_) | Refusal::NoSuchZone => Rcode::NOT_AUTH,
             Refusal::Class
             | Refusal::Chaos(_)
-            | Refusal::Transfer
+            | Refusal::TransferProhibited
+            | Refusal::TransferOfSigned
+            | Refusal::TransferTransport
             | Refusal::Access
             | Refusal::Busy => Rcode::REFUSED,
             Refusal::NoQuestion => Rcode::NO_ERROR,
@@ -60,13 +79,21 @@ impl Refusal {
     /// The extended error's code (RFC 8914); `None` where the response code says all.
     pub(super) fn ede(self) -> Option<u16> {
         Some(match self {
-            Refusal::Malformed(_) | Refusal::Keepalive(_) | Refusal::Version | Refusal::Busy => {
-                Ede::OTHER
-            }
+            Refusal::Malformed(_)
+            | Refusal::Keepalive(_)
+            | Refusal::Version
+            | Refusal::IxfrWithoutSoa
+            | Refusal::Busy => Ede::OTHER,
             Refusal::Type(_) => Ede::INVALID_QUERY_TYPE,
-            Refusal::Opcode | Refusal::Transfer | Refusal::MetaType(_) => Ede::NOT_SUPPORTED,
-            Refusal::Class | Refusal::Chaos(_) => Ede::NOT_AUTHORITATIVE,
-            Refusal::Access => Ede::PROHIBITED,
+            Refusal::Opcode
+            | Refusal::MetaType(_)
+            | Refusal::AxfrOverUdp
+            | Refusal::TransferTransport => Ede::NOT_SUPPORTED,
+            Refusal::Class | Refusal::Chaos(_) | Refusal::NoSuchZone => Ede::NOT_AUTHORITATIVE,
+            Refusal::Tsig(_)
+            | Refusal::TransferProhibited
+            | Refusal::TransferOfSigned
+            | Refusal::Access => Ede::PROHIBITED,
             Refusal::NoQuestion | Refusal::Cookie => return None,
         })
     }
@@ -91,8 +118,18 @@ impl std::fmt::Display for Refusal {
             Refusal::Opcode => "only queries are answered here",
             Refusal::Version => "only EDNS version 0 is spoken here",
             Refusal::Class => "only class IN is served here",
+            Refusal::Tsig(error) => return error.fmt(f),
+            Refusal::NoSuchZone => "no zone served here has this apex",
+            Refusal::TransferProhibited => "this client may not have the zone",
+            Refusal::TransferOfSigned => {
+                "the zone is signed when it answers, and the copy would not be"
+            }
+            Refusal::TransferTransport => "zones are transferred over TCP and TLS only",
+            Refusal::AxfrOverUdp => "AXFR needs TCP",
+            Refusal::IxfrWithoutSoa => {
+                "an IXFR query has the client's SOA in its authority section"
+            }
             Refusal::Chaos(_) => "class CH has no such name here",
-            Refusal::Transfer => "zones are not transferred from here",
             Refusal::Access => "your network may not ask here",
             Refusal::Busy => "too many queries from your network",
             Refusal::NoQuestion | Refusal::Cookie => "",
@@ -125,7 +162,6 @@ pub(super) fn admit<'p>(query: &Query<'p>, transport: Transport) -> Result<Quest
     match question.qtype {
         qtype if question.qclass == CH => Err(Refusal::Chaos(qtype)),
         _ if question.qclass != IN => Err(Refusal::Class),
-        rtype::AXFR | rtype::IXFR => Err(Refusal::Transfer),
         // RFC 9824 section 3.5: to an explicit query for NXNAME "the DNS server MUST return a Format
         // Error". OPT and TSIG live in the additional section only (RFC 6891 section 6.1.1, RFC 8945
         // section 5.1).

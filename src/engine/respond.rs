@@ -57,6 +57,14 @@ pub(super) struct Sent {
     pub(super) truncated: bool,
 }
 
+/// Octets that an answer over UDP may have (requirement A5).
+pub(super) fn udp_limit(query: &Query<'_>) -> u16 {
+    match &query.edns {
+        None => UDP_PLAIN,
+        Some(edns) => edns.payload.clamp(UDP_PLAIN, UDP_PAYLOAD),
+    }
+}
+
 fn wants_timeout(keepalive: Keepalive, transport: Transport) -> bool {
     keepalive == Keepalive::Asked && transport.keeps_alive()
 }
@@ -70,10 +78,9 @@ impl<'b, 'q> Response<'b, 'q> {
         nsid: impl FnOnce() -> Nsid,
         out: &'b mut [u8],
     ) -> Response<'b, 'q> {
-        let limit = match (transport, &query.edns) {
-            (stream, _) if !stream.is_datagram() => u16::MAX,
-            (_, None) => UDP_PLAIN,
-            (_, Some(edns)) => edns.payload.clamp(UDP_PLAIN, UDP_PAYLOAD),
+        let limit = match transport {
+            stream if !stream.is_datagram() => u16::MAX,
+            _ => udp_limit(query),
         };
         let w = MessageWriter::new(out, usize::from(limit));
         // Written in place from here on: moving the writer about takes longer than the rest.
@@ -119,6 +126,11 @@ impl<'b, 'q> Response<'b, 'q> {
         }
         r.empty = r.w.mark();
         r
+    }
+
+    /// Keeps octets free for what is appended to the finished answer.
+    pub(super) fn reserve(&mut self, octets: usize) {
+        self.w.reserve(octets);
     }
 
     /// Writes one record.
@@ -377,6 +389,7 @@ impl<'b, 'q> Response<'b, 'q> {
             Rcode::FORM_ERR => DnsEvent::FormErr,
             Rcode::NOT_IMP => DnsEvent::NotImp,
             Rcode::REFUSED => DnsEvent::Refused,
+            Rcode::NOT_AUTH => DnsEvent::NotAuth,
             Rcode::BAD_VERS => DnsEvent::BadVers,
             Rcode::BAD_COOKIE => DnsEvent::BadCookie,
             _ => DnsEvent::ServFail,

@@ -8,6 +8,8 @@ use crate::net::Family;
 use crate::steer::{Chooser, Draw, Steering};
 use crate::telemetry::{DnsCounters, DnsEvent};
 
+use super::transfer::Transfer;
+
 /// A worker's own state: chance, turns, counters.
 #[derive(Debug)]
 pub struct Scratch {
@@ -20,6 +22,8 @@ pub struct Scratch {
     /// By name, one for each family and one for answers with both: a client that asks for A, AAAA
     /// and HTTPS would else take every third turn of each.
     turns: Vec<[u32; 3]>,
+    /// The transfer that the last query began.
+    transfer: Option<Box<Transfer>>,
     /// This worker's counters.
     pub counters: Arc<DnsCounters>,
 }
@@ -30,6 +34,7 @@ impl Scratch {
         Scratch {
             rng: seed | 1,
             turns: Vec::new(),
+            transfer: None,
             idle_timeout: None,
             signer: None,
             counters,
@@ -97,6 +102,16 @@ impl Scratch {
                 Chooser::Weighted | Chooser::Random | Chooser::Sticky { .. } => 1,
             },
         }
+    }
+
+    pub(super) fn set_transfer(&mut self, transfer: Box<Transfer>) {
+        self.transfer = Some(transfer);
+    }
+
+    /// The transfer of a query that was answered with [`super::Reply::Transfer`]; it is gone with the
+    /// next one.
+    pub fn take_transfer(&mut self) -> Option<Box<Transfer>> {
+        self.transfer.take()
     }
 
     /// True one time of `n` on average; never for 0. Chance and not turns: nobody can time a flood so

@@ -3,13 +3,15 @@
 //! One client, one draw, one generation: what is said of IPv4 and of IPv6 comes from the same pools
 //! (requirement A4), and is what an A and an AAAA query with this draw would get.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
+
 use crate::dns::message::Full;
 use crate::dns::svcb::MAX_SERVICE;
 use crate::dns::{Owner, Section, rtype};
 use crate::ids::NameId;
 use crate::net::Family;
 use crate::snapshot::View;
-use crate::steer::decision::{Picks, Standing};
+use crate::steer::decision::{MAX_ANSWERS, Picks, Standing};
 use crate::steer::{Ask, Chosen, Decision, Draw, NoTrace, Step, Trace, decide};
 use crate::time::Moment;
 use crate::units::{ScopeLen, Ttl};
@@ -156,8 +158,13 @@ impl Resolve<'_> {
         };
         let mut rdata = [0; MAX_SERVICE];
         let (p4, p6) = (both.picks(Family::V4), both.picks(Family::V6));
+        // In one order whatever the draw, so that one set of hints needs one signature.
+        let mut a4 = [Ipv4Addr::UNSPECIFIED; MAX_ANSWERS];
+        let mut a6 = [Ipv6Addr::UNSPECIFIED; MAX_ANSWERS];
+        let a4 = sorted(&mut a4, v4(steering, &p4));
+        let a6 = sorted(&mut a6, v6(steering, &p6));
         let len = service
-            .write(v4(steering, &p4), v6(steering, &p6), &mut rdata)
+            .write(a4.iter().copied(), a6.iter().copied(), &mut rdata)
             .ok_or(Full)?;
         r.set(
             section,
@@ -185,4 +192,16 @@ impl Resolve<'_> {
             }
         }
     }
+}
+
+/// The addresses in ascending order, in `room`.
+fn sorted<T: Ord>(room: &mut [T; MAX_ANSWERS], all: impl Iterator<Item = T>) -> &[T] {
+    let mut count = 0;
+    for (slot, address) in room.iter_mut().zip(all) {
+        *slot = address;
+        count += 1;
+    }
+    let found = &mut room[..count];
+    found.sort_unstable();
+    found
 }

@@ -7,6 +7,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use crate::engine::transfer::Transfer;
 use crate::engine::{self, Ahead, Inbound, Reply, Scratch};
 use crate::snapshot::{Publisher, Reader, View};
 use crate::telemetry::{DnsCounters, DnsEvent};
@@ -125,6 +126,11 @@ impl Round<'_> {
             Ok(reply) => reply,
             Err(panic) => self.survive(inbound, &*panic, out),
         }
+    }
+
+    /// The transfer of a query that was answered with [`Reply::Transfer`].
+    pub fn take_transfer(&mut self) -> Option<Box<Transfer>> {
+        self.scratch.take_transfer()
     }
 
     #[cold]

@@ -174,7 +174,8 @@ impl Hall {
             let (len, last) = match desk.round().answer(inbound, room) {
                 Reply::Send(len) => (len, false),
                 Reply::SendAndClose(len) => (len, true),
-                Reply::Drop => {
+                // The engine refuses transfers over HTTPS and QUIC, which come here.
+                Reply::Drop | Reply::Transfer => {
                     let mut name = NameBuf::default();
                     return match parse(inbound.packet, &mut name) {
                         None => Answer::NoQuery,

@@ -9,6 +9,7 @@
 pub mod desk;
 pub mod hall;
 mod https;
+pub mod notify;
 pub mod packet;
 pub mod proxied;
 pub mod quic;

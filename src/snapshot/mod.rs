@@ -3,8 +3,10 @@
 
 pub mod failover;
 pub mod publish;
+pub mod transfer;
 pub mod view;
 
 pub use crate::health::ProbeTarget;
 pub use publish::{Publisher, Reader};
+pub use transfer::{Delta, Packed, PackedRecord, Transfers, ZoneTransfer};
 pub use view::{ChaosTexts, Parts, Settings, Snapshot, View};

@@ -13,6 +13,8 @@ use crate::time::{Moment, Wall};
 use crate::units::Generation;
 use crate::zone::ZoneSet;
 
+use super::transfer::Transfers;
+
 /// Settings of the answering itself.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Settings {
@@ -20,6 +22,8 @@ pub struct Settings {
     pub node: Box<str>,
     /// Sources that may ask `_explain.NAME TXT`.
     pub explain_allow: Vec<Prefix>,
+    /// Zone transfers.
+    pub transfers: Transfers,
     /// Who may ask, and how often.
     pub rules: Rules,
     /// What class CH says; at most 255 octets each, empty: nothing.

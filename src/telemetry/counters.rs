@@ -52,6 +52,8 @@ dns_events! {
     NotImp => "tradewind_dns_responses_total", r#"rcode="NOTIMP""#;
     /// Answered REFUSED.
     Refused => "tradewind_dns_responses_total", r#"rcode="REFUSED""#;
+    /// Answered NOTAUTH.
+    NotAuth => "tradewind_dns_responses_total", r#"rcode="NOTAUTH""#;
     /// Answered SERVFAIL.
     ServFail => "tradewind_dns_responses_total", r#"rcode="SERVFAIL""#;
     /// Answered BADVERS.
@@ -106,6 +108,20 @@ dns_events! {
     SignatureFailed => "tradewind_dnssec_not_signed_total", r#"reason="keys""#;
     /// The engine panicked over the query, which got SERVFAIL; the worker lives on.
     EnginePanic => "tradewind_dns_engine_panics_total", "";
+    /// A whole zone was sent, to AXFR or IXFR.
+    TransferFull => "tradewind_dns_transfers_total", r#"kind="full""#;
+    /// Changes of a zone were sent to IXFR.
+    TransferIncremental => "tradewind_dns_transfers_total", r#"kind="incremental""#;
+    /// An IXFR was answered with the SOA alone.
+    TransferCurrent => "tradewind_dns_transfers_total", r#"kind="current""#;
+    /// AXFR or IXFR was refused.
+    TransferRefused => "tradewind_dns_transfers_total", r#"kind="refused""#;
+    /// A transfer broke off.
+    TransferBroken => "tradewind_dns_transfers_total", r#"kind="broken""#;
+    /// A secondary took a NOTIFY.
+    NotifyTaken => "tradewind_dns_notifies_total", r#"outcome="acknowledged""#;
+    /// A secondary refused a NOTIFY, or never answered.
+    NotifyFailed => "tradewind_dns_notifies_total", r#"outcome="failed""#;
     /// The system did not take an answer.
     SendFailed => "tradewind_dns_send_failures_total", "";
     /// A connection was closed to make room for a new one.
@@ -176,6 +192,14 @@ const HELP: &[(&str, &str)] = &[
     (
         "tradewind_dns_engine_panics_total",
         "Queries dropped because answering them panicked: a bug.",
+    ),
+    (
+        "tradewind_dns_transfers_total",
+        "Zone transfers asked for, by what became of them; broken ones count twice.",
+    ),
+    (
+        "tradewind_dns_notifies_total",
+        "NOTIFY messages sent to secondaries, by outcome after all tries.",
     ),
     (
         "tradewind_dns_send_failures_total",

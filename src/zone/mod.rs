@@ -25,6 +25,7 @@ pub mod set;
 mod tests;
 mod tree;
 pub mod view;
+pub mod walk;
 mod wire;
 mod word;
 
@@ -35,3 +36,4 @@ pub use rrset::{Rdata, RrSet};
 pub use set::{BuildProblem, BuildRule, SteeredAt, ZoneInfo, ZoneSet};
 pub use tree::Steered;
 pub use view::{RdataRef, RrSetRef, RrSets};
+pub use walk::{Child, Owned, Place};

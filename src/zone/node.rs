@@ -86,6 +86,19 @@ impl Arena {
     }
 }
 
+impl Arena {
+    /// The node at a place and the place of the next one; `None` at the end.
+    pub(super) fn walk(&self, at: NodeAt) -> Option<(NodeRef<'_>, NodeAt)> {
+        if at.0 as usize * UNIT >= self.0.len() {
+            return None;
+        }
+        let node = self.node(at);
+        let behind = self.0.len() - node.sets.end().len();
+        // As far as `pack` counted.
+        Some((node, NodeAt((behind.div_ceil(UNIT)) as u32)))
+    }
+}
+
 /// Octets before the links.
 const HEAD: usize = 8;
 

@@ -162,6 +162,15 @@ impl<'z> RrSets<'z> {
         (0..self.count).map(move |_| RrSetRef::read(&mut rest))
     }
 
+    /// What lies behind the last set.
+    pub(super) fn end(&self) -> &'z [u8] {
+        let mut rest = Cursor(self.bytes);
+        for _ in 0..self.count {
+            RrSetRef::read(&mut rest);
+        }
+        rest.0
+    }
+
     /// The set of a type.
     #[inline]
     pub(super) fn of(&self, rtype: u16) -> Option<RrSetRef<'z>> {

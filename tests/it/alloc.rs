@@ -459,6 +459,10 @@ fn a_signed_answer_allocates_nothing_once_it_is_warm() {
                 // DO, in the OPT record behind the question.
                 let question = 12 + packet[12..].iter().position(|b| *b == 0).unwrap() + 5;
                 packet[question + 7] |= 0x80;
+                if packet[question - 4..question - 2] == HTTPS.to_be_bytes() {
+                    // The hints of a steered HTTPS set change with each draw, in content and order.
+                    continue;
+                }
                 let inbound = Inbound {
                     packet: &packet,
                     peer: "198.51.100.7:4000".parse().unwrap(),
@@ -523,7 +527,7 @@ fn limiting_allocates_nothing_per_query() {
         kinds[match reply {
             Reply::Drop => 0,
             Reply::Send(_) if out[2] & 2 != 0 => 1,
-            Reply::Send(_) | Reply::SendAndClose(_) => 2,
+            Reply::Send(_) | Reply::SendAndClose(_) | Reply::Transfer => 2,
         }] += 1;
     }
     assert!(

@@ -212,3 +212,30 @@ fn idle_and_dawdling_connections_are_closed() {
         assert!(since.elapsed() < Duration::from_secs(12));
     }
 }
+
+#[test]
+fn whom_the_access_lists_refuse_may_not_go_on() {
+    use std::io::{Read, Write};
+    let rest = "[dns.access]\ndeny = [\"127.0.0.0/8\"]\n";
+    let node = tls::start("", rest);
+    for how in ["--http2", "--http1.1"] {
+        let m = curl(&node, &get("static"), &[how]).message();
+        assert_eq!(m.metadata.response_code, ResponseCode::Refused);
+    }
+    // The connection ends after the answer, long before it has idled.
+    let stream = std::net::TcpStream::connect(node.doh.unwrap()).unwrap();
+    let mut stream = tls::shake_hands(tls::trusting(&node, b"http/1.1"), stream).unwrap();
+    let request = format!(
+        "GET {} HTTP/1.1\r\nhost: {}\r\n\r\n",
+        get("static"),
+        tls::NAME
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    let since = Instant::now();
+    let mut all = Vec::new();
+    drop(stream.read_to_end(&mut all));
+    assert!(all.starts_with(b"HTTP/1.1 200"));
+    assert!(since.elapsed() < Duration::from_secs(8));
+    let node = tls::start("", &format!("{rest}denied = \"drop\"\n"));
+    assert_eq!(curl(&node, &get("static"), &[]).status, 403);
+}

@@ -234,3 +234,21 @@ fn rfc9250_kdig_asks_over_quic() {
     assert!(text.contains("QUIC session"), "{text}{said}");
     assert!(text.contains("192.0.2.80"), "{text}");
 }
+
+#[test]
+fn whom_the_access_lists_refuse_may_not_go_on() {
+    let rest = "[dns.access]\ndeny = [\"127.0.0.0/8\"]\n";
+    let node = tls::start("", rest);
+    run(async {
+        let connection = connect(&node).await;
+        let m = ask(&connection, &packet("static")).await;
+        assert_eq!(m.metadata.response_code, ResponseCode::Refused);
+        assert_eq!(ended(&connection).await, Some(4), "DOQ_EXCESSIVE_LOAD");
+    });
+    let node = tls::start("", &format!("{rest}denied = \"drop\"\n"));
+    run(async {
+        let connection = connect(&node).await;
+        assert!(send(&connection, &framed(&packet("static"))).await.is_err());
+        assert_eq!(ended(&connection).await, Some(4), "DOQ_EXCESSIVE_LOAD");
+    });
+}

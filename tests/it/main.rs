@@ -15,6 +15,7 @@
 mod support;
 
 mod alloc;
+mod conformance;
 mod e2e_check;
 mod e2e_cli;
 mod e2e_compare;
@@ -33,7 +34,9 @@ mod e2e_reload;
 mod e2e_scale;
 mod e2e_steer;
 mod e2e_tcp;
+mod e2e_transfer;
 mod e2e_types;
+mod fuzz;
 mod geoip;
 mod geoip_maxmind;
 mod golden_explain;

@@ -131,6 +131,7 @@ impl<'a> Context<'a> {
 pub(super) fn singular(kind: &'static str) -> &'static str {
     match kind {
         "policies" => "policy",
+        "tsig-keys" => "TSIG key",
         "dnssec" => "DNSSEC policy",
         _ => kind.strip_suffix('s').unwrap_or(kind),
     }

@@ -13,6 +13,7 @@ mod policies;
 mod pools;
 mod protection;
 mod reader;
+mod transfers;
 mod value;
 
 pub(super) use context::Context;
@@ -73,6 +74,7 @@ pub(super) fn decode(cx: &mut Context<'_>, mut root: Table) -> Spec {
         regions: regions(cx, root),
         nodes: nodes::decode(cx, root),
         zones,
+        tsig_keys: transfers::keys(cx, root),
         dnssec: dnssec::decode(cx, root),
         geoip: geoip(cx, &top),
         pools,
@@ -146,6 +148,8 @@ fn zones(cx: &mut Context<'_>, root: &Table) -> (Vec<ZoneSpec>, Vec<WireName>, b
             zones.push(ZoneSpec {
                 name,
                 file,
+                transfer: transfers::transfer(cx, &r),
+                notify: transfers::notify(cx, &r),
                 dnssec,
                 key_files,
             });

@@ -4,6 +4,7 @@ pub mod build;
 pub mod compress;
 pub mod freshness;
 pub mod parse;
+pub mod serial;
 
 pub use build::{Full, Header, MessageWriter, Owner, Section};
 pub use freshness::freshness;

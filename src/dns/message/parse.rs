@@ -65,6 +65,8 @@ pub struct Query<'p> {
     pub question: Option<Question<'p>>,
     /// The OPT record, where there is one that could be read.
     pub edns: Option<Edns<'p>>,
+    /// Where the TSIG record starts, where there is one (RFC 8945).
+    pub tsig: Option<usize>,
     /// What is wrong with it, if something is.
     pub fault: Option<Fault>,
 }
@@ -98,6 +100,8 @@ pub enum Fault {
     Opt,
     /// The OPT record's options.
     Option(OptFault),
+    /// A TSIG record that is not the last one, or cannot be read.
+    Tsig,
 }
 
 impl fmt::Display for Fault {
@@ -109,6 +113,7 @@ impl fmt::Display for Fault {
             Fault::Trailing => f.write_str("bytes follow the last record"),
             Fault::Opt => f.write_str("more than one OPT record, or one not owned by the root"),
             Fault::Option(fault) => fault.fmt(f),
+            Fault::Tsig => f.write_str("the TSIG record is malformed, or not the last record"),
         }
     }
 }
@@ -126,6 +131,7 @@ pub fn parse<'p>(packet: &'p [u8], name: &mut NameBuf) -> Option<Query<'p>> {
         flags: word(2),
         question: None,
         edns: None,
+        tsig: None,
         fault: None,
     };
     let counts = [word(4), word(6), word(8), word(10)];
@@ -163,7 +169,16 @@ fn rest<'p>(
     }
     let mut seen = false;
     for _ in 0..counts[3] {
+        // RFC 8945 section 5.1: "If multiple TSIG records are detected or a TSIG record is present in
+        // any other position, the DNS message is dropped and a response with RCODE 1 (FORMERR) MUST
+        // be returned."
+        if query.tsig.is_some() {
+            return Err(Fault::Tsig);
+        }
         let r = record(packet, at)?;
+        if r.rtype == rtype::TSIG {
+            query.tsig = Some(at);
+        }
         if r.rtype == rtype::OPT {
             if seen || !r.root {
                 return Err(Fault::Opt);
@@ -188,7 +203,7 @@ fn rest<'p>(
 
 /// The end of the uncompressed name at `at`. Nothing stands before the question that a pointer
 /// could point to, so a compressed one is malformed.
-fn plain_name(packet: &[u8], at: usize) -> Option<usize> {
+pub(in crate::dns) fn plain_name(packet: &[u8], at: usize) -> Option<usize> {
     let mut end = at;
     loop {
         let len = usize::from(*packet.get(end)?);

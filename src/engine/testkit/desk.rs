@@ -52,6 +52,7 @@ impl Desk {
         match answer(&self.view, &inbound, self.now, &mut self.scratch, &mut out) {
             Reply::Drop => None,
             Reply::Send(len) | Reply::SendAndClose(len) => Some(out[..len].to_vec()),
+            Reply::Transfer => panic!("a transfer has many messages"),
         }
     }
 

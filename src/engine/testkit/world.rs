@@ -15,7 +15,7 @@ use crate::health::{Board, Cause, Override, Overrides, State, Verdict};
 use crate::ids::{EndpointId, LocationId, NameId, PolicyId, PoolId, RegionId};
 use crate::limit::{RateTable, Rules, Secrets};
 use crate::net::{Family, Prefix, RangeMap, bogon};
-use crate::snapshot::{ChaosTexts, Parts, Settings, Snapshot, View};
+use crate::snapshot::{ChaosTexts, Parts, Settings, Snapshot, Transfers, View};
 use crate::steer::{
     Chooser, Criterion, Endpoint, GeoMode, GeoRule, LastResort, Member, NameInput, Policy, Pool,
     Region, Stage, Steering,
@@ -71,6 +71,7 @@ pub(in crate::engine) struct World {
     pub allow: Vec<&'static str>,
     pub overrides: Vec<Override>,
     pub generation: u64,
+    pub transfers: Transfers,
     pub keys: Keys,
     pub signatures: Arc<SignatureCache>,
     pub rules: Rules,
@@ -116,6 +117,7 @@ impl World {
             allow: vec!["127.0.0.0/8"],
             overrides: Vec::new(),
             generation: 1,
+            transfers: Transfers::default(),
             keys: Keys::default(),
             signatures: Arc::default(),
             rules: Rules::default(),
@@ -260,6 +262,7 @@ impl World {
                         settings: Settings {
                             node: "node1".into(),
                             explain_allow: self.allow.iter().map(|p| p.parse().unwrap()).collect(),
+                            transfers: self.transfers.clone(),
                             rules: self.rules.clone(),
                             chaos: self.chaos.clone(),
                         },

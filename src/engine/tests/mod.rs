@@ -9,6 +9,7 @@ mod explained;
 mod guard;
 mod https;
 mod signed;
+mod signed_types;
 mod steered;
 mod transports;
 mod zones;

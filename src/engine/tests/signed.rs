@@ -152,6 +152,7 @@ fn proofs_of_absence() {
             ("ns.sub.example.com", rtype::A, Outcome::Referral(false)),
             ("tocut.example.com", rtype::A, Outcome::Referral(false)),
             ("x.safe.example.com", rtype::A, Outcome::Referral(true)),
+            ("sub.example.com", rtype::NS, Outcome::Referral(false)),
             ("bare.example.com", rtype::DS, Outcome::NoData),
             ("nothing.plain.test", rtype::A, Outcome::Insecure),
             ("nothing.bare.example.com", rtype::A, Outcome::Insecure),

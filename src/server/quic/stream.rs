@@ -76,10 +76,13 @@ pub(super) async fn serve(
     mut receive: RecvStream,
 ) -> Result<(), Ending> {
     let served = exchange(&hall, &lease, peer, &mut send, &mut receive).await;
-    if let Err(Ending::Breach(_)) = served {
-        // Left alone, the stream would end as if an empty answer were whole.
-        let _ = send.reset(code::PROTOCOL_ERROR);
-    }
+    // Left alone, a stream without an answer would end as if an empty one were whole. One that is
+    // answered is closed already, and stays so.
+    let _ = match served {
+        Err(Ending::Breach(_)) => send.reset(code::PROTOCOL_ERROR),
+        Err(Ending::Refused) => send.reset(code::EXCESSIVE_LOAD),
+        Ok(()) => Ok(()),
+    };
     served
 }
 

@@ -8,8 +8,10 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::engine::transfer::{Next, Transfer, stream};
 use crate::engine::{Inbound, Reply, Transport};
-use crate::server::hall::{Hall, Lease};
+use crate::server::hall::{Hall, Lease, MESSAGE};
+use crate::telemetry::DnsEvent;
 
 /// Octets of the length before each message (RFC 1035 section 4.2.2).
 const PREFIX: usize = 2;
@@ -39,6 +41,8 @@ pub(super) enum End {
     Handshake,
     /// The client does not speak DNS, or sent something that gets no answer.
     NotDns,
+    /// A record of a transfer fits no message.
+    Unsendable,
     /// The client may not ask, or not as often.
     Refused,
     /// The server stops.
@@ -48,12 +52,14 @@ pub(super) enum End {
 }
 
 /// What the queries read so far amount to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Debug)]
 enum Answered {
     /// All whole queries are answered.
     All,
     /// More are waiting, but enough answers have gathered.
     Enough,
+    /// A zone is to be sent before the queries that follow are answered.
+    Transfer(Box<Transfer>),
     /// What came deserves no answer: the connection is to be closed.
     Hopeless,
     /// The last answer was a refusal: the connection is to be closed.
@@ -142,25 +148,70 @@ impl<'h, S: AsyncRead + AsyncWrite + Unpin> Talk<'h, S> {
     async fn answer_and_write(&mut self) -> Result<(), End> {
         loop {
             let answered = self.answer_some();
-            if !self.outbox.is_empty() {
-                let write = async {
-                    self.stream.write_all(&self.outbox).await?;
-                    // TLS may hold back what the socket would not take at once.
-                    self.stream.flush().await
-                };
-                match timeout(self.hall.limits.write_timeout, write).await {
-                    Err(_) => return Err(End::SlowReader),
-                    Ok(Err(error)) => return Err(End::Broken(error.kind())),
-                    Ok(Ok(())) => self.outbox.clear(),
-                }
-            }
+            self.write().await?;
             match answered {
                 Answered::All => return Ok(()),
                 Answered::Enough => {}
+                Answered::Transfer(transfer) => self.send_zone(transfer).await?,
                 Answered::Hopeless => return Err(End::NotDns),
                 Answered::Refused => return Err(End::Refused),
             }
         }
+    }
+
+    /// Writes what has gathered in the outbox.
+    async fn write(&mut self) -> Result<(), End> {
+        if self.outbox.is_empty() {
+            return Ok(());
+        }
+        let write = async {
+            self.stream.write_all(&self.outbox).await?;
+            // TLS may hold back what the socket would not take at once.
+            self.stream.flush().await
+        };
+        match timeout(self.hall.limits.write_timeout, write).await {
+            Err(_) => Err(End::SlowReader),
+            Ok(Err(error)) => Err(End::Broken(error.kind())),
+            Ok(Ok(())) => {
+                self.outbox.clear();
+                Ok(())
+            }
+        }
+    }
+
+    /// Sends a zone, message by message, each made when the one before is written. A broken transfer
+    /// ends the connection, so that the client does not take a part for the whole.
+    async fn send_zone(&mut self, mut transfer: Box<Transfer>) -> Result<(), End> {
+        let begun = self.hall.clock.now();
+        let mut room = vec![0; MESSAGE];
+        let sent = loop {
+            let now = self.hall.clock.now();
+            let unix = self.hall.clock.wall().unix(now);
+            match transfer.next(unix, stream::MESSAGE, &mut room) {
+                Next::Done => break Ok(()),
+                Next::Broken => break Err(End::Unsendable),
+                Next::Message(len) => {
+                    // `room` is as long as the longest message, so the length fits.
+                    self.outbox.extend_from_slice(&(len as u16).to_be_bytes());
+                    self.outbox.extend_from_slice(&room[..len]);
+                }
+            }
+            if let Err(end) = self.write().await {
+                break Err(end);
+            }
+            // A client that takes its zone is not idle.
+            self.lease.touch(now);
+        };
+        let peer = self.peer;
+        let took = self.hall.clock.now().since(begun);
+        match &sent {
+            Ok(()) => tracing::info!(%peer, ?took, "{transfer}"),
+            Err(end) => {
+                self.hall.count(DnsEvent::TransferBroken);
+                tracing::warn!(%peer, ?took, ?end, "{transfer}; it broke off");
+            }
+        }
+        sent
     }
 
     /// Moves whole queries from the inbox to answers in the outbox.
@@ -192,6 +243,11 @@ impl<'h, S: AsyncRead + AsyncWrite + Unpin> Talk<'h, S> {
                 let (len, last) = match round.answer(&inbound, room) {
                     Reply::Send(len) => (len, false),
                     Reply::SendAndClose(len) => (len, true),
+                    Reply::Transfer => {
+                        let begun = round.take_transfer();
+                        state = begun.map_or(Answered::Hopeless, Answered::Transfer);
+                        break;
+                    }
                     // The engine keeps silent towards what is no query, and whom it shuts out.
                     Reply::Drop => {
                         state = Answered::Hopeless;

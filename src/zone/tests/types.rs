@@ -161,8 +161,11 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
-/// The data of the record `x LINE`, with its names that may be compressed.
-fn read(line: &str) -> Result<(u16, String, Vec<(u16, u16)>), String> {
+/// Type, data in hexadecimal digits, and the names in it that may be compressed.
+type Read = (u16, String, Vec<(u16, u16)>);
+
+/// The record `x LINE`.
+fn read(line: &str) -> Result<Read, String> {
     // A DS stands beside a delegation.
     let cut = if line.contains("DS ") || line.to_uppercase().contains("TYPE43 ") {
         "x NS ns.other.\n"

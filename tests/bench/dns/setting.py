@@ -48,13 +48,14 @@ COUNTRIES = [
 # Addresses by weight.
 WEIGHTS = [("192.0.2.11", 10), ("192.0.2.12", 20), ("192.0.2.13", 30), ("192.0.2.14", 40)]
 
-# Prefix lengths and how many of a hundred have them: about 230,000 networks, as many as the usual
-# free databases have after neighbours in one city are merged.
+# Prefix lengths and how many of a hundred networks are drawn with each. Where one does not fit the
+# place that is left, it is made longer, so that there are some 1,500,000 networks, most of them /24.
 LENGTHS = [(16, 15), (18, 20), (20, 25), (22, 20), (24, 20)]
 
 
-def networks():
-    """Rows of an own-networks CSV that cover 1.0.0.0 to 223.255.255.255."""
+def networks(few):
+    """Rows of an own-networks CSV that cover 1.0.0.0 to 223.255.255.255, each network 256 times as
+    large where `few` will do."""
     rng = random.Random(20261121)
     spots = []
     for country, continent, lat, lon, _ in COUNTRIES:
@@ -64,7 +65,7 @@ def networks():
                 f"{continent},{country},{lat + rng.randint(-4000, 3999) / 1000 + 0.0005:.4f},"
                 f"{lon + rng.randint(-4000, 3999) / 1000 + 0.0005:.4f}"
             )
-    lengths = [length for length, share in LENGTHS for _ in range(share)]
+    lengths = [length - 8 * few for length, share in LENGTHS for _ in range(share)]
     yield "network,continent,country,latitude,longitude\n"
     at, end = 1 << 24, 224 << 24
     while at < end:

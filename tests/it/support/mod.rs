@@ -6,6 +6,7 @@ pub mod http;
 pub mod large;
 pub mod load;
 pub mod node;
+pub mod secondary;
 pub mod signed;
 pub mod tls;
 pub mod watch;

@@ -1,0 +1,32 @@
+//! What each fuzz target does with its bytes, and what must hold for any bytes.
+//!
+//! The same functions run under libFuzzer (`tests/fuzz/run`) and, over the committed corpora and
+//! mutations of them, among the ordinary tests (`tests/it/fuzz.rs`).
+
+#![allow(
+    dead_code,
+    missing_docs,
+    reason = "each binary takes one of the targets"
+)]
+
+pub mod config;
+pub mod edns;
+pub mod mmdb;
+pub mod networks;
+pub mod proxy;
+pub mod query;
+pub mod zone;
+
+/// A target by its name.
+pub type Check = fn(&[u8]);
+
+/// All targets.
+pub const ALL: &[(&str, Check)] = &[
+    ("query", query::check),
+    ("edns", edns::check),
+    ("zone", zone::check),
+    ("config", config::check),
+    ("mmdb", mmdb::check),
+    ("networks", networks::check),
+    ("proxy", proxy::check),
+];
