@@ -103,8 +103,8 @@ pub(super) fn text(zone: &SignedZone, state: &ZoneState, now: u64, ahead: Durati
     let mut out = format!("zone {}: policy {} ({keys})\n", zone.apex, policy.name);
     let _ = writeln!(
         out,
-        "  {:<10} {:<11} {:<10} {:<21} {:<12} {:<12} {}",
-        "key", "algorithm", "state", "since", "dnskey", "signatures", "ds"
+        "  {:<10} {:<11} {:<10} {:<21} {:<12} {:<12} ds",
+        "key", "algorithm", "state", "since", "dnskey", "signatures"
     );
     for key in &state.keys {
         let shown = |word: &'static str, applies: bool| if applies { word } else { "-" };
