@@ -94,14 +94,28 @@ pub fn answer(
     scratch: &mut Scratch,
     out: &mut [u8],
 ) -> Reply {
+    // Lent, not made: clearing room for a name costs as much as looking it up.
+    let mut name = scratch.lend_name();
+    let reply = answer_with(view, inbound, now, scratch, &mut name, out);
+    scratch.return_name(name);
+    reply
+}
+
+fn answer_with(
+    view: &View,
+    inbound: &Inbound<'_>,
+    now: Moment,
+    scratch: &mut Scratch,
+    name: &mut NameBuf,
+    out: &mut [u8],
+) -> Reply {
     let peer = inbound.peer.ip().to_canonical();
     scratch.counters.count(received(inbound.transport, peer));
     let mut guard = Guard::new(view, inbound, peer, now);
     if guard.shuts_out(&scratch.counters) {
         return Reply::Drop;
     }
-    let mut name = NameBuf::default();
-    let Some(query) = parse(inbound.packet, &mut name) else {
+    let Some(query) = parse(inbound.packet, name) else {
         scratch.counters.count(DnsEvent::Dropped);
         return Reply::Drop;
     };
@@ -152,7 +166,7 @@ pub fn answer(
     let refusal = match admitted {
         Ok(_) if guard.wants_cookie() => Some(Refusal::Cookie),
         Ok(question) => {
-            let ecs = query.edns.and_then(|e| e.ecs);
+            let ecs = query.edns.as_ref().and_then(|e| e.ecs.as_ref());
             if ecs.is_some() {
                 scratch.counters.count(DnsEvent::Ecs);
             }

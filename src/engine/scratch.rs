@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::dns::message::NameBuf;
 use crate::dnssec::Signer;
 use crate::ids::NameId;
 use crate::net::Family;
@@ -24,6 +25,8 @@ pub struct Scratch {
     turns: Vec<[u32; 3]>,
     /// The transfer that the last query began.
     transfer: Option<Box<Transfer>>,
+    /// Lent for the name of the question; its old content is never read.
+    name: Option<Box<NameBuf>>,
     /// This worker's counters.
     pub counters: Arc<DnsCounters>,
 }
@@ -37,6 +40,7 @@ impl Scratch {
             transfer: None,
             idle_timeout: None,
             signer: None,
+            name: None,
             counters,
         }
     }
@@ -67,6 +71,16 @@ impl Scratch {
         if signer.is_some() {
             self.signer = signer;
         }
+    }
+
+    /// Room for a name.
+    pub(super) fn lend_name(&mut self) -> Box<NameBuf> {
+        self.name.take().unwrap_or_default()
+    }
+
+    /// Takes the room back.
+    pub(super) fn return_name(&mut self, name: Box<NameBuf>) {
+        self.name = Some(name);
     }
 
     /// The chance for the next query to `name` for `family`.

@@ -14,15 +14,18 @@ const FAR: usize = 0x3FFF;
 /// Where in the message the suffixes of names stand.
 #[derive(Clone, Debug)]
 pub struct Compressor {
-    /// Offset and uncompressed length of each suffix.
-    seen: [(u16, u8); ROOM],
+    /// Offset of each suffix. Apart from the lengths, so that a few wide stores clear either.
+    offsets: [u16; ROOM],
+    /// Uncompressed length of each suffix.
+    lengths: [u8; ROOM],
     len: usize,
 }
 
 impl Default for Compressor {
     fn default() -> Self {
         Compressor {
-            seen: [(0, 0); ROOM],
+            offsets: [0; ROOM],
+            lengths: [0; ROOM],
             len: 0,
         }
     }
@@ -52,7 +55,8 @@ impl Compressor {
                 return;
             }
             // A name has at most 255 octets, and `at + i` was compared above.
-            self.seen[self.len] = ((at + i) as u16, (name.len() - i) as u8);
+            self.offsets[self.len] = (at + i) as u16;
+            self.lengths[self.len] = (name.len() - i) as u8;
             self.len += 1;
             i += 1 + usize::from(name[i]);
         }
@@ -73,7 +77,8 @@ impl Compressor {
         let mut i = 0;
         while name[i] != 0 {
             let suffix = &name[i..];
-            for (offset, len) in &self.seen[..self.len] {
+            let seen = self.offsets[..self.len].iter().zip(&self.lengths);
+            for (offset, len) in seen {
                 if usize::from(*len) == suffix.len() && same(message, usize::from(*offset), suffix)
                 {
                     return Some((i, *offset));
