@@ -7,14 +7,16 @@ use std::os::fd::AsRawFd;
 use std::ptr::NonNull;
 
 use super::address::{Control, aim_back, socket_addr};
+use crate::dns::edns::UDP_PAYLOAD;
 use crate::server::packet::{Packet, PacketIo, REPLY_BYTES, Sent};
 
 /// Packets per system call. Beyond 64 the cost per packet no longer falls measurably.
 const BATCH: usize = 64;
 
-/// Longest query taken. RFC 6891 section 6.2.5 suggests 4096 for what a requestor may ever need; no
-/// sane query comes near.
-const QUERY_BYTES: usize = 4_096;
+/// Longest query taken: the size that our answers offer (RFC 6891 section 6.2.3), and room for a PROXY
+/// header before it. Each buffer that begins on a page of its own costs a translation per packet, so
+/// they lie as close as that allows.
+const QUERY_BYTES: usize = UDP_PAYLOAD as usize + 304;
 
 /// Distance of query buffers: not a power of two, or the first lines of all of them would compete
 /// for the same few sets of the cache.
