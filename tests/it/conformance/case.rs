@@ -117,7 +117,8 @@ pub(super) fn page(chapters: &[Chapter]) -> String {
         "# Conformance\n\nGenerated from `tests/conformance/*.txt`; do not edit. Every line of the \
          second table is asked of Tradewind, NSD and Knot DNS with the same zone by `tests/run \
          conformance`; an empty cell means the same answer as ours, octet order of records aside. \
-         Identifiers, cookies and timeouts are compared by option and length only.\n\n## What no \
+         Of an NSID and a timeout only the option's code is compared, of a cookie its length, the client's \
+         half and whether the server's half is new.\n\n## What no \
          reference can be asked for\n\nThese are tested with clients, validators and secondaries, \
          or against the RFC's text.\n\n{}\n## Case by case\n\n| RFC, section | what | NSD | Knot DNS \
          |\n|---|---|---|---|\n",

@@ -105,11 +105,18 @@ fn told_option(code: u16, option: &EdnsOption, query: &[u8], ede: bool) -> Optio
     match (code, option) {
         // RFC 7873 section 4: the client's 8 octets come back in front of the server's.
         (10, EdnsOption::Unknown(_, cookie)) => {
-            let ours = cookie
-                .get(..8)
-                .is_some_and(|c| query.windows(8).any(|w| w == c));
-            let foreign = if ours { "" } else { " foreign" };
-            Some(format!("option 10 of {} octets{foreign}", cookie.len()))
+            let sent = |part: &[u8]| query.windows(part.len()).any(|w| w == part);
+            let whose = match cookie.get(..8) {
+                Some(client) if sent(client) => "",
+                _ => " foreign",
+            };
+            // A server cookie that comes back as it went is one that the server takes for good.
+            let kept = if cookie.len() > 8 && sent(&cookie[8..]) {
+                " kept"
+            } else {
+                ""
+            };
+            Some(format!("option 10 of {} octets{whose}{kept}", cookie.len()))
         }
         // RFC 8914 section 2: the code, then words for people.
         (15, EdnsOption::Unknown(_, error)) => {
