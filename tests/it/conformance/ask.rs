@@ -1,8 +1,11 @@
 //! A question as a line of text: `NAME TYPE [+option …]`.
 //!
-//! Options: `+tcp`, `+edns[=SIZE]`, `+do`, `+version=N`, `+opt=CODE:HEX`, `+class=N`, `+opcode=N`,
-//! `+rd`, `+cd`, `+ad`, `+qr`, `+qdcount=N`, `+twice` (the question a second time), `+trailing`,
-//! `+noquestion`, `+twoopt` (the OPT record a second time), `+octets` (the answer's length is told), `+cut=N` (only the first N octets), `+0x20` (odd letters in upper case).
+//! Options: `+tcp`, `+edns[=SIZE]`, `+do`, `+ednsflags=HEX` (the flags beside DO), `+version=N`,
+//! `+opt=CODE:HEX`, `+rdata=HEX` (the OPT record's data as it is), `+class=N`, `+opcode=N`, `+rd`,
+//! `+cd`, `+ad`, `+z` (the header's reserved bit), `+qr`, `+qdcount=N`, `+twice` (the question a second
+//! time), `+trailing`, `+noquestion`, `+twoopt` (the OPT record a second time), `+cut=N` (only the
+//! first N octets), `+0x20` (odd letters in upper case). `+octets` and `+ede` change nothing in the
+//! question: they have the answer's length and its extended error told.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
@@ -20,6 +23,7 @@ pub(super) struct Ask {
     pub(super) text: String,
     tcp: bool,
     octets: bool,
+    ede: bool,
     packet: Vec<u8>,
 }
 
@@ -36,7 +40,7 @@ impl Ask {
         let (mut tcp, mut twice, mut upper, mut question) = (false, false, false, true);
         let mut count = None;
         let mut cut = usize::MAX;
-        let (mut trailing, mut two_opt, mut octets) = (false, false, false);
+        let (mut trailing, mut two_opt, mut octets, mut ede) = (false, false, false, false);
         for word in words {
             let (option, value) = word.split_once('=').unwrap_or((word, ""));
             let number = || value.parse::<u32>().unwrap();
@@ -51,25 +55,31 @@ impl Ask {
                 "+opt" => {
                     edns.get_or_insert((1232, 0));
                     let (code, data) = value.split_once(':').unwrap();
-                    let data: Vec<u8> = (0..data.len())
-                        .step_by(2)
-                        .map(|i| u8::from_str_radix(&data[i..i + 2], 16).unwrap())
-                        .collect();
+                    let data = octets_of(data);
                     options.extend(code.parse::<u16>().unwrap().to_be_bytes());
                     options.extend((data.len() as u16).to_be_bytes());
                     options.extend(data);
+                }
+                "+rdata" => {
+                    edns.get_or_insert((1232, 0));
+                    options.extend(octets_of(value));
+                }
+                "+ednsflags" => {
+                    edns.get_or_insert((1232, 0)).1 |= u32::from_str_radix(value, 16).unwrap();
                 }
                 "+class" => class = number() as u16,
                 "+opcode" => flags |= (number() as u16) << 11,
                 "+rd" => flags |= 0x0100,
                 "+cd" => flags |= 0x0010,
                 "+ad" => flags |= 0x0020,
+                "+z" => flags |= 0x0040,
                 "+qr" => flags |= 0x8000,
                 "+qdcount" => count = Some(number() as u16),
                 "+twice" => twice = true,
                 "+trailing" => trailing = true,
                 "+twoopt" => two_opt = true,
                 "+octets" => octets = true,
+                "+ede" => ede = true,
                 "+noquestion" => question = false,
                 "+cut" => cut = number() as usize,
                 "+0x20" => upper = true,
@@ -121,6 +131,7 @@ impl Ask {
             text: text.to_owned(),
             tcp,
             octets,
+            ede,
             packet,
         }
     }
@@ -137,10 +148,10 @@ impl Ask {
                 format!(
                     "{} octets\n{}",
                     bytes.len(),
-                    told::told(&bytes, &self.packet)
+                    told::told(&bytes, &self.packet, self.ede)
                 )
             }
-            Some(bytes) => told::told(&bytes, &self.packet),
+            Some(bytes) => told::told(&bytes, &self.packet, self.ede),
             None => "nothing\n".to_owned(),
         }
     }
@@ -192,6 +203,13 @@ impl Ask {
         stream.read_exact(&mut answer).ok()?;
         Some(answer)
     }
+}
+
+fn octets_of(hex: &str) -> Vec<u8> {
+    (0..hex.len())
+        .step_by(2)
+        .map(|i| u8::from_str_radix(&hex[i..i + 2], 16).unwrap())
+        .collect()
 }
 
 fn number_of(rtype: &str) -> u16 {

@@ -14,6 +14,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::ask::Ask;
+use super::faults;
 
 /// The cases of one RFC.
 pub(super) struct Chapter {
@@ -112,11 +113,16 @@ impl Chapter {
 
 /// The page for people: what is tested, and who differs.
 pub(super) fn page(chapters: &[Chapter]) -> String {
-    let mut page = String::from(
-        "# Conformance\n\nGenerated from `tests/conformance/*.txt`; do not edit. Every line is asked of \
-         Tradewind, NSD and Knot DNS with the same zone by `tests/run conformance`; an empty cell \
-         means the same answer as ours, octet order of records aside.\n\n| RFC, section | what | NSD | \
-         Knot DNS |\n|---|---|---|---|\n",
+    let mut page = format!(
+        "# Conformance\n\nGenerated from `tests/conformance/*.txt`; do not edit. Every line of the \
+         second table is asked of Tradewind, NSD and Knot DNS with the same zone by `tests/run \
+         conformance`; an empty cell means the same answer as ours, octet order of records aside. \
+         Of an NSID and a timeout only the option's code is compared, of a cookie its length, the client's \
+         half and whether the server's half is new.\n\n## What no \
+         reference can be asked for\n\nThese are tested with clients, validators and secondaries, \
+         or against the RFC's text.\n\n{}\n## Case by case\n\n| RFC, section | what | NSD | Knot DNS \
+         |\n|---|---|---|---|\n",
+        faults::elsewhere()
     );
     for chapter in chapters {
         for case in &chapter.cases {
@@ -132,5 +138,12 @@ pub(super) fn page(chapters: &[Chapter]) -> String {
             .unwrap();
         }
     }
+    write!(
+        page,
+        "\n## Faults that must not be ours\n\nDNS server libraries are known for these. Each row \
+         names the cases above, or the measurement, that would fail.\n\n{}",
+        faults::table(chapters)
+    )
+    .unwrap();
     page
 }

@@ -7,6 +7,7 @@
 
 mod ask;
 mod case;
+mod faults;
 mod reference;
 mod told;
 

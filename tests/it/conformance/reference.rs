@@ -26,7 +26,7 @@ impl Reference {
                 "server:\n  ip-address: 127.0.0.1@{port}\n  username: \"\"\n  chroot: \"\"\n  \
                  zonelistfile: \"{dir}/zones.list\"\n  xfrdfile: \"{dir}/xfrd.state\"\n  xfrdir: \
                  \"{dir}\"\n  pidfile: \"\"\n  server-count: 1\n  database: \"\"\n  \
-                 minimal-responses: yes\nremote-control:\n  control-enable: no\nzone:\n  name: \
+                 minimal-responses: yes\n  nsid: \"ascii_ref\"\n  answer-cookie: yes\nremote-control:\n  control-enable: no\nzone:\n  name: \
                  conf.test\n  zonefile: \"{zone}\"\n"
             );
             (config, "/usr/sbin/nsd", vec!["-d", "-c"])
@@ -37,7 +37,8 @@ impl Reference {
         Reference::start("knot", zone, |dir, port, zone| {
             let config = format!(
                 "server:\n  rundir: \"{dir}\"\n  listen: 127.0.0.1@{port}\n  udp-workers: 1\n  \
-                 tcp-workers: 1\ndatabase:\n  storage: \"{dir}\"\nzone:\n  - domain: conf.test\n    \
+                 tcp-workers: 1\n  nsid: \"ref\"\ndatabase:\n  storage: \"{dir}\"\ntemplate:\n  - id: \
+                 default\n    global-module: mod-cookies\nzone:\n  - domain: conf.test\n    \
                  file: \"{zone}\"\n    zonefile-load: whole\n    journal-content: none\n    \
                  semantic-checks: off\n"
             );

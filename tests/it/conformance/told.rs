@@ -3,11 +3,15 @@
 use std::fmt::Write as _;
 
 use hickory_proto::op::Message;
-use hickory_proto::rr::Record;
+use hickory_proto::rr::rdata::opt::EdnsOption;
+use hickory_proto::rr::{Name, RData, Record};
+use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
 
 /// One line for the header, one for the OPT record, one for each record; the records of a section are
-/// sorted, because the order inside an RRset means nothing (RFC 2181 section 5).
-pub(super) fn told(bytes: &[u8], query: &[u8]) -> String {
+/// sorted, because the order inside an RRset means nothing (RFC 2181 section 5). An extended error is
+/// told only where `ede` asks for it: everywhere else it is advice that one server gives and another
+/// does not.
+pub(super) fn told(bytes: &[u8], query: &[u8], ede: bool) -> String {
     let mut out = String::new();
     if bytes.len() < 12 {
         return format!("{} octets\n", bytes.len());
@@ -63,17 +67,18 @@ pub(super) fn told(bytes: &[u8], query: &[u8]) -> String {
         if edns.flags().dnssec_ok {
             out += " do";
         }
-        let mut codes: Vec<u16> = edns
+        if edns.flags().z != 0 {
+            write!(out, " flags {:04x}", edns.flags().z).unwrap();
+        }
+        let mut options: Vec<String> = edns
             .options()
             .as_ref()
             .iter()
-            .map(|(code, _)| u16::from(*code))
-            // Extended errors are words for people; what they say is tested elsewhere.
-            .filter(|code| *code != 15)
+            .filter_map(|(code, option)| told_option(u16::from(*code), option, query, ede))
             .collect();
-        codes.sort_unstable();
-        for code in codes {
-            write!(out, " option {code}").unwrap();
+        options.sort_unstable();
+        for option in options {
+            write!(out, " {option}").unwrap();
         }
         out.push('\n');
     }
@@ -95,8 +100,66 @@ pub(super) fn told(bytes: &[u8], query: &[u8]) -> String {
     out
 }
 
+/// An option's code, and of its value what does not depend on the server.
+fn told_option(code: u16, option: &EdnsOption, query: &[u8], ede: bool) -> Option<String> {
+    match (code, option) {
+        // RFC 7873 section 4: the client's 8 octets come back in front of the server's.
+        (10, EdnsOption::Unknown(_, cookie)) => {
+            let sent = |part: &[u8]| query.windows(part.len()).any(|w| w == part);
+            let whose = match cookie.get(..8) {
+                Some(client) if sent(client) => "",
+                _ => " foreign",
+            };
+            // A server cookie that comes back as it went is one that the server takes for good.
+            let kept = if cookie.len() > 8 && sent(&cookie[8..]) {
+                " kept"
+            } else {
+                ""
+            };
+            Some(format!("option 10 of {} octets{whose}{kept}", cookie.len()))
+        }
+        // RFC 8914 section 2: the code, then words for people.
+        (15, EdnsOption::Unknown(_, error)) => {
+            ede.then(|| format!("ede {}", u16::from_be_bytes([error[0], error[1]])))
+        }
+        _ => Some(format!("option {code}")),
+    }
+}
+
+/// Data that the library prints so that two different things look alike, or no one can read it.
+fn data(data: &RData) -> Option<String> {
+    match data {
+        RData::TXT(txt) => {
+            let strings = txt.txt_data.iter();
+            let quoted = strings.map(|s| format!("\"{}\"", String::from_utf8_lossy(s)));
+            Some(quoted.collect::<Vec<_>>().join(" "))
+        }
+        RData::Unknown { code, rdata } if u16::from(*code) == 39 => {
+            let target = Name::read(&mut BinDecoder::new(&rdata.anything));
+            Some(target.map_or("(not a name)".into(), |name| name.to_string()))
+        }
+        RData::Unknown { rdata, .. } => {
+            let octets = &rdata.anything;
+            let hex: String = octets.iter().map(|o| format!("{o:02X}")).collect();
+            Some(format!("\\# {} {hex}", octets.len()))
+        }
+        _ => None,
+    }
+}
+
 fn record(record: &Record) -> String {
-    let text = record.to_string();
+    let text = match data(&record.data) {
+        Some(data) => {
+            let rtype = match u16::from(record.record_type()) {
+                39 => "DNAME".to_owned(),
+                16 => "TXT".to_owned(),
+                other => format!("TYPE{other}"),
+            };
+            let (name, class) = (&record.name, record.dns_class);
+            format!("{name} {} {class} {rtype} {data}", record.ttl)
+        }
+        None => record.to_string(),
+    };
     // A very long string says nothing more than its beginning.
     match text.char_indices().nth(100) {
         Some((end, _)) => format!("{}…", &text[..end]),
