@@ -1,8 +1,9 @@
 //! Reads the configuration and the files it names. The only part of `config` that touches files.
 
+mod private;
+
 use std::collections::BTreeMap;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::decode::{Context, Known, decode};
@@ -77,38 +78,10 @@ pub fn load(path: &Path) -> Result<Loaded, Report> {
     match texts(path) {
         Ok(files) => {
             let mut loaded = load_texts(files, &mut read);
-            check_secret_files(&loaded.spec, &mut loaded.diagnostics);
+            private::check(&loaded.spec, &mut loaded.diagnostics);
             Ok(loaded)
         }
         Err(diagnostic) => Err(Report::new(vec![*diagnostic], Sources::default())),
-    }
-}
-
-/// A secret that every user of the machine can read is none (requirement S1).
-fn check_secret_files(spec: &Spec, diagnostics: &mut Vec<Diagnostic>) {
-    const OTHERS: u32 = 0o007;
-    for key in &spec.tsig_keys {
-        let SecretSpec::File(path) = &key.secret else {
-            continue;
-        };
-        // What cannot be looked at could not be read either, which is reported.
-        let Ok(found) = std::fs::metadata(&path.value) else {
-            continue;
-        };
-        let mode = found.permissions().mode() & 0o777;
-        if mode & OTHERS != 0 {
-            diagnostics.push(
-                Diagnostic::error(
-                    path.span,
-                    format!(
-                        "secret file `{}` has mode {mode:04o}, so that every user can get at it; \
-                         the last digit must be 0",
-                        path.value.display()
-                    ),
-                )
-                .help(format!("chmod 0600 {}", path.value.display())),
-            );
-        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use rustls::crypto::ring;
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
@@ -41,7 +41,8 @@ impl Credentials {
         let bad = |text: String| CredentialsError::Certificate(text);
         let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(certificate)
             .collect::<Result<_, _>>()
-            .map_err(|e| bad(format!("it is not PEM: {e}")))?;
+            // What the parser says shows octets as numbers.
+            .map_err(|_| bad("it is cut off or is no PEM file".to_owned()))?;
         let Some(own) = chain.first() else {
             return Err(bad("it holds no PEM certificate".to_owned()));
         };
@@ -52,13 +53,16 @@ impl Credentials {
             }
             Err(e) => return Err(bad(format!("its first certificate cannot be read: {e}"))),
         };
-        let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| {
+        let key = PrivateKeyDer::from_pem_slice(key).map_err(|e| {
             let encrypted = key.windows(9).any(|w| w == b"ENCRYPTED");
-            CredentialsError::Key(if encrypted {
-                "it is encrypted, and nobody is there to type its password: decrypt it".to_owned()
-            } else {
-                "it holds no PEM private key".to_owned()
-            })
+            let why = match e {
+                _ if encrypted => {
+                    "it is encrypted, and nobody is there to type its password: decrypt it"
+                }
+                pem::Error::NoItemsFound => "it holds no PEM private key",
+                _ => "it is cut off or is no PEM file",
+            };
+            CredentialsError::Key(why.to_owned())
         })?;
         let chain = CertifiedKey::from_der(chain, key, &ring::default_provider());
         let chain = chain.map_err(|e| {
@@ -205,6 +209,10 @@ mod tests {
             (&certificate, &certificate, "no PEM private key"),
             (&certificate, encrypted, "encrypted"),
             (broken, &key, "first certificate cannot be read"),
+            (&certificate, &key[..60], "it is cut off or is no PEM file"),
+            (&certificate[..60], &key, "it is cut off or is no PEM file"),
+            (&certificate, &key[..20], "it is cut off or is no PEM file"),
+            (&certificate[..20], &key, "it is cut off or is no PEM file"),
         ] {
             let error = Credentials::read(certificate.as_bytes(), key.as_bytes()).unwrap_err();
             assert!(error.to_string().contains(want), "{error}");

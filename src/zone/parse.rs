@@ -361,7 +361,7 @@ fn refused(code: u16) -> Option<&'static str> {
         | rtype::CDS
         | rtype::CDNSKEY
         | rtype::ZONEMD => Some(
-            "signatures, keys, denials and digests cannot come from a zone file, because steered answers change; leave them out",
+            "signatures, keys, denials and digests cannot come from a zone file: the server makes them itself in a zone with `dnssec`, and another zone has no use for them; leave them out",
         ),
         // RFC 6895 section 3.1: 0, OPT and 128-255 are no data; RFC 1035 section 3.3.10: NULL stands
         // in no file.

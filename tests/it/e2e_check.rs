@@ -1,19 +1,25 @@
 //! `tradewind check` on the real binary (requirement O4).
 
-use std::path::Path;
-use std::process::Output;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
 
 use crate::support::demo::tradewind;
 use crate::support::node::{HEAD, folder};
 
 /// Runs `tradewind check` in the repository's folder.
 fn check(args: &[&str]) -> (Option<i32>, String, String) {
+    check_in(Path::new(env!("CARGO_MANIFEST_DIR")), args)
+}
+
+fn check_in(folder: &Path, args: &[&str]) -> (Option<i32>, String, String) {
     let Output {
         status,
         stdout,
         stderr,
     } = tradewind()
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .current_dir(folder)
         .arg("check")
         .args(args)
         .output()
@@ -28,11 +34,59 @@ fn path(dir: &Path) -> &str {
 
 #[test]
 fn shipped_configurations_are_in_order() {
+    // As an operator has them: git cannot say that keys are for their owner only.
+    let copy = tempfile::tempdir().unwrap();
+    let copied = Command::new("cp")
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args(["-r", "config", "zones", "geoip"])
+        .arg(copy.path())
+        .status();
+    assert!(copied.unwrap().success());
+    let keys = ["example.ksk.pem", "example.zsk.pem"].map(|k| copy.path().join("config").join(k));
+    set_modes(&keys, 0o600);
     for shipped in ["config/tradewind.toml", "config", "config/demo"] {
-        let (code, out, err) = check(&["--deny-warnings", shipped]);
+        let (code, out, err) = check_in(copy.path(), &["--deny-warnings", shipped]);
         assert_eq!(code, Some(0), "{shipped}: {err}");
         assert_eq!(err, "", "{shipped}");
         assert!(out.starts_with(&format!("{shipped}: ok (")), "{out}");
+    }
+    set_modes(&keys, 0o644);
+    let (code, _, err) = check_in(copy.path(), &["config"]);
+    assert_eq!(code, Some(0), "{err}");
+    for key in ["example.ksk.pem", "example.zsk.pem"] {
+        for told in [
+            format!("warning: DNSSEC key `config/{key}` has mode 0644"),
+            format!("= help: chmod 0600 config/{key}"),
+        ] {
+            assert!(err.contains(&told), "{err}");
+        }
+    }
+    assert!(err.contains("\n2 warnings"), "{err}");
+}
+
+fn set_modes(files: &[PathBuf], mode: u32) {
+    for file in files {
+        std::fs::set_permissions(file, Permissions::from_mode(mode)).unwrap();
+    }
+}
+
+/// Keys in a state directory are this program's own: open to others, nothing starts with them.
+#[test]
+fn s1_a_stored_key_that_others_can_read_is_an_error() {
+    let with_state = HEAD.replace("[nodes.n1]\n", "[nodes.n1]\nstate-dir = \"state\"\n");
+    let dir = folder(&format!("{with_state}dnssec = \"default\"\n"));
+    let keys = dir.path().join("state/keys/gslb.test");
+    std::fs::create_dir_all(&keys).unwrap();
+    let key = keys.join("csk-013-00001.pem");
+    std::fs::write(&key, "").unwrap();
+    for (mode, code) in [(0o644, 78), (0o600, 0)] {
+        set_modes(std::slice::from_ref(&key), mode);
+        let (got, _, err) = check(&[path(dir.path())]);
+        assert_eq!(got, Some(code), "{mode:04o}: {err}");
+        let told = format!("error: DNSSEC key `{}` has mode 0644", key.display());
+        assert_eq!(err.contains(&told), code == 78, "{err}");
+        let help = format!("= help: chmod 0600 {}", key.display());
+        assert_eq!(err.contains(&help), code == 78, "{err}");
     }
 }
 

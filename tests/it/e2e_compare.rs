@@ -7,7 +7,9 @@ use std::process::Command;
 use crate::support::demo::package;
 
 /// Workloads that any build of Tradewind can be asked for.
-const WORKLOADS: [&str; 5] = ["static", "names", "geo-ecs", "weighted", "nxdomain"];
+const WORKLOADS: [&str; 6] = [
+    "static", "names", "geo-ecs", "weighted", "signed", "nxdomain",
+];
 
 #[test]
 fn the_comparison_runs_and_ends_with_ratios() {

@@ -2,8 +2,8 @@
 //! (ldns). Positive, NODATA, NXDOMAIN, wildcard, alias, delegation and steered answers; before,
 //! during and after a failover and a roll of the ZSK.
 
-use std::net::UdpSocket;
-use std::process::{Child, Command, Stdio};
+use std::net::SocketAddr;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -12,8 +12,8 @@ use tradewind::dnssec::key::ZONE_KEY;
 use tradewind::dnssec::{Algorithm, Denial};
 use tradewind::telemetry::DnsEvent;
 
+use crate::support::daemon::Daemon;
 use crate::support::signed::{Signed, key};
-use crate::support::wait_for;
 
 const DATA: &str = "; fully validated";
 const ABSENT: &str = "; negative response, fully validated";
@@ -117,21 +117,12 @@ fn o10_drill_chases_signatures() {
 }
 
 /// A validating resolver that asks our server and caches nothing.
-struct Unbound {
-    child: Child,
-    port: u16,
-}
+struct Unbound(Daemon);
 
 impl Unbound {
     fn start(s: &Signed) -> Unbound {
         let anchor = s.write("anchor.key", &s.anchor());
         let dir = s.dir.path().display();
-        // Free a moment ago; should another test take it, unbound ends and the wait below says so.
-        let port = UdpSocket::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
         let zones: String = ["gslb.test", "safe.gslb.test", "plain.gslb.test"]
             .iter()
             .map(|z| {
@@ -141,40 +132,29 @@ impl Unbound {
                 )
             })
             .collect();
-        let file = s.write(
-            "unbound.conf",
-            &format!(
-                "server:\n  interface: 127.0.0.1@{port}\n  do-ip6: no\n  do-daemonize: no\n  \
-                 chroot: \"\"\n  username: \"\"\n  directory: \"{dir}\"\n  pidfile: \"\"\n  \
-                 use-syslog: no\n  do-not-query-localhost: no\n  trust-anchor-file: \"{anchor}\"\n  \
-                 local-zone: \"test.\" nodefault\n  module-config: \"validator iterator\"\n  \
-                 cache-max-ttl: 0\n  cache-max-negative-ttl: 0\n  num-threads: 1\n\
-                 remote-control:\n  control-enable: no\n{zones}"
-            ),
-        );
-        let child = Command::new("unbound")
-            .args(["-d", "-c", &file])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let unbound = Unbound { child, port };
-        wait_for("unbound answers", Duration::from_secs(20), || {
-            unbound
-                .ask("ns1", "A")
-                .contains("status: NOERROR")
-                .then_some(())
-        });
-        unbound
+        let command = |port| {
+            let file = s.write(
+                "unbound.conf",
+                &format!(
+                    "server:\n  interface: 127.0.0.1@{port}\n  do-ip6: no\n  do-daemonize: no\n  \
+                     chroot: \"\"\n  username: \"\"\n  directory: \"{dir}\"\n  pidfile: \"\"\n  \
+                     use-syslog: no\n  do-not-query-localhost: no\n  trust-anchor-file: \"{anchor}\"\n  \
+                     local-zone: \"test.\" nodefault\n  module-config: \"validator iterator\"\n  \
+                     cache-max-ttl: 0\n  cache-max-negative-ttl: 0\n  num-threads: 1\n\
+                     remote-control:\n  control-enable: no\n{zones}"
+                ),
+            );
+            let mut c = Command::new("unbound");
+            c.args(["-d", "-c", &file]);
+            c
+        };
+        Unbound(Daemon::start("unbound", s.dir.path(), command, |at| {
+            ask(at, "ns1", "A").contains("status: NOERROR")
+        }))
     }
 
     fn ask(&self, name: &str, qtype: &str) -> String {
-        output(
-            Command::new("dig")
-                .args(["@127.0.0.1", "-p", &self.port.to_string(), "+dnssec"])
-                .args(["+tries=2", "+time=3", &format!("{name}.gslb.test"), qtype]),
-        )
+        ask(self.0.addr, name, qtype)
     }
 
     /// The answer of a query that must be secure.
@@ -190,12 +170,12 @@ impl Unbound {
     }
 }
 
-impl Drop for Unbound {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
+fn ask(at: SocketAddr, name: &str, qtype: &str) -> String {
+    output(
+        Command::new("dig")
+            .args(["@127.0.0.1", "-p", &at.port().to_string(), "+dnssec"])
+            .args(["+tries=2", "+time=3", &format!("{name}.gslb.test"), qtype]),
+    )
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -12,6 +12,7 @@ use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::RecordType;
 use serde_json::Value;
 
+use crate::support::daemon::{Daemon, answers};
 use crate::support::demo::tradewind;
 use crate::support::node::{HEAD, Node, folder};
 use crate::support::{dns, http, wait_for};
@@ -167,28 +168,22 @@ fn reload(node: &Node) {
 }
 
 /// unbound with one trust anchor, that of the parent zone; it caches.
-struct Validator {
-    child: Child,
-    addr: SocketAddr,
-}
-
-impl Validator {
-    fn start(node: &Node, anchor: &str) -> Validator {
-        let dir = node.dir.path();
-        let anchor: String = anchor
-            .lines()
-            .filter(|l| !l.starts_with(';'))
-            .map(|l| format!("{l}\n"))
-            .collect();
-        assert!(anchor.contains(" DS "), "{anchor}");
-        std::fs::write(dir.join("anchor"), anchor).unwrap();
-        let port = free_port();
-        let stubs: String = ["test", "gslb.test"]
-            .map(|z| {
-                let to = node.dns.port();
-                format!("stub-zone:\n  name: {z}\n  stub-addr: 127.0.0.1@{to}\n")
-            })
-            .concat();
+fn validator(node: &Node, anchor: &str) -> Daemon {
+    let dir = node.dir.path();
+    let anchor: String = anchor
+        .lines()
+        .filter(|l| !l.starts_with(';'))
+        .map(|l| format!("{l}\n"))
+        .collect();
+    assert!(anchor.contains(" DS "), "{anchor}");
+    std::fs::write(dir.join("anchor"), anchor).unwrap();
+    let stubs: String = ["test", "gslb.test"]
+        .map(|z| {
+            let to = node.dns.port();
+            format!("stub-zone:\n  name: {z}\n  stub-addr: 127.0.0.1@{to}\n")
+        })
+        .concat();
+    let command = |port| {
         let text = format!(
             "server:\n  interface: 127.0.0.1@{port}\n  do-ip6: no\n  do-daemonize: no\n  \
              chroot: \"\"\n  username: \"\"\n  directory: \"{0}\"\n  pidfile: \"\"\n  \
@@ -199,43 +194,12 @@ impl Validator {
             dir.display()
         );
         std::fs::write(dir.join("unbound.conf"), text).unwrap();
-        let child = Command::new("unbound")
-            .args(["-d", "-c"])
-            .arg(dir.join("unbound.conf"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let addr = SocketAddr::from(([127, 0, 0, 1], port));
-        let validator = Validator { child, addr };
-        wait_for("unbound listens", Duration::from_secs(20), || {
-            let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-            socket
-                .set_read_timeout(Some(Duration::from_millis(200)))
-                .unwrap();
-            socket.connect(addr).unwrap();
-            socket
-                .send(&dns::query("test.", RecordType::SOA, None))
-                .ok()?;
-            socket.recv(&mut [0; 2048]).ok()
-        });
-        validator
-    }
-}
-
-impl Drop for Validator {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
-
-/// Free a moment ago.
-fn free_port() -> u16 {
-    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-    socket.local_addr().unwrap().port()
+        let mut c = Command::new("unbound");
+        c.args(["-d", "-c"]).arg(dir.join("unbound.conf"));
+        c
+    };
+    let query = dns::query("test.", RecordType::SOA, None);
+    Daemon::start("unbound", dir, command, |at| answers(at, &query).is_some())
 }
 
 /// Asks a validator; the response code and whether it is secure.
@@ -322,7 +286,7 @@ fn o10_nothing_is_bogus_while_zsk_ksk_and_algorithm_roll() {
     let said = dnssec(&node, &["ds-seen", "gslb.test"]);
     assert!(said.contains("the node has taken the order"), "{said}");
     wait_keys(&node, "gslb.test", "the first chain of trust", settled);
-    let validator = Validator::start(&node, &anchor);
+    let validator = validator(&node, &anchor);
     wait_for("a secure answer", LONG, || {
         (validated(validator.addr, "www.gslb.test.", RecordType::A)
             == (ResponseCode::NoError, true))

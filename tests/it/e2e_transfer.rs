@@ -354,10 +354,12 @@ fn a_change_that_secondaries_cannot_notice_is_told() {
 /// A secondary transfers the zone, answers static names as the primary does, and follows a reload that
 /// it only knows of by NOTIFY: the zone's refresh time is an hour.
 fn followed_by(server: Server) {
-    let port = Secondary::free_port();
-    let notify = format!("to = [\"127.0.0.1:{port}\"]\nkey = \"secondary.example\"");
-    let node = start(&rules(KEYED, &notify));
-    let secondary = Secondary::start(server, port, node.dns, "gslb.test", SECRET);
+    let mut node = None;
+    let secondary = Secondary::start(server, "gslb.test", SECRET, |port| {
+        let notify = format!("to = [\"127.0.0.1:{port}\"]\nkey = \"secondary.example\"");
+        node.insert(start(&rules(KEYED, &notify))).dns
+    });
+    let node = node.unwrap();
     let serial = |want: u32| {
         wait_for(
             &format!("serial {want} at {server:?}"),

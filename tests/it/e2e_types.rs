@@ -2,8 +2,8 @@
 //! and steered HTTPS records and aliases on the real binary.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
-use std::process::{Child, Command, Stdio};
+use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::process::Command;
 use std::time::Duration;
 
 use hickory_proto::op::{Message, ResponseCode};
@@ -11,7 +11,7 @@ use hickory_proto::rr::rdata::svcb::SvcParamValue;
 use hickory_proto::rr::{RData, Record, RecordType};
 use tempfile::TempDir;
 
-use crate::support::demo::signal;
+use crate::support::daemon::{Daemon, answers};
 use crate::support::node::{HEAD, Node, ZONE, folder};
 use crate::support::{dns, http, wait_for};
 
@@ -68,10 +68,9 @@ c       CNAME www.old
 $GENERATE 1-3 host$ A 192.0.3.${10}
 "#;
 
-/// Knot DNS with the zone `gslb.test`; ended by its pid when dropped.
+/// Knot DNS with the zone `gslb.test`.
 struct Knot {
-    child: Child,
-    at: SocketAddr,
+    daemon: Daemon,
     _dir: TempDir,
 }
 
@@ -80,53 +79,26 @@ impl Knot {
         let dir = tempfile::tempdir().unwrap();
         let home = dir.path();
         std::fs::write(home.join("gslb.test.zone"), zone).unwrap();
-        // An address of its own, so that a port that was free a moment ago still is.
-        let free = UdpSocket::bind("127.14.1.1:0").unwrap();
-        let at = free.local_addr().unwrap();
-        drop(free);
-        let config = format!(
-            "server:\n    rundir: \"{0}\"\n    listen: {1}@{2}\n    udp-workers: 1\n    tcp-workers: 1\n    background-workers: 1\n\
-             database:\n    storage: \"{0}\"\nlog:\n  - target: stderr\n    any: warning\n\
-             template:\n  - id: default\n    storage: \"{0}\"\n    semantic-checks: off\n\
-             zone:\n  - domain: gslb.test\n    file: gslb.test.zone\n",
-            home.display(),
-            at.ip(),
-            at.port()
-        );
-        std::fs::write(home.join("knot.conf"), config).unwrap();
-        let child = Command::new("knotd")
-            .arg("-c")
-            .arg(home.join("knot.conf"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("knotd is installed by tests/run");
-        let knot = Knot {
-            child,
-            at,
-            _dir: dir,
+        let command = |port| {
+            let config = format!(
+                "server:\n    rundir: \"{0}\"\n    listen: 127.0.0.1@{port}\n    udp-workers: 1\n    tcp-workers: 1\n    background-workers: 1\n\
+                 database:\n    storage: \"{0}\"\nlog:\n  - target: stderr\n    any: warning\n\
+                 template:\n  - id: default\n    storage: \"{0}\"\n    semantic-checks: off\n\
+                 zone:\n  - domain: gslb.test\n    file: gslb.test.zone\n",
+                home.display(),
+            );
+            std::fs::write(home.join("knot.conf"), config).unwrap();
+            let mut c = Command::new("knotd");
+            c.arg("-c").arg(home.join("knot.conf"));
+            c
         };
-        wait_for("knotd answers", Duration::from_secs(20), || {
-            let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-            socket.connect(at).unwrap();
-            let pause = Some(Duration::from_millis(200));
-            socket.set_read_timeout(pause).unwrap();
-            let packet = dns::query("gslb.test.", RecordType::SOA, None);
-            socket.send(&packet).ok()?;
-            let mut answer = [0; 512];
-            let n = socket.recv(&mut answer).ok()?;
-            (Message::from_vec(&answer[..n]).ok()?.answers.len() == 1).then_some(())
+        let query = dns::query("gslb.test.", RecordType::SOA, None);
+        let daemon = Daemon::start("knotd", home, command, |at| {
+            answers(at, &query)
+                .and_then(|answer| Message::from_vec(&answer).ok())
+                .is_some_and(|answer| answer.answers.len() == 1)
         });
-        knot
-    }
-}
-
-impl Drop for Knot {
-    fn drop(&mut self) {
-        signal("-TERM", self.child.id());
-        wait_for("knotd ends", Duration::from_secs(20), || {
-            self.child.try_wait().unwrap()
-        });
+        Knot { daemon, _dir: dir }
     }
 }
 
@@ -176,7 +148,10 @@ fn a6_types_redirections_and_additional_data_are_those_of_knot() {
     let (mut answered, mut extra) = (0, 0);
     for owner in &owners {
         for rtype in types {
-            let (ours, theirs) = (ask(node.dns, owner, rtype), ask(knot.at, owner, rtype));
+            let (ours, theirs) = (
+                ask(node.dns, owner, rtype),
+                ask(knot.daemon.addr, owner, rtype),
+            );
             let parts = |m: &Message| {
                 (
                     m.metadata.response_code,
@@ -211,7 +186,7 @@ fn a6_types_redirections_and_additional_data_are_those_of_knot() {
     );
     // RFC 6672 section 3.2 step 3C says YXDOMAIN; Knot 3.2.6 says NXDOMAIN, with the same DNAME.
     let long = format!("{}.far.", "a".repeat(63));
-    let (ours, theirs) = (ask(node.dns, &long, 1), ask(knot.at, &long, 1));
+    let (ours, theirs) = (ask(node.dns, &long, 1), ask(knot.daemon.addr, &long, 1));
     assert_eq!(ours.metadata.response_code, ResponseCode::YXDomain);
     assert_eq!(set(&ours.answers), set(&theirs.answers));
     assert!(answered > 60 && extra > 5, "{answered} {extra}");

@@ -14,7 +14,6 @@ mod zone;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::SocketAddr;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -106,7 +105,6 @@ impl Keeper {
         if !signed.is_empty() {
             let store = self.open()?;
             for zone in signed {
-                warn_of_readable(zone);
                 let known = self.zones.get(&zone.apex).cloned();
                 let mut kept = match known {
                     Some(kept) => Kept {
@@ -369,19 +367,6 @@ fn warn_of_unsigned(store: &Store, unsigned: &[WireName]) {
                 "the zone is not signed any more, but its parent may still have a DS: validators \
                  then refuse all of it; set `dnssec = \"insecure\"` until `tradewind dnssec status` \
                  shows no key"
-            );
-        }
-    }
-}
-
-fn warn_of_readable(zone: &SignedZone) {
-    for key in &zone.imported {
-        let mode = std::fs::metadata(&key.file).map_or(0, |m| m.mode());
-        if mode & 0o007 != 0 {
-            tracing::warn!(
-                zone = %zone.apex, file = %key.file.display(),
-                "the key file is open to every user (mode {:04o}); chmod it to 0600",
-                mode & 0o7777
             );
         }
     }

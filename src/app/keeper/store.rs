@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use data_encoding::BASE64_MIME;
 use rustls::pki_types::PrivatePkcs8KeyDer;
-use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::pem::{self, PemObject as _};
 
 use super::record;
 use crate::dns::name::WireName;
@@ -129,15 +129,20 @@ impl Store {
         let path = self.key_path(apex, of);
         let bad = |why: String| {
             StoreError(format!(
-                "key file `{}`: {why}; restore it from a backup, or from another node of the zone",
+                "key file `{}` {why}; restore it from a backup, or from another node of the zone",
                 path.display()
             ))
         };
-        let pem = fs::read(&path).map_err(|e| bad(e.to_string()))?;
-        let der = PrivatePkcs8KeyDer::from_pem_slice(&pem)
-            .map_err(|e| bad(format!("no PKCS #8 key in PEM: {e}")))?;
+        let pem = fs::read(&path).map_err(|e| bad(format!("cannot be read: {e}")))?;
+        let der = PrivatePkcs8KeyDer::from_pem_slice(&pem).map_err(|e| {
+            bad(match e {
+                pem::Error::NoItemsFound => "holds no PKCS #8 key in PEM".to_owned(),
+                // What the parser says shows octets as numbers.
+                _ => "is cut off or is no PEM file".to_owned(),
+            })
+        })?;
         let key = SigningKey::from_pkcs8(of.algorithm, of.role.flags(), der.secret_pkcs8_der())
-            .map_err(|e| bad(e.to_string()))?;
+            .map_err(|e| bad(format!("cannot be used: {e}")))?;
         if key.dnskey() != &*of.dnskey_rdata {
             return Err(bad(format!("is not {of}, but key {}", key.tag())));
         }

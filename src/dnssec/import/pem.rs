@@ -3,7 +3,7 @@
 //! PEM does not say what the key is for: a line `role: ksk` above it does, or the file's name
 //! (`NAME.ksk.pem`), or the policy when it has one role only.
 
-use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use super::der;
@@ -24,7 +24,10 @@ pub(super) fn read(name: &str, text: &str, layout: Layout) -> Result<(Role, Sign
             PrivatePkcs8KeyDer::from(der::rsa_of_pkcs1(der.secret_pkcs1_der()))
         }
         Ok(_) => return Err(format!("is not PKCS #8; {convert}")),
-        Err(_) => return Err(format!("holds no private key in PEM; {convert}")),
+        Err(pem::Error::NoItemsFound) => {
+            return Err(format!("holds no private key in PEM; {convert}"));
+        }
+        Err(_) => return Err("is cut off or is no PEM file; copy it anew".to_owned()),
     };
     let pkcs8 = der.secret_pkcs8_der();
     let algorithm = [

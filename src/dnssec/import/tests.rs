@@ -181,8 +181,14 @@ fn what_is_no_key_says_what_is_wanted() {
     };
     told(b"\xff\xfe", "is no text");
     told(b"hello", "has neither `-----BEGIN PRIVATE KEY-----`");
+    for cut_off in [
+        &b"-----BEGIN PRIVATE KEY-----\nAAAA\n"[..],
+        b"-----BEGIN PRIV",
+    ] {
+        told(cut_off, "is cut off or is no PEM file");
+    }
     told(
-        b"-----BEGIN PRIVATE KEY-----\nAAAA\n",
+        b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n",
         "holds no private key in PEM",
     );
     told(

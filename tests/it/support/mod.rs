@@ -1,5 +1,6 @@
 //! What the end-to-end tests share: the real binary as a child, a DNS client, an HTTP client.
 
+pub mod daemon;
 pub mod demo;
 pub mod dns;
 pub mod http;

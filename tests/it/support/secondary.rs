@@ -1,14 +1,17 @@
 //! Other servers as secondaries of a node: Knot and NSD, each with its own configuration and data in a
 //! folder of the test's, ended by its pid.
 
-use std::net::{SocketAddr, UdpSocket};
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::net::SocketAddr;
+use std::process::Command;
 
+use hickory_proto::rr::RecordType;
 use tempfile::TempDir;
 
-use super::demo::signal;
-use super::wait_for;
+use super::daemon::{Daemon, answers};
+use super::dns;
+
+/// Where Debian keeps servers.
+const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// A server from another house.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -19,43 +22,38 @@ pub enum Server {
 
 /// A running secondary.
 pub struct Secondary {
-    child: Child,
-    port: u16,
+    daemon: Daemon,
     /// Its configuration and data.
     _dir: TempDir,
 }
 
 impl Secondary {
-    /// A port that nobody has at the moment.
-    pub fn free_port() -> u16 {
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-        socket.local_addr().unwrap().port()
-    }
-
-    /// Starts a secondary for `zone` on `port` of 127.0.0.1; the key is `secondary.example`.
+    /// Starts a secondary for `zone` on 127.0.0.1; the key is `secondary.example`. `primary` is told the
+    /// secondary's port, and says where its primary is; another port may follow.
     pub fn start(
         server: Server,
-        port: u16,
-        primary: SocketAddr,
         zone: &str,
         secret: &str,
+        mut primary: impl FnMut(u16) -> SocketAddr,
     ) -> Secondary {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().display().to_string();
         let config = dir.path().join("secondary.conf");
-        let text = match server {
-            Server::Knot => format!(
-                "server:\n  rundir: \"{folder}\"\n  listen: 127.0.0.1@{port}\n  user: root\n\
+        let command = |port| {
+            let primary = primary(port).port();
+            let text = match server {
+                Server::Knot => format!(
+                    "server:\n  rundir: \"{folder}\"\n  listen: 127.0.0.1@{port}\n  user: root\n\
                  database:\n  storage: \"{folder}\"\n\
                  log:\n  - target: stderr\n    any: info\n\
                  key:\n  - id: secondary.example\n    algorithm: hmac-sha256\n    secret: {secret}\n\
                  remote:\n  - id: primary\n    address: 127.0.0.1@{0}\n    key: secondary.example\n\
                  acl:\n  - id: told\n    address: 127.0.0.1\n    key: secondary.example\n    action: notify\n\
                  zone:\n  - domain: {zone}\n    storage: \"{folder}\"\n    master: primary\n    acl: told\n",
-                primary.port()
-            ),
-            Server::Nsd => format!(
-                "server:\n  ip-address: 127.0.0.1\n  port: {port}\n  username: \"\"\n  chroot: \"\"\n  \
+                    primary
+                ),
+                Server::Nsd => format!(
+                    "server:\n  ip-address: 127.0.0.1\n  port: {port}\n  username: \"\"\n  chroot: \"\"\n  \
                  zonesdir: \"{folder}\"\n  database: \"\"\n  pidfile: \"{folder}/nsd.pid\"\n  \
                  xfrdfile: \"{folder}/xfrd.state\"\n  xfrdir: \"{folder}\"\n  \
                  zonelistfile: \"{folder}/zone.list\"\n  server-count: 1\n  verbosity: 2\n\
@@ -64,54 +62,38 @@ impl Secondary {
                  zone:\n  name: {zone}\n  zonefile: \"{folder}/zone\"\n  \
                  request-xfr: 127.0.0.1@{0} secondary.example\n  \
                  allow-notify: 127.0.0.1 secondary.example\n",
-                primary.port()
-            ),
-        };
-        std::fs::write(&config, text).unwrap();
-        let mut command = match server {
-            Server::Knot => {
-                let mut c = Command::new("knotd");
-                c.arg("-c").arg(&config);
-                c
+                    primary
+                ),
+            };
+            std::fs::write(&config, text).unwrap();
+            match server {
+                Server::Knot => {
+                    let mut c = Command::new("knotd");
+                    c.env("PATH", PATH).arg("-c").arg(&config);
+                    c
+                }
+                Server::Nsd => {
+                    let mut c = Command::new("nsd");
+                    c.env("PATH", PATH).arg("-d").arg("-c").arg(&config);
+                    c
+                }
             }
-            Server::Nsd => {
-                let mut c = Command::new("nsd");
-                c.arg("-d").arg("-c").arg(&config);
-                c
-            }
         };
-        let child = command
-            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        Secondary {
-            child,
-            port,
-            _dir: dir,
-        }
+        // Before it has the zone it answers SERVFAIL.
+        let query = dns::query(zone, RecordType::SOA, None);
+        let is_up = |at| answers(at, &query).is_some();
+        let daemon = Daemon::start(&format!("{server:?}"), dir.path(), command, is_up);
+        Secondary { daemon, _dir: dir }
     }
 
     /// What dig says of its answer.
     pub fn dig(&self, args: &[&str]) -> String {
         let out = Command::new("dig")
-            .args(["@127.0.0.1", "-p", &self.port.to_string()])
+            .args(["@127.0.0.1", "-p", &self.daemon.addr.port().to_string()])
             .args(["+tries=1", "+time=3"])
             .args(args)
             .output()
             .unwrap();
         String::from_utf8_lossy(&out.stdout).into_owned()
-    }
-}
-
-impl Drop for Secondary {
-    fn drop(&mut self) {
-        if let Ok(None) = self.child.try_wait() {
-            signal("-TERM", self.child.id());
-            wait_for("the secondary ends", Duration::from_secs(10), || {
-                self.child.try_wait().unwrap()
-            });
-        }
     }
 }

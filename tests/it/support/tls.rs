@@ -1,7 +1,9 @@
 //! Certificates, nodes with encrypted listeners, and a TLS client.
 
+use std::fs::Permissions;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +29,9 @@ pub fn write_pair(dir: &Path) -> Vec<u8> {
         ("c.pem", made.cert.pem()),
     ] {
         std::fs::write(dir.join("new.pem"), text).unwrap();
+        if name == "k.pem" {
+            std::fs::set_permissions(dir.join("new.pem"), Permissions::from_mode(0o600)).unwrap();
+        }
         std::fs::rename(dir.join("new.pem"), dir.join(name)).unwrap();
     }
     made.cert.der().to_vec()

@@ -59,9 +59,23 @@ fn what_is_there_but_unreadable_is_never_taken_for_nothing() {
     .unwrap();
     let e = store.load_key(&apex(), &key).unwrap_err().0;
     assert!(e.contains(&format!("is not CSK {}", key.tag())), "{e}");
-    fs::write(store.key_path(&apex(), &key), "rubbish").unwrap();
-    let e = store.load_key(&apex(), &key).unwrap_err().0;
-    assert!(e.contains("no PKCS #8 key in PEM"), "{e}");
+    let text = fs::read_to_string(store.key_path(&apex(), &key)).unwrap();
+    for (damaged, why) in [
+        ("rubbish", "` holds no PKCS #8 key in PEM; restore"),
+        (&text[..20], "` is cut off or is no PEM file; restore"),
+        (
+            &text[..text.len() / 2],
+            "` is cut off or is no PEM file; restore",
+        ),
+        (
+            &text.replace('M', "!"),
+            "` is cut off or is no PEM file; restore",
+        ),
+    ] {
+        fs::write(store.key_path(&apex(), &key), damaged).unwrap();
+        let e = store.load_key(&apex(), &key).unwrap_err().0;
+        assert!(e.contains(why), "{e}");
+    }
 }
 
 #[test]
