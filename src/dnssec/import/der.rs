@@ -70,6 +70,54 @@ pub(super) fn p256(private: &[u8], public: &[u8]) -> Vec<u8> {
     pkcs8(P256, &tlv(SEQUENCE, &parts.concat()))
 }
 
+/// The first element: its tag and contents, and what follows it.
+fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let (&tag, rest) = der.split_first()?;
+    let (&first, rest) = rest.split_first()?;
+    let (len, rest) = match first {
+        0..0x80 => (usize::from(first), rest),
+        _ => {
+            let (octets, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
+            let value = octets.iter().try_fold(0usize, |sum, o| {
+                Some(sum.checked_mul(256)? + usize::from(*o))
+            })?;
+            (value, rest)
+        }
+    };
+    let (contents, rest) = rest.split_at_checked(len)?;
+    Some((tag, contents, rest))
+}
+
+/// The private number and the public point (64 octets) of a P-256 key in PKCS #8.
+pub(super) fn p256_parts(pkcs8: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (_, info, _) = element(pkcs8)?;
+    let (_, _version, info) = element(info)?;
+    let (_, _algorithm, info) = element(info)?;
+    let (_, key, _) = element(info)?;
+    let (_, key, _) = element(key)?;
+    let (_, _version, key) = element(key)?;
+    let (_, private, mut rest) = element(key)?;
+    while let Some((tag, contents, behind)) = element(rest) {
+        if tag == 0xa1 {
+            let (_, point, _) = element(contents)?;
+            return Some((private, point.strip_prefix(&[0x00, 0x04])?));
+        }
+        rest = behind;
+    }
+    None
+}
+
+/// A P-256 key whose private number has 32 octets. RFC 5915 section 3 wants that, but GnuTLS, and so
+/// Knot, leaves out zeros in front: one key in 256 is shorter.
+pub(super) fn p256_in_full(pkcs8: &[u8]) -> Option<Vec<u8>> {
+    let (private, point) = p256_parts(pkcs8)?;
+    let zeros = private.iter().take_while(|o| **o == 0).count();
+    let number = &private[zeros..];
+    let mut full = vec![0; 32usize.checked_sub(number.len())?];
+    full.extend_from_slice(number);
+    Some(p256(&full, point))
+}
+
 /// An Ed25519 key: 32 octets.
 pub(super) fn ed25519(private: &[u8]) -> Vec<u8> {
     pkcs8(ED25519, &tlv(OCTETS, private))

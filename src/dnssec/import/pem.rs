@@ -40,7 +40,13 @@ pub(super) fn read(name: &str, text: &str, layout: Layout) -> Result<(Role, Sign
     .map(|(algorithm, _)| algorithm)
     .ok_or("is of an algorithm that does not sign here; ECDSA P-256, Ed25519 and RSA do")?;
     let role = role_of(name, text, layout)?;
-    let key = SigningKey::from_pkcs8(algorithm, role.flags(), pkcs8).map_err(|e| e.0)?;
+    let in_full = match algorithm {
+        Algorithm::EcdsaP256 => der::p256_in_full(pkcs8),
+        Algorithm::Ed25519 | Algorithm::RsaSha256 => None,
+    };
+    let pkcs8 = in_full.as_deref().unwrap_or(pkcs8);
+    let key =
+        SigningKey::from_pkcs8(algorithm, role.flags(), pkcs8).map_err(|e| format!("is {e}"))?;
     Ok((role, key))
 }
 

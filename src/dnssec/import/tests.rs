@@ -161,6 +161,23 @@ fn pem_says_its_role_in_a_line_or_its_name() {
 }
 
 #[test]
+fn p256_keys_whose_number_begins_with_zeros_read_with_and_without_them() {
+    let (whole, short, public) = (0..100_000)
+        .find_map(|_| {
+            let whole = SigningKey::generate(Algorithm::EcdsaP256).unwrap();
+            let (private, point) = der::p256_parts(&whole).unwrap();
+            let short = der::p256(private.strip_prefix(&[0])?, point);
+            let point = point.to_vec();
+            Some((whole, short, point))
+        })
+        .expect("one key in 256 begins with a zero");
+    for pkcs8 in [whole, short] {
+        let (_, key) = pem("x.csk.pem", "", &pkcs8, Layout::Csk).unwrap();
+        assert_eq!(key.dnskey()[4..], public[..]);
+    }
+}
+
+#[test]
 fn ed25519_without_its_public_half_reads_too() {
     let pkcs8 = SigningKey::generate(Algorithm::Ed25519).unwrap();
     let whole = SigningKey::from_pkcs8(Algorithm::Ed25519, 257, &pkcs8).unwrap();
