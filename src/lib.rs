@@ -63,6 +63,8 @@ pub mod docs {
     pub mod architecture {}
     #[doc = include_str!("docs/configuration.md")]
     pub mod configuration {}
+    #[doc = include_str!("docs/conformance.md")]
+    pub mod conformance {}
     #[doc = include_str!("docs/dnssec.md")]
     pub mod dnssec {}
     #[doc = include_str!("docs/performance.md")]

@@ -12,7 +12,7 @@ pub const HEAD: usize = 4;
 /// RFC 8467 section 4.1: "Servers … pad the corresponding response to a multiple of 468 octets".
 const BLOCK: usize = 468;
 
-/// Pads the message in the making to the next multiple of [`BLOCK`] octets, or as far as it may
+/// Pads the message in the making to the next multiple of 468 octets, or as far as it may
 /// grow. Must be the last that is written: the length of the whole counts.
 ///
 /// # Errors

@@ -1,6 +1,6 @@
 //! Transaction signatures with shared secrets (RFC 8945).
 //!
-//! [`key`] has the secret and its algorithm, [`record`] the record on the wire, [`verify`] checks a
+//! [`key`] has the secret and its algorithm, [`record`] the record on the wire, [`mod@verify`] checks a
 //! message, [`sign`] signs one, or a chain of them that answer one request.
 
 pub mod key;

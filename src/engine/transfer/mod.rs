@@ -1,6 +1,6 @@
 //! Zone transfers to secondaries: AXFR (RFC 5936), IXFR (RFC 1995) and NOTIFY (RFC 1996).
 //!
-//! [`begin`] decides whether and how, [`stream`] makes the messages one by one, `content` says which
+//! `begin` decides whether and how, [`stream`] makes the messages one by one, `content` says which
 //! records a zone is made of when it leaves, [`history`] keeps what changed between reloads, and
 //! [`notify`] makes and reads the messages that announce a change.
 
