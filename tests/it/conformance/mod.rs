@@ -11,7 +11,6 @@ mod faults;
 mod reference;
 mod told;
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::support::demo::package;
@@ -141,11 +140,6 @@ fn the_page_lists_every_case_and_difference() {
         page,
         "UPDATE_GOLDEN=1 rewrites src/docs/conformance.md"
     );
-}
-
-/// Where a server listens.
-fn loopback(port: u16) -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], port))
 }
 
 impl Case {
