@@ -5,6 +5,7 @@
 //! truncation (RFC 2181 section 9). Addresses of a steered name are those that its decision gives
 //! this client, and the answer then holds for no more clients than the decision does (requirement E2).
 
+use crate::dns::message::parse::plain_name;
 use crate::dns::{Owner, Section, rtype};
 use crate::zone::{Found, RrSetRef};
 
@@ -37,17 +38,7 @@ fn offset(rtype: u16) -> Option<usize> {
 
 /// The name at the start of `data`; `None` where there is none in full.
 fn leading_name(data: &[u8]) -> Option<&[u8]> {
-    let mut end = 0;
-    loop {
-        let len = usize::from(*data.get(end)?);
-        if len > 63 {
-            return None;
-        }
-        end += 1 + len;
-        if len == 0 {
-            return data.get(..end);
-        }
-    }
+    plain_name(data, 0).and_then(|end| data.get(..end))
 }
 
 impl Resolve<'_> {

@@ -203,7 +203,7 @@ fn rest<'p>(
 
 /// The end of the uncompressed name at `at`. Nothing stands before the question that a pointer
 /// could point to, so a compressed one is malformed.
-pub(in crate::dns) fn plain_name(packet: &[u8], at: usize) -> Option<usize> {
+pub(crate) fn plain_name(packet: &[u8], at: usize) -> Option<usize> {
     let mut end = at;
     loop {
         let len = usize::from(*packet.get(end)?);
