@@ -74,3 +74,11 @@ dense_id!(
     /// A distinct location of the geo table.
     LocationId
 );
+dense_id!(
+    /// A vantage: a node that probes.
+    VantageId
+);
+dense_id!(
+    /// A site: the failure domain of vantages, which is one region and one autonomous system.
+    SiteId
+);

@@ -31,6 +31,7 @@ pub mod dnssec;
 pub mod geo;
 pub mod health;
 pub mod limit;
+pub mod overrides;
 pub mod zone;
 
 // Layer 2: the decision.
@@ -48,6 +49,7 @@ pub mod compile;
 
 // Layer 6: the edges; strangers to each other.
 pub mod admin;
+pub mod fleet;
 pub mod probe;
 pub mod server;
 

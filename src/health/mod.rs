@@ -8,6 +8,8 @@ pub mod overrides;
 pub mod rise_fall;
 pub mod rtt;
 pub mod target;
+pub mod testimony;
+pub mod vote;
 pub mod worst_case;
 
 #[cfg(test)]
@@ -21,4 +23,6 @@ pub use overrides::{Override, OverrideKind, Overrides, Scope};
 pub use rise_fall::RiseFall;
 pub use rtt::SmoothedRtt;
 pub use target::ProbeTarget;
+pub use testimony::{OwnWord, Says, Testimony};
+pub use vote::{CheckKey, Opinion, Vote, Weakness};
 pub use worst_case::worst_case_detection;

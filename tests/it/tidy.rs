@@ -12,7 +12,15 @@ use crate::support::demo::package;
 /// Modules by layer, lowest first. A module names only lower layers; neighbours are strangers.
 const LAYERS: &[&[&str]] = &[
     &["ids", "units", "time", "net", "dns", "telemetry", "chunked"],
-    &["zone", "geo", "balance", "health", "dnssec", "limit"],
+    &[
+        "zone",
+        "geo",
+        "balance",
+        "health",
+        "dnssec",
+        "limit",
+        "overrides",
+    ],
     &["steer"],
     &["snapshot"],
     &["engine", "config"],
@@ -40,6 +48,7 @@ const PURE: &[&str] = &[
     "health",
     "dnssec",
     "limit",
+    "overrides",
     "steer",
     "snapshot",
     "engine",

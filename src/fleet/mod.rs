@@ -1,0 +1,12 @@
+//! The fleet: what nodes tell each other, and how it gets there.
+//!
+//! Everything goes through [`StateBus`]. Each node writes only its own keys; everybody reads all. DNS
+//! never waits for it.
+
+pub mod bus;
+pub mod credentials;
+pub mod local;
+
+pub use bus::{BusError, BusView, Change, Key, Member, Owner, StateBus, Value};
+pub use credentials::{Credentials, Peer, Roles};
+pub use local::LocalBus;
