@@ -82,6 +82,15 @@ impl Belief {
         (self.rise_fall, self.last_passed, self.last_error.clone())
     }
 
+    /// Shows `failure` as the last error.
+    fn tell(&mut self, failure: &Failure) {
+        let text = failure.to_string();
+        // The same words again keep their place in memory.
+        if self.last_error.as_deref() != Some(text.as_str()) {
+            self.last_error = Some(text.into());
+        }
+    }
+
     /// Whether the round-trip time is news; says so once.
     fn rtt_is_news(&mut self) -> bool {
         let news = match (self.told_rtt, self.rtt.get()) {
@@ -209,6 +218,12 @@ impl Judge {
         let (belief, monitor) = (&mut judged.belief, &judged.monitor);
         let (before, first) = (belief.seen(), belief.last_probe.is_none());
         let state = belief.rise_fall.state();
+        if let Outcome::Fail(failure @ Failure::Unable(_)) = &observation.outcome {
+            // Nothing was asked, so nothing is known that was not known before; it is shown, as the
+            // last error.
+            belief.tell(failure);
+            return belief.seen() != before;
+        }
         belief.last_probe = Some(observation.at);
         match &observation.outcome {
             Outcome::Pass { rtt } => {
@@ -218,15 +233,14 @@ impl Judge {
             }
             Outcome::Fail(failure) => {
                 belief.last_passed = false;
-                let text = failure.to_string();
-                // The same words again keep their place in memory.
-                if belief.last_error.as_deref() != Some(text.as_str()) {
-                    belief.last_error = Some(text.into());
-                }
+                belief.tell(failure);
                 match failure {
                     Failure::Connect(_) | Failure::Timeout(_) => belief.rtt.failed(monitor.timeout),
                     // It connected: the network's distance is as it was.
-                    Failure::Tls(_) | Failure::Http(_) | Failure::Unexpected(_) => {}
+                    Failure::Tls(_)
+                    | Failure::Http(_)
+                    | Failure::Unexpected(_)
+                    | Failure::Unable(_) => {}
                 }
                 belief.rise_fall.observe(false, monitor);
             }

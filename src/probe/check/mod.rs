@@ -1,6 +1,7 @@
 //! Checks: one run of a monitor against one target.
 
 pub mod http;
+pub mod socket;
 pub mod tcp;
 
 use std::net::SocketAddr;

@@ -3,8 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::net::TcpStream;
-
+use super::socket::connect_tcp;
 use crate::health::Failure;
 use crate::time::Clock;
 
@@ -13,11 +12,6 @@ use crate::time::Clock;
 /// # Errors
 /// When there is no connection.
 pub async fn connect(addr: SocketAddr, clock: &dyn Clock) -> Result<Duration, Failure> {
-    let start = clock.now();
-    let stream = TcpStream::connect(addr)
-        .await
-        .map_err(|e| Failure::Connect(e.to_string()))?;
-    let rtt = start.until(clock.now());
-    drop(stream);
+    let (_closed_at_once, rtt) = connect_tcp(addr, None, clock).await?;
     Ok(rtt)
 }
