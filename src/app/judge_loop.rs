@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::dnssec::{Keys, SignatureCache};
-use crate::health::{Board, Judge, Monitor, Observation, State};
+use crate::health::{Board, Judge, Monitor, Observation, ProbeTarget, State};
 use crate::ids::TargetId;
 use crate::probe::{ProbePlan, Report as ProbeReport};
 use crate::server;
@@ -373,10 +373,13 @@ fn moved(old: &Snapshot, new: &Snapshot) -> Vec<Option<TargetId>> {
     keys(old).map(|key| now.get(&key).copied()).collect()
 }
 
+/// What is probed: all targets but the composites, which come last and follow from the others.
 fn plan_of(snapshot: &Snapshot, number: u64) -> ProbePlan {
+    let probed = |t: &ProbeTarget| !snapshot.monitors[t.monitor.index()].kind.is_composite();
+    let count = snapshot.targets.partition_point(probed);
     ProbePlan {
         monitors: snapshot.monitors.clone(),
-        targets: snapshot.targets.clone(),
+        targets: snapshot.targets[..count].to_vec(),
         number,
     }
 }

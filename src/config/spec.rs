@@ -139,6 +139,8 @@ pub struct NodeSpec {
     pub encrypted: EncryptedSpec,
     /// `state-dir`, relative to the configuration file that says so.
     pub state_dir: Option<Marked<PathBuf>>,
+    /// `allow-exec`: whether monitors may run commands, default false.
+    pub allow_exec: bool,
 }
 
 /// `[nodes.NAME.dns]`: what is encrypted, and whose word about clients is taken.

@@ -1,11 +1,14 @@
 //! The judge: turns observations into the board. Owns what is believed of every target.
 
+mod combine;
+
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::board::{Board, Cause, State, Verdict};
+use super::composite::Composites;
 use super::monitor::Monitor;
 use super::observation::{Failure, Observation, Outcome};
 use super::rise_fall::RiseFall;
@@ -130,6 +133,8 @@ pub struct Judge {
     news: Vec<usize>,
     /// Whether another configuration came since the last board: then all is news.
     all_news: bool,
+    /// The targets that follow from others.
+    composites: Composites,
 }
 
 impl Judge {
@@ -147,6 +152,7 @@ impl Judge {
             endpoints_of: Vec::new(),
             news: Vec::new(),
             all_news: true,
+            composites: Composites::default(),
         };
         judge.adopt(monitors, targets, endpoints, now);
         judge
@@ -165,7 +171,12 @@ impl Judge {
     ) {
         // Whether an address and port served by every monitor's word, and how far it is.
         let mut places: HashMap<(IpAddr, u16), (bool, SmoothedRtt)> = HashMap::new();
-        for j in &self.judged {
+        // A part of a composite gives no endpoint's verdict.
+        for j in self
+            .judged
+            .iter()
+            .filter(|j| j.endpoints.0 != j.endpoints.1)
+        {
             let serves = j.belief.rise_fall.state().serves();
             let place = places.entry((j.addr, j.port));
             place.or_insert((true, j.belief.rtt)).0 &= serves;
@@ -202,13 +213,21 @@ impl Judge {
                 self.target_of[endpoint.index()] = Some(index);
             }
         }
+        self.composites = Composites::new(self.judged.iter().map(|j| (j.addr, j.port, &j.monitor)));
     }
 
     /// Takes in what one probe saw. Says whether readers see a change worth publishing: in state,
     /// counts, cause or last error, or a round-trip time that is new or moved by more than an
     /// eighth. That a probe ended is no such change. An observation of a target that is not
     /// judged changes nothing.
+    ///
+    /// What follows from it for composites is taken in with it.
     pub fn observe(&mut self, observation: &Observation) -> bool {
+        let changed = self.take_in(observation);
+        self.combine_above(observation.target, observation.at) | changed
+    }
+
+    fn take_in(&mut self, observation: &Observation) -> bool {
         let Some(judged) = self.judged.get_mut(observation.target.index()) else {
             return false;
         };
@@ -228,13 +247,16 @@ impl Judge {
         match &observation.outcome {
             Outcome::Pass { rtt } => {
                 belief.last_passed = true;
-                belief.rtt.connected(*rtt);
+                if monitor.kind.measures_distance() {
+                    belief.rtt.connected(*rtt);
+                }
                 belief.rise_fall.observe(true, monitor);
             }
             Outcome::Fail(failure) => {
                 belief.last_passed = false;
                 belief.tell(failure);
                 match failure {
+                    _ if !monitor.kind.measures_distance() => {}
                     Failure::Connect(_) | Failure::Timeout(_) => belief.rtt.failed(monitor.timeout),
                     // It connected: the network's distance is as it was.
                     Failure::Tls(_)
@@ -258,10 +280,7 @@ impl Judge {
     pub fn board(&self, _now: Moment) -> Board {
         let verdict = |target: &Option<usize>| match target {
             None => Verdict::unmonitored(),
-            Some(index) => {
-                let judged = &self.judged[*index];
-                judged.belief.verdict(&judged.monitor)
-            }
+            Some(index) => self.verdict(*index),
         };
         self.target_of.iter().map(verdict).collect()
     }
@@ -280,7 +299,7 @@ impl Judge {
             for target in &self.news {
                 let judged = &self.judged[*target];
                 let (first, end) = judged.endpoints;
-                let verdict = judged.belief.verdict(&judged.monitor);
+                let verdict = self.verdict(*target);
                 for endpoint in &self.endpoints_of[first as usize..end as usize] {
                     if self.target_of[endpoint.index()] != Some(*target) {
                         continue;
@@ -319,8 +338,11 @@ impl Judge {
     pub fn give_up_waiting(&mut self, now: Moment) {
         // Seldom, and about nearly all of them.
         self.all_news = true;
-        for belief in self.judged.iter_mut().map(|j| &mut j.belief) {
-            if belief.last_probe.is_none()
+        for judged in &mut self.judged {
+            let belief = &mut judged.belief;
+            // What follows from others follows below.
+            if !judged.monitor.kind.is_composite()
+                && belief.last_probe.is_none()
                 && matches!(
                     belief.rise_fall.state(),
                     State::Unknown {
@@ -332,5 +354,6 @@ impl Judge {
                 belief.since = now;
             }
         }
+        self.combine_all(now);
     }
 }

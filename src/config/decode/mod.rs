@@ -1,14 +1,17 @@
 //! The merged TOML tree → [`Spec`], collecting every error.
 
+mod composites;
 mod context;
 mod dnssec;
 mod encrypted;
 mod https;
 mod known;
+mod monitor_kinds;
 mod monitors;
 mod names;
 mod nodes;
 mod objects;
+mod octets;
 mod policies;
 mod pools;
 mod protection;
