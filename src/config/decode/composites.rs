@@ -102,7 +102,7 @@ pub(super) fn resolve(cx: &mut Context<'_>, decoded: Vec<Decoded>) -> Vec<Monito
         let name = match decoded {
             Decoded::Plain(spec) => {
                 let name = spec.name.value.clone();
-                monitors.push(Some(spec));
+                monitors.push(Some(*spec));
                 name
             }
             Decoded::Composite(spec) => {

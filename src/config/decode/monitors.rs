@@ -28,7 +28,7 @@ pub(super) fn decode(cx: &mut Context<'_>, root: &Table) -> Vec<MonitorSpec> {
 /// A monitor, or what it is made of.
 pub(super) enum Decoded {
     /// As it is.
-    Plain(MonitorSpec),
+    Plain(Box<MonitorSpec>),
     /// Its parts are still names.
     Composite(CompositeSpec),
 }
@@ -103,7 +103,7 @@ fn monitor(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Option
     }
     r.one_of(cx, KINDS, "kind")?;
     let kind = kind?;
-    Some(Decoded::Plain(MonitorSpec {
+    Some(Decoded::Plain(Box::new(MonitorSpec {
         monitor: Monitor {
             name: name.value.clone().into(),
             kind,
@@ -119,7 +119,7 @@ fn monitor(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Option
         },
         name,
         complete: cx.clean_since(mark) && r.misspelt().is_empty(),
-    }))
+    })))
 }
 
 /// The source addresses; those that no target can have one of are reported.
