@@ -5,6 +5,7 @@
 
 pub mod bus;
 pub mod credentials;
+pub mod gossip;
 pub mod local;
 
 pub use bus::{BusError, BusView, Change, Key, Member, Owner, StateBus, Value};
