@@ -6,6 +6,7 @@
 pub mod bus;
 pub mod credentials;
 pub mod listener;
+pub mod gossip;
 pub mod local;
 pub mod protocol;
 pub mod speaker;
