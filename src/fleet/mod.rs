@@ -5,8 +5,8 @@
 
 pub mod bus;
 pub mod credentials;
-pub mod listener;
 pub mod gossip;
+pub mod listener;
 pub mod local;
 pub mod protocol;
 pub mod speaker;
