@@ -135,7 +135,7 @@ pub(super) fn node(spec: &Spec, wanted: Option<&str>, p: &mut Problems) -> Optio
         return None;
     };
     let monitored = spec.pools.iter().any(|p| p.monitor.is_some());
-    if has(n, Role::Dns) && !has(n, Role::Probe) && monitored {
+    if has(n, Role::Dns) && !has(n, Role::Probe) && monitored && !super::council::shared(spec) {
         p.warning(
             n.name.span,
             format!(
@@ -144,7 +144,7 @@ pub(super) fn node(spec: &Spec, wanted: Option<&str>, p: &mut Problems) -> Optio
             ),
         )
         .help = Some(
-            "add the role `probe`; nodes that share what they see come with a later release"
+            "add the role `probe`, or make the nodes a fleet ([fleet]) of which some probe"
                 .to_owned(),
         );
     }

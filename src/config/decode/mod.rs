@@ -3,6 +3,7 @@
 mod context;
 mod dnssec;
 mod encrypted;
+mod health;
 mod https;
 mod known;
 mod monitors;
@@ -69,7 +70,9 @@ pub(super) fn decode(cx: &mut Context<'_>, mut root: Table) -> Spec {
             all_zones: all_zones && whole("zones"),
             pools_complete,
             names_complete,
+            fleet: root.get("fleet").is_some(),
         },
+        health: health::decode(cx, &top),
         dns: dns(cx, &top),
         regions: regions(cx, root),
         nodes: nodes::decode(cx, root),

@@ -1,6 +1,7 @@
 //! The rows, in the order of the reference page; one file for what belongs together.
 
 mod dns;
+mod health;
 mod monitors;
 mod nodes;
 mod steering;
@@ -53,10 +54,11 @@ const FARTHEST: f64 = 20_100.0;
 const CONTINENTS: &[&str] = &["AF", "AN", "AS", "EU", "NA", "OC", "SA"];
 const WEIGHT: Kind = Kind::Integer(0, 1_000_000);
 
-const PARTS: [&[OptionRow]; 5] = [
+const PARTS: [&[OptionRow]; 6] = [
     dns::ROWS,
     nodes::ROWS,
     zones::ROWS,
+    health::ROWS,
     monitors::ROWS,
     steering::ROWS,
 ];
