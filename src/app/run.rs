@@ -88,6 +88,7 @@ pub fn run(options: Options, ready: impl FnOnce(&Ready)) -> Result<(), RunError>
     let Loaded {
         mut compiled,
         certificate,
+        identity: _,
         warnings,
     } = load_all(&options.wanted).map_err(RunError::Config)?;
     let node = compiled

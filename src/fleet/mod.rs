@@ -5,8 +5,10 @@
 
 pub mod bus;
 pub mod credentials;
+pub mod identity;
 pub mod local;
 
 pub use bus::{BusError, BusView, Change, Key, Member, Owner, StateBus, Value};
 pub use credentials::{Credentials, Peer, Roles};
+pub use identity::Identity;
 pub use local::LocalBus;
