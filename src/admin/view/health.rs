@@ -111,6 +111,7 @@ impl Health {
         let targets = snapshot
             .targets
             .iter()
+            .filter(|_| snapshot.settings.council.probes_here())
             .map(|t| (t, &snapshot.monitors[t.monitor.index()]))
             // Composites ask nothing.
             .filter(|(_, m)| !m.kind.is_composite())

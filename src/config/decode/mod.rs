@@ -4,6 +4,8 @@ mod composites;
 mod context;
 mod dnssec;
 mod encrypted;
+mod fleet;
+mod health;
 mod https;
 mod known;
 mod monitor_kinds;
@@ -72,8 +74,11 @@ pub(super) fn decode(cx: &mut Context<'_>, mut root: Table) -> Spec {
             all_zones: all_zones && whole("zones"),
             pools_complete,
             names_complete,
+            fleet: root.get("fleet").is_some(),
         },
+        health: health::decode(cx, &top),
         dns: dns(cx, &top),
+        fleet: fleet::fleet(cx, &top),
         regions: regions(cx, root),
         nodes: nodes::decode(cx, root),
         zones,

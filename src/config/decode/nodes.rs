@@ -9,6 +9,7 @@ use crate::config::tree::Table;
 
 use super::context::Context;
 use super::encrypted;
+use super::fleet;
 use super::objects::objects;
 use super::reader::Reader;
 
@@ -22,6 +23,7 @@ pub(super) fn decode(cx: &mut Context<'_>, root: &Table) -> Vec<NodeSpec> {
 
 fn node(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Option<NodeSpec> {
     let region = r.get(cx, "region");
+    let asn: Option<Marked<u32>> = r.get(cx, "asn");
     let roles: Option<Vec<Marked<Role>>> = r.list::<String>(cx, "roles").map(|words| {
         words
             .into_iter()
@@ -47,6 +49,7 @@ fn node(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Option<No
     let roles = roles?;
     let has = |role| roles.iter().any(|r| r.value == role);
     let encrypted = encrypted::decode(cx, &dns, has(Role::Dns));
+    let fleet = fleet::node(cx, r, has(Role::Dns));
     if let Some(proxy) = roles.iter().find(|r| r.value == Role::Proxy) {
         cx.push(
             Diagnostic::error(
@@ -110,6 +113,7 @@ fn node(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Option<No
     let node = NodeSpec {
         name,
         region: region?,
+        asn: asn.map(|a| a.value),
         roles,
         dns_listen: listen.unwrap_or_default(),
         dns_workers: workers,
@@ -118,8 +122,10 @@ fn node(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Option<No
         admin_listen,
         encrypted,
         state_dir,
+        fleet,
         allow_exec: allow_exec?.value,
     };
     encrypted::check_ports(cx, &node, r.subject());
+    fleet::check_ports(cx, &node, r.subject());
     Some(node)
 }

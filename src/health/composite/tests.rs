@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::super::monitor::tests::monitor;
 use super::*;
 use crate::health::{
-    Cause, Failure, Judge, Observation, Outcome, ProbeTarget, worst_case_detection,
+    Board, Cause, Council, Failure, Judge, Observation, Outcome, ProbeTarget, worst_case_detection,
 };
 use crate::ids::{EndpointId, MonitorId, TargetId};
 use crate::net::Family;
@@ -132,8 +132,14 @@ fn fail(judge: &mut Judge, target: u32) -> bool {
     )
 }
 
+/// What is believed where nobody else probes.
+fn board_of(judge: &Judge) -> Board {
+    let mut judge = judge.clone();
+    Council::new(Default::default(), &mut judge, NOW).board(&judge)
+}
+
 fn state(judge: &Judge) -> State {
-    judge.board(NOW).verdict(EndpointId(0)).state
+    board_of(judge).verdict(EndpointId(0)).state
 }
 
 #[test]
@@ -152,7 +158,7 @@ fn a_composite_follows_its_parts_at_once() {
     assert_eq!(state(&judge), State::Up);
     assert!(fail(&mut judge, 1));
     assert_eq!(state(&judge), State::Down);
-    let verdict = judge.board(NOW).verdict(EndpointId(0)).clone();
+    let verdict = board_of(&judge).verdict(EndpointId(0)).clone();
     assert_eq!(
         verdict.cause,
         Cause::Failing("0 of 2 parts up, 1 needed; `c`: connect failed: refused".into())
@@ -162,7 +168,7 @@ fn a_composite_follows_its_parts_at_once() {
     pass(&mut judge, 2);
     assert_eq!(state(&judge), State::Up, "`rise` of the part");
     assert_eq!(
-        judge.board(NOW).verdict(EndpointId(0)).cause,
+        board_of(&judge).verdict(EndpointId(0)).cause,
         Cause::Passing
     );
 }
@@ -171,7 +177,8 @@ fn a_composite_follows_its_parts_at_once() {
 fn renewal_says_what_a_whole_board_says() {
     let (mut judge, ..) = judge();
     let (mut board, mut rtt) = Default::default();
-    judge.renew(&mut board, &mut rtt, NOW);
+    let mut council = Council::new(Default::default(), &mut judge, NOW);
+    council.renew(&mut judge, &mut board, &mut rtt, NOW);
     let mut x = 7_u32;
     for _ in 0..500 {
         x = x.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -181,8 +188,8 @@ fn renewal_says_what_a_whole_board_says() {
         } else {
             fail(&mut judge, target);
         }
-        judge.renew(&mut board, &mut rtt, NOW);
-        assert_eq!(board, judge.board(NOW));
+        council.renew(&mut judge, &mut board, &mut rtt, NOW);
+        assert_eq!(board, board_of(&judge));
         assert_eq!(
             rtt.iter().copied().collect::<Vec<_>>(),
             judge.measurements()
@@ -206,7 +213,7 @@ fn t1_a_composite_is_as_steady_as_its_least_steady_part() {
     for target in 0..3 {
         pass(&mut judge, target);
     }
-    let steady = |judge: &Judge| judge.board(NOW).verdict(EndpointId(0)).steady_for;
+    let steady = |judge: &Judge| board_of(judge).verdict(EndpointId(0)).steady_for;
     // Two failures with an interval of 10 s, less jitter and timeout.
     assert_eq!(steady(&judge), Some(Duration::from_secs(10 - 1 - 2)));
     fail(&mut judge, 1);

@@ -11,8 +11,8 @@ use crate::time::Moment;
 use super::Judge;
 
 impl Judge {
-    /// The verdict of a target. One that follows from others is as steady as the least steady of them.
-    pub(super) fn verdict(&self, target: usize) -> Verdict {
+    /// What this node alone believes of a target, as a verdict. One that follows from others is as steady as the least steady of them.
+    pub(in crate::health) fn verdict(&self, target: usize) -> Verdict {
         let judged = &self.judged[target];
         let verdict = judged.belief.verdict(&judged.monitor);
         match self.composites.of(target) {
@@ -47,7 +47,7 @@ impl Judge {
     /// Takes in what follows for one composite. Says whether readers see a change.
     fn combine(&mut self, composite: usize, at: Moment) -> bool {
         let composed = self.composites.get(composite).clone();
-        let states = || composed.parts.iter().map(|p| self.state(*p));
+        let states = || composed.parts.iter().map(|p| self.state(*p).0);
         let decided = composed.need.combine(states());
         // As long as an unknown part may decide, it counts as what it serves as.
         let serves = composed.need.combine(states().map(|s| match s.serves() {
@@ -94,15 +94,11 @@ impl Judge {
         self.show_distance(&composed) | self.show(composed.whole, changed)
     }
 
-    fn state(&self, target: usize) -> State {
-        self.judged[target].belief.rise_fall.state()
-    }
-
     /// Puts the target among the news when something of it changed.
     fn show(&mut self, target: usize, changed: bool) -> bool {
         let judged = &mut self.judged[target];
         if changed && !std::mem::replace(&mut judged.is_news, true) {
-            self.news.push(target);
+            self.news.push(target as u32);
         }
         changed
     }
@@ -121,7 +117,7 @@ impl Judge {
 
     /// What speaks against a composite, in words.
     fn failure(&self, composed: &Composed) -> Failure {
-        let up = |p: &&usize| self.state(**p) == State::Up;
+        let up = |p: &&usize| self.state(**p).0 == State::Up;
         let passing = composed.parts.iter().filter(up).count();
         let all = composed.parts.len();
         let need = composed.need.count(all);
