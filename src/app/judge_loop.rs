@@ -27,6 +27,7 @@ use crate::time::{Clock, Moment};
 use crate::units::Generation;
 
 use super::limits::Limits;
+use super::unable::Unable;
 
 /// Observations that arrive within this time of a publication are published together.
 const GATHER: Duration = Duration::from_millis(10);
@@ -87,6 +88,8 @@ pub struct JudgeLoop {
     moved: Vec<Option<TargetId>>,
     /// Rates and secrets of cookies.
     limits: Limits,
+    /// Checks that cannot be run here.
+    unable: Unable,
 }
 
 /// The channels of a new loop.
@@ -160,6 +163,7 @@ impl JudgeLoop {
             first_round_done,
             moved: Vec::new(),
             limits,
+            unable: Unable::default(),
         };
         (this, wiring)
     }
@@ -248,6 +252,7 @@ impl JudgeLoop {
             return false;
         };
         let changed = self.judge.observe(&observation);
+        self.unable.look_at(&observation, &self.snapshot);
         self.end_of_first_round();
         changed
     }
@@ -320,6 +325,7 @@ impl JudgeLoop {
         let rules = snapshot.settings.council.clone();
         self.council.adopt(rules, &mut self.judge, checks, now);
         self.moved = moved(&self.snapshot, &snapshot);
+        self.unable.forget();
         self.limits.adopt(&snapshot.settings.rules, now);
         self.snapshot = snapshot;
         let starting = !*self.first_round_done.borrow();

@@ -19,6 +19,7 @@ use super::rtt::SmoothedRtt;
 use super::target::ProbeTarget;
 use super::testimony::OwnWord;
 use super::vote::{CheckKey, Opinion, Vote, Weakness};
+use super::worst_case::worst_case_detection;
 use crate::ids::{EndpointId, TargetId};
 use crate::time::Moment;
 
@@ -270,8 +271,16 @@ impl Judge {
         let state = belief.rise_fall.state();
         if let Outcome::Fail(failure @ Failure::Unable(_)) = &observation.outcome {
             // Nothing was asked, so nothing is known that was not known before; it is shown, as the
-            // last error.
+            // last error. Once what was seen last is older than a death could go unnoticed, there is
+            // no opinion any more.
             belief.tell(failure);
+            let age = belief.last_probe.map(|last| last.until(observation.at));
+            if age.is_some_and(|age| age > worst_case_detection(monitor)) {
+                belief.rise_fall.expire();
+            }
+            if belief.rise_fall.state() != state {
+                belief.since = observation.at;
+            }
             return belief.seen() != before;
         }
         belief.last_probe = Some(observation.at);
@@ -377,7 +386,9 @@ impl Judge {
     /// What this node tells others as a vantage; `blind` is what it knows of itself.
     pub fn word(&mut self, blind: bool) -> OwnWord {
         self.keys();
-        let both = || self.keys.iter().zip(&self.judged);
+        // The parts of a composite are in its own vote.
+        let told = |(_, j): &(&CheckKey, &Judged)| j.endpoints.0 != j.endpoints.1;
+        let both = || self.keys.iter().zip(&self.judged).filter(told);
         let mut votes: Vec<_> = both().map(|(k, j)| (*k, j.belief.vote())).collect();
         let rtt = |(k, j): (&CheckKey, &Judged)| Some((*k, j.belief.rtt.get()?));
         let mut rtts: Vec<_> = both().filter_map(rtt).collect();
