@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use crate::health::State;
+use crate::health::latency::Voice;
 use crate::snapshot::View;
 use crate::telemetry::{DnsEvent, Stats};
 
@@ -96,7 +97,47 @@ pub fn render(view: &View, stats: &Stats) -> String {
             out.sample("tradewind_endpoint_rtt_seconds", &labels, rtt.as_secs_f64());
         }
     }
+    latency(&mut out, view);
     out.0
+}
+
+/// How far endpoints are from the sites of vantages, and which of these are believed.
+fn latency(out: &mut Page, view: &View) {
+    let steering = &view.snapshot.steering;
+    let (sites, times) = (&steering.sites, &view.measurements.sites);
+    out.family(
+        "tradewind_site_rtt_seconds",
+        "gauge",
+        "Connect time from a site to an endpoint as it steers: it changes only when it has moved for good.",
+    );
+    for (site, row) in sites.sites.iter().zip(&times.rows) {
+        for (e, time) in steering.endpoints.iter().zip(row.iter()) {
+            if let Some(rtt) = time.rtt {
+                let labels = format!(
+                    "site=\"{}\",endpoint=\"{}\",pool=\"{}\"",
+                    escape(&site.name),
+                    escape(&e.name),
+                    escape(&steering.pools[e.pool.index()].name)
+                );
+                out.sample("tradewind_site_rtt_seconds", &labels, rtt.as_secs_f64());
+            }
+        }
+    }
+    out.family(
+        "tradewind_vantage_believed",
+        "gauge",
+        "1: the round-trip times of the vantage count; 0: it is frozen, blind or suspect.",
+    );
+    for ((name, site), now) in sites.vantages.iter().zip(&*times.vantages) {
+        let labels = format!(
+            "vantage=\"{}\",site=\"{}\",voice=\"{}\"",
+            escape(name),
+            escape(&sites.site(*site).name),
+            now.voice.text()
+        );
+        let believed = u64::from(now.voice == Voice::Speaks);
+        out.sample("tradewind_vantage_believed", &labels, believed);
+    }
 }
 
 struct Page(String);

@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::dnssec::{Keys, SignatureCache};
-use crate::health::{Board, Judge, Monitor, Observation, State};
+use crate::health::{Board, Judge, LatencyMatrix, Monitor, Observation, State};
 use crate::ids::TargetId;
 use crate::probe::{ProbePlan, Report as ProbeReport};
 use crate::server;
@@ -54,6 +54,7 @@ pub enum Order {
 /// The judge loop's state.
 pub struct JudgeLoop {
     judge: Judge,
+    latency: LatencyMatrix,
     snapshot: Arc<Snapshot>,
     board: Arc<Board>,
     keys: Arc<Keys>,
@@ -106,6 +107,14 @@ impl JudgeLoop {
             snapshot.target_of.len(),
             now,
         );
+        let latency = LatencyMatrix::new(
+            &snapshot.steering.sites,
+            &snapshot.settings.node,
+            &snapshot.monitors,
+            &snapshot.targets,
+            snapshot.target_of.len(),
+            now,
+        );
         let board = Arc::new(judge.board(now));
         let generation = Generation(1);
         let signatures: Arc<SignatureCache> = Arc::default();
@@ -133,6 +142,7 @@ impl JudgeLoop {
         let patience_ends = (!judge.first_round_done()).then(|| now + first_round);
         let this = JudgeLoop {
             judge,
+            latency,
             snapshot,
             board,
             keys,
@@ -164,7 +174,12 @@ impl JudgeLoop {
         loop {
             let now = self.clock.now();
             let due = dirty_since.map(|d| self.due(d));
-            let wakes = [due, self.patience_ends, self.sweep];
+            let wakes = [
+                due,
+                self.patience_ends,
+                self.sweep,
+                Some(self.latency.due()),
+            ];
             let wake = wakes.into_iter().flatten().min();
             let renewal = now.until(self.limits.due()).min(Duration::from_secs(3600));
             let sleep = wake.map_or(renewal, |w| now.until(w).min(renewal));
@@ -204,6 +219,9 @@ impl JudgeLoop {
             if self.limits.tick(now) {
                 dirty_since.get_or_insert(now);
             }
+            if self.latency.due() <= now && self.latency.step(now) {
+                dirty_since.get_or_insert(now);
+            }
             if self.sweep.is_some_and(|at| at <= now) {
                 self.sweep(now);
             }
@@ -224,6 +242,9 @@ impl JudgeLoop {
             return false;
         };
         let changed = self.judge.observe(&observation);
+        let target = observation.target;
+        self.latency
+            .own(target, self.judge.distance(target), observation.at);
         if self.patience_ends.is_some() && self.judge.first_round_done() {
             self.patience_ends = None;
             // The first answers must already rest on the first round.
@@ -269,6 +290,13 @@ impl JudgeLoop {
             snapshot.target_of.len(),
             now,
         );
+        self.latency.adopt(
+            &snapshot.steering.sites,
+            &snapshot.settings.node,
+            &snapshot.monitors,
+            &snapshot.targets,
+            snapshot.target_of.len(),
+        );
         self.moved = moved(&self.snapshot, &snapshot);
         self.limits.adopt(&snapshot.settings.rules, now);
         self.snapshot = snapshot;
@@ -298,6 +326,8 @@ impl JudgeLoop {
         let mut board = (*before.board).clone();
         let mut rtt = before.measurements.rtt.clone();
         self.judge.renew(&mut board, &mut rtt, now);
+        let mut sites = before.measurements.sites.clone();
+        self.latency.renew(&mut sites);
         let board = Arc::new(board);
         self.log_changes(&board);
         self.generation = self.generation.next();
@@ -306,7 +336,7 @@ impl JudgeLoop {
             self.generation,
             now,
             Parts {
-                measurements: Arc::new(Measurements { rtt }),
+                measurements: Arc::new(Measurements { rtt, sites }),
                 keys: self.keys.clone(),
                 signatures: self.signatures.clone(),
                 wall: self.clock.wall(),

@@ -16,6 +16,7 @@ mod policies;
 mod pools;
 mod problems;
 mod protection;
+mod sites;
 #[cfg(test)]
 mod tests;
 mod transfers;
@@ -61,6 +62,7 @@ pub fn compile(
 
     let this_node = node::node(spec, node, p);
     let regions = pools::regions(spec, p);
+    let sites = sites::sites(spec, &regions);
     let geo = geo::geo(spec, inputs, sources, p);
     let parsed_zones = zones::parse(spec, inputs, sources, p);
     let monitors = monitors::monitors(spec);
@@ -85,7 +87,8 @@ pub fn compile(
         _ => pools::targets(&pools),
     };
     let node_name = this_node.as_ref().map_or("", |n| n.name.as_str()).into();
-    let steering = Steering::build(
+    let steering = Steering::build_seen_from(
+        sites,
         regions.list,
         pools.pools,
         pools.endpoints,

@@ -12,7 +12,7 @@ use super::rise_fall::RiseFall;
 use super::rtt::SmoothedRtt;
 use super::target::ProbeTarget;
 use crate::chunked::Chunked;
-use crate::ids::EndpointId;
+use crate::ids::{EndpointId, TargetId};
 use crate::time::Moment;
 
 /// Readers are told of a round-trip time that moved by more than one part in this many.
@@ -213,7 +213,7 @@ impl Judge {
         match &observation.outcome {
             Outcome::Pass { rtt } => {
                 belief.last_passed = true;
-                belief.rtt.connected(*rtt);
+                belief.rtt.connected(*rtt, observation.at);
                 belief.rise_fall.observe(true, monitor);
             }
             Outcome::Fail(failure) => {
@@ -224,7 +224,9 @@ impl Judge {
                     belief.last_error = Some(text.into());
                 }
                 match failure {
-                    Failure::Connect(_) | Failure::Timeout(_) => belief.rtt.failed(monitor.timeout),
+                    Failure::Connect(_) | Failure::Timeout(_) => {
+                        belief.rtt.failed(monitor.timeout, observation.at);
+                    }
                     // It connected: the network's distance is as it was.
                     Failure::Tls(_) | Failure::Http(_) | Failure::Unexpected(_) => {}
                 }
@@ -285,6 +287,11 @@ impl Judge {
     pub fn measurements(&self) -> Vec<Option<Duration>> {
         let rtt = |t: &Option<usize>| t.and_then(|index| self.judged[index].belief.rtt.get());
         self.target_of.iter().map(rtt).collect()
+    }
+
+    /// The smoothed time to connect to a target, once it rests on enough samples to be believed.
+    pub fn distance(&self, target: TargetId) -> Option<Duration> {
+        self.judged.get(target.index())?.belief.rtt.confident()
     }
 
     /// Whether every target has been probed at least once, or counts as up because waiting for it

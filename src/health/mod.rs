@@ -2,6 +2,7 @@
 
 pub mod board;
 pub mod judge;
+pub mod latency;
 pub mod monitor;
 pub mod observation;
 pub mod overrides;
@@ -17,6 +18,7 @@ mod tests;
 
 pub use board::{Board, Cause, State, Verdict};
 pub use judge::Judge;
+pub use latency::{LatencyMatrix, SiteTime, SiteTimes, Sites};
 pub use monitor::{HttpCheck, Monitor, MonitorKind, TcpCheck};
 pub use observation::{Failure, Observation, Outcome};
 pub use overrides::{Override, OverrideKind, Overrides, Scope};

@@ -2,6 +2,7 @@
 
 pub mod explain;
 pub mod health;
+pub mod latency;
 pub mod names;
 pub mod regions;
 pub mod reload;

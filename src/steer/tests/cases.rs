@@ -3,9 +3,9 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::three::{REGIONS, Three, ask, near, networks};
+use super::three::{REGIONS, Three, ask, five, near, networks, one_site};
 use super::world::NOW;
-use crate::health::{Board, OverrideKind, Scope, State, Verdict};
+use crate::health::{Board, OverrideKind, Scope, SiteTime, State, Verdict};
 use crate::ids::{EndpointId, NameId, PoolId, RegionId};
 use crate::steer::decision::Standing;
 use crate::steer::*;
@@ -197,7 +197,7 @@ fn t3_the_end_of_an_override_bounds_the_ttl() {
 #[test]
 fn latency_needs_every_member_measured_and_falls_back_to_distance() {
     let stage = Stage::Latency {
-        tolerance: Duration::from_millis(5),
+        tolerance: five(),
         fallback_band_km: 0.0,
     };
     let mut t = Three::new(vec![stage, Stage::Failover], Chooser::Weighted);
@@ -216,11 +216,12 @@ fn latency_needs_every_member_measured_and_falls_back_to_distance() {
     );
 }
 
-/// Until measured times are steadied, the very next probe may reorder the pools.
+/// A measured time changes only after a dwell of a minute; one that is under way, or awaited, may
+/// reorder the pools at once.
 #[test]
 fn t1_measured_times_bound_the_ttl() {
     let stage = Stage::Latency {
-        tolerance: Duration::from_millis(5),
+        tolerance: five(),
         fallback_band_km: 0.0,
     };
     let mut t = Three::new(vec![stage], Chooser::Weighted);
@@ -233,14 +234,46 @@ fn t1_measured_times_bound_the_ttl() {
         ttl(&t) > t.name.ttl_min,
         "by distance: nothing measured can change it"
     );
+    t.name.ttl_max = Ttl::from_secs(300);
     t.rtt = vec![Some(Duration::from_millis(20)); 6];
-    assert_eq!(ttl(&t), t.name.ttl_min);
+    assert_eq!(ttl(&t), Ttl::from_secs(60), "a dwell");
+    t.rtt[0] = None;
+    assert_eq!(ttl(&t), Ttl::from_secs(60), "nobody probes it");
+    t.verdicts[0].steady_for = Some(Duration::from_secs(25));
+    assert_eq!(ttl(&t), t.name.ttl_min, "its time is awaited");
+    t.verdicts[0].steady_for = None;
+    t.down(&["ap-1"]);
+    t.rtt[0] = Some(Duration::from_millis(20));
+    assert_eq!(ttl(&t), Ttl::from_secs(60));
+    t.verdicts[0].steady_for = Some(Duration::from_secs(25));
+    assert_eq!(
+        ttl(&t),
+        Ttl::from_secs(25),
+        "a probe may bring another endpoint back, wherever it is"
+    );
+    let s = t.steering();
+    let mut sites = one_site(&t.rtt);
+    sites.rows[0].set(
+        5,
+        SiteTime {
+            moving: true,
+            ..SiteTime::still(Duration::from_millis(20))
+        },
+    );
+    let measurements = Measurements {
+        sites,
+        ..Measurements::default()
+    };
+    let board = Board::new(t.verdicts.clone());
+    let live = Live::resolve(&s, &board, &measurements, &t.overrides, NOW);
+    let d = decide(&s, &live, &ask("192.0.2.0", 1), &mut NoTrace);
+    assert_eq!(d.ttl, t.name.ttl_min, "a dwell is running");
 }
 
 #[test]
 fn latency_order_does_not_hang_on_pools_that_serve_nothing() {
     let stage = Stage::Latency {
-        tolerance: Duration::from_millis(5),
+        tolerance: five(),
         fallback_band_km: 0.0,
     };
     let mut t = Three::new(vec![stage], Chooser::Weighted);
