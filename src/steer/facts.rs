@@ -289,16 +289,14 @@ impl<'a> Facts<'a> {
         }
     }
 
-    /// Whether what a site says of an endpoint may change within a dwell: it is under way, or the site
-    /// knows nothing yet and its first value counts at once.
+    /// Whether what a site says of an endpoint may change within a dwell.
     pub(super) fn moves(&self, site: SiteId, e: EndpointId) -> bool {
-        let time = self.measurements.sites.get(site, e);
-        time.moving || time.rtt.is_none()
+        self.measurements.sites.get(site, e).moving
     }
 
-    /// Whether round-trip times of an endpoint are known, or may come: it is probed.
+    /// Whether round-trip times of an endpoint are known, or will be.
     pub(super) fn is_measured(&self, e: EndpointId) -> bool {
-        self.board.verdict(e).steady_for.is_some() || self.measurements.sites.knows(e)
+        self.measurements.sites.reaches(e)
     }
 
     /// A site in words, with the vantages there that are not believed.

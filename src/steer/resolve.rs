@@ -171,16 +171,14 @@ impl<'a> GroupNow<'a> {
         self.facts.rtt(site, member, self.name)
     }
 
-    /// Whether what a site says of a member may change within a dwell. Endpoints that nobody probes
-    /// will never have a time.
+    /// Whether what a site says of a member may change within a dwell.
     fn moves(&self, site: SiteId, m: u16) -> bool {
         // As in `rtt`: where none serves, all count.
         let none = self.endpoints(m).all(|(_, e)| e.duty != Duty::Serving);
-        let count = self
+        let mut count = self
             .endpoints(m)
             .filter(|(_, e)| none || e.duty == Duty::Serving);
-        let mut measured = count.filter(|(e, _)| self.facts.is_measured(*e));
-        measured.any(|(e, _)| self.facts.moves(site, e))
+        count.any(|(e, _)| self.facts.moves(site, e))
     }
 
     /// For how many seconds from any moment on the order of a plan stands as far as round-trip times

@@ -160,8 +160,8 @@ impl Cell {
         SiteTime {
             rtt: counts.map(micros),
             latest: self.heard.map(|_| micros(self.latest)),
-            moving: counts.is_some()
-                && (fades
+            moving: counts.is_none()
+                || (fades
                     || self.far_since.is_some()
                     || self.off_since.is_some_and(|(since, _)| soon(since))),
         }

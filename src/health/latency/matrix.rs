@@ -13,7 +13,7 @@ use crate::time::Moment;
 
 use super::cell::{Cell, is_far};
 use super::row::{Row, Suspicion, Voice};
-use super::{SiteTime, SiteTimes, Sites, VantageNow};
+use super::{SiteTime, SiteTimes, Sites, VantageHeard};
 
 /// Time between two looks at all cells.
 pub(super) const SWEEP: Duration = Duration::from_secs(30);
@@ -58,6 +58,8 @@ pub struct LatencyMatrix {
     checks: Vec<CheckKey>,
     /// By target: address and port.
     places: Vec<(IpAddr, u16)>,
+    /// By target: whether its check measures a distance at all.
+    measured: Vec<bool>,
     index: HashMap<CheckKey, u32>,
     /// By endpoint: its target.
     target_of: Vec<Option<u32>>,
@@ -95,6 +97,7 @@ impl LatencyMatrix {
             own: None,
             checks: Vec::new(),
             places: Vec::new(),
+            measured: Vec::new(),
             index: HashMap::new(),
             target_of: Vec::new(),
             endpoints_of: Vec::new(),
@@ -138,20 +141,32 @@ impl LatencyMatrix {
         let places: Vec<(IpAddr, u16)> = targets.iter().map(|t| (t.addr, t.port)).collect();
         let old_places: HashMap<(IpAddr, u16), u32> =
             self.places.iter().copied().zip(0..).collect();
+        let measured: Vec<bool> = targets
+            .iter()
+            .map(|t| monitors[t.monitor.index()].kind.measures_distance())
+            .collect();
         let slots = sites.sites.iter().map(|site| {
             let old = self.sites.sites.iter().position(|s| s.name == site.name);
-            let slot = |(key, place)| {
+            let slot = |((key, place), measured): ((_, _), &bool)| {
                 let known = self.index.get(key).or_else(|| old_places.get(place));
                 let known = known.and_then(|t| Some(self.slots[old?][*t as usize]));
-                Slot {
+                let mut slot = Slot {
                     dirty: false,
                     ..known.unwrap_or_default()
-                }
+                };
+                slot.told.moving |= *measured && slot.told.rtt.is_none();
+                slot
             };
-            checks.iter().zip(&places).map(slot).collect()
+            checks
+                .iter()
+                .zip(&places)
+                .zip(&measured)
+                .map(slot)
+                .collect()
         });
         let slots = slots.collect();
         self.places = places;
+        self.measured = measured;
         self.target_of = vec![None; endpoints];
         for (number, target) in targets.iter().enumerate() {
             for endpoint in &target.endpoints {
@@ -351,6 +366,10 @@ impl LatencyMatrix {
 
     /// Brings one cell to `now`. Says whether something that steers changed.
     fn look(&mut self, site: u32, target: u32, now: Moment) -> bool {
+        if !self.measured[target as usize] {
+            self.slots[site as usize][target as usize].dirty = false;
+            return false;
+        }
         let latest = self.median(SiteId(site), target as usize);
         let slot = &mut self.slots[site as usize][target as usize];
         slot.dirty = false;
@@ -411,7 +430,7 @@ impl LatencyMatrix {
                 }
             }
         }
-        let now = |r: &Row| VantageNow {
+        let now = |r: &Row| VantageHeard {
             voice: r.voice,
             heard: r.alive,
             measured: r.measured(),

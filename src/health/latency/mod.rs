@@ -15,7 +15,7 @@ pub use cell::DWELL;
 pub use matrix::LatencyMatrix;
 pub use row::Voice;
 pub use sites::{SiteAt, Sites};
-pub use times::{SiteTime, SiteTimes, VantageNow};
+pub use times::{SiteTime, SiteTimes, VantageHeard};
 
 #[cfg(test)]
 mod tests;

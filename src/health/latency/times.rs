@@ -16,7 +16,7 @@ pub struct SiteTime {
     pub rtt: Option<Duration>,
     /// The newest smoothed value, shown only.
     pub latest: Option<Duration>,
-    /// Whether `rtt` may change within the next [`super::DWELL`].
+    /// Whether `rtt` may change within the next [`super::DWELL`]; also where a first value is awaited.
     pub moving: bool,
 }
 
@@ -38,7 +38,7 @@ impl SiteTime {
 
 /// A vantage at the time of a publication.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct VantageNow {
+pub struct VantageHeard {
     /// Whether it is believed, and why not.
     pub voice: Voice,
     /// When it was last heard.
@@ -53,7 +53,7 @@ pub struct SiteTimes {
     /// By [`SiteId`], then by [`EndpointId`].
     pub rows: Vec<Chunked<SiteTime>>,
     /// By [`crate::ids::VantageId`].
-    pub vantages: Arc<[VantageNow]>,
+    pub vantages: Arc<[VantageHeard]>,
 }
 
 impl SiteTimes {
@@ -65,9 +65,12 @@ impl SiteTimes {
             .unwrap_or_default()
     }
 
-    /// Whether any site knows how far `endpoint` is.
-    pub fn knows(&self, endpoint: EndpointId) -> bool {
-        (0..self.rows.len()).any(|s| self.get(SiteId::from_index(s), endpoint).rtt.is_some())
+    /// Whether any site knows how far `endpoint` is, or will.
+    pub fn reaches(&self, endpoint: EndpointId) -> bool {
+        (0..self.rows.len()).any(|s| {
+            let time = self.get(SiteId::from_index(s), endpoint);
+            time.rtt.is_some() || time.moving
+        })
     }
 
     /// Whether both have as many sites and endpoints.

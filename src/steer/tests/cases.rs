@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::three::{REGIONS, Three, ask, five, near, networks, one_site};
 use super::world::NOW;
-use crate::health::{Board, OverrideKind, Scope, SiteTime, State, Verdict};
+use crate::health::{Board, OverrideKind, Scope, SiteTime, SiteTimes, State, Verdict};
 use crate::ids::{EndpointId, NameId, PoolId, RegionId};
 use crate::steer::decision::Standing;
 use crate::steer::*;
@@ -225,49 +225,61 @@ fn t1_measured_times_bound_the_ttl() {
         fallback_band_km: 0.0,
     };
     let mut t = Three::new(vec![stage], Chooser::Weighted);
-    let ttl = |t: &Three| {
+    let ttl = |t: &Three, change: &dyn Fn(&mut SiteTimes)| {
         let s = t.steering();
-        let live = t.live(&s);
+        let mut sites = one_site(&t.rtt);
+        change(&mut sites);
+        let measurements = Measurements {
+            sites,
+            ..Measurements::default()
+        };
+        let board = Board::new(t.verdicts.clone());
+        let live = Live::resolve(&s, &board, &measurements, &t.overrides, NOW);
         decide(&s, &live, &ask("192.0.2.0", 1), &mut NoTrace).ttl
     };
-    assert!(
-        ttl(&t) > t.name.ttl_min,
+    let as_is = &|_: &mut SiteTimes| ();
+    assert_eq!(
+        ttl(&t, as_is),
+        t.name.ttl_max,
         "by distance: nothing measured can change it"
     );
     t.name.ttl_max = Ttl::from_secs(300);
     t.rtt = vec![Some(Duration::from_millis(20)); 6];
-    assert_eq!(ttl(&t), Ttl::from_secs(60), "a dwell");
-    t.rtt[0] = None;
-    assert_eq!(ttl(&t), Ttl::from_secs(60), "nobody probes it");
-    t.verdicts[0].steady_for = Some(Duration::from_secs(25));
-    assert_eq!(ttl(&t), t.name.ttl_min, "its time is awaited");
-    t.verdicts[0].steady_for = None;
+    assert_eq!(ttl(&t, as_is), Ttl::from_secs(60), "a dwell");
+    for rtt in [None, t.rtt[0]] {
+        let moves = |sites: &mut SiteTimes| {
+            let time = SiteTime {
+                rtt,
+                moving: true,
+                ..SiteTime::default()
+            };
+            sites.rows[0].set(5, time);
+        };
+        assert_eq!(
+            ttl(&t, &moves),
+            t.name.ttl_min,
+            "a time of another pool is awaited, or about to change"
+        );
+    }
     t.down(&["ap-1"]);
-    t.rtt[0] = Some(Duration::from_millis(20));
-    assert_eq!(ttl(&t), Ttl::from_secs(60));
+    assert_eq!(ttl(&t, as_is), Ttl::from_secs(60));
     t.verdicts[0].steady_for = Some(Duration::from_secs(25));
     assert_eq!(
-        ttl(&t),
+        ttl(&t, as_is),
         Ttl::from_secs(25),
         "a probe may bring another endpoint back, wherever it is"
     );
-    let s = t.steering();
-    let mut sites = one_site(&t.rtt);
-    sites.rows[0].set(
-        5,
-        SiteTime {
-            moving: true,
-            ..SiteTime::still(Duration::from_millis(20))
-        },
+    t.verdicts[0].steady_for = None;
+    t.order(
+        Scope::Endpoint(EndpointId(0)),
+        OverrideKind::Drain,
+        Some(200),
     );
-    let measurements = Measurements {
-        sites,
-        ..Measurements::default()
-    };
-    let board = Board::new(t.verdicts.clone());
-    let live = Live::resolve(&s, &board, &measurements, &t.overrides, NOW);
-    let d = decide(&s, &live, &ask("192.0.2.0", 1), &mut NoTrace);
-    assert_eq!(d.ttl, t.name.ttl_min, "a dwell is running");
+    assert_eq!(
+        ttl(&t, as_is),
+        t.name.ttl_min,
+        "and so may the end of an order"
+    );
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::three::{REGIONS, Three, ask, five};
 use super::world::{Dice, NOW};
 use crate::health::CheckKey;
-use crate::health::latency::{SiteTimes, VantageNow, Voice};
+use crate::health::latency::{SiteTimes, VantageHeard, Voice};
 use crate::health::monitor::tests::monitor;
 use crate::health::{
     Board, LatencyMatrix, ProbeTarget, Says, SiteTime, Sites, SmoothedRtt, Testimony, Verdict,
@@ -138,7 +138,7 @@ fn the_larger_of_width_and_share_is_the_tolerance() {
 fn explain_says_which_vantages_it_believed_and_what_each_said() {
     let t = three_sites();
     let s = t.steering();
-    let now = |voice| VantageNow {
+    let now = |voice| VantageHeard {
         voice,
         heard: Some(NOW),
         measured: 6,
