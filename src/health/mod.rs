@@ -5,6 +5,7 @@ pub mod checks;
 pub mod composite;
 pub mod council;
 pub mod judge;
+pub mod latency;
 pub mod monitor;
 pub mod observation;
 pub mod overrides;
@@ -23,6 +24,7 @@ pub use checks::{DnsCheck, ExecCheck, Expect, IcmpCheck, TcpCheck, Transport, Ud
 pub use composite::{CompositeCheck, Need};
 pub use council::Council;
 pub use judge::Judge;
+pub use latency::{LatencyMatrix, SiteTime, SiteTimes, Sites};
 pub use monitor::{HttpCheck, Monitor, MonitorKind};
 pub use observation::{Failure, Observation, Outcome};
 pub use overrides::{Override, OverrideKind, Overrides, Scope};

@@ -3,6 +3,7 @@
 pub mod explain;
 pub mod fleet;
 pub mod health;
+pub mod latency;
 pub mod names;
 pub mod regions;
 pub mod reload;
