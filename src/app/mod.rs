@@ -3,6 +3,7 @@
 pub mod certificates;
 pub mod clock;
 pub mod control;
+mod descriptors;
 pub mod judge_loop;
 pub mod keeper;
 mod limits;

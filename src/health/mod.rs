@@ -1,6 +1,7 @@
 //! Health as pure logic on virtual time: observe → judge → board.
 
 pub mod board;
+pub mod grpc_check;
 pub mod judge;
 pub mod monitor;
 pub mod observation;
@@ -9,6 +10,7 @@ pub mod rise_fall;
 pub mod rtt;
 pub mod target;
 pub mod testimony;
+pub mod tls_check;
 pub mod vote;
 pub mod worst_case;
 
@@ -16,13 +18,15 @@ pub mod worst_case;
 mod tests;
 
 pub use board::{Board, Cause, State, Verdict};
+pub use grpc_check::GrpcCheck;
 pub use judge::Judge;
-pub use monitor::{HttpCheck, Monitor, MonitorKind, TcpCheck};
+pub use monitor::{HttpCheck, HttpVersion, Monitor, MonitorKind, TcpCheck};
 pub use observation::{Failure, Observation, Outcome};
 pub use overrides::{Override, OverrideKind, Overrides, Scope};
 pub use rise_fall::RiseFall;
 pub use rtt::SmoothedRtt;
 pub use target::ProbeTarget;
 pub use testimony::{OwnWord, Says, Testimony};
+pub use tls_check::{TlsCheck, TlsTrust};
 pub use vote::{CheckKey, Opinion, Vote, Weakness};
 pub use worst_case::worst_case_detection;

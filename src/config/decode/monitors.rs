@@ -1,5 +1,7 @@
 //! `[monitors.NAME]`
 
+mod secure;
+
 use std::time::Duration;
 
 use crate::config::Marked;
@@ -8,7 +10,7 @@ use crate::config::quantity::show_duration;
 use crate::config::spec::MonitorSpec;
 use crate::config::tree::Table;
 use crate::health::Monitor;
-use crate::health::monitor::{HttpCheck, MonitorKind, TcpCheck};
+use crate::health::monitor::{HttpCheck, HttpVersion, MonitorKind, TcpCheck};
 
 use super::context::Context;
 use super::objects::objects;
@@ -69,14 +71,19 @@ fn monitor(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Option
     }
     let jitter: Option<Marked<u32>> = r.get(cx, "jitter");
     let port: Option<Marked<u16>> = r.get(cx, "port");
-    // Both kinds are read when both are given, so that their errors show too.
+    // All kinds that are given are read, so that their errors show too.
     let http = r.has("http").then(|| r.sub(cx, "http"));
     let tcp = r.has("tcp").then(|| r.sub(cx, "tcp"));
     let http = http.map(|h| http_check(cx, &h));
-    r.one_of(cx, &["tcp", "http"], "kind")?;
-    let kind = match (tcp, http) {
-        (Some(_), _) => MonitorKind::Tcp(TcpCheck::default()),
-        (None, http) => MonitorKind::Http(http??),
+    let tls = r.has("tls").then(|| r.sub(cx, "tls"));
+    let tls = tls.map(|t| secure::tls_check(cx, &t));
+    let grpc = r.has("grpc").then(|| r.sub(cx, "grpc"));
+    let grpc = grpc.map(|g| secure::grpc_check(cx, &g));
+    let kind = match r.one_of(cx, &["tcp", "http", "tls", "grpc"], "kind")? {
+        "http" => MonitorKind::Http(http??),
+        "tls" => MonitorKind::Tls(tls??),
+        "grpc" => MonitorKind::Grpc(grpc??),
+        _ => MonitorKind::Tcp(tcp.map(|_| TcpCheck::default())?),
     };
     Some(MonitorSpec {
         monitor: Monitor {
@@ -99,10 +106,8 @@ fn text(cx: &mut Context<'_>, r: &Reader<'_>, key: &str) -> Option<Box<str>> {
 }
 
 fn http_check(cx: &mut Context<'_>, r: &Reader<'_>) -> Option<HttpCheck> {
-    let tls: Option<Marked<bool>> = r.get(cx, "tls");
-    let verify: Option<Marked<bool>> = r.get(cx, "verify");
-    let ca_pem = r.get(cx, "ca-file").and_then(|file| ca_file(cx, file));
-    let server_name = text(cx, r, "server-name");
+    let tls = secure::trust_if_tls(cx, r);
+    let version: Option<Marked<String>> = r.get(cx, "version");
     let host = text(cx, r, "host");
     let method = text(cx, r, "method");
     let path = text(cx, r, "path");
@@ -122,24 +127,13 @@ fn http_check(cx: &mut Context<'_>, r: &Reader<'_>) -> Option<HttpCheck> {
     }
     let follow_redirects: Option<Marked<u32>> = r.get(cx, "follow-redirects");
     let max_body: Option<Marked<usize>> = r.get(cx, "max-body");
-    if tls.as_ref().is_some_and(|t| !t.value) {
-        for key in ["verify", "ca-file", "server-name"] {
-            if r.has(key) {
-                cx.push(
-                    Diagnostic::warning(
-                        r.span_of(key),
-                        format!("{} has no effect without `tls = true`", r.name_of(key)),
-                    )
-                    .help("add `tls = true` or remove it"),
-                );
-            }
-        }
-    }
     Some(HttpCheck {
-        tls: tls?.value,
-        verify: verify?.value,
-        ca_pem,
-        server_name,
+        tls: tls?,
+        version: match version?.value.as_str() {
+            "2" => HttpVersion::Http2,
+            "auto" => HttpVersion::Auto,
+            _ => HttpVersion::Http11,
+        },
         host,
         method: method?,
         path: path?,
@@ -166,23 +160,4 @@ fn not_a_regex(r: &Reader<'_>, e: &regex::Error) -> Diagnostic {
         ),
     )
     .help("use `expect-body` for plain text; write special characters as `\\\\.` and `\\\\(`")
-}
-
-fn ca_file(cx: &mut Context<'_>, file: Marked<std::path::PathBuf>) -> Option<Box<str>> {
-    let file = super::path(cx, file);
-    let problem = match (cx.read_file)(&file.value) {
-        Ok(bytes) => match String::from_utf8(bytes) {
-            Ok(text) if text.contains("-----BEGIN CERTIFICATE-----") => return Some(text.into()),
-            _ => "it holds no PEM certificate".to_owned(),
-        },
-        Err(e) => e.to_string(),
-    };
-    cx.error(
-        file.span,
-        format!(
-            "cannot use trust anchors `{}`: {problem}",
-            file.value.display()
-        ),
-    );
-    None
 }
