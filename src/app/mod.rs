@@ -4,6 +4,8 @@ pub mod certificates;
 pub mod clock;
 pub mod control;
 mod descriptors;
+pub mod fleet;
+pub mod identity;
 pub mod judge_loop;
 pub mod keeper;
 mod limits;

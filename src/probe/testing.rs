@@ -302,7 +302,7 @@ pub(crate) fn http() -> HttpCheck {
 
 /// The check `check` of the target `addr`, made ready.
 pub(crate) fn http_probe(check: &HttpCheck, addr: SocketAddr) -> HttpProbe {
-    HttpProbe::new(Shared::default().template(check), addr, None)
+    HttpProbe::new(Shared::default().template(check), addr)
 }
 
 /// Trust in the authority `ca` besides the system's.
@@ -319,12 +319,15 @@ pub(crate) fn trust(ca: Option<&str>) -> TlsTrust {
 pub(crate) fn monitor(interval: Duration) -> Monitor {
     Monitor {
         name: "m".into(),
-        kind: MonitorKind::Tcp(TcpCheck {}),
+        kind: MonitorKind::Tcp(TcpCheck::default()),
         interval,
         timeout: interval / 2,
         rise: 2,
         fall: 2,
         jitter_percent: 10,
         port: None,
+        source: Vec::new(),
+        family: None,
+        retries: 0,
     }
 }

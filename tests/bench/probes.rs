@@ -243,6 +243,9 @@ fn monitor(name: &str, kind: MonitorKind, interval: u64) -> Monitor {
         fall: 3,
         jitter_percent: 10,
         port: None,
+        source: Vec::new(),
+        family: None,
+        retries: 0,
     }
 }
 
@@ -295,7 +298,7 @@ fn plan(o: &Options, ports: Ports) -> ProbePlan {
     };
     ProbePlan {
         monitors: vec![
-            monitor("tcp", MonitorKind::Tcp(TcpCheck {}), o.interval),
+            monitor("tcp", MonitorKind::Tcp(TcpCheck::default()), o.interval),
             monitor("http", http(false), o.interval),
             monitor("https", http(true), o.interval),
         ],

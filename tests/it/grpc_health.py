@@ -19,7 +19,7 @@ def check(request, context):
 
 
 handlers = {"Check": grpc.unary_unary_rpc_method_handler(check)}
-server = grpc.server(futures.ThreadPoolExecutor(2), options=[("grpc.so_reuseport", 0)])
+server = grpc.server(futures.ThreadPoolExecutor(2))
 server.add_generic_rpc_handlers(
     [grpc.method_handlers_generic_handler("grpc.health.v1.Health", handlers)]
 )

@@ -2,6 +2,7 @@
 
 pub mod certificates;
 pub mod explain;
+pub mod fleet;
 pub mod health;
 pub mod names;
 pub mod regions;

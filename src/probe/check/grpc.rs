@@ -38,36 +38,33 @@ pub struct GrpcProbe {
     host: Option<Box<str>>,
     tls: Option<Arc<TlsClient>>,
     addr: SocketAddr,
-    source: Option<IpAddr>,
     /// When the certificate that it showed last expires.
     pub(super) expiry: SeenExpiry,
 }
 
 impl GrpcProbe {
     /// The check `check` of the target `addr`; `tls` is its side of TLS, where it has one.
-    pub fn new(
-        check: &GrpcCheck,
-        tls: Option<Arc<TlsClient>>,
-        addr: SocketAddr,
-        source: Option<IpAddr>,
-    ) -> GrpcProbe {
+    pub fn new(check: &GrpcCheck, tls: Option<Arc<TlsClient>>, addr: SocketAddr) -> GrpcProbe {
         GrpcProbe {
             service: check.service.clone(),
             host: check.host.clone(),
             tls,
             addr,
-            source,
             expiry: SeenExpiry::default(),
         }
     }
 
-    /// Asks once; gives the time to connect.
+    /// Asks once, from the address `source` if one is given; gives the time to connect.
     ///
     /// # Errors
     /// When the service does not serve; [`Failure::Unable`] when it cannot be asked that way.
-    pub async fn run(&self, clock: &dyn Clock) -> Result<Duration, Failure> {
+    pub async fn run(
+        &self,
+        source: Option<IpAddr>,
+        clock: &dyn Clock,
+    ) -> Result<Duration, Failure> {
         let request = self.request()?;
-        let (mut talk, rtt) = self.open(clock).await?;
+        let (mut talk, rtt) = self.open(source, clock).await?;
         let response = talk.ask(request).await?;
         if response.status() != StatusCode::OK {
             return Err(Failure::Unexpected(format!(
@@ -80,14 +77,18 @@ impl GrpcProbe {
         Ok(rtt)
     }
 
-    async fn open(&self, clock: &dyn Clock) -> Result<(Conversation, Duration), Failure> {
+    async fn open(
+        &self,
+        source: Option<IpAddr>,
+        clock: &dyn Clock,
+    ) -> Result<(Conversation, Duration), Failure> {
         let Some(tls) = &self.tls else {
-            let (stream, rtt) = connect_tcp(self.addr, self.source, clock).await?;
+            let (stream, rtt) = connect_tcp(self.addr, source, clock).await?;
             return Ok((Conversation::open(stream, Speech::Http2).await?, rtt));
         };
         tls.ready().await?;
         let name = tls.name(self.host.as_deref(), self.addr.ip())?;
-        let (stream, rtt) = connect_tcp(self.addr, self.source, clock).await?;
+        let (stream, rtt) = connect_tcp(self.addr, source, clock).await?;
         let (stream, peer) = tls.handshake(stream, name).await?;
         self.expiry.saw(peer.not_after);
         if peer.alpn.as_deref() != Some(b"h2") {

@@ -32,7 +32,6 @@ use crate::time::Clock;
 pub struct HttpProbe {
     template: Result<Arc<Template>, Failure>,
     addr: SocketAddr,
-    source: Option<IpAddr>,
     /// When the certificate that it showed last expires.
     pub(super) expiry: SeenExpiry,
 }
@@ -48,24 +47,23 @@ struct Question<'t> {
 
 impl HttpProbe {
     /// The check of the target `addr` by `template`, or the reason why nothing can be asked.
-    pub fn new(
-        template: Result<Arc<Template>, Failure>,
-        addr: SocketAddr,
-        source: Option<IpAddr>,
-    ) -> HttpProbe {
+    pub fn new(template: Result<Arc<Template>, Failure>, addr: SocketAddr) -> HttpProbe {
         HttpProbe {
             template,
             addr,
-            source,
             expiry: SeenExpiry::default(),
         }
     }
 
-    /// Asks once; gives the time to connect.
+    /// Asks once, from the address `source` if one is given; gives the time to connect.
     ///
     /// # Errors
     /// When the target does not answer as the check expects.
-    pub async fn run(&self, clock: &dyn Clock) -> Result<Duration, Failure> {
+    pub async fn run(
+        &self,
+        source: Option<IpAddr>,
+        clock: &dyn Clock,
+    ) -> Result<Duration, Failure> {
         let template = self.template.as_deref().map_err(Failure::clone)?;
         if let Some(tls) = &template.tls {
             // Before the clock runs, and before the target is bothered.
@@ -77,7 +75,7 @@ impl HttpProbe {
             body: template.body.as_deref(),
             place: None,
         };
-        let (mut talk, rtt) = self.open(template, clock).await?;
+        let (mut talk, rtt) = self.open(template, source, clock).await?;
         let mut redirects = 0;
         loop {
             let response = self.ask(template, &mut talk, &question).await?;
@@ -96,7 +94,7 @@ impl HttpProbe {
             self.follow(template, &mut question, &response, &location)?;
             // The connection was asked to close after its answer.
             drop((response, talk));
-            (talk, _) = self.open(template, clock).await?;
+            (talk, _) = self.open(template, source, clock).await?;
         }
     }
 
@@ -104,6 +102,7 @@ impl HttpProbe {
     async fn open(
         &self,
         template: &Template,
+        source: Option<IpAddr>,
         clock: &dyn Clock,
     ) -> Result<(Conversation, Duration), Failure> {
         let Some(tls) = &template.tls else {
@@ -111,11 +110,11 @@ impl HttpProbe {
                 HttpVersion::Http11 | HttpVersion::Auto => Speech::Http1,
                 HttpVersion::Http2 => Speech::Http2,
             };
-            let (stream, rtt) = connect_tcp(self.addr, self.source, clock).await?;
+            let (stream, rtt) = connect_tcp(self.addr, source, clock).await?;
             return Ok((Conversation::open(stream, speech).await?, rtt));
         };
         let name = tls.name(template.host.as_deref(), self.addr.ip())?;
-        let (stream, rtt) = connect_tcp(self.addr, self.source, clock).await?;
+        let (stream, rtt) = connect_tcp(self.addr, source, clock).await?;
         let (stream, peer) = tls.handshake(stream, name).await?;
         self.expiry.saw(peer.not_after);
         let chose_2 = peer.alpn.as_deref() == Some(b"h2");

@@ -17,36 +17,33 @@ pub struct TlsProbe {
     tls: Arc<TlsClient>,
     alpn: Box<[Box<str>]>,
     addr: SocketAddr,
-    source: Option<IpAddr>,
     /// When the certificate that it showed last expires.
     pub(super) expiry: SeenExpiry,
 }
 
 impl TlsProbe {
     /// The check `check` of the target `addr`, which `tls` shakes hands for.
-    pub fn new(
-        check: &TlsCheck,
-        tls: Arc<TlsClient>,
-        addr: SocketAddr,
-        source: Option<IpAddr>,
-    ) -> TlsProbe {
+    pub fn new(check: &TlsCheck, tls: Arc<TlsClient>, addr: SocketAddr) -> TlsProbe {
         TlsProbe {
             tls,
             alpn: check.alpn.as_slice().into(),
             addr,
-            source,
             expiry: SeenExpiry::default(),
         }
     }
 
-    /// Shakes hands once; gives the time to connect.
+    /// Shakes hands once, from the address `source` if one is given; gives the time to connect.
     ///
     /// # Errors
     /// When the handshake fails, the certificate does not verify, or the server chooses no protocol.
-    pub async fn run(&self, clock: &dyn Clock) -> Result<Duration, Failure> {
+    pub async fn run(
+        &self,
+        source: Option<IpAddr>,
+        clock: &dyn Clock,
+    ) -> Result<Duration, Failure> {
         self.tls.ready().await?;
         let name = self.tls.name(None, self.addr.ip())?;
-        let (stream, rtt) = connect_tcp(self.addr, self.source, clock).await?;
+        let (stream, rtt) = connect_tcp(self.addr, source, clock).await?;
         let (_closed_at_once, peer) = self.tls.handshake(stream, name).await?;
         self.expiry.saw(peer.not_after);
         // A server that knows ALPN and none of the protocols ends the handshake itself (RFC 7301

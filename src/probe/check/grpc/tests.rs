@@ -139,9 +139,9 @@ fn check(service: &str) -> GrpcCheck {
 async fn probe(check: &GrpcCheck, addr: SocketAddr) -> Result<(), Failure> {
     let tls = check.tls.as_ref();
     let tls = tls.map(|trust| Shared::default().tls(trust, &["h2"]));
-    let probe = GrpcProbe::new(check, tls, addr, None);
+    let probe = GrpcProbe::new(check, tls, addr);
     let clock = RuntimeClock::start();
-    let run = tokio::time::timeout(BOUND, probe.run(&clock)).await;
+    let run = tokio::time::timeout(BOUND, probe.run(None, &clock)).await;
     run.expect("must end").map(drop)
 }
 

@@ -7,7 +7,7 @@ use crate::probe::testing::*;
 
 async fn probe(check: &HttpCheck, addr: SocketAddr) -> Result<(), Failure> {
     let probe = http_probe(check, addr);
-    tokio::time::timeout(BOUND, probe.run(&RuntimeClock::start()))
+    tokio::time::timeout(BOUND, probe.run(None, &RuntimeClock::start()))
         .await
         .expect("a probe of a server that answers must end")
         .map(|_| ())
@@ -21,7 +21,7 @@ async fn words(check: &HttpCheck, addr: SocketAddr) -> String {
 async fn h8_an_expected_answer_passes_and_the_time_is_that_of_the_connect() {
     let server = Server::start(answers("200 OK", "ok")).await;
     let probe = http_probe(&http(), server.addr);
-    let rtt = probe.run(&RuntimeClock::start()).await.unwrap();
+    let rtt = probe.run(None, &RuntimeClock::start()).await.unwrap();
     assert!(rtt < BOUND, "{rtt:?}");
 }
 
@@ -188,7 +188,7 @@ async fn h8_every_probe_opens_one_new_connection() {
         server.addr,
     );
     for run in 1..=3 {
-        probe.run(&RuntimeClock::start()).await.unwrap();
+        probe.run(None, &RuntimeClock::start()).await.unwrap();
         assert_eq!(server.connections(), run);
     }
 }

@@ -37,7 +37,7 @@ fn unverified(name: Option<&str>) -> HttpCheck {
 async fn probe(check: &HttpCheck, server: &Server) -> Result<(), String> {
     let probe = http_probe(check, server.addr);
     let clock = RuntimeClock::start();
-    let run = tokio::time::timeout(BOUND, probe.run(&clock));
+    let run = tokio::time::timeout(BOUND, probe.run(None, &clock));
     run.await
         .expect("must end")
         .map(|_| ())
@@ -164,7 +164,7 @@ async fn the_expiry_of_the_certificate_is_seen() {
     let s = secure(&["www.gslb.example"], true).await;
     let probe = http_probe(&unverified(None), s.server.addr);
     assert_eq!(probe.expiry.get(), None);
-    probe.run(&RuntimeClock::start()).await.unwrap();
+    probe.run(None, &RuntimeClock::start()).await.unwrap();
     // 2021-01-01T00:00:00Z
     assert_eq!(probe.expiry.get(), Some(1_609_459_200));
 }

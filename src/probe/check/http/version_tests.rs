@@ -91,7 +91,7 @@ impl Both {
 async fn probe(check: &HttpCheck, addr: SocketAddr) -> Result<(), Failure> {
     let probe = http_probe(check, addr);
     let clock = RuntimeClock::start();
-    tokio::time::timeout(BOUND, probe.run(&clock))
+    tokio::time::timeout(BOUND, probe.run(None, &clock))
         .await
         .expect("must end")
         .map(drop)

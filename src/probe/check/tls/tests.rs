@@ -18,9 +18,9 @@ fn check(name: &str, ca: Option<&str>, alpn: &[&str]) -> TlsCheck {
 
 async fn probe(check: &TlsCheck, server: &Server) -> Result<(), String> {
     let client = Shared::default().tls(&check.trust, &check.alpn);
-    let probe = TlsProbe::new(check, client, server.addr, None);
+    let probe = TlsProbe::new(check, client, server.addr);
     let clock = RuntimeClock::start();
-    let run = tokio::time::timeout(BOUND, probe.run(&clock)).await;
+    let run = tokio::time::timeout(BOUND, probe.run(None, &clock)).await;
     let result = run.expect("must end").map(drop).map_err(|e| e.to_string());
     assert_eq!(
         probe.expiry.get().is_some(),
