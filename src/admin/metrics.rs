@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::admin::view::certificates;
 use crate::health::State;
 use crate::health::latency::Voice;
 use crate::snapshot::View;
@@ -51,6 +52,10 @@ pub fn render(view: &View, stats: &Stats, fleet: &[(&'static str, String, u64)])
         "Zones whose DNSSEC keys cannot be stored or made: their roll-overs stand still.",
     );
     out.sample("tradewind_dnssec_key_troubles", "", stats.key_troubles());
+    for (name, kind, help, value) in stats.probes().samples() {
+        out.family(name, kind, help);
+        out.sample(name, "", value);
+    }
     out.family(
         "tradewind_generation",
         "gauge",
@@ -97,6 +102,18 @@ pub fn render(view: &View, stats: &Stats, fleet: &[(&'static str, String, u64)])
     for (labels, id, _) in verdicts() {
         if let Some(Some(rtt)) = view.measurements.rtt.get(id.index()) {
             out.sample("tradewind_endpoint_rtt_seconds", &labels, rtt.as_secs_f64());
+        }
+    }
+    out.family(
+        "tradewind_endpoint_certificate_expiry_seconds",
+        "gauge",
+        "When the certificate that the endpoint showed last expires, in Unix time.",
+    );
+    let not_after = certificates::not_after(&view.snapshot, stats.probes());
+    for (labels, id, _) in verdicts() {
+        if let Some(Some(not_after)) = not_after.get(id.index()) {
+            let name = "tradewind_endpoint_certificate_expiry_seconds";
+            out.sample(name, &labels, not_after);
         }
     }
     latency(&mut out, view);

@@ -3,6 +3,7 @@
 pub mod certificates;
 pub mod clock;
 pub mod control;
+mod descriptors;
 pub mod fleet;
 pub mod identity;
 pub mod judge_loop;

@@ -30,6 +30,7 @@ mod e2e_identity;
 mod e2e_keys;
 mod e2e_monitors;
 mod e2e_probe;
+mod e2e_probe_secure;
 mod e2e_proxy;
 mod e2e_readme;
 mod e2e_reload;
