@@ -15,8 +15,11 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::dnssec::{Keys, SignatureCache};
-use crate::health::{Board, Council, Judge, Monitor, Observation, OwnWord, State, Testimony};
-use crate::ids::TargetId;
+use crate::health::{
+    Board, Council, Judge, Monitor, MonitorKind, Observation, Outcome, OwnWord, ProbeTarget, State,
+    TcpCheck, Testimony,
+};
+use crate::ids::{EndpointId, MonitorId, TargetId};
 use crate::probe::{ProbePlan, Report as ProbeReport};
 use crate::server;
 use crate::snapshot::{Parts, Publisher, Snapshot, View};
@@ -31,6 +34,9 @@ const GATHER: Duration = Duration::from_millis(10);
 
 /// Observations that change nothing are still shown (when a target was last probed) within this time.
 const HEARTBEAT: Duration = Duration::from_secs(10);
+
+/// A node that others could stand in for measures so often how late it runs.
+const PULSE: Duration = Duration::from_millis(100);
 
 /// After a publication, time for all readers to go over to the new view before the old one is freed:
 /// an idle UDP worker looks up ten times a second.
@@ -52,6 +58,13 @@ pub enum Order {
     Keys(Arc<Keys>),
     /// What other nodes tell.
     Hear(Vec<Testimony>),
+    /// Let an endpoint serve that passes again and waits for its failback; answers whether it waited.
+    Release {
+        /// The endpoint, of the configuration in force.
+        endpoint: EndpointId,
+        /// Told whether it waited.
+        done: oneshot::Sender<bool>,
+    },
     /// Say what this node tells others as a vantage; `None` where it does not probe.
     Tell(oneshot::Sender<Option<OwnWord>>),
 }
@@ -85,6 +98,8 @@ pub struct JudgeLoop {
     moved: Vec<Option<TargetId>>,
     /// Rates and secrets of cookies.
     limits: Limits,
+    /// When this node last measured how late it runs.
+    felt: Moment,
 }
 
 /// The channels of a new loop.
@@ -158,6 +173,7 @@ impl JudgeLoop {
             first_round_done,
             moved: Vec::new(),
             limits,
+            felt: now,
         };
         (this, wiring)
     }
@@ -172,7 +188,14 @@ impl JudgeLoop {
         loop {
             let now = self.clock.now();
             let due = dirty_since.map(|d| self.due(d));
-            let wakes = [due, self.patience_ends, self.sweep, self.council.due()];
+            let pulse = self.pulse();
+            let wakes = [
+                due,
+                self.patience_ends,
+                self.sweep,
+                self.council.due(),
+                pulse,
+            ];
             let wake = wakes.into_iter().flatten().min();
             let renewal = now.until(self.limits.due()).min(Duration::from_secs(3600));
             let sleep = wake.map_or(renewal, |w| now.until(w).min(renewal));
@@ -195,6 +218,14 @@ impl JudgeLoop {
                             dirty_since.get_or_insert(self.clock.now());
                         }
                     }
+                    Some(Order::Release { endpoint, done }) => {
+                        let waited = self.council.release(endpoint, self.clock.now());
+                        if waited {
+                            dirty_since.get_or_insert(self.clock.now());
+                        }
+                        // Whoever asked may have gone.
+                        let _ = done.send(waited);
+                    }
                     Some(Order::Tell(word)) => {
                         // Whoever asked may have gone.
                         let _ = word.send(self.word());
@@ -214,6 +245,12 @@ impl JudgeLoop {
                 () = tokio::time::sleep(sleep) => {}
             }
             let now = self.clock.now();
+            if let Some(pulse) = pulse.filter(|p| *p <= now) {
+                self.felt = now;
+                if self.council.lag(now.since(pulse), now) {
+                    dirty_since.get_or_insert(now);
+                }
+            }
             if self.patience_ends.is_some_and(|p| p <= now) {
                 self.stop_waiting(now);
                 dirty_since.get_or_insert(now);
@@ -236,6 +273,12 @@ impl JudgeLoop {
         }
     }
 
+    /// When this node next finds out how late it runs; only where others could see in its stead.
+    fn pulse(&self) -> Option<Moment> {
+        let rules = &self.snapshot.settings.council;
+        (!rules.alone() && rules.own.is_some()).then(|| self.felt + PULSE)
+    }
+
     /// When what changed at `dirty` is published: at once, unless the last publication was just now.
     fn due(&self, dirty: Moment) -> Moment {
         dirty.max(self.published + GATHER).max(self.rested)
@@ -245,7 +288,12 @@ impl JudgeLoop {
         let Some(observation) = self.of_plan_in_force(report) else {
             return false;
         };
-        let changed = self.judge.observe(&observation);
+        let target = observation.target.index();
+        if let Some(reference) = target.checked_sub(self.snapshot.targets.len()) {
+            let reached = matches!(observation.outcome, Outcome::Pass { .. });
+            return self.council.reference(reference, reached, observation.at);
+        }
+        let changed = self.council.observed(&mut self.judge, &observation);
         self.end_of_first_round();
         changed
     }
@@ -426,16 +474,40 @@ fn moved(old: &Snapshot, new: &Snapshot) -> Vec<Option<TargetId>> {
 }
 
 /// What this node probes: everything, or nothing where it only hears what others see.
+/// The reference targets come after the others, and judge nobody but this node.
 fn plan_of(snapshot: &Snapshot, number: u64) -> ProbePlan {
-    let targets = match snapshot.settings.council.probes_here() {
-        true => snapshot.targets.clone(),
-        false => Vec::new(),
-    };
-    ProbePlan {
+    let rules = &snapshot.settings.council;
+    let mut plan = ProbePlan {
         monitors: snapshot.monitors.clone(),
-        targets,
         number,
+        ..ProbePlan::default()
+    };
+    if !rules.probes_here() {
+        return plan;
     }
+    plan.targets = snapshot.targets.clone();
+    if rules.alone() || rules.references.is_empty() {
+        return plan;
+    }
+    let monitor = MonitorId::from_index(plan.monitors.len());
+    plan.monitors.push(Monitor {
+        name: "reference".into(),
+        kind: MonitorKind::Tcp(TcpCheck::default()),
+        interval: Duration::from_secs(5),
+        timeout: Duration::from_secs(2),
+        rise: 1,
+        fall: 1,
+        jitter_percent: 10,
+        port: None,
+    });
+    plan.targets
+        .extend(rules.references.iter().map(|r| ProbeTarget {
+            addr: r.ip(),
+            port: r.port(),
+            monitor,
+            endpoints: Vec::new(),
+        }));
+    plan
 }
 
 #[cfg(test)]

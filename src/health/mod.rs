@@ -16,7 +16,7 @@ pub mod worst_case;
 #[cfg(test)]
 mod tests;
 
-pub use board::{Board, Cause, State, VantageNow, Verdict};
+pub use board::{Board, Cause, Guard, State, VantageNow, Verdict};
 pub use council::Council;
 pub use judge::Judge;
 pub use monitor::{HttpCheck, Monitor, MonitorKind, TcpCheck};

@@ -17,6 +17,7 @@ mod last_resort;
 pub mod model;
 pub mod offer;
 pub mod partition;
+mod ramp;
 pub mod refine;
 mod renew;
 mod resolve;

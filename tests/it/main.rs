@@ -41,4 +41,5 @@ mod geoip;
 mod geoip_maxmind;
 mod golden_explain;
 mod publish;
+mod scenarios;
 mod tidy;

@@ -5,3 +5,4 @@ pub mod health;
 pub mod names;
 pub mod regions;
 pub mod reload;
+pub mod votes;
