@@ -8,7 +8,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -289,7 +289,7 @@ impl JudgeLoop {
             return false;
         };
         let target = observation.target.index();
-        if let Some(reference) = target.checked_sub(self.snapshot.targets.len()) {
+        if let Some(reference) = target.checked_sub(probed(&self.snapshot)) {
             let reached = matches!(observation.outcome, Outcome::Pass { .. });
             return self.council.reference(reference, reached, observation.at);
         }
@@ -470,11 +470,19 @@ fn moved(old: &Snapshot, new: &Snapshot) -> Vec<Option<TargetId>> {
         .enumerate()
         .map(|(i, key)| (key, TargetId::from_index(i)))
         .collect();
-    keys(old).map(|key| now.get(&key).copied()).collect()
+    // What comes after those that are probed in the plan is no target of the configuration.
+    let old = keys(old).take(probed(old));
+    old.map(|key| now.get(&key).copied()).collect()
 }
 
-/// What this node probes: everything, or nothing where it only hears what others see.
-/// The reference targets come after the others, and judge nobody but this node.
+/// How many of the targets are probed: composites come last and follow from the others.
+fn probed(snapshot: &Snapshot) -> usize {
+    let probed = |t: &ProbeTarget| !snapshot.monitors[t.monitor.index()].kind.is_composite();
+    snapshot.targets.partition_point(probed)
+}
+
+/// What this node probes: everything but the composites; or nothing where it only hears what others
+/// see. The reference targets come after the others, and judge nobody but this node.
 fn plan_of(snapshot: &Snapshot, number: u64) -> ProbePlan {
     let rules = &snapshot.settings.council;
     let mut plan = ProbePlan {
@@ -485,7 +493,7 @@ fn plan_of(snapshot: &Snapshot, number: u64) -> ProbePlan {
     if !rules.probes_here() {
         return plan;
     }
-    plan.targets = snapshot.targets.clone();
+    plan.targets = snapshot.targets[..probed(snapshot)].to_vec();
     if rules.alone() || rules.references.is_empty() {
         return plan;
     }
@@ -499,14 +507,17 @@ fn plan_of(snapshot: &Snapshot, number: u64) -> ProbePlan {
         fall: 1,
         jitter_percent: 10,
         port: None,
+        source: Vec::new(),
+        family: None,
+        retries: 0,
     });
-    plan.targets
-        .extend(rules.references.iter().map(|r| ProbeTarget {
-            addr: r.ip(),
-            port: r.port(),
-            monitor,
-            endpoints: Vec::new(),
-        }));
+    let target = |r: &SocketAddr| ProbeTarget {
+        addr: r.ip(),
+        port: r.port(),
+        monitor,
+        endpoints: Vec::new(),
+    };
+    plan.targets.extend(rules.references.iter().map(target));
     plan
 }
 

@@ -6,9 +6,11 @@
 //! then left out, or stands as something harmless, and `complete` is false: from what such an object
 //! lacks nothing follows.
 
+mod fleet;
 mod health;
 mod protection;
 
+pub use fleet::{FleetSpec, NodeFleetSpec};
 pub use health::HealthSpec;
 pub use protection::{AccessSpec, ChaosSpec, CookiesSpec, RateLimitSpec};
 
@@ -37,6 +39,8 @@ pub struct Spec {
     pub declared: Declared,
     /// `[dns]`: settings of the answering, the same on every node.
     pub dns: DnsSpec,
+    /// `[fleet]`
+    pub fleet: FleetSpec,
     /// `[health]`: how verdicts are reached.
     pub health: HealthSpec,
     /// `[regions.NAME]`
@@ -148,6 +152,10 @@ pub struct NodeSpec {
     pub encrypted: EncryptedSpec,
     /// `state-dir`, relative to the configuration file that says so.
     pub state_dir: Option<Marked<PathBuf>>,
+    /// `fleet`; without it the node is alone.
+    pub fleet: Option<NodeFleetSpec>,
+    /// `allow-exec`: whether monitors may run commands, default false.
+    pub allow_exec: bool,
 }
 
 /// `[nodes.NAME.dns]`: what is encrypted, and whose word about clients is taken.

@@ -262,6 +262,7 @@ impl World {
                         settings: Settings {
                             council: Default::default(),
                             node: "node1".into(),
+                            nodes: Vec::new(),
                             explain_allow: self.allow.iter().map(|p| p.parse().unwrap()).collect(),
                             transfers: self.transfers.clone(),
                             rules: self.rules.clone(),

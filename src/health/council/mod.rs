@@ -227,9 +227,11 @@ impl Council {
             return changed;
         }
         let endpoint = judge.endpoints_of(observation.target.index()).next();
-        let region = endpoint.and_then(|e| self.rules.circles.region(e));
+        let Some(region) = endpoint.and_then(|e| self.rules.circles.region(e)) else {
+            // A part of a composite.
+            return changed;
+        };
         let passed = matches!(observation.outcome, Outcome::Pass { .. });
-        let region = region.unwrap_or_default();
         self.sight
             .probed(observation.target.0, region, passed, observation.at);
         self.look_within(observation.at) || changed
