@@ -8,7 +8,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,10 +16,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::dnssec::{Keys, SignatureCache};
 use crate::health::{
-    Board, Council, Judge, LatencyMatrix, Monitor, Observation, OwnWord, ProbeTarget, SiteTimes,
-    State, Testimony,
+    Board, Council, Judge, LatencyMatrix, Monitor, MonitorKind, Observation, Outcome, OwnWord,
+    ProbeTarget, SiteTimes, State, TcpCheck, Testimony,
 };
-use crate::ids::TargetId;
+use crate::ids::{EndpointId, MonitorId, TargetId};
 use crate::probe::{ProbePlan, Report as ProbeReport};
 use crate::server;
 use crate::snapshot::{Parts, Publisher, Snapshot, View};
@@ -35,6 +35,9 @@ const GATHER: Duration = Duration::from_millis(10);
 
 /// Observations that change nothing are still shown (when a target was last probed) within this time.
 const HEARTBEAT: Duration = Duration::from_secs(10);
+
+/// A node that others could stand in for measures so often how late it runs.
+const PULSE: Duration = Duration::from_millis(100);
 
 /// After a publication, time for all readers to go over to the new view before the old one is freed:
 /// an idle UDP worker looks up ten times a second.
@@ -56,6 +59,13 @@ pub enum Order {
     Keys(Arc<Keys>),
     /// What other nodes tell.
     Hear(Vec<Testimony>),
+    /// Let an endpoint serve that passes again and waits for its failback; answers whether it waited.
+    Release {
+        /// The endpoint, of the configuration in force.
+        endpoint: EndpointId,
+        /// Told whether it waited.
+        done: oneshot::Sender<bool>,
+    },
     /// Say what this node tells others as a vantage; `None` where it does not probe.
     Tell(oneshot::Sender<Option<OwnWord>>),
 }
@@ -92,6 +102,8 @@ pub struct JudgeLoop {
     limits: Limits,
     /// Checks that cannot be run here.
     unable: Unable,
+    /// When this node last measured how late it runs.
+    felt: Moment,
 }
 
 /// The channels of a new loop.
@@ -182,6 +194,7 @@ impl JudgeLoop {
             moved: Vec::new(),
             limits,
             unable: Unable::default(),
+            felt: now,
         };
         (this, wiring)
     }
@@ -196,12 +209,14 @@ impl JudgeLoop {
         loop {
             let now = self.clock.now();
             let due = dirty_since.map(|d| self.due(d));
+            let pulse = self.pulse();
             let wakes = [
                 due,
                 self.patience_ends,
                 self.sweep,
                 self.council.due(),
                 Some(self.latency.due()),
+                pulse,
             ];
             let wake = wakes.into_iter().flatten().min();
             let renewal = now.until(self.limits.due()).min(Duration::from_secs(3600));
@@ -225,6 +240,14 @@ impl JudgeLoop {
                             dirty_since.get_or_insert(self.clock.now());
                         }
                     }
+                    Some(Order::Release { endpoint, done }) => {
+                        let waited = self.council.release(endpoint, self.clock.now());
+                        if waited {
+                            dirty_since.get_or_insert(self.clock.now());
+                        }
+                        // Whoever asked may have gone.
+                        let _ = done.send(waited);
+                    }
                     Some(Order::Tell(word)) => {
                         // Whoever asked may have gone.
                         let _ = word.send(self.word());
@@ -244,6 +267,12 @@ impl JudgeLoop {
                 () = tokio::time::sleep(sleep) => {}
             }
             let now = self.clock.now();
+            if let Some(pulse) = pulse.filter(|p| *p <= now) {
+                self.felt = now;
+                if self.council.lag(now.since(pulse), now) {
+                    dirty_since.get_or_insert(now);
+                }
+            }
             if self.patience_ends.is_some_and(|p| p <= now) {
                 self.stop_waiting(now);
                 dirty_since.get_or_insert(now);
@@ -272,6 +301,12 @@ impl JudgeLoop {
         }
     }
 
+    /// When this node next finds out how late it runs; only where others could see in its stead.
+    fn pulse(&self) -> Option<Moment> {
+        let rules = &self.snapshot.settings.council;
+        (!rules.alone() && rules.own.is_some()).then(|| self.felt + PULSE)
+    }
+
     /// When what changed at `dirty` is published: at once, unless the last publication was just now.
     fn due(&self, dirty: Moment) -> Moment {
         dirty.max(self.published + GATHER).max(self.rested)
@@ -281,7 +316,15 @@ impl JudgeLoop {
         let Some(observation) = self.of_plan_in_force(report) else {
             return false;
         };
-        let changed = self.judge.observe(&observation);
+        if let Some(reference) = observation
+            .target
+            .index()
+            .checked_sub(probed(&self.snapshot))
+        {
+            let reached = matches!(observation.outcome, Outcome::Pass { .. });
+            return self.council.reference(reference, reached, observation.at);
+        }
+        let changed = self.council.observed(&mut self.judge, &observation);
         self.unable.look_at(&observation, &self.snapshot);
         let target = observation.target;
         self.latency
@@ -473,22 +516,55 @@ fn moved(old: &Snapshot, new: &Snapshot) -> Vec<Option<TargetId>> {
         .enumerate()
         .map(|(i, key)| (key, TargetId::from_index(i)))
         .collect();
-    keys(old).map(|key| now.get(&key).copied()).collect()
+    // What comes after those that are probed in the plan is no target of the configuration.
+    let old = keys(old).take(probed(old));
+    old.map(|key| now.get(&key).copied()).collect()
 }
 
-/// What this node probes: everything but the composites, which come last and follow from the others; or
-/// nothing where it only hears what others see.
-fn plan_of(snapshot: &Snapshot, number: u64) -> ProbePlan {
+/// How many of the targets are probed: composites come last and follow from the others.
+fn probed(snapshot: &Snapshot) -> usize {
     let probed = |t: &ProbeTarget| !snapshot.monitors[t.monitor.index()].kind.is_composite();
-    let count = match snapshot.settings.council.probes_here() {
-        true => snapshot.targets.partition_point(probed),
-        false => 0,
-    };
-    ProbePlan {
+    snapshot.targets.partition_point(probed)
+}
+
+/// What this node probes: everything but the composites; or nothing where it only hears what others
+/// see. The reference targets come after the others, and judge nobody but this node.
+fn plan_of(snapshot: &Snapshot, number: u64) -> ProbePlan {
+    let rules = &snapshot.settings.council;
+    let mut plan = ProbePlan {
         monitors: snapshot.monitors.clone(),
-        targets: snapshot.targets[..count].to_vec(),
         number,
+        ..ProbePlan::default()
+    };
+    if !rules.probes_here() {
+        return plan;
     }
+    plan.targets = snapshot.targets[..probed(snapshot)].to_vec();
+    if rules.alone() || rules.references.is_empty() {
+        return plan;
+    }
+    let monitor = MonitorId::from_index(plan.monitors.len());
+    plan.monitors.push(Monitor {
+        name: "reference".into(),
+        kind: MonitorKind::Tcp(TcpCheck::default()),
+        interval: Duration::from_secs(5),
+        timeout: Duration::from_secs(2),
+        rise: 1,
+        fall: 1,
+        jitter_percent: 10,
+        port: None,
+        source: Vec::new(),
+        family: None,
+        retries: 0,
+    });
+    let target = |r: &SocketAddr| ProbeTarget {
+        addr: r.ip(),
+        port: r.port(),
+        monitor,
+        endpoints: Vec::new(),
+    };
+    plan.targets.extend(rules.references.iter().map(target));
+    plan
 }
 
 #[cfg(test)]

@@ -317,6 +317,18 @@ impl Judge {
         first || rtt_is_news || belief.seen() != before
     }
 
+    /// Believes of a target that was not probed yet what was believed before a restart.
+    pub(super) fn remember(&mut self, target: usize, state: State, failures: u32, since: Moment) {
+        let judged = &mut self.judged[target];
+        if judged.belief.last_probe.is_none() {
+            // One failure less than would bring it down: what is remembered decides nothing alone.
+            let failures = failures.min(judged.monitor.fall.saturating_sub(1));
+            judged.belief.rise_fall = RiseFall::remembered(state, failures);
+            judged.belief.since = since;
+            self.all_news = true;
+        }
+    }
+
     /// Takes what is news since the last time: `None` when all is.
     pub(super) fn take_news(&mut self) -> Option<Vec<u32>> {
         let news = std::mem::take(&mut self.news);

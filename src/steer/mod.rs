@@ -19,6 +19,7 @@ pub mod model;
 pub mod nearest;
 pub mod offer;
 pub mod partition;
+mod ramp;
 pub mod refine;
 mod renew;
 mod resolve;

@@ -44,4 +44,5 @@ mod geoip;
 mod geoip_maxmind;
 mod golden_explain;
 mod publish;
+mod scenarios;
 mod tidy;

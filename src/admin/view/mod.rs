@@ -8,3 +8,4 @@ pub mod latency;
 pub mod names;
 pub mod regions;
 pub mod reload;
+pub mod votes;
