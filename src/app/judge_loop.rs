@@ -16,8 +16,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::dnssec::{Keys, SignatureCache};
 use crate::health::{
-    Board, Council, Judge, LatencyMatrix, Monitor, MonitorKind, Observation, Outcome, OwnWord,
-    ProbeTarget, SiteTimes, State, TcpCheck, Testimony,
+    Board, Council, Guard, Judge, LatencyMatrix, Monitor, MonitorKind, Observation, Outcome,
+    OwnWord, ProbeTarget, SiteTimes, State, TcpCheck, Testimony,
 };
 use crate::ids::{EndpointId, MonitorId, TargetId};
 use crate::probe::{ProbePlan, Report as ProbeReport};
@@ -487,11 +487,23 @@ impl JudgeLoop {
         if self.board.len() != board.len() {
             return;
         }
-        for id in self.board.differing(board, |a, b| a.state == b.state) {
+        for id in self.board.differing(board, |a, b| {
+            a.state == b.state && a.held.is_some() == b.held.is_some()
+        }) {
             let new = board.verdict(id);
             let endpoint = &self.snapshot.steering.endpoints[id.index()];
             let address = endpoint.address.map(|a| a.to_string()).unwrap_or_default();
             match new.state {
+                _ if new.held.is_some_and(Guard::keeps_in) => tracing::warn!(
+                    endpoint = %endpoint.name, %address,
+                    error = new.last_error.as_deref().unwrap_or("none"),
+                    "endpoint fails its checks and is kept in: {}",
+                    new.held.map(|guard| guard.to_string()).unwrap_or_default()
+                ),
+                State::Down if new.held.is_some() => tracing::info!(
+                    endpoint = %endpoint.name, %address,
+                    "endpoint {}", new.held.map(|guard| guard.to_string()).unwrap_or_default()
+                ),
                 State::Down => tracing::warn!(
                     endpoint = %endpoint.name, %address,
                     error = new.last_error.as_deref().unwrap_or("none"),

@@ -61,13 +61,13 @@ fn blend(out: &mut Vec<Candidate>, share: impl Fn(EndpointId) -> u8, rest: &[Can
             }
         }
     }
-    if full > 0 {
-        for (e, part) in &mut parts {
-            if share(*e) >= 100 {
-                *part += lost * *part / full;
-            }
+    for (e, part) in &mut parts {
+        // Those that are let in whole take over by their weight.
+        if share(*e) >= 100 {
+            *part += (lost * *part).checked_div(full).unwrap_or_default();
         }
-    } else {
+    }
+    if full == 0 {
         let others = apart(rest);
         let all: u128 = others.iter().map(|(_, part)| part).sum();
         let given = others
