@@ -2,96 +2,19 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConnection, ServerConnection};
 
-use super::claims::{add_role, role_words};
+use super::claims::role_words;
+use super::testing::{START, World, roles};
 use super::*;
 use crate::fleet::credentials::{Credentials, Peer, Roles, SERVER_NAME};
 use crate::overrides::vouch::{Signed, Vouch};
-use crate::time::{Clock, SimClock};
 
 const DAY: Duration = Duration::from_secs(86_400);
-
-/// Start of [`SimClock`]'s calendar.
-const START: u64 = 1_767_225_600;
-
-fn roles(words: &str) -> Roles {
-    let mut roles = Roles::default();
-    for word in words.split(',') {
-        assert!(add_role(&mut roles, word), "{word}");
-    }
-    roles
-}
-
-/// A fleet's authority, and nodes made by it, each in a folder of its own.
-struct World {
-    dir: tempfile::TempDir,
-    clock: Arc<SimClock>,
-    ca: Issued,
-    cluster: &'static str,
-}
-
-impl World {
-    fn new(cluster: &'static str) -> World {
-        World {
-            dir: tempfile::tempdir().unwrap(),
-            clock: Arc::default(),
-            ca: Authority::make(cluster, START, 3650).unwrap(),
-            cluster,
-        }
-    }
-
-    fn files(&self, node: &str) -> Files {
-        let path = |ending: &str| self.dir.path().join(format!("{node}.{ending}"));
-        Files {
-            certificate: path("pem"),
-            key: path("key"),
-            ca: path("ca"),
-        }
-    }
-
-    fn now(&self) -> u64 {
-        self.clock.wall().unix(self.clock.now())
-    }
-
-    /// Writes a node's files, signed by `ca` and trusting `trusted`.
-    fn write(&self, ca: &Issued, trusted: &str, node: &str, has: &str, days: u32) {
-        let authority = Authority::read(ca.certificate.as_bytes(), &ca.key).unwrap();
-        let made = authority.issue(node, roles(has), self.now(), days).unwrap();
-        let files = self.files(node);
-        fs::write(&files.certificate, made.certificate).unwrap();
-        fs::write(&files.key, made.key).unwrap();
-        fs::write(&files.ca, trusted).unwrap();
-    }
-
-    fn read(&self, node: &str, has: &str) -> Result<Material, MaterialError> {
-        Material::read(&self.files(node), self.cluster, node, roles(has))
-    }
-
-    /// The identity of a node whose files are there; `roster` knows these nodes.
-    fn identity(&self, node: &str, has: &str, roster: &[(&str, &str)]) -> Arc<Identity> {
-        let material = self.read(node, has).unwrap();
-        Identity::new(
-            (self.cluster, node, roles(has)),
-            self.files(node),
-            material,
-            roster.iter().map(|(n, r)| (*n, roles(r))).collect(),
-            self.clock.clone(),
-        )
-        .unwrap()
-    }
-
-    /// A node with a new certificate for a year.
-    fn node(&self, node: &str, has: &str, roster: &[(&str, &str)]) -> Arc<Identity> {
-        self.write(&self.ca, &self.ca.certificate, node, has, 365);
-        self.identity(node, has, roster)
-    }
-}
 
 /// Lets the two shake hands; the peers as each end sees them, or what the first to refuse said.
 fn meet(client: &Identity, server: &Identity) -> Result<(Peer, Peer), String> {

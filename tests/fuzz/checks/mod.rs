@@ -14,6 +14,7 @@ pub mod edns;
 pub mod mmdb;
 pub mod networks;
 pub mod proxy;
+pub mod push;
 pub mod query;
 pub mod zone;
 
@@ -29,4 +30,5 @@ pub const ALL: &[(&str, Check)] = &[
     ("mmdb", mmdb::check),
     ("networks", networks::check),
     ("proxy", proxy::check),
+    ("push", push::check),
 ];
