@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -110,6 +111,17 @@ fn c9_an_expired_certificate_is_refused_and_both_ends_know_why() {
         trouble.as_deref(),
         Some("expired on 2026-01-03 00:00:00 UTC")
     );
+    let trouble = |after: u32| {
+        let material = dns.in_force.load();
+        material
+            .material
+            .trouble_at(world.now() + u64::from(after) * 86_400)
+    };
+    assert_eq!(trouble(300), None);
+    assert_eq!(
+        trouble(340).as_deref(),
+        Some("expires on 2027-01-01 00:00:00 UTC")
+    );
     // Renewed, and let in again.
     world.write(&world.ca, &world.ca.certificate, "p1", "probe", 365);
     probe.look();
@@ -117,6 +129,63 @@ fn c9_an_expired_certificate_is_refused_and_both_ends_know_why() {
     // Nobody lives longer than the authority.
     world.clock.advance(3660 * DAY);
     meet(&probe, &dns).unwrap_err();
+}
+
+/// A QUIC endpoint on loopback that is both ends, as members are.
+fn endpoint(identity: &Identity) -> quinn::Endpoint {
+    use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
+    let (mut server, mut client) = ((*identity.server()).clone(), (*identity.client()).clone());
+    server.alpn_protocols = vec![b"test".to_vec()];
+    client.alpn_protocols = vec![b"test".to_vec()];
+    let server = QuicServerConfig::try_from(server).unwrap();
+    let server = quinn::ServerConfig::with_crypto(Arc::new(server));
+    let mut endpoint = quinn::Endpoint::server(server, ([127, 0, 0, 1], 0).into()).unwrap();
+    let client = QuicClientConfig::try_from(client).unwrap();
+    endpoint.set_default_client_config(quinn::ClientConfig::new(Arc::new(client)));
+    endpoint
+}
+
+#[tokio::test]
+async fn c9_over_quic_both_ends_know_why_as_well() {
+    let world = World::new("one");
+    let dns = world.node("dns1", "dns,admin", BOTH);
+    world.write(&world.ca, &world.ca.certificate, "p1", "probe", 2);
+    let probe = world.identity("p1", "probe", BOTH);
+    let server = endpoint(&dns);
+    let address = server.local_addr().unwrap();
+    let accepting = tokio::spawn(async move {
+        let mut met = Vec::new();
+        while let Some(incoming) = server.accept().await {
+            met.push(incoming.await);
+        }
+        met
+    });
+    let meet = async || {
+        let end = endpoint(&probe);
+        let connection = end.connect(address, SERVER_NAME).unwrap().await?;
+        let chain = connection.peer_identity().unwrap();
+        let chain = chain.downcast::<Vec<CertificateDer<'static>>>().unwrap();
+        assert_eq!(&*probe.peer(&chain).unwrap().node, "dns1");
+        // The other end looks at our certificate when the handshake is over for us.
+        let mut stream = connection.open_uni().await?;
+        let _ = stream.write_all(b"x").await;
+        let ended = tokio::time::timeout(Duration::from_millis(500), connection.closed()).await;
+        match ended {
+            Ok(error) => Err(error),
+            Err(_) => Ok(()),
+        }
+    };
+    meet().await.unwrap();
+    world.clock.advance(3 * DAY);
+    let error = meet().await.unwrap_err();
+    probe.refusals().quic("dns1", &error);
+    assert_eq!(
+        probe.refusals().count(Side::There, Reason::Expired),
+        1,
+        "{error}"
+    );
+    assert_eq!(dns.refusals().count(Side::Here, Reason::Expired), 1);
+    accepting.abort();
 }
 
 #[test]
