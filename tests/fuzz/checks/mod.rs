@@ -15,6 +15,7 @@ pub mod fleet;
 pub mod mmdb;
 pub mod networks;
 pub mod proxy;
+pub mod push;
 pub mod query;
 pub mod zone;
 
@@ -31,4 +32,5 @@ pub const ALL: &[(&str, Check)] = &[
     ("networks", networks::check),
     ("proxy", proxy::check),
     ("fleet", fleet::check),
+    ("push", push::check),
 ];
