@@ -48,6 +48,10 @@ pub fn render(view: &View, stats: &Stats) -> String {
         "Zones whose DNSSEC keys cannot be stored or made: their roll-overs stand still.",
     );
     out.sample("tradewind_dnssec_key_troubles", "", stats.key_troubles());
+    for (name, kind, help, value) in stats.orders().metrics() {
+        out.family(name, kind, help);
+        out.sample(name, "", value);
+    }
     out.family(
         "tradewind_generation",
         "gauge",

@@ -14,11 +14,12 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::dnssec::{Keys, SignatureCache};
-use crate::health::{Board, Judge, Monitor, Observation, State};
+use crate::health::{Board, Judge, Monitor, Observation, Overrides, State};
 use crate::ids::TargetId;
+use crate::overrides::Standing;
 use crate::probe::{ProbePlan, Report as ProbeReport};
 use crate::server;
-use crate::snapshot::{Parts, Publisher, Snapshot, View};
+use crate::snapshot::{Parts, Publisher, Snapshot, View, orders};
 use crate::steer::Measurements;
 use crate::time::{Clock, Moment};
 use crate::units::Generation;
@@ -49,6 +50,13 @@ pub enum Order {
     },
     /// Sign with these keys from now on.
     Keys(Arc<Keys>),
+    /// The operators' orders in force from now on, or the same ones under a calendar that was set.
+    Overrides {
+        /// What is in force.
+        standing: Arc<Standing>,
+        /// Told when it is published.
+        done: oneshot::Sender<Generation>,
+    },
 }
 
 /// The judge loop's state.
@@ -79,6 +87,9 @@ pub struct JudgeLoop {
     moved: Vec<Option<TargetId>>,
     /// Rates and secrets of cookies.
     limits: Limits,
+    /// The operators' orders in force, and what they mean in the snapshot.
+    standing: Arc<Standing>,
+    overrides: Arc<Overrides>,
 }
 
 /// The channels of a new loop.
@@ -98,8 +109,11 @@ impl JudgeLoop {
         keys: Arc<Keys>,
         clock: Arc<dyn Clock>,
         first_round: Duration,
+        standing: Arc<Standing>,
     ) -> (JudgeLoop, Wiring) {
         let now = clock.now();
+        let overrides = orders::resolve(&standing, &snapshot.steering, clock.wall());
+        let overrides = Arc::new(overrides);
         let judge = Judge::new(
             &snapshot.monitors,
             &snapshot.targets,
@@ -119,6 +133,7 @@ impl JudgeLoop {
                 wall: clock.wall(),
                 rates: limits.rates(),
                 cookies: limits.secrets(),
+                overrides: overrides.clone(),
                 ..Parts::new(snapshot.clone(), board.clone())
             },
         );
@@ -150,6 +165,8 @@ impl JudgeLoop {
             first_round_done,
             moved: Vec::new(),
             limits,
+            standing,
+            overrides,
         };
         (this, wiring)
     }
@@ -181,6 +198,14 @@ impl JudgeLoop {
                         self.keys = keys;
                         self.publish();
                         dirty_since = None;
+                    }
+                    Some(Order::Overrides { standing, done }) => {
+                        self.standing = standing;
+                        self.obey();
+                        self.publish();
+                        dirty_since = None;
+                        // Nobody waits for what only time changed.
+                        let _ = done.send(self.generation);
                     }
                     None => return,
                 },
@@ -272,6 +297,7 @@ impl JudgeLoop {
         self.moved = moved(&self.snapshot, &snapshot);
         self.limits.adopt(&snapshot.settings.rules, now);
         self.snapshot = snapshot;
+        self.obey();
         let starting = !*self.first_round_done.borrow();
         let own = now + self.first_round;
         self.patience_ends = match (self.judge.first_round_done(), self.patience_ends) {
@@ -290,6 +316,13 @@ impl JudgeLoop {
             // The reload took away what the start still waited for.
             self.first_round_done.send_replace(true);
         }
+    }
+
+    /// Reads the orders in force against the configuration in force.
+    fn obey(&mut self) {
+        let steering = &self.snapshot.steering;
+        let overrides = orders::resolve(&self.standing, steering, self.clock.wall());
+        self.overrides = Arc::new(overrides);
     }
 
     fn publish(&mut self) {
@@ -312,6 +345,7 @@ impl JudgeLoop {
                 wall: self.clock.wall(),
                 rates: self.limits.rates(),
                 cookies: self.limits.secrets(),
+                overrides: self.overrides.clone(),
                 ..Parts::new(self.snapshot.clone(), board.clone())
             },
         );

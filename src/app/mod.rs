@@ -8,7 +8,9 @@ pub mod keeper;
 mod limits;
 pub mod listeners;
 pub mod load;
+pub mod orders;
 pub mod presign;
 pub mod run;
+pub mod store;
 
 pub use run::{Options, Ready, RunError, run};

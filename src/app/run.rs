@@ -12,13 +12,16 @@ use tokio::sync::{mpsc, watch};
 use crate::admin;
 use crate::compile::{Compiled, Node};
 use crate::config::Report;
+use crate::fleet::{LocalBus, StateBus};
+use crate::overrides::Vouch;
+use crate::overrides::vouch::Alone;
 use crate::probe;
 use crate::server::hall::{Service, TcpLimits};
 use crate::server::proxied::Proxies;
 use crate::server::tcp::Speech;
 use crate::server::{self, notify, tcp, udp};
 use crate::telemetry::stats::EncryptedConnections;
-use crate::telemetry::{DnsCounters, Stats};
+use crate::telemetry::{DnsCounters, OrderGauges, Stats};
 use crate::time::Clock;
 use crate::units::Generation;
 
@@ -26,10 +29,12 @@ use super::certificates::{Certificate, Certificates};
 use super::clock::RealClock;
 use super::control::Controller;
 use super::judge_loop::{JudgeLoop, Order};
-use super::keeper::{self, Keeper};
+use super::keeper::{self, Keeper, SharedLock};
 use super::listeners::{self, EncryptedAddresses};
 use super::load::{Loaded, Wanted, load_all, log};
+use super::orders::{Book, Desk, Tools};
 use super::presign::PresignThread;
+use super::store::{self, Store, Stored};
 use crate::admin::Control as _;
 
 /// What to run.
@@ -126,14 +131,28 @@ async fn serve(
 
     // Keys are there before the first answer is.
     let key_troubles = Arc::new(AtomicU64::new(0));
-    let mut keeper = Keeper::new(node.state_dir.as_deref(), key_troubles.clone());
+    let lock = SharedLock::default();
+    let mut keeper =
+        Keeper::new(node.state_dir.as_deref(), key_troubles.clone()).sharing(lock.clone());
     let now = clock.wall().unix(clock.now());
     let keys = keeper
         .adopt(&compiled.signed, &compiled.unsigned, now)
         .map_err(|e| RunError::Other(e.0))?;
     let keeper = Arc::new(Mutex::new(keeper));
 
-    let (judge, wiring) = JudgeLoop::new(compiled.snapshot, keys, clock.clone(), node.first_round);
+    // The operators' orders are in force before the first answer is, too.
+    let gauges = Arc::new(OrderGauges::default());
+    let (order_store, stored, storing) = open_store(&node, &lock, &gauges)?;
+    let now_ms = clock.wall().unix_ms(clock.now());
+    let book = Book::load(&node.name, stored, now_ms);
+
+    let (judge, wiring) = JudgeLoop::new(
+        compiled.snapshot,
+        keys,
+        clock.clone(),
+        node.first_round,
+        Arc::new(book.standing(now_ms)),
+    );
     let (orders, orders_rx) = mpsc::channel::<Order>(8);
     let (reports, reports_rx) = mpsc::channel(4096);
     let prober = probe::spawn(wiring.plan.clone(), clock.clone(), reports);
@@ -144,6 +163,22 @@ async fn serve(
     let (keep, kept_until) = std::sync::mpsc::channel();
     let keeping = keeper::spawn(keeper.clone(), clock.clone(), orders.clone(), kept_until)
         .map_err(|e| RunError::Other(format!("cannot start the thread of the keys: {e}")))?;
+    let name: Arc<str> = node.name.as_str().into();
+    let bus: Arc<dyn StateBus> = Arc::new(LocalBus::new(&name, clock.clone()));
+    let vouch: Arc<dyn Vouch> = Arc::new(Alone { node: name.clone() });
+    let tools = Tools {
+        node: name.clone(),
+        peers: vec![name],
+        clock: clock.clone(),
+        vouch,
+        bus,
+        store: order_store,
+        judge: orders.clone(),
+        publisher: wiring.publisher.clone(),
+        gauges: gauges.clone(),
+    };
+    let desk = Desk::new(tools, book);
+    let desk_task = tokio::spawn(desk.clone().run(stopped.clone()));
     let controller = Controller::new(
         options.wanted.clone(),
         node.clone(),
@@ -181,7 +216,8 @@ async fn serve(
     let not_after = certificates.as_ref().map(|c| c.not_after());
     let stats = Stats::new(counters, tcp_connections.clone())
         .with_encrypted(encrypted_connections.clone(), not_after)
-        .with_key_troubles(key_troubles);
+        .with_key_troubles(key_troubles)
+        .with_orders(gauges);
     let stats = Arc::new(stats);
 
     // The API is up before DNS is, so that a long first round can be watched.
@@ -193,6 +229,7 @@ async fn serve(
             stats: stats.clone(),
             clock: clock.clone(),
             control: controller.clone(),
+            orders: desk,
             ready: is_serving,
         };
         let stopped = stopped.clone();
@@ -283,10 +320,35 @@ async fn serve(
     drop(presigning);
     prober.abort();
     judge_loop.abort();
+    desk_task.abort();
     // A step under way is finished and on the disk before the process ends.
     drop(keep);
     let _ = tokio::task::spawn_blocking(move || keeping.join()).await;
+    if let Some(storing) = storing {
+        let _ = tokio::task::spawn_blocking(move || storing.end()).await;
+    }
     Ok(())
+}
+
+/// Opens the store of the state directory; without one, or where it cannot be had, there is none,
+/// which never stops the start.
+fn open_store(
+    node: &Node,
+    lock: &SharedLock,
+    gauges: &Arc<OrderGauges>,
+) -> Result<(Store, Stored, Option<store::Running>), RunError> {
+    let Some(dir) = &node.state_dir else {
+        return Ok((Store::none(), Stored::default(), None));
+    };
+    match lock.hold(dir) {
+        Ok(held) => Store::open(dir, held, gauges.clone())
+            .map(|(store, stored, running)| (store, stored, Some(running)))
+            .map_err(|e| RunError::Other(format!("cannot start the thread of the store: {e}"))),
+        Err(e) => {
+            tracing::error!("{e}; operators' orders will not outlive this process");
+            Ok((Store::none(), Stored::default(), None))
+        }
+    }
 }
 
 /// Binds every DNS address of the node for UDP and TCP on the same port.

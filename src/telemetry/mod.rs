@@ -1,7 +1,9 @@
 //! Counters and events.
 
 pub mod counters;
+pub mod orders;
 pub mod stats;
 
 pub use counters::{DnsCounters, DnsEvent};
+pub use orders::OrderGauges;
 pub use stats::Stats;

@@ -27,6 +27,7 @@ mod e2e_dot;
 mod e2e_guard;
 mod e2e_hostile;
 mod e2e_keys;
+mod e2e_overrides;
 mod e2e_probe;
 mod e2e_proxy;
 mod e2e_readme;

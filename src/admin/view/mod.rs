@@ -3,5 +3,6 @@
 pub mod explain;
 pub mod health;
 pub mod names;
+pub mod overrides;
 pub mod regions;
 pub mod reload;
