@@ -4,6 +4,7 @@
 
 pub mod control;
 pub mod desk;
+pub mod fleet;
 pub mod metrics;
 pub mod problem;
 pub mod route;
@@ -13,5 +14,6 @@ pub mod view;
 
 pub use control::{Control, ReloadOutcome};
 pub use desk::OrderDesk;
+pub use fleet::{FleetStatus, Life, MemberStatus};
 pub use server::serve;
 pub use state::State;

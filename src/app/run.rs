@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::admin;
 use crate::compile::{Compiled, Node};
-use crate::config::Report;
+use crate::config::{ConfigDigest, Report};
 use crate::fleet::{LocalBus, StateBus};
 use crate::overrides::Vouch;
 use crate::overrides::vouch::Alone;
@@ -27,7 +27,8 @@ use crate::units::Generation;
 
 use super::certificates::{Certificate, Certificates};
 use super::clock::RealClock;
-use super::control::Controller;
+use super::control::{Controller, Ordered};
+use super::fleet::FleetDesk;
 use super::judge_loop::{JudgeLoop, Order};
 use super::keeper::{self, Keeper, SharedLock};
 use super::listeners::{self, EncryptedAddresses};
@@ -93,7 +94,9 @@ pub fn run(options: Options, ready: impl FnOnce(&Ready)) -> Result<(), RunError>
     let Loaded {
         mut compiled,
         certificate,
+        identity: _,
         warnings,
+        digest,
     } = load_all(&options.wanted).map_err(RunError::Config)?;
     let node = compiled
         .node
@@ -108,7 +111,7 @@ pub fn run(options: Options, ready: impl FnOnce(&Ready)) -> Result<(), RunError>
         .enable_all()
         .build()
         .map_err(|e| RunError::Other(format!("cannot start the runtime: {e}")))?;
-    let result = runtime.block_on(serve(options, node, compiled, certificate, ready));
+    let result = runtime.block_on(serve(options, node, compiled, certificate, digest, ready));
     // Probes in flight are not waited for.
     runtime.shutdown_timeout(Duration::from_millis(200));
     result
@@ -119,6 +122,7 @@ async fn serve(
     node: Node,
     compiled: Compiled,
     certificate: Option<Certificate>,
+    digest: ConfigDigest,
     ready: impl FnOnce(&Ready),
 ) -> Result<(), RunError> {
     let clock: Arc<dyn Clock> = Arc::new(RealClock::start());
@@ -171,23 +175,27 @@ async fn serve(
         peers: vec![name],
         clock: clock.clone(),
         vouch,
-        bus,
+        bus: bus.clone(),
         store: order_store,
         judge: orders.clone(),
         publisher: wiring.publisher.clone(),
         gauges: gauges.clone(),
     };
-    let desk = Desk::new(tools, book);
-    let desk_task = tokio::spawn(desk.clone().run(stopped.clone()));
-    let controller = Controller::new(
-        options.wanted.clone(),
-        node.clone(),
-        wiring.publisher.clone(),
+    let orders_desk = Desk::new(tools, book);
+    let orders_task = tokio::spawn(orders_desk.clone().run(stopped.clone()));
+    let none = Box::new(Vec::new);
+    let desk = FleetDesk::new(bus, clock.clone(), None, &node.name, &digest, none);
+    let desk = Arc::new(desk);
+    let controller = Controller::new(Ordered {
+        wanted: options.wanted.clone(),
+        running: node.clone(),
+        publisher: wiring.publisher.clone(),
         orders,
-        certificates.clone(),
+        certificates: certificates.clone(),
         keeper,
-        clock.clone(),
-    );
+        fleet: desk,
+        clock: clock.clone(),
+    });
 
     // One set of counters per UDP worker, and one per listener of connections.
     let mut counters: Vec<Arc<DnsCounters>> = Vec::new();
@@ -229,7 +237,7 @@ async fn serve(
             stats: stats.clone(),
             clock: clock.clone(),
             control: controller.clone(),
-            orders: desk,
+            orders: orders_desk,
             ready: is_serving,
         };
         let stopped = stopped.clone();
@@ -320,7 +328,7 @@ async fn serve(
     drop(presigning);
     prober.abort();
     judge_loop.abort();
-    desk_task.abort();
+    orders_task.abort();
     // A step under way is finished and on the disk before the process ends.
     drop(keep);
     let _ = tokio::task::spawn_blocking(move || keeping.join()).await;

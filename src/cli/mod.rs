@@ -11,6 +11,7 @@ mod check;
 mod demo;
 mod dnssec;
 mod explain;
+mod fleet;
 pub mod geoip;
 mod orders;
 mod origin;
@@ -70,6 +71,9 @@ enum Command {
     /// Show, roll and hand over the DNSSEC keys of signed zones.
     #[command(subcommand)]
     Dnssec(dnssec::DnssecCommand),
+    /// Make and show the certificates of a fleet's nodes.
+    #[command(subcommand)]
+    Fleet(fleet::FleetCommand),
     /// Build and ask GeoIP databases.
     #[command(subcommand)]
     Geoip(GeoipCommand),
@@ -197,6 +201,7 @@ pub fn main() -> ExitCode {
         Command::Overrides(via) => orders::list(&via),
         Command::Audit(args) => orders::audit(&args),
         Command::Dnssec(command) => dnssec::dnssec(&command),
+        Command::Fleet(command) => fleet::fleet(&command),
         Command::Geoip(GeoipCommand::Build { csv, out }) => {
             done(geoip::build(&csv, &out).map(|()| format!("{} written", out.display())))
         }

@@ -4,10 +4,12 @@
 
 mod aliases;
 mod check;
+mod council;
 mod cycles;
 #[cfg(test)]
 mod disabled_tests;
 mod dnssec;
+mod fleet;
 mod geo;
 mod monitors;
 mod names;
@@ -30,6 +32,7 @@ use crate::snapshot::{Settings, Snapshot};
 use crate::steer::Steering;
 
 pub use dnssec::{ImportedKey, SignedZone};
+pub use fleet::{FleetMember, FleetNode, PushTarget};
 use names::CheckedName;
 pub use node::{Encrypted, Node};
 use problems::Problems;
@@ -60,10 +63,11 @@ pub fn compile(
     let p = &mut problems;
 
     let this_node = node::node(spec, node, p);
+    fleet::check(spec, p);
     let regions = pools::regions(spec, p);
     let geo = geo::geo(spec, inputs, sources, p);
     let parsed_zones = zones::parse(spec, inputs, sources, p);
-    let monitors = monitors::monitors(spec);
+    let monitors = monitors::monitors(spec, p);
     let pools = pools::pools(spec, &regions, p);
     let policies = policies::policies(spec, &regions, &pools, p);
     let mut names = names::names(spec, &pools, &policies, p);
@@ -75,14 +79,18 @@ pub fn compile(
     dnssec::unused(spec, p);
     cycles::check(&names, &pools, &zones, p);
     check::failover_slo(spec, &names, &pools, p);
+    let rules = council::rules(spec, this_node.as_ref(), p);
 
     let inputs: Option<Vec<_>> = names.into_iter().map(CheckedName::input).collect();
     let (Some(geo), Some(inputs), false) = (geo, inputs, problems.any_error()) else {
         return (None, problems.finish());
     };
     let (targets, target_of) = match &this_node {
-        Some(node) if !node.probes => (Vec::new(), vec![None; pools.endpoints.len()]),
-        _ => pools::targets(&pools),
+        // Nobody would tell it what to believe of them.
+        Some(node) if !node.probes && !council::shared(spec) => {
+            (Vec::new(), vec![None; pools.endpoints.len()])
+        }
+        _ => pools::targets(&pools, &monitors),
     };
     let node_name = this_node.as_ref().map_or("", |n| n.name.as_str()).into();
     let steering = Steering::build(
@@ -102,8 +110,10 @@ pub fn compile(
         target_of,
         settings: Settings {
             node: node_name,
+            nodes: node::all(spec),
             explain_allow: spec.dns.explain_allow.iter().map(|p| p.value).collect(),
             transfers,
+            council: Arc::new(rules),
             rules: protection::rules(spec),
             chaos: protection::chaos(spec, this_node.as_ref()),
         },

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::dnssec::{Keys, SignatureCache};
 use crate::geo::GeoTable;
-use crate::health::{Board, Monitor, Overrides, ProbeTarget};
+use crate::health::{Board, Monitor, Overrides, ProbeTarget, council};
 use crate::ids::TargetId;
 use crate::limit::{RateTable, Rules, Secrets};
 use crate::net::Prefix;
@@ -20,14 +20,29 @@ use super::transfer::Transfers;
 pub struct Settings {
     /// This node's name (NSID, explain).
     pub node: Box<str>,
+    /// All nodes of the configuration, by name.
+    pub nodes: Vec<NodeFacts>,
     /// Sources that may ask `_explain.NAME TXT`.
     pub explain_allow: Vec<Prefix>,
     /// Zone transfers.
     pub transfers: Transfers,
+    /// Who judges what is up.
+    pub council: Arc<council::Rules>,
     /// Who may ask, and how often.
     pub rules: Rules,
     /// What class CH says; at most 255 octets each, empty: nothing.
     pub chaos: ChaosTexts,
+}
+
+/// What everybody knows of a node.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct NodeFacts {
+    /// Its name.
+    pub name: Box<str>,
+    /// The region it stands in.
+    pub region: Box<str>,
+    /// What it does, in the configuration's words.
+    pub roles: Vec<&'static str>,
 }
 
 /// Texts of class CH.

@@ -1,6 +1,7 @@
 //! One file per part of the API.
 
 pub mod explain;
+pub mod fleet;
 pub mod health;
 pub mod metrics;
 pub mod names;
@@ -13,7 +14,7 @@ use axum::http::{Method, Uri};
 use super::problem::Problem;
 
 /// What the API has, for the answer to a path it has not.
-const PATHS: &str = "/v1/audit, /v1/explain, /v1/health, /v1/names, /v1/overrides (GET, PUT, DELETE), \
+const PATHS: &str = "/v1/audit, /v1/explain, /v1/fleet, /v1/health, /v1/names, /v1/overrides (GET, PUT, DELETE), \
                      /v1/regions, /v1/reload (POST), /v1/switchover (POST), /metrics, /livez, /readyz";
 
 /// A path that does not exist.

@@ -25,6 +25,19 @@ struct Stamped {
     warnings: Vec<String>,
 }
 
+/// Who has an order.
+#[derive(Default)]
+struct Round {
+    /// Nodes where it is in force.
+    applied: usize,
+    /// Of them those whose disk does not take it.
+    in_memory: Vec<String>,
+    /// The others, each with why.
+    missing: Vec<(String, String)>,
+    /// Whether waiting may help.
+    hope: bool,
+}
+
 impl Desk {
     pub(super) async fn take(&self, wanted: WantedOrder) -> Result<Taken, Refusal> {
         let _one = self.taking.lock().await;
@@ -50,7 +63,13 @@ impl Desk {
         self.carry();
         let generation = self.enforce(false).await;
         drop(_one);
-        let (applied, missing) = self.acknowledged(&record.stamp).await;
+        let round = self.acknowledged(&record.stamp).await;
+        let (applied, missing) = (round.applied, round.missing);
+        warnings.extend(
+            round.in_memory.into_iter().map(|node| {
+                format!("{node} has the order in memory only: its disk does not take it")
+            }),
+        );
         Ok(Taken {
             stamp,
             said: said(&record).collect(),
@@ -145,32 +164,31 @@ impl Desk {
         })
     }
 
-    /// Waits until every node that is alive has the order, or patience ends: how many have it, and
-    /// why the others have not.
-    async fn acknowledged(&self, stamp: &Stamp) -> (usize, Vec<(String, String)>) {
+    /// Waits until every node that is alive has the order, or patience ends.
+    async fn acknowledged(&self, stamp: &Stamp) -> Round {
         let mut ends = std::pin::pin!(tokio::time::sleep(PATIENCE));
         loop {
-            let (applied, missing, hope) = self.look_round(stamp);
-            if !hope {
-                return (applied, missing);
+            let round = self.look_round(stamp);
+            if !round.hope {
+                return round;
             }
             tokio::select! {
-                () = &mut ends => return (applied, missing),
+                () = &mut ends => return round,
                 () = tokio::time::sleep(LOOK) => {}
             }
         }
     }
 
-    /// As [`Desk::acknowledged`], now; and whether waiting may help.
-    fn look_round(&self, stamp: &Stamp) -> (usize, Vec<(String, String)>, bool) {
+    /// As [`Desk::acknowledged`], now.
+    fn look_round(&self, stamp: &Stamp) -> Round {
         let (view, members) = (self.tools.bus.view(), self.tools.bus.members());
         let alive = |node: &str| members.iter().any(|m| m.alive && &*m.node == node);
         let key = super::replicate::seen_key(&stamp.node);
         let short = super::replicate::short(stamp);
-        let (mut applied, mut missing, mut hope) = (0, Vec::new(), false);
+        let mut round = Round::default();
         for peer in &self.tools.peers {
             if *peer == self.tools.node {
-                applied += 1;
+                round.applied += 1;
                 continue;
             }
             let owner = view.owners.get(peer);
@@ -183,20 +201,25 @@ impl Desk {
                     .map(str::to_owned)
             });
             let why = match marked.as_deref() {
-                Some("") | Some("!") => {
-                    applied += 1;
+                Some("") => {
+                    round.applied += 1;
+                    continue;
+                }
+                Some("!") => {
+                    round.applied += 1;
+                    round.in_memory.push(peer.to_string());
                     continue;
                 }
                 Some(_) => "it keeps the order but does not believe its time: check both clocks",
                 None if alive(peer) => {
-                    hope = true;
+                    round.hope = true;
                     "no answer yet"
                 }
                 None => "unreachable",
             };
-            missing.push((peer.to_string(), why.to_owned()));
+            round.missing.push((peer.to_string(), why.to_owned()));
         }
-        (applied, missing, hope)
+        round
     }
 }
 

@@ -1,14 +1,19 @@
 //! The merged TOML tree → [`Spec`], collecting every error.
 
+mod composites;
 mod context;
 mod dnssec;
 mod encrypted;
+mod fleet;
+mod health;
 mod https;
 mod known;
+mod monitor_kinds;
 mod monitors;
 mod names;
 mod nodes;
 mod objects;
+mod octets;
 mod policies;
 mod pools;
 mod protection;
@@ -69,8 +74,11 @@ pub(super) fn decode(cx: &mut Context<'_>, mut root: Table) -> Spec {
             all_zones: all_zones && whole("zones"),
             pools_complete,
             names_complete,
+            fleet: root.get("fleet").is_some(),
         },
+        health: health::decode(cx, &top),
         dns: dns(cx, &top),
+        fleet: fleet::fleet(cx, &top),
         regions: regions(cx, root),
         nodes: nodes::decode(cx, root),
         zones,

@@ -9,6 +9,7 @@ use crate::config::tree::Table;
 
 use super::context::Context;
 use super::encrypted;
+use super::fleet;
 use super::objects::objects;
 use super::reader::Reader;
 
@@ -22,6 +23,7 @@ pub(super) fn decode(cx: &mut Context<'_>, root: &Table) -> Vec<NodeSpec> {
 
 fn node(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Option<NodeSpec> {
     let region = r.get(cx, "region");
+    let asn: Option<Marked<u32>> = r.get(cx, "asn");
     let roles: Option<Vec<Marked<Role>>> = r.list::<String>(cx, "roles").map(|words| {
         words
             .into_iter()
@@ -41,11 +43,13 @@ fn node(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Option<No
     let connections: Option<Marked<u32>> = dns.get(cx, "tcp-max-connections");
     let idle = dns.get(cx, "tcp-idle-timeout");
     let state_dir = r.get(cx, "state-dir").map(|d| super::path(cx, d));
+    let allow_exec: Option<Marked<bool>> = r.get(cx, "allow-exec");
     let admin = r.sub(cx, "admin");
     let admin_listen: Option<Marked<SocketAddr>> = admin.get(cx, "listen");
     let roles = roles?;
     let has = |role| roles.iter().any(|r| r.value == role);
     let encrypted = encrypted::decode(cx, &dns, has(Role::Dns));
+    let fleet = fleet::node(cx, r, has(Role::Dns));
     if let Some(proxy) = roles.iter().find(|r| r.value == Role::Proxy) {
         cx.push(
             Diagnostic::error(
@@ -109,6 +113,7 @@ fn node(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Option<No
     let node = NodeSpec {
         name,
         region: region?,
+        asn: asn.map(|a| a.value),
         roles,
         dns_listen: listen.unwrap_or_default(),
         dns_workers: workers,
@@ -117,7 +122,10 @@ fn node(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Option<No
         admin_listen,
         encrypted,
         state_dir,
+        fleet,
+        allow_exec: allow_exec?.value,
     };
     encrypted::check_ports(cx, &node, r.subject());
+    fleet::check_ports(cx, &node, r.subject());
     Some(node)
 }

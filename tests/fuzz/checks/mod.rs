@@ -13,6 +13,7 @@ pub mod config;
 pub mod edns;
 pub mod mmdb;
 pub mod networks;
+pub mod order;
 pub mod proxy;
 pub mod query;
 pub mod zone;
@@ -28,5 +29,6 @@ pub const ALL: &[(&str, Check)] = &[
     ("config", config::check),
     ("mmdb", mmdb::check),
     ("networks", networks::check),
+    ("order", order::check),
     ("proxy", proxy::check),
 ];

@@ -189,10 +189,10 @@ impl Hub {
             return;
         }
         let was = known.map(|k| k.keys.clone()).unwrap_or_default();
-        let gone = was.keys().filter(|k| !from.keys.contains_key(k));
+        let gone = was.keys().filter(|k| !from.keys.contains_key(*k));
         let empty: Arc<str> = "".into();
         let changed = gone.map(|k| (k, &empty));
-        let there = from.keys.iter().filter(|(k, v)| was.get(k) != Some(v));
+        let there = from.keys.iter().filter(|(k, v)| was.get(*k) != Some(v));
         let changes: Vec<Change> = changed
             .chain(there)
             .map(|(key, value)| Change {

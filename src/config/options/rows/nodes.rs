@@ -28,6 +28,13 @@ pub(super) const ROWS: &[OptionRow] = &[
     )
     .restart(),
     opt(
+        "nodes.NAME.asn",
+        Kind::Integer(1, 4_294_967_295),
+        Optional("unknown"),
+        "Autonomous system the node stands in. Probing nodes of one region and one system are one site: they have one vote.",
+        "64500",
+    ),
+    opt(
         "nodes.NAME.roles",
         Kind::List(&Kind::Choice(&["dns", "probe", "proxy", "admin"]), 1),
         Required,
@@ -137,4 +144,11 @@ pub(super) const ROWS: &[OptionRow] = &[
         r#""/var/lib/tradewind""#,
     )
     .restart(),
+    opt(
+        "nodes.NAME.allow-exec",
+        Kind::Bool,
+        Default("false"),
+        "Whether monitors may run commands here (`monitors.NAME.exec`). Whoever writes the configuration can then run programs as the user of the process.",
+        "true",
+    ),
 ];
