@@ -3,6 +3,7 @@
 pub mod certificates;
 pub mod clock;
 pub mod control;
+mod descriptors;
 pub mod fleet;
 pub mod identity;
 pub mod judge_loop;
@@ -14,5 +15,6 @@ pub mod orders;
 pub mod presign;
 pub mod run;
 pub mod store;
+mod unable;
 
 pub use run::{Options, Ready, RunError, run};

@@ -11,24 +11,24 @@ use tokio::sync::{mpsc, watch};
 
 use crate::admin;
 use crate::compile::{Compiled, Node};
+use crate::config::spec::Role;
 use crate::config::{ConfigDigest, Report};
-use crate::fleet::{LocalBus, StateBus};
-use crate::overrides::Vouch;
-use crate::overrides::vouch::Alone;
+use crate::fleet::identity::Material;
 use crate::probe;
 use crate::server::hall::{Service, TcpLimits};
 use crate::server::proxied::Proxies;
 use crate::server::tcp::Speech;
 use crate::server::{self, notify, tcp, udp};
 use crate::telemetry::stats::EncryptedConnections;
-use crate::telemetry::{DnsCounters, OrderGauges, Stats};
+use crate::telemetry::{DnsCounters, OrderGauges, ProbeStats, Stats};
 use crate::time::Clock;
 use crate::units::Generation;
 
 use super::certificates::{Certificate, Certificates};
 use super::clock::RealClock;
 use super::control::{Controller, Ordered};
-use super::fleet::FleetDesk;
+use super::descriptors;
+use super::fleet::{self, FleetDesk, Joined};
 use super::judge_loop::{JudgeLoop, Order};
 use super::keeper::{self, Keeper, SharedLock};
 use super::listeners::{self, EncryptedAddresses};
@@ -59,6 +59,8 @@ pub struct Ready {
     pub encrypted: EncryptedAddresses,
     /// Admin API.
     pub admin: Option<SocketAddr>,
+    /// Where other members of the fleet reach it, UDP.
+    pub fleet: Option<SocketAddr>,
     /// The view in force.
     pub generation: Generation,
 }
@@ -72,6 +74,9 @@ impl std::fmt::Display for Ready {
         write!(f, "{}", self.encrypted)?;
         if let Some(a) = self.admin {
             write!(f, " admin={a}")?;
+        }
+        if let Some(a) = self.fleet {
+            write!(f, " fleet={a}")?;
         }
         write!(f, " generation={}", self.generation)
     }
@@ -94,7 +99,7 @@ pub fn run(options: Options, ready: impl FnOnce(&Ready)) -> Result<(), RunError>
     let Loaded {
         mut compiled,
         certificate,
-        identity: _,
+        identity,
         warnings,
         digest,
     } = load_all(&options.wanted).map_err(RunError::Config)?;
@@ -111,7 +116,13 @@ pub fn run(options: Options, ready: impl FnOnce(&Ready)) -> Result<(), RunError>
         .enable_all()
         .build()
         .map_err(|e| RunError::Other(format!("cannot start the runtime: {e}")))?;
-    let result = runtime.block_on(serve(options, node, compiled, certificate, digest, ready));
+    let result = runtime.block_on(serve(
+        options,
+        node,
+        compiled,
+        (certificate, identity, digest),
+        ready,
+    ));
     // Probes in flight are not waited for.
     runtime.shutdown_timeout(Duration::from_millis(200));
     result
@@ -121,8 +132,7 @@ async fn serve(
     options: Options,
     node: Node,
     compiled: Compiled,
-    certificate: Option<Certificate>,
-    digest: ConfigDigest,
+    (certificate, identity, digest): (Option<Certificate>, Option<Material>, ConfigDigest),
     ready: impl FnOnce(&Ready),
 ) -> Result<(), RunError> {
     let clock: Arc<dyn Clock> = Arc::new(RealClock::start());
@@ -159,7 +169,14 @@ async fn serve(
     );
     let (orders, orders_rx) = mpsc::channel::<Order>(8);
     let (reports, reports_rx) = mpsc::channel(4096);
-    let prober = probe::spawn(wiring.plan.clone(), clock.clone(), reports);
+    let probe_stats: Arc<ProbeStats> = Arc::default();
+    let prober = probe::spawn(
+        wiring.plan.clone(),
+        clock.clone(),
+        reports,
+        descriptors::for_probes(descriptors::raise()),
+        probe_stats.clone(),
+    );
     let judge_loop = tokio::spawn(judge.run(reports_rx, orders_rx));
     let certificates = certificate
         .filter(|_| encrypted.len() > 0)
@@ -167,25 +184,29 @@ async fn serve(
     let (keep, kept_until) = std::sync::mpsc::channel();
     let keeping = keeper::spawn(keeper.clone(), clock.clone(), orders.clone(), kept_until)
         .map_err(|e| RunError::Other(format!("cannot start the thread of the keys: {e}")))?;
-    let name: Arc<str> = node.name.as_str().into();
-    let bus: Arc<dyn StateBus> = Arc::new(LocalBus::new(&name, clock.clone()));
-    let vouch: Arc<dyn Vouch> = Arc::new(Alone { node: name.clone() });
+    let joined = Joined::new(&node, identity, &clock, &stopped)?;
+    let desk = Arc::new(FleetDesk::new(&joined, clock.clone(), &node.name, &digest));
+    tokio::spawn(fleet::listen(desk.clone(), orders.clone()));
+    tokio::spawn(fleet::speak(
+        desk.clone(),
+        orders.clone(),
+        wiring.publisher.clone(),
+    ));
     let tools = Tools {
-        node: name.clone(),
-        peers: vec![name],
+        node: node.name.as_str().into(),
+        peers: order_takers(&node),
         clock: clock.clone(),
-        vouch,
-        bus: bus.clone(),
+        vouch: joined.vouch.clone(),
+        bus: joined.bus.clone(),
         store: order_store,
         judge: orders.clone(),
         publisher: wiring.publisher.clone(),
         gauges: gauges.clone(),
     };
-    let orders_desk = Desk::new(tools, book);
-    let orders_task = tokio::spawn(orders_desk.clone().run(stopped.clone()));
-    let none = Box::new(Vec::new);
-    let desk = FleetDesk::new(bus, clock.clone(), None, &node.name, &digest, none);
-    let desk = Arc::new(desk);
+    let order_desk = Desk::new(tools, book);
+    // A node that only probes or carries traffic may not speak of orders, and needs none.
+    let takes_orders = !node.dns_listen.is_empty() || node.admin_listen.is_some();
+    let order_task = takes_orders.then(|| tokio::spawn(order_desk.clone().run(stopped.clone())));
     let controller = Controller::new(Ordered {
         wanted: options.wanted.clone(),
         running: node.clone(),
@@ -225,7 +246,8 @@ async fn serve(
     let stats = Stats::new(counters, tcp_connections.clone())
         .with_encrypted(encrypted_connections.clone(), not_after)
         .with_key_troubles(key_troubles)
-        .with_orders(gauges);
+        .with_orders(gauges)
+        .with_probes(probe_stats);
     let stats = Arc::new(stats);
 
     // The API is up before DNS is, so that a long first round can be watched.
@@ -237,7 +259,7 @@ async fn serve(
             stats: stats.clone(),
             clock: clock.clone(),
             control: controller.clone(),
-            orders: orders_desk,
+            orders: order_desk,
             ready: is_serving,
         };
         let stopped = stopped.clone();
@@ -309,6 +331,7 @@ async fn serve(
         dns,
         encrypted: encrypted_addresses,
         admin: admin_addr,
+        fleet: joined.address,
         generation: wiring.publisher.latest().generation,
     };
     tracing::info!("{up}");
@@ -321,6 +344,8 @@ async fn serve(
         tokio::spawn(async move { drop(controller.reload().await) });
     }
     tracing::info!("stopping");
+    // Others are told while DNS still answers.
+    joined.leave().await;
     stop.send_replace(true);
     for server in servers {
         server.stop();
@@ -328,7 +353,9 @@ async fn serve(
     drop(presigning);
     prober.abort();
     judge_loop.abort();
-    orders_task.abort();
+    if let Some(task) = order_task {
+        task.abort();
+    }
     // A step under way is finished and on the disk before the process ends.
     drop(keep);
     let _ = tokio::task::spawn_blocking(move || keeping.join()).await;
@@ -336,6 +363,19 @@ async fn serve(
         let _ = tokio::task::spawn_blocking(move || storing.end()).await;
     }
     Ok(())
+}
+
+/// The nodes that an order must reach, this one among them.
+fn order_takers(node: &Node) -> Vec<Arc<str>> {
+    let Some(fleet) = &node.fleet else {
+        return vec![node.name.as_str().into()];
+    };
+    let takes = |roles: &[Role]| roles.contains(&Role::Dns) || roles.contains(&Role::Admin);
+    let members = fleet.members.iter();
+    members
+        .filter(|m| !m.pushes && takes(&m.roles))
+        .map(|m| m.name.as_str().into())
+        .collect()
 }
 
 /// Opens the store of the state directory; without one, or where it cannot be had, there is none,

@@ -11,6 +11,7 @@
 
 pub mod config;
 pub mod edns;
+pub mod fleet;
 pub mod mmdb;
 pub mod networks;
 pub mod order;
@@ -31,4 +32,5 @@ pub const ALL: &[(&str, Check)] = &[
     ("networks", networks::check),
     ("order", order::check),
     ("proxy", proxy::check),
+    ("fleet", fleet::check),
 ];
