@@ -16,7 +16,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::dnssec::{Keys, SignatureCache};
 use crate::health::{
-    Board, Council, Judge, Monitor, Observation, OwnWord, ProbeTarget, State, Testimony,
+    Board, Council, Judge, LatencyMatrix, Monitor, Observation, OwnWord, ProbeTarget, SiteTimes,
+    State, Testimony,
 };
 use crate::ids::TargetId;
 use crate::probe::{ProbePlan, Report as ProbeReport};
@@ -27,6 +28,7 @@ use crate::time::{Clock, Moment};
 use crate::units::Generation;
 
 use super::limits::Limits;
+use super::unable::Unable;
 
 /// Observations that arrive within this time of a publication are published together.
 const GATHER: Duration = Duration::from_millis(10);
@@ -62,6 +64,7 @@ pub enum Order {
 pub struct JudgeLoop {
     judge: Judge,
     council: Council,
+    latency: LatencyMatrix,
     snapshot: Arc<Snapshot>,
     board: Arc<Board>,
     keys: Arc<Keys>,
@@ -87,6 +90,8 @@ pub struct JudgeLoop {
     moved: Vec<Option<TargetId>>,
     /// Rates and secrets of cookies.
     limits: Limits,
+    /// Checks that cannot be run here.
+    unable: Unable,
 }
 
 /// The channels of a new loop.
@@ -114,15 +119,30 @@ impl JudgeLoop {
             snapshot.target_of.len(),
             now,
         );
+        let mut latency = LatencyMatrix::new(
+            &snapshot.steering.sites,
+            &snapshot.settings.node,
+            &snapshot.monitors,
+            &snapshot.targets,
+            snapshot.target_of.len(),
+            now,
+        );
         let council = Council::new(snapshot.settings.council.clone(), &mut judge, now);
         let board = Arc::new(council.board(&judge));
         let generation = Generation(1);
         let signatures: Arc<SignatureCache> = Arc::default();
         let limits = Limits::new(&snapshot.settings.rules, now);
+        let mut sites = SiteTimes::default();
+        latency.renew(&mut sites);
+        let measurements = Measurements {
+            sites,
+            ..Measurements::default()
+        };
         let view = View::new(
             generation,
             now,
             Parts {
+                measurements: Arc::new(measurements),
                 keys: keys.clone(),
                 signatures: signatures.clone(),
                 wall: clock.wall(),
@@ -143,6 +163,7 @@ impl JudgeLoop {
         let this = JudgeLoop {
             judge,
             council,
+            latency,
             snapshot,
             board,
             keys,
@@ -160,6 +181,7 @@ impl JudgeLoop {
             first_round_done,
             moved: Vec::new(),
             limits,
+            unable: Unable::default(),
         };
         (this, wiring)
     }
@@ -174,7 +196,13 @@ impl JudgeLoop {
         loop {
             let now = self.clock.now();
             let due = dirty_since.map(|d| self.due(d));
-            let wakes = [due, self.patience_ends, self.sweep, self.council.due()];
+            let wakes = [
+                due,
+                self.patience_ends,
+                self.sweep,
+                self.council.due(),
+                Some(self.latency.due()),
+            ];
             let wake = wakes.into_iter().flatten().min();
             let renewal = now.until(self.limits.due()).min(Duration::from_secs(3600));
             let sleep = wake.map_or(renewal, |w| now.until(w).min(renewal));
@@ -228,6 +256,12 @@ impl JudgeLoop {
             if self.limits.tick(now) {
                 dirty_since.get_or_insert(now);
             }
+            if self.latency.due() <= now {
+                self.latency.own_is_blind(self.council.is_blind());
+                if self.latency.step(now) {
+                    dirty_since.get_or_insert(now);
+                }
+            }
             if self.sweep.is_some_and(|at| at <= now) {
                 self.sweep(now);
             }
@@ -248,6 +282,10 @@ impl JudgeLoop {
             return false;
         };
         let changed = self.judge.observe(&observation);
+        self.unable.look_at(&observation, &self.snapshot);
+        let target = observation.target;
+        self.latency
+            .own(target, self.judge.distance(target), observation.at);
         self.end_of_first_round();
         changed
     }
@@ -258,6 +296,7 @@ impl JudgeLoop {
         let mut changed = false;
         for t in testimony {
             changed |= self.council.hear(t, now);
+            self.latency.hear(t, now);
         }
         if changed && self.patience_ends.is_some() {
             self.council.settle(&mut self.judge, now);
@@ -317,9 +356,17 @@ impl JudgeLoop {
             &snapshot.targets[..],
             snapshot.target_of.len(),
         );
+        self.latency.adopt(
+            &snapshot.steering.sites,
+            &snapshot.settings.node,
+            &snapshot.monitors,
+            &snapshot.targets,
+            snapshot.target_of.len(),
+        );
         let rules = snapshot.settings.council.clone();
         self.council.adopt(rules, &mut self.judge, checks, now);
         self.moved = moved(&self.snapshot, &snapshot);
+        self.unable.forget();
         self.limits.adopt(&snapshot.settings.rules, now);
         self.snapshot = snapshot;
         let starting = !*self.first_round_done.borrow();
@@ -352,6 +399,8 @@ impl JudgeLoop {
         let mut rtt = before.measurements.rtt.clone();
         self.council
             .renew(&mut self.judge, &mut board, &mut rtt, now);
+        let mut sites = before.measurements.sites.clone();
+        self.latency.renew(&mut sites);
         let board = Arc::new(board);
         self.log_changes(&board);
         self.generation = self.generation.next();
@@ -360,7 +409,7 @@ impl JudgeLoop {
             self.generation,
             now,
             Parts {
-                measurements: Arc::new(Measurements { rtt }),
+                measurements: Arc::new(Measurements { rtt, sites }),
                 keys: self.keys.clone(),
                 signatures: self.signatures.clone(),
                 wall: self.clock.wall(),

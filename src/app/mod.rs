@@ -13,5 +13,6 @@ pub mod listeners;
 pub mod load;
 pub mod presign;
 pub mod run;
+mod unable;
 
 pub use run::{Options, Ready, RunError, run};

@@ -4,6 +4,7 @@ pub mod certificates;
 pub mod explain;
 pub mod fleet;
 pub mod health;
+pub mod latency;
 pub mod names;
 pub mod regions;
 pub mod reload;
