@@ -19,13 +19,14 @@ use crate::server::proxied::Proxies;
 use crate::server::tcp::Speech;
 use crate::server::{self, notify, tcp, udp};
 use crate::telemetry::stats::EncryptedConnections;
-use crate::telemetry::{DnsCounters, Stats};
+use crate::telemetry::{DnsCounters, ProbeStats, Stats};
 use crate::time::Clock;
 use crate::units::Generation;
 
 use super::certificates::{Certificate, Certificates};
 use super::clock::RealClock;
 use super::control::{Controller, Ordered};
+use super::descriptors;
 use super::fleet::{self, FleetDesk, Joined};
 use super::judge_loop::{JudgeLoop, Order};
 use super::keeper::{self, Keeper};
@@ -151,7 +152,14 @@ async fn serve(
     let (judge, wiring) = JudgeLoop::new(compiled.snapshot, keys, clock.clone(), node.first_round);
     let (orders, orders_rx) = mpsc::channel::<Order>(8);
     let (reports, reports_rx) = mpsc::channel(4096);
-    let prober = probe::spawn(wiring.plan.clone(), clock.clone(), reports);
+    let probe_stats: Arc<ProbeStats> = Arc::default();
+    let prober = probe::spawn(
+        wiring.plan.clone(),
+        clock.clone(),
+        reports,
+        descriptors::for_probes(descriptors::raise()),
+        probe_stats.clone(),
+    );
     let judge_loop = tokio::spawn(judge.run(reports_rx, orders_rx));
     let certificates = certificate
         .filter(|_| encrypted.len() > 0)
@@ -205,7 +213,8 @@ async fn serve(
     let not_after = certificates.as_ref().map(|c| c.not_after());
     let stats = Stats::new(counters, tcp_connections.clone())
         .with_encrypted(encrypted_connections.clone(), not_after)
-        .with_key_troubles(key_troubles);
+        .with_key_troubles(key_troubles)
+        .with_probes(probe_stats);
     let stats = Arc::new(stats);
 
     // The API is up before DNS is, so that a long first round can be watched.
