@@ -16,8 +16,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::dnssec::{Keys, SignatureCache};
 use crate::health::{
-    Board, Council, Guard, Judge, Monitor, MonitorKind, Observation, Outcome, OwnWord, ProbeTarget,
-    State, TcpCheck, Testimony,
+    Board, Council, Guard, Judge, LatencyMatrix, Monitor, MonitorKind, Observation, Outcome,
+    OwnWord, ProbeTarget, SiteTimes, State, TcpCheck, Testimony,
 };
 use crate::ids::{EndpointId, MonitorId, TargetId};
 use crate::probe::{ProbePlan, Report as ProbeReport};
@@ -28,6 +28,7 @@ use crate::time::{Clock, Moment};
 use crate::units::Generation;
 
 use super::limits::Limits;
+use super::unable::Unable;
 
 /// Observations that arrive within this time of a publication are published together.
 const GATHER: Duration = Duration::from_millis(10);
@@ -73,6 +74,7 @@ pub enum Order {
 pub struct JudgeLoop {
     judge: Judge,
     council: Council,
+    latency: LatencyMatrix,
     snapshot: Arc<Snapshot>,
     board: Arc<Board>,
     keys: Arc<Keys>,
@@ -100,6 +102,8 @@ pub struct JudgeLoop {
     limits: Limits,
     /// When this node last measured how late it runs.
     felt: Moment,
+    /// Checks that cannot be run here.
+    unable: Unable,
 }
 
 /// The channels of a new loop.
@@ -127,15 +131,30 @@ impl JudgeLoop {
             snapshot.target_of.len(),
             now,
         );
+        let mut latency = LatencyMatrix::new(
+            &snapshot.steering.sites,
+            &snapshot.settings.node,
+            &snapshot.monitors,
+            &snapshot.targets,
+            snapshot.target_of.len(),
+            now,
+        );
         let council = Council::new(snapshot.settings.council.clone(), &mut judge, now);
         let board = Arc::new(council.board(&judge));
         let generation = Generation(1);
         let signatures: Arc<SignatureCache> = Arc::default();
         let limits = Limits::new(&snapshot.settings.rules, now);
+        let mut sites = SiteTimes::default();
+        latency.renew(&mut sites);
+        let measurements = Measurements {
+            sites,
+            ..Measurements::default()
+        };
         let view = View::new(
             generation,
             now,
             Parts {
+                measurements: Arc::new(measurements),
                 keys: keys.clone(),
                 signatures: signatures.clone(),
                 wall: clock.wall(),
@@ -156,6 +175,7 @@ impl JudgeLoop {
         let this = JudgeLoop {
             judge,
             council,
+            latency,
             snapshot,
             board,
             keys,
@@ -174,6 +194,7 @@ impl JudgeLoop {
             moved: Vec::new(),
             limits,
             felt: now,
+            unable: Unable::default(),
         };
         (this, wiring)
     }
@@ -195,6 +216,7 @@ impl JudgeLoop {
                 self.sweep,
                 self.council.due(),
                 pulse,
+                Some(self.latency.due()),
             ];
             let wake = wakes.into_iter().flatten().min();
             let renewal = now.until(self.limits.due()).min(Duration::from_secs(3600));
@@ -263,6 +285,12 @@ impl JudgeLoop {
             if self.limits.tick(now) {
                 dirty_since.get_or_insert(now);
             }
+            if self.latency.due() <= now {
+                self.latency.own_is_blind(self.council.is_blind());
+                if self.latency.step(now) {
+                    dirty_since.get_or_insert(now);
+                }
+            }
             if self.sweep.is_some_and(|at| at <= now) {
                 self.sweep(now);
             }
@@ -294,6 +322,10 @@ impl JudgeLoop {
             return self.council.reference(reference, reached, observation.at);
         }
         let changed = self.council.observed(&mut self.judge, &observation);
+        self.unable.look_at(&observation, &self.snapshot);
+        let target = observation.target;
+        self.latency
+            .own(target, self.judge.distance(target), observation.at);
         self.end_of_first_round();
         changed
     }
@@ -304,6 +336,7 @@ impl JudgeLoop {
         let mut changed = false;
         for t in testimony {
             changed |= self.council.hear(t, now);
+            self.latency.hear(t, now);
         }
         if changed && self.patience_ends.is_some() {
             self.council.settle(&mut self.judge, now);
@@ -363,9 +396,17 @@ impl JudgeLoop {
             &snapshot.targets[..],
             snapshot.target_of.len(),
         );
+        self.latency.adopt(
+            &snapshot.steering.sites,
+            &snapshot.settings.node,
+            &snapshot.monitors,
+            &snapshot.targets,
+            snapshot.target_of.len(),
+        );
         let rules = snapshot.settings.council.clone();
         self.council.adopt(rules, &mut self.judge, checks, now);
         self.moved = moved(&self.snapshot, &snapshot);
+        self.unable.forget();
         self.limits.adopt(&snapshot.settings.rules, now);
         self.snapshot = snapshot;
         let starting = !*self.first_round_done.borrow();
@@ -398,6 +439,8 @@ impl JudgeLoop {
         let mut rtt = before.measurements.rtt.clone();
         self.council
             .renew(&mut self.judge, &mut board, &mut rtt, now);
+        let mut sites = before.measurements.sites.clone();
+        self.latency.renew(&mut sites);
         let board = Arc::new(board);
         self.log_changes(&board);
         self.generation = self.generation.next();
@@ -406,7 +449,7 @@ impl JudgeLoop {
             self.generation,
             now,
             Parts {
-                measurements: Arc::new(Measurements { rtt }),
+                measurements: Arc::new(Measurements { rtt, sites }),
                 keys: self.keys.clone(),
                 signatures: self.signatures.clone(),
                 wall: self.clock.wall(),

@@ -3,6 +3,7 @@
 pub mod certificates;
 pub mod clock;
 pub mod control;
+mod descriptors;
 pub mod fleet;
 pub mod identity;
 pub mod judge_loop;
@@ -12,5 +13,6 @@ pub mod listeners;
 pub mod load;
 pub mod presign;
 pub mod run;
+mod unable;
 
 pub use run::{Options, Ready, RunError, run};

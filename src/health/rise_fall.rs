@@ -73,6 +73,17 @@ impl RiseFall {
         }
     }
 
+    /// What was believed is too old: unknown from now on, and serving on if it served.
+    pub fn expire(&mut self) {
+        *self = RiseFall {
+            state: State::Unknown {
+                counts_as_up: self.state.serves(),
+            },
+            failures: 0,
+            passes: 0,
+        };
+    }
+
     /// Takes the result of one probe into account.
     ///
     /// Unknown: the first pass brings it up at once; `fall` failures bring it down.

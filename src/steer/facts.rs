@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use hashbrown::HashMap;
 
+use crate::health::latency::Voice;
 use crate::health::{Board, Guard, Override, OverrideKind, Overrides, Scope, State, Verdict};
-use crate::ids::{EndpointId, NameId};
+use crate::ids::{EndpointId, NameId, SiteId};
 use crate::net::Family;
 use crate::time::Moment;
 
-use super::refine::ABSENT;
+use super::estimate::ABSENT;
 use super::{Measurements, Member, Steering};
 
 /// What an answer is made of: addresses of one family, or a CNAME.
@@ -285,12 +286,12 @@ impl<'a> Facts<'a> {
             .map(move |i| &all[i as usize])
     }
 
-    /// The smallest round-trip time among a pool's serving endpoints; where none serves, among all,
+    /// The smallest round-trip time from a site among a pool's serving endpoints; where none serves, among all,
     /// or [`ABSENT`]: a pool that cannot be answered anyway must not make the others look unmeasured.
-    pub(super) fn rtt(&self, m: &Member, name: Option<NameId>) -> Option<Duration> {
+    pub(super) fn rtt(&self, site: SiteId, m: &Member, name: Option<NameId>) -> Option<Duration> {
         let endpoints = &self.steering.pools[m.pool.index()].endpoints;
         let serves = |e: &EndpointId| self.endpoint(*e, name).duty == Duty::Serving;
-        let known = |e: &EndpointId| self.measurements.rtt.get(e.index()).copied().flatten();
+        let known = |e: &EndpointId| self.measurements.sites.get(site, *e).rtt;
         if endpoints.iter().any(serves) {
             endpoints
                 .iter()
@@ -300,6 +301,32 @@ impl<'a> Facts<'a> {
         } else {
             Some(endpoints.iter().filter_map(known).min().unwrap_or(ABSENT))
         }
+    }
+
+    /// Whether what a site says of an endpoint may change within a dwell.
+    pub(super) fn moves(&self, site: SiteId, e: EndpointId) -> bool {
+        self.measurements.sites.get(site, e).moving
+    }
+
+    /// Whether round-trip times of an endpoint are known, or will be.
+    pub(super) fn is_measured(&self, e: EndpointId) -> bool {
+        self.measurements.sites.reaches(e)
+    }
+
+    /// A site in words, with the vantages there that are not believed.
+    pub(super) fn site(&self, site: SiteId) -> String {
+        let sites = &self.steering.sites;
+        let mut text = sites.site(site).name.to_string();
+        let vantages = sites
+            .vantages
+            .iter()
+            .zip(&*self.measurements.sites.vantages);
+        for ((name, _), now) in vantages.filter(|((_, s), _)| *s == site) {
+            if now.voice != Voice::Speaks {
+                text.push_str(&format!(" ({name} {})", now.voice.text()));
+            }
+        }
+        text
     }
 
     /// Why an endpoint does not serve, in words; for a trace.

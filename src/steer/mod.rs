@@ -12,9 +12,11 @@ pub mod build;
 pub mod decide;
 pub mod decision;
 mod dense;
+pub mod estimate;
 mod facts;
 mod last_resort;
 pub mod model;
+pub mod nearest;
 pub mod offer;
 pub mod partition;
 mod ramp;
@@ -33,10 +35,12 @@ mod why;
 pub use build::NameInput;
 pub use decide::decide;
 pub use decision::{Ask, Chosen, Client, ClientSource, Decision, Draw};
+pub use estimate::{Sight, Tolerance};
 pub use model::{
     Chooser, Criterion, Endpoint, GeoMode, GeoRule, Group, LastResort, Member, Policy, Pool,
     Region, Shape, Stage, SteeredName, Steering,
 };
+pub use nearest::SiteKey;
 pub use offer::{Known, Live, Measurements};
 pub use partition::Approach;
 pub use step::{Ranked, Step};

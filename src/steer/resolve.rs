@@ -12,12 +12,14 @@
 //! 6. the last resort (requirement F1).
 
 use crate::health::Override;
-use crate::ids::{EndpointId, NameId};
+use crate::health::latency::DWELL;
+use crate::ids::{EndpointId, NameId, SiteId};
 use crate::units::Ttl;
 
 use super::decision::Standing;
 use super::facts::{Duty, EndpointNow, Facts, Lane};
 use super::offer::{Candidate, Offer, Outcome};
+use super::partition::Plan;
 use super::{Chooser, Group, Stage, Trace};
 
 /// A member of a group now.
@@ -57,7 +59,7 @@ pub(super) struct GroupNow<'a> {
     pub(super) name: Option<NameId>,
     chooser: Chooser,
     pub(super) members: Vec<MemberNow>,
-    /// Whether round-trip times take part in the order: then any probe may change it.
+    /// Whether round-trip times take part in the order, or may come to.
     timed: bool,
     /// Whether an endpoint of a member is let in by steps.
     pub(super) ramps: bool,
@@ -107,7 +109,7 @@ impl<'a> GroupNow<'a> {
         }
         let stages = &steering.policies[policy.index()].stages;
         now.timed = stages.iter().any(|s| matches!(s, Stage::Latency { .. }))
-            && (0..group.members.len() as u16).any(|m| now.rtt(m).is_some());
+            && now.everybody().any(|(e, _)| facts.is_measured(e));
         now.ramps = now.members.iter().any(|m| m.ramping);
         now
     }
@@ -174,17 +176,61 @@ impl<'a> GroupNow<'a> {
             .map(|e| (*e, self.facts.endpoint(*e, self.name)))
     }
 
-    /// The smallest round-trip time of a member's serving endpoints.
-    pub(super) fn rtt(&self, m: u16) -> Option<std::time::Duration> {
-        self.facts
-            .rtt(&self.group.members[usize::from(m)], self.name)
+    /// The endpoints of all members with their state.
+    fn everybody(&self) -> impl Iterator<Item = (EndpointId, EndpointNow)> + '_ {
+        (0..=u16::MAX)
+            .take(self.group.members.len())
+            .flat_map(|m| self.endpoints(m))
     }
 
-    /// What is offered out of `tiers` in one lane. Candidates are put into `out`, which must be
-    /// empty. With the offer comes, where the trace is on, what bounds its TTL.
+    /// The smallest round-trip time from a site to a member's serving endpoints.
+    pub(super) fn rtt(&self, site: SiteId, m: u16) -> Option<std::time::Duration> {
+        let member = &self.group.members[usize::from(m)];
+        self.facts.rtt(site, member, self.name)
+    }
+
+    /// Whether what a site says of a member may change within a dwell.
+    fn moves(&self, site: SiteId, m: u16) -> bool {
+        // As in `rtt`: where none serves, all count.
+        let none = self.endpoints(m).all(|(_, e)| e.duty != Duty::Serving);
+        let mut count = self
+            .endpoints(m)
+            .filter(|(_, e)| none || e.duty == Duty::Serving);
+        count.any(|(e, _)| self.facts.moves(site, e))
+    }
+
+    /// For how many seconds from any moment on the order of a plan stands as far as round-trip times
+    /// go (requirement T1). Any probe that changes who serves may change which endpoint of a pool is
+    /// the nearest; a value that counts changes only after a dwell, and while one is under way, or a
+    /// first value is awaited, the order may change at once.
+    pub(super) fn pace(&self, plan: &Plan) -> u32 {
+        let sites = plan.sites.sites();
+        if !self.timed || sites.is_empty() {
+            return u32::MAX;
+        }
+        let members = || (0..=u16::MAX).take(self.members.len());
+        let moves = |site: &SiteId| members().any(|m| self.moves(*site, m));
+        // Where the first site dominates and knows everybody, nobody else's word counts.
+        let moving = if plan.sites.is_dominated() {
+            moves(&sites[0])
+        } else {
+            sites.iter().any(moves)
+        };
+        let judged = self.everybody().filter(|(_, e)| e.duty != Duty::Out);
+        let steady = judged.map(|(_, e)| e.steady).min().unwrap_or(u32::MAX);
+        if moving {
+            0
+        } else {
+            steady.min(DWELL.as_secs() as u32)
+        }
+    }
+
+    /// What is offered out of `tiers` in one lane, whose order stands for `pace` seconds. Candidates
+    /// are put into `out`, which must be empty. With the offer comes, where the trace is on, what bounds its TTL.
     pub(super) fn offer<T: Trace>(
         &self,
         tiers: &[Vec<u16>],
+        pace: u32,
         lane: Lane,
         out: &mut Vec<Candidate>,
         trace: &mut T,
@@ -207,7 +253,7 @@ impl<'a> GroupNow<'a> {
                 Standing::Normal
             };
             self.tell_tier(tiers, t, standing, trace);
-            let (mut offer, mut why) = self.normal(tiers, t, reach, trace);
+            let (mut offer, mut why) = self.normal(tiers, pace, (t, reach), trace);
             if kept {
                 offer.standing = Standing::Held;
                 offer.ttl = self.group.ttl_min;
@@ -271,11 +317,11 @@ impl<'a> GroupNow<'a> {
     fn normal<T: Trace>(
         &self,
         tiers: &[Vec<u16>],
-        t: usize,
-        reach: usize,
+        pace: u32,
+        (t, reach): (usize, usize),
         trace: &mut T,
     ) -> (Offer, String) {
-        let mut steady = if self.timed { 0 } else { u32::MAX };
+        let mut steady = pace;
         let (mut expires, mut ordered) = (u64::MAX, false);
         for (i, tier) in tiers[..=reach].iter().enumerate() {
             for m in tier.iter().map(|m| self.at(*m)) {
@@ -289,6 +335,11 @@ impl<'a> GroupNow<'a> {
                 ordered |= m.ordered;
             }
         }
+        if pace != u32::MAX {
+            // Who of the later tiers serves has a say in the order as well.
+            let ends = self.members.iter().map(|m| m.expires);
+            expires = expires.min(ends.min().unwrap_or(u64::MAX));
+        }
         let (min, max) = (self.group.ttl_min, self.group.ttl_max);
         let ttl = if expires == u64::MAX {
             Ttl::from_secs(steady).min(max).max(min)
@@ -299,9 +350,11 @@ impl<'a> GroupNow<'a> {
         if T::ON {
             why = if expires != u64::MAX {
                 "an override with an end takes part: the smallest".to_owned()
-            } else if self.timed {
+            } else if steady == 0 && pace == 0 {
+                format!("the order by round-trip time may be about to change: the smallest, {min}")
+            } else if steady == pace && pace != u32::MAX {
                 format!(
-                    "the next probe may change the order by round-trip time: the smallest, {min}"
+                    "no change of the order by round-trip time within {steady} s, within {min} to {max}"
                 )
             } else if steady == u32::MAX {
                 format!("no probe can change the answer: the largest, {max}")

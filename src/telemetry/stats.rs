@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{DnsCounters, DnsEvent};
+use super::{DnsCounters, DnsEvent, ProbeStats};
 
 /// All counters of the process.
 #[derive(Debug, Default)]
@@ -13,6 +13,7 @@ pub struct Stats {
     encrypted: EncryptedConnections,
     certificate_not_after: Option<Arc<AtomicU64>>,
     key_troubles: Arc<AtomicU64>,
+    probes: Arc<ProbeStats>,
 }
 
 /// Gauges of open connections.
@@ -67,6 +68,18 @@ impl Stats {
     pub fn with_key_troubles(mut self, gauge: Arc<AtomicU64>) -> Stats {
         self.key_troubles = gauge;
         self
+    }
+
+    /// Adds what the prober counts.
+    #[must_use]
+    pub fn with_probes(mut self, probes: Arc<ProbeStats>) -> Stats {
+        self.probes = probes;
+        self
+    }
+
+    /// What the prober counts.
+    pub fn probes(&self) -> &ProbeStats {
+        &self.probes
     }
 
     /// Zones whose DNSSEC keys cannot be stored or made: their roll-overs stand still.

@@ -4,7 +4,10 @@ use serde::Serialize;
 
 use crate::health::{Cause, State};
 use crate::snapshot::View;
-use crate::time::Moment;
+use crate::telemetry::ProbeStats;
+use crate::time::{Moment, Wall};
+
+use super::certificates;
 
 use super::votes::Votes;
 
@@ -56,6 +59,8 @@ pub struct Endpoint {
     pub votes: Option<Votes>,
     /// Smoothed connect time from this node.
     pub rtt_ms: Option<f64>,
+    /// Whole days until the certificate that it showed last expires; negative once it has.
+    pub certificate_days: Option<i64>,
 }
 
 /// A probe target.
@@ -72,9 +77,10 @@ pub struct Target {
 }
 
 impl Health {
-    /// The health of `view` as of `now`.
-    pub fn of(view: &View, now: Moment) -> Health {
+    /// The health of `view` as of `now` on the calendar `wall`, with the certificates that `probes` saw.
+    pub fn of(view: &View, probes: &ProbeStats, now: Moment, wall: Wall) -> Health {
         let snapshot = &view.snapshot;
+        let not_after = certificates::not_after(snapshot, probes);
         let steering = &snapshot.steering;
         let endpoints = view
             .board
@@ -119,6 +125,11 @@ impl Health {
                         .copied()
                         .flatten()
                         .map(|d| d.as_secs_f64() * 1000.0),
+                    certificate_days: not_after
+                        .get(id.index())
+                        .copied()
+                        .flatten()
+                        .map(|t| certificates::days_left(t, wall.unix(now))),
                 }
             })
             .collect();

@@ -11,6 +11,7 @@
 
 pub mod config;
 pub mod edns;
+pub mod fleet;
 pub mod mmdb;
 pub mod networks;
 pub mod proxy;
@@ -29,4 +30,5 @@ pub const ALL: &[(&str, Check)] = &[
     ("mmdb", mmdb::check),
     ("networks", networks::check),
     ("proxy", proxy::check),
+    ("fleet", fleet::check),
 ];
