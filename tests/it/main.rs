@@ -28,6 +28,7 @@ mod e2e_guard;
 mod e2e_hostile;
 mod e2e_identity;
 mod e2e_keys;
+mod e2e_latency;
 mod e2e_probe;
 mod e2e_proxy;
 mod e2e_readme;
