@@ -17,12 +17,13 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::dnssec::{Keys, SignatureCache};
 use crate::health::{
     Board, Council, Guard, Judge, LatencyMatrix, Monitor, MonitorKind, Observation, Outcome,
-    OwnWord, ProbeTarget, SiteTimes, State, TcpCheck, Testimony,
+    Overrides, OwnWord, ProbeTarget, SiteTimes, State, TcpCheck, Testimony,
 };
 use crate::ids::{EndpointId, MonitorId, TargetId};
+use crate::overrides::Standing;
 use crate::probe::{ProbePlan, Report as ProbeReport};
 use crate::server;
-use crate::snapshot::{Parts, Publisher, Snapshot, View};
+use crate::snapshot::{Parts, Publisher, Snapshot, View, orders};
 use crate::steer::Measurements;
 use crate::time::{Clock, Moment};
 use crate::units::Generation;
@@ -57,6 +58,13 @@ pub enum Order {
     },
     /// Sign with these keys from now on.
     Keys(Arc<Keys>),
+    /// The operators' orders in force from now on, or the same ones under a calendar that was set.
+    Overrides {
+        /// What is in force.
+        standing: Arc<Standing>,
+        /// Told when it is published.
+        done: oneshot::Sender<Generation>,
+    },
     /// What other nodes tell.
     Hear(Vec<Testimony>),
     /// Let an endpoint serve that passes again and waits for its failback; answers whether it waited.
@@ -100,10 +108,13 @@ pub struct JudgeLoop {
     moved: Vec<Option<TargetId>>,
     /// Rates and secrets of cookies.
     limits: Limits,
-    /// When this node last measured how late it runs.
-    felt: Moment,
+    /// The operators' orders in force, and what they mean in the snapshot.
+    standing: Arc<Standing>,
+    overrides: Arc<Overrides>,
     /// Checks that cannot be run here.
     unable: Unable,
+    /// When this node last measured how late it runs.
+    felt: Moment,
 }
 
 /// The channels of a new loop.
@@ -123,8 +134,11 @@ impl JudgeLoop {
         keys: Arc<Keys>,
         clock: Arc<dyn Clock>,
         first_round: Duration,
+        standing: Arc<Standing>,
     ) -> (JudgeLoop, Wiring) {
         let now = clock.now();
+        let overrides = orders::resolve(&standing, &snapshot.steering, clock.wall());
+        let overrides = Arc::new(overrides);
         let mut judge = Judge::new(
             &snapshot.monitors,
             &snapshot.targets,
@@ -160,6 +174,7 @@ impl JudgeLoop {
                 wall: clock.wall(),
                 rates: limits.rates(),
                 cookies: limits.secrets(),
+                overrides: overrides.clone(),
                 ..Parts::new(snapshot.clone(), board.clone())
             },
         );
@@ -193,8 +208,10 @@ impl JudgeLoop {
             first_round_done,
             moved: Vec::new(),
             limits,
-            felt: now,
+            standing,
+            overrides,
             unable: Unable::default(),
+            felt: now,
         };
         (this, wiring)
     }
@@ -215,8 +232,8 @@ impl JudgeLoop {
                 self.patience_ends,
                 self.sweep,
                 self.council.due(),
-                pulse,
                 Some(self.latency.due()),
+                pulse,
             ];
             let wake = wakes.into_iter().flatten().min();
             let renewal = now.until(self.limits.due()).min(Duration::from_secs(3600));
@@ -234,6 +251,14 @@ impl JudgeLoop {
                         self.keys = keys;
                         self.publish();
                         dirty_since = None;
+                    }
+                    Some(Order::Overrides { standing, done }) => {
+                        self.standing = standing;
+                        self.obey();
+                        self.publish();
+                        dirty_since = None;
+                        // Nobody waits for what only time changed.
+                        let _ = done.send(self.generation);
                     }
                     Some(Order::Hear(testimony)) => {
                         if self.hear(&testimony) {
@@ -316,8 +341,11 @@ impl JudgeLoop {
         let Some(observation) = self.of_plan_in_force(report) else {
             return false;
         };
-        let target = observation.target.index();
-        if let Some(reference) = target.checked_sub(probed(&self.snapshot)) {
+        if let Some(reference) = observation
+            .target
+            .index()
+            .checked_sub(probed(&self.snapshot))
+        {
             let reached = matches!(observation.outcome, Outcome::Pass { .. });
             return self.council.reference(reference, reached, observation.at);
         }
@@ -409,6 +437,7 @@ impl JudgeLoop {
         self.unable.forget();
         self.limits.adopt(&snapshot.settings.rules, now);
         self.snapshot = snapshot;
+        self.obey();
         let starting = !*self.first_round_done.borrow();
         let own = now + self.first_round;
         self.patience_ends = match (
@@ -430,6 +459,13 @@ impl JudgeLoop {
             // The reload took away what the start still waited for.
             self.first_round_done.send_replace(true);
         }
+    }
+
+    /// Reads the orders in force against the configuration in force.
+    fn obey(&mut self) {
+        let steering = &self.snapshot.steering;
+        let overrides = orders::resolve(&self.standing, steering, self.clock.wall());
+        self.overrides = Arc::new(overrides);
     }
 
     fn publish(&mut self) {
@@ -455,6 +491,7 @@ impl JudgeLoop {
                 wall: self.clock.wall(),
                 rates: self.limits.rates(),
                 cookies: self.limits.secrets(),
+                overrides: self.overrides.clone(),
                 ..Parts::new(self.snapshot.clone(), board.clone())
             },
         );

@@ -68,8 +68,9 @@ fn blend(out: &mut Vec<Candidate>, share: impl Fn(EndpointId) -> u8, rest: &[Can
         }
     }
     for (e, part) in &mut parts {
+        // Those that are let in whole take over by their weight.
         if share(*e) >= 100 {
-            *part += (lost * *part).checked_div(full).unwrap_or(0);
+            *part += (lost * *part).checked_div(full).unwrap_or_default();
         }
     }
     if full == 0 {
