@@ -16,13 +16,14 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::dnssec::{Keys, SignatureCache};
 use crate::health::{
-    Board, Council, Judge, LatencyMatrix, Monitor, MonitorKind, Observation, Outcome, OwnWord,
-    ProbeTarget, SiteTimes, State, TcpCheck, Testimony,
+    Board, Council, Guard, Judge, LatencyMatrix, Monitor, MonitorKind, Observation, Outcome,
+    Overrides, OwnWord, ProbeTarget, SiteTimes, State, TcpCheck, Testimony,
 };
 use crate::ids::{EndpointId, MonitorId, TargetId};
+use crate::overrides::Standing;
 use crate::probe::{ProbePlan, Report as ProbeReport};
 use crate::server;
-use crate::snapshot::{Parts, Publisher, Snapshot, View};
+use crate::snapshot::{Parts, Publisher, Snapshot, View, orders};
 use crate::steer::Measurements;
 use crate::time::{Clock, Moment};
 use crate::units::Generation;
@@ -57,6 +58,13 @@ pub enum Order {
     },
     /// Sign with these keys from now on.
     Keys(Arc<Keys>),
+    /// The operators' orders in force from now on, or the same ones under a calendar that was set.
+    Overrides {
+        /// What is in force.
+        standing: Arc<Standing>,
+        /// Told when it is published.
+        done: oneshot::Sender<Generation>,
+    },
     /// What other nodes tell.
     Hear(Vec<Testimony>),
     /// Let an endpoint serve that passes again and waits for its failback; answers whether it waited.
@@ -100,6 +108,9 @@ pub struct JudgeLoop {
     moved: Vec<Option<TargetId>>,
     /// Rates and secrets of cookies.
     limits: Limits,
+    /// The operators' orders in force, and what they mean in the snapshot.
+    standing: Arc<Standing>,
+    overrides: Arc<Overrides>,
     /// Checks that cannot be run here.
     unable: Unable,
     /// When this node last measured how late it runs.
@@ -123,8 +134,11 @@ impl JudgeLoop {
         keys: Arc<Keys>,
         clock: Arc<dyn Clock>,
         first_round: Duration,
+        standing: Arc<Standing>,
     ) -> (JudgeLoop, Wiring) {
         let now = clock.now();
+        let overrides = orders::resolve(&standing, &snapshot.steering, clock.wall());
+        let overrides = Arc::new(overrides);
         let mut judge = Judge::new(
             &snapshot.monitors,
             &snapshot.targets,
@@ -160,6 +174,7 @@ impl JudgeLoop {
                 wall: clock.wall(),
                 rates: limits.rates(),
                 cookies: limits.secrets(),
+                overrides: overrides.clone(),
                 ..Parts::new(snapshot.clone(), board.clone())
             },
         );
@@ -193,6 +208,8 @@ impl JudgeLoop {
             first_round_done,
             moved: Vec::new(),
             limits,
+            standing,
+            overrides,
             unable: Unable::default(),
             felt: now,
         };
@@ -234,6 +251,14 @@ impl JudgeLoop {
                         self.keys = keys;
                         self.publish();
                         dirty_since = None;
+                    }
+                    Some(Order::Overrides { standing, done }) => {
+                        self.standing = standing;
+                        self.obey();
+                        self.publish();
+                        dirty_since = None;
+                        // Nobody waits for what only time changed.
+                        let _ = done.send(self.generation);
                     }
                     Some(Order::Hear(testimony)) => {
                         if self.hear(&testimony) {
@@ -412,6 +437,7 @@ impl JudgeLoop {
         self.unable.forget();
         self.limits.adopt(&snapshot.settings.rules, now);
         self.snapshot = snapshot;
+        self.obey();
         let starting = !*self.first_round_done.borrow();
         let own = now + self.first_round;
         self.patience_ends = match (
@@ -433,6 +459,13 @@ impl JudgeLoop {
             // The reload took away what the start still waited for.
             self.first_round_done.send_replace(true);
         }
+    }
+
+    /// Reads the orders in force against the configuration in force.
+    fn obey(&mut self) {
+        let steering = &self.snapshot.steering;
+        let overrides = orders::resolve(&self.standing, steering, self.clock.wall());
+        self.overrides = Arc::new(overrides);
     }
 
     fn publish(&mut self) {
@@ -458,6 +491,7 @@ impl JudgeLoop {
                 wall: self.clock.wall(),
                 rates: self.limits.rates(),
                 cookies: self.limits.secrets(),
+                overrides: self.overrides.clone(),
                 ..Parts::new(self.snapshot.clone(), board.clone())
             },
         );
@@ -487,11 +521,23 @@ impl JudgeLoop {
         if self.board.len() != board.len() {
             return;
         }
-        for id in self.board.differing(board, |a, b| a.state == b.state) {
+        for id in self.board.differing(board, |a, b| {
+            a.state == b.state && a.held.is_some() == b.held.is_some()
+        }) {
             let new = board.verdict(id);
             let endpoint = &self.snapshot.steering.endpoints[id.index()];
             let address = endpoint.address.map(|a| a.to_string()).unwrap_or_default();
             match new.state {
+                _ if new.held.is_some_and(Guard::keeps_in) => tracing::warn!(
+                    endpoint = %endpoint.name, %address,
+                    error = new.last_error.as_deref().unwrap_or("none"),
+                    "endpoint fails its checks and is kept in: {}",
+                    new.held.map(|guard| guard.to_string()).unwrap_or_default()
+                ),
+                State::Down if new.held.is_some() => tracing::info!(
+                    endpoint = %endpoint.name, %address,
+                    "endpoint {}", new.held.map(|guard| guard.to_string()).unwrap_or_default()
+                ),
                 State::Down => tracing::warn!(
                     endpoint = %endpoint.name, %address,
                     error = new.last_error.as_deref().unwrap_or("none"),

@@ -92,6 +92,8 @@ impl Belief {
     fn vote(&self) -> Vote {
         Vote {
             opinion: match self.rise_fall.state() {
+                // What is remembered from before a restart was not seen.
+                _ if self.last_probe.is_none() => Opinion::None,
                 State::Up => Opinion::Up,
                 State::Down => Opinion::Down(self.weakness),
                 State::Unknown { .. } => Opinion::None,

@@ -9,6 +9,7 @@
 //! views published and queries answered, with [`Recorder`] when somebody asks why.
 
 pub mod build;
+pub mod capacity;
 pub mod decide;
 pub mod decision;
 mod dense;

@@ -253,8 +253,15 @@ impl<'a> GroupNow<'a> {
                 Standing::Normal
             };
             self.tell_tier(tiers, t, standing, trace);
-            let (offer, why) = self.normal(tiers, pace, (t, reach), trace);
-            return (Offer { standing, ..offer }, why);
+            let (mut offer, mut why) = self.normal(tiers, pace, (t, reach), trace);
+            if kept {
+                offer.standing = Standing::Held;
+                offer.ttl = self.group.ttl_min;
+                if T::ON {
+                    why = "an endpoint that fails is kept in: the smallest".to_owned();
+                }
+            }
+            return (offer, why);
         }
         for pass in [
             Pass {

@@ -1,7 +1,8 @@
 //! The certificates that probes of this node saw, by endpoint.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
+use crate::health::{Monitor, MonitorKind};
 use crate::snapshot::Snapshot;
 use crate::telemetry::ProbeStats;
 
@@ -11,18 +12,26 @@ pub fn not_after(snapshot: &Snapshot, probes: &ProbeStats) -> Vec<Option<u64>> {
     let mut by_endpoint = vec![None; snapshot.target_of.len()];
     for target in &snapshot.targets {
         let monitor = &snapshot.monitors[target.monitor.index()];
-        if monitor.kind.warn_days().is_none() {
-            continue;
-        }
-        let place = SocketAddr::new(target.addr, target.port);
-        let Some(not_after) = probes.certificate_not_after(place, &monitor.name) else {
-            continue;
-        };
+        let not_after = of(monitor, target.addr, target.port, probes);
         for endpoint in &target.endpoints {
-            by_endpoint[endpoint.index()] = Some(not_after);
+            by_endpoint[endpoint.index()] = not_after;
         }
     }
     by_endpoint
+}
+
+/// Of a check; of a composite the one that expires first among its parts'.
+fn of(monitor: &Monitor, addr: IpAddr, port: u16, probes: &ProbeStats) -> Option<u64> {
+    match &monitor.kind {
+        MonitorKind::Composite(check) => check
+            .parts_of(addr)
+            .filter_map(|part| of(part, addr, part.probed_port(port), probes))
+            .min(),
+        kind => {
+            kind.warn_days()?;
+            probes.certificate_not_after(SocketAddr::new(addr, port), &monitor.name)
+        }
+    }
 }
 
 /// Whole days from `now` until `not_after`, both in seconds; negative when it has passed.

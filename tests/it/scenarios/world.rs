@@ -225,8 +225,9 @@ impl World {
                 if self.is_cut(&me, &testimony.vantage) {
                     return;
                 }
-                if let Some(l) = &mut self.nodes[n].life {
-                    l.council.hear(&testimony, self.now);
+                if let Some(l) = &mut self.nodes[n].life
+                    && l.council.hear(&testimony, self.now)
+                {
                     self.publish(n);
                 }
             }
@@ -269,12 +270,15 @@ impl World {
             at: self.now,
             outcome,
         };
+        let mut changed = false;
         if let Some(l) = &mut self.nodes[n].life {
-            l.council.observed(&mut l.judge, &observation);
+            changed = l.council.observed(&mut l.judge, &observation);
         }
         self.at(self.now + monitor.interval, Event::Probe(n, life, target));
-        self.publish(n);
-        self.tell_votes(n);
+        if changed {
+            self.publish(n);
+            self.tell_votes(n);
+        }
     }
 
     fn beat(&mut self, n: usize, life: u32) {
@@ -297,11 +301,14 @@ impl World {
             return;
         };
         let count = node.snapshot.settings.council.references.len();
+        let mut changed = false;
         for r in 0..count {
-            l.council.reference(r, !cut, self.now);
+            changed |= l.council.reference(r, !cut, self.now);
         }
         self.at(self.now + REFERENCES, Event::References(n, life));
-        self.publish(n);
+        if changed {
+            self.publish(n);
+        }
     }
 
     /// Tells the others what changed.
@@ -350,7 +357,10 @@ impl World {
             *node.changes.entry(e).or_default() += 1;
         }
         let parts = Parts {
-            measurements: Arc::new(Measurements { rtt }),
+            measurements: Arc::new(Measurements {
+                rtt,
+                ..Measurements::default()
+            }),
             wall: node.wall,
             ..Parts::new(node.snapshot.clone(), Arc::new(board))
         };
