@@ -158,7 +158,6 @@ async fn over_quic() -> bool {
     let rate = |octets: u64| octets as f64 / start.elapsed().as_secs_f64() / share_of / 1000.0;
     let wire = rate(sum(GossipEvent::WireOut) - wire);
     let messages = rate(sum(GossipEvent::OctetsOut) - messages);
-    #[expect(clippy::cast_precision_loss, reason = "figures for people")]
     let share = (cpu() - cpu_before) / start.elapsed().as_secs_f64() / share_of * 100.0;
     #[expect(clippy::cast_precision_loss, reason = "figures for people")]
     let memory = (resident() - before) as f64 / share_of / (1024.0 * 1024.0);
