@@ -52,6 +52,10 @@ pub fn render(view: &View, stats: &Stats, fleet: &[(&'static str, String, u64)])
         "Zones whose DNSSEC keys cannot be stored or made: their roll-overs stand still.",
     );
     out.sample("tradewind_dnssec_key_troubles", "", stats.key_troubles());
+    for (name, kind, help, value) in stats.orders().metrics() {
+        out.family(name, kind, help);
+        out.sample(name, "", value);
+    }
     for (name, kind, help, value) in stats.probes().samples() {
         out.family(name, kind, help);
         out.sample(name, "", value);

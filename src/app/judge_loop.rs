@@ -8,21 +8,23 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::dnssec::{Keys, SignatureCache};
+use crate::health::council::Remembered;
 use crate::health::{
-    Board, Council, Judge, LatencyMatrix, Monitor, Observation, OwnWord, ProbeTarget, SiteTimes,
-    State, Testimony,
+    Board, Council, Guard, Judge, LatencyMatrix, Monitor, MonitorKind, Observation, Outcome,
+    Overrides, OwnWord, ProbeTarget, SiteTimes, State, TcpCheck, Testimony,
 };
-use crate::ids::TargetId;
+use crate::ids::{EndpointId, MonitorId, TargetId};
+use crate::overrides::Standing;
 use crate::probe::{ProbePlan, Report as ProbeReport};
 use crate::server;
-use crate::snapshot::{Parts, Publisher, Snapshot, View};
+use crate::snapshot::{Parts, Publisher, Snapshot, View, orders};
 use crate::steer::Measurements;
 use crate::time::{Clock, Moment};
 use crate::units::Generation;
@@ -35,6 +37,9 @@ const GATHER: Duration = Duration::from_millis(10);
 
 /// Observations that change nothing are still shown (when a target was last probed) within this time.
 const HEARTBEAT: Duration = Duration::from_secs(10);
+
+/// A node that others could stand in for measures so often how late it runs.
+const PULSE: Duration = Duration::from_millis(100);
 
 /// After a publication, time for all readers to go over to the new view before the old one is freed:
 /// an idle UDP worker looks up ten times a second.
@@ -54,8 +59,24 @@ pub enum Order {
     },
     /// Sign with these keys from now on.
     Keys(Arc<Keys>),
+    /// The operators' orders in force from now on, or the same ones under a calendar that was set.
+    Overrides {
+        /// What is in force.
+        standing: Arc<Standing>,
+        /// Told when it is published.
+        done: oneshot::Sender<Generation>,
+    },
     /// What other nodes tell.
     Hear(Vec<Testimony>),
+    /// Let an endpoint serve that passes again and waits for its failback; answers whether it waited.
+    Release {
+        /// The endpoint, of the configuration in force.
+        endpoint: EndpointId,
+        /// Told whether it waited.
+        done: oneshot::Sender<bool>,
+    },
+    /// Say which verdicts are worth keeping over a restart.
+    Remember(oneshot::Sender<Vec<Remembered>>),
     /// Say what this node tells others as a vantage; `None` where it does not probe.
     Tell(oneshot::Sender<Option<OwnWord>>),
 }
@@ -90,8 +111,22 @@ pub struct JudgeLoop {
     moved: Vec<Option<TargetId>>,
     /// Rates and secrets of cookies.
     limits: Limits,
+    /// The operators' orders in force, and what they mean in the snapshot.
+    standing: Arc<Standing>,
+    overrides: Arc<Overrides>,
     /// Checks that cannot be run here.
     unable: Unable,
+    /// When this node last measured how late it runs.
+    felt: Moment,
+}
+
+/// What was kept over a restart.
+#[derive(Clone, Debug, Default)]
+pub struct Kept {
+    /// The operators' orders.
+    pub standing: Arc<Standing>,
+    /// Verdicts, as far as they are fresh.
+    pub remembered: Vec<Remembered>,
 }
 
 /// The channels of a new loop.
@@ -111,8 +146,15 @@ impl JudgeLoop {
         keys: Arc<Keys>,
         clock: Arc<dyn Clock>,
         first_round: Duration,
+        kept: Kept,
     ) -> (JudgeLoop, Wiring) {
         let now = clock.now();
+        let Kept {
+            standing,
+            remembered,
+        } = kept;
+        let overrides = orders::resolve(&standing, &snapshot.steering, clock.wall());
+        let overrides = Arc::new(overrides);
         let mut judge = Judge::new(
             &snapshot.monitors,
             &snapshot.targets,
@@ -127,7 +169,14 @@ impl JudgeLoop {
             snapshot.target_of.len(),
             now,
         );
-        let council = Council::new(snapshot.settings.council.clone(), &mut judge, now);
+        let mut council = Council::new(snapshot.settings.council.clone(), &mut judge, now);
+        let known = council.warm(&remembered, &mut judge, now, clock.wall().unix(now));
+        if known > 0 {
+            tracing::info!(
+                checks = known,
+                "verdicts of before the restart are believed"
+            );
+        }
         let board = Arc::new(council.board(&judge));
         let generation = Generation(1);
         let signatures: Arc<SignatureCache> = Arc::default();
@@ -148,6 +197,7 @@ impl JudgeLoop {
                 wall: clock.wall(),
                 rates: limits.rates(),
                 cookies: limits.secrets(),
+                overrides: overrides.clone(),
                 ..Parts::new(snapshot.clone(), board.clone())
             },
         );
@@ -181,7 +231,10 @@ impl JudgeLoop {
             first_round_done,
             moved: Vec::new(),
             limits,
+            standing,
+            overrides,
             unable: Unable::default(),
+            felt: now,
         };
         (this, wiring)
     }
@@ -196,12 +249,14 @@ impl JudgeLoop {
         loop {
             let now = self.clock.now();
             let due = dirty_since.map(|d| self.due(d));
+            let pulse = self.pulse();
             let wakes = [
                 due,
                 self.patience_ends,
                 self.sweep,
                 self.council.due(),
                 Some(self.latency.due()),
+                pulse,
             ];
             let wake = wakes.into_iter().flatten().min();
             let renewal = now.until(self.limits.due()).min(Duration::from_secs(3600));
@@ -220,10 +275,32 @@ impl JudgeLoop {
                         self.publish();
                         dirty_since = None;
                     }
+                    Some(Order::Overrides { standing, done }) => {
+                        self.standing = standing;
+                        self.obey();
+                        self.publish();
+                        dirty_since = None;
+                        // Nobody waits for what only time changed.
+                        let _ = done.send(self.generation);
+                    }
                     Some(Order::Hear(testimony)) => {
                         if self.hear(&testimony) {
                             dirty_since.get_or_insert(self.clock.now());
                         }
+                    }
+                    Some(Order::Release { endpoint, done }) => {
+                        let waited = self.council.release(endpoint, self.clock.now());
+                        if waited {
+                            dirty_since.get_or_insert(self.clock.now());
+                        }
+                        // Whoever asked may have gone.
+                        let _ = done.send(waited);
+                    }
+                    Some(Order::Remember(all)) => {
+                        let now = self.clock.now();
+                        let unix = self.clock.wall().unix(now);
+                        // Whoever asked may have gone.
+                        let _ = all.send(self.council.remember(&mut self.judge, now, unix));
                     }
                     Some(Order::Tell(word)) => {
                         // Whoever asked may have gone.
@@ -244,6 +321,12 @@ impl JudgeLoop {
                 () = tokio::time::sleep(sleep) => {}
             }
             let now = self.clock.now();
+            if let Some(pulse) = pulse.filter(|p| *p <= now) {
+                self.felt = now;
+                if self.council.lag(now.since(pulse), now) {
+                    dirty_since.get_or_insert(now);
+                }
+            }
             if self.patience_ends.is_some_and(|p| p <= now) {
                 self.stop_waiting(now);
                 dirty_since.get_or_insert(now);
@@ -272,6 +355,12 @@ impl JudgeLoop {
         }
     }
 
+    /// When this node next finds out how late it runs; only where others could see in its stead.
+    fn pulse(&self) -> Option<Moment> {
+        let rules = &self.snapshot.settings.council;
+        (!rules.alone() && rules.own.is_some()).then(|| self.felt + PULSE)
+    }
+
     /// When what changed at `dirty` is published: at once, unless the last publication was just now.
     fn due(&self, dirty: Moment) -> Moment {
         dirty.max(self.published + GATHER).max(self.rested)
@@ -281,7 +370,15 @@ impl JudgeLoop {
         let Some(observation) = self.of_plan_in_force(report) else {
             return false;
         };
-        let changed = self.judge.observe(&observation);
+        if let Some(reference) = observation
+            .target
+            .index()
+            .checked_sub(probed(&self.snapshot))
+        {
+            let reached = matches!(observation.outcome, Outcome::Pass { .. });
+            return self.council.reference(reference, reached, observation.at);
+        }
+        let changed = self.council.observed(&mut self.judge, &observation);
         self.unable.look_at(&observation, &self.snapshot);
         let target = observation.target;
         self.latency
@@ -369,6 +466,7 @@ impl JudgeLoop {
         self.unable.forget();
         self.limits.adopt(&snapshot.settings.rules, now);
         self.snapshot = snapshot;
+        self.obey();
         let starting = !*self.first_round_done.borrow();
         let own = now + self.first_round;
         self.patience_ends = match (
@@ -390,6 +488,13 @@ impl JudgeLoop {
             // The reload took away what the start still waited for.
             self.first_round_done.send_replace(true);
         }
+    }
+
+    /// Reads the orders in force against the configuration in force.
+    fn obey(&mut self) {
+        let steering = &self.snapshot.steering;
+        let overrides = orders::resolve(&self.standing, steering, self.clock.wall());
+        self.overrides = Arc::new(overrides);
     }
 
     fn publish(&mut self) {
@@ -415,6 +520,7 @@ impl JudgeLoop {
                 wall: self.clock.wall(),
                 rates: self.limits.rates(),
                 cookies: self.limits.secrets(),
+                overrides: self.overrides.clone(),
                 ..Parts::new(self.snapshot.clone(), board.clone())
             },
         );
@@ -444,11 +550,23 @@ impl JudgeLoop {
         if self.board.len() != board.len() {
             return;
         }
-        for id in self.board.differing(board, |a, b| a.state == b.state) {
+        for id in self.board.differing(board, |a, b| {
+            a.state == b.state && a.held.is_some() == b.held.is_some()
+        }) {
             let new = board.verdict(id);
             let endpoint = &self.snapshot.steering.endpoints[id.index()];
             let address = endpoint.address.map(|a| a.to_string()).unwrap_or_default();
             match new.state {
+                _ if new.held.is_some_and(Guard::keeps_in) => tracing::warn!(
+                    endpoint = %endpoint.name, %address,
+                    error = new.last_error.as_deref().unwrap_or("none"),
+                    "endpoint fails its checks and is kept in: {}",
+                    new.held.map(|guard| guard.to_string()).unwrap_or_default()
+                ),
+                State::Down if new.held.is_some() => tracing::info!(
+                    endpoint = %endpoint.name, %address,
+                    "endpoint {}", new.held.map(|guard| guard.to_string()).unwrap_or_default()
+                ),
                 State::Down => tracing::warn!(
                     endpoint = %endpoint.name, %address,
                     error = new.last_error.as_deref().unwrap_or("none"),
@@ -473,22 +591,55 @@ fn moved(old: &Snapshot, new: &Snapshot) -> Vec<Option<TargetId>> {
         .enumerate()
         .map(|(i, key)| (key, TargetId::from_index(i)))
         .collect();
-    keys(old).map(|key| now.get(&key).copied()).collect()
+    // What comes after those that are probed in the plan is no target of the configuration.
+    let old = keys(old).take(probed(old));
+    old.map(|key| now.get(&key).copied()).collect()
 }
 
-/// What this node probes: everything but the composites, which come last and follow from the others; or
-/// nothing where it only hears what others see.
-fn plan_of(snapshot: &Snapshot, number: u64) -> ProbePlan {
+/// How many of the targets are probed: composites come last and follow from the others.
+fn probed(snapshot: &Snapshot) -> usize {
     let probed = |t: &ProbeTarget| !snapshot.monitors[t.monitor.index()].kind.is_composite();
-    let count = match snapshot.settings.council.probes_here() {
-        true => snapshot.targets.partition_point(probed),
-        false => 0,
-    };
-    ProbePlan {
+    snapshot.targets.partition_point(probed)
+}
+
+/// What this node probes: everything but the composites; or nothing where it only hears what others
+/// see. The reference targets come after the others, and judge nobody but this node.
+fn plan_of(snapshot: &Snapshot, number: u64) -> ProbePlan {
+    let rules = &snapshot.settings.council;
+    let mut plan = ProbePlan {
         monitors: snapshot.monitors.clone(),
-        targets: snapshot.targets[..count].to_vec(),
         number,
+        ..ProbePlan::default()
+    };
+    if !rules.probes_here() {
+        return plan;
     }
+    plan.targets = snapshot.targets[..probed(snapshot)].to_vec();
+    if rules.alone() || rules.references.is_empty() {
+        return plan;
+    }
+    let monitor = MonitorId::from_index(plan.monitors.len());
+    plan.monitors.push(Monitor {
+        name: "reference".into(),
+        kind: MonitorKind::Tcp(TcpCheck::default()),
+        interval: Duration::from_secs(5),
+        timeout: Duration::from_secs(2),
+        rise: 1,
+        fall: 1,
+        jitter_percent: 10,
+        port: None,
+        source: Vec::new(),
+        family: None,
+        retries: 0,
+    });
+    let target = |r: &SocketAddr| ProbeTarget {
+        addr: r.ip(),
+        port: r.port(),
+        monitor,
+        endpoints: Vec::new(),
+    };
+    plan.targets.extend(rules.references.iter().map(target));
+    plan
 }
 
 #[cfg(test)]

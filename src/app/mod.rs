@@ -11,8 +11,10 @@ pub mod keeper;
 mod limits;
 pub mod listeners;
 pub mod load;
+pub mod orders;
 pub mod presign;
 pub mod run;
+pub mod store;
 mod unable;
 
 pub use run::{Options, Ready, RunError, run};

@@ -80,7 +80,7 @@ pub fn compile(
     dnssec::unused(spec, p);
     cycles::check(&names, &pools, &zones, p);
     check::failover_slo(spec, &names, &pools, p);
-    let rules = council::rules(spec, this_node.as_ref(), p);
+    let mut rules = council::rules(spec, this_node.as_ref(), p);
     let sites = sites::sites(&rules, &regions);
 
     let inputs: Option<Vec<_>> = names.into_iter().map(CheckedName::input).collect();
@@ -105,6 +105,7 @@ pub fn compile(
         inputs,
         &geo,
     );
+    rules.circles = council::circles(spec, &steering);
     let snapshot = Snapshot {
         zones,
         geo,

@@ -92,6 +92,8 @@ impl Belief {
     fn vote(&self) -> Vote {
         Vote {
             opinion: match self.rise_fall.state() {
+                // What is remembered from before a restart was not seen.
+                _ if self.last_probe.is_none() => Opinion::None,
                 State::Up => Opinion::Up,
                 State::Down => Opinion::Down(self.weakness),
                 State::Unknown { .. } => Opinion::None,
@@ -315,6 +317,18 @@ impl Judge {
         }
         let rtt_is_news = belief.rtt_is_news();
         first || rtt_is_news || belief.seen() != before
+    }
+
+    /// Believes of a target that was not probed yet what was believed before a restart.
+    pub(super) fn remember(&mut self, target: usize, state: State, failures: u32, since: Moment) {
+        let judged = &mut self.judged[target];
+        if judged.belief.last_probe.is_none() {
+            // One failure less than would bring it down: what is remembered decides nothing alone.
+            let failures = failures.min(judged.monitor.fall.saturating_sub(1));
+            judged.belief.rise_fall = RiseFall::remembered(state, failures);
+            judged.belief.since = since;
+            self.all_news = true;
+        }
     }
 
     /// Takes what is news since the last time: `None` when all is.

@@ -21,7 +21,7 @@ pub mod worst_case;
 #[cfg(test)]
 mod tests;
 
-pub use board::{Board, Cause, State, VantageNow, Verdict};
+pub use board::{Board, Cause, Guard, State, VantageNow, Verdict};
 pub use checks::{DnsCheck, ExecCheck, Expect, IcmpCheck, TcpCheck, Transport, UdpCheck};
 pub use composite::{CompositeCheck, Need};
 pub use council::Council;

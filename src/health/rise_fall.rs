@@ -38,6 +38,15 @@ impl RiseFall {
         }
     }
 
+    /// What was believed before a restart: `state` is up or down, with so many failures while up.
+    pub fn remembered(state: State, failures: u32) -> RiseFall {
+        RiseFall {
+            state,
+            failures: if state == State::Up { failures } else { 0 },
+            passes: 0,
+        }
+    }
+
     /// What is believed.
     pub fn state(&self) -> State {
         self.state

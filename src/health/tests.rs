@@ -269,7 +269,6 @@ proptest::proptest! {
                 _ => {
                     council.renew(&mut j, &mut shown, &mut rtt, now);
                     proptest::prop_assert_eq!(&shown, &council.board(&j));
-                    proptest::prop_assert_eq!(&shown, &board_of(&j));
                     proptest::prop_assert_eq!(
                         rtt.iter().copied().collect::<Vec<_>>(),
                         j.measurements()

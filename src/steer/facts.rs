@@ -5,7 +5,7 @@ use std::time::Duration;
 use hashbrown::HashMap;
 
 use crate::health::latency::Voice;
-use crate::health::{Board, Override, OverrideKind, Overrides, Scope, State, Verdict};
+use crate::health::{Board, Guard, Override, OverrideKind, Overrides, Scope, State, Verdict};
 use crate::ids::{EndpointId, NameId, SiteId};
 use crate::net::Family;
 use crate::time::Moment;
@@ -45,6 +45,8 @@ pub(super) enum Duty {
     Serving,
     /// Not now; it may come back, also by the last resort.
     Down,
+    /// Passes again and waits for its failback (requirement F9): only where nothing else serves.
+    Waiting,
     /// No probe has ended yet (requirement H1): only where nothing known serves.
     Awaited,
     /// Drained or disabled: not by the last resort either (requirement F1).
@@ -66,6 +68,10 @@ pub(super) struct EndpointNow {
     weighed: u32,
     /// No probe can change `duty` for so many seconds; `u32::MAX`: for good.
     pub(super) steady: u32,
+    /// Percent of its clients that it gets.
+    pub(super) share: u8,
+    /// It serves though it fails its checks.
+    pub(super) kept: bool,
 }
 
 impl EndpointNow {
@@ -81,9 +87,13 @@ impl EndpointNow {
 }
 
 /// What of a verdict decides what [`Facts`] says of an endpoint: verdicts alike in it are alike.
-pub(super) fn gist(v: &Verdict) -> (State, bool, Option<Duration>) {
-    (v.state, v.last_probe.is_none(), v.steady_for)
+pub(super) fn gist(v: &Verdict) -> Gist {
+    let kept = v.held.map(Guard::keeps_in);
+    (v.state, v.last_probe.is_none(), v.steady_for, kept, v.share)
 }
+
+/// State, whether no probe has ended, promise, whether it is kept in or back, share.
+pub(super) type Gist = (State, bool, Option<Duration>, Option<bool>, u8);
 
 /// Everything known now. Overrides that have expired are not among it.
 pub(super) struct Facts<'a> {
@@ -180,7 +190,7 @@ impl<'a> Facts<'a> {
     fn look(&self, e: EndpointId, name: Option<NameId>) -> EndpointNow {
         let endpoint = &self.steering.endpoints[e.index()];
         let order = self.state_order(e, name);
-        let (state, unprobed, steady_for) = gist(self.board.verdict(e));
+        let (state, unprobed, steady_for, kept, share) = gist(self.board.verdict(e));
         let duty = if !endpoint.enabled {
             Duty::Out
         } else {
@@ -191,6 +201,8 @@ impl<'a> Facts<'a> {
                 Some(OverrideKind::Weight(_)) | None => {
                     if state.serves() {
                         Duty::Serving
+                    } else if kept == Some(false) {
+                        Duty::Waiting
                     } else if state != State::Down && unprobed {
                         Duty::Awaited
                     } else {
@@ -225,6 +237,8 @@ impl<'a> Facts<'a> {
             order: order.unwrap_or(NONE),
             weighed: weighed.unwrap_or(NONE),
             steady,
+            share: if order.is_none() { share } else { 100 },
+            kept: order.is_none() && kept == Some(true),
         }
     }
 
@@ -324,7 +338,11 @@ impl<'a> Facts<'a> {
             return describe(self.steering, o);
         }
         let v = self.board.verdict(e);
-        let mut text = format!("{} for {:.0?}", v.state, self.now.since(v.since));
+        let since = self.now.since(v.since);
+        let mut text = match v.held {
+            Some(guard) => format!("{guard}; {} for {since:.0?}", v.state),
+            None => format!("{} for {since:.0?}", v.state),
+        };
         if let Some(error) = &v.last_error {
             text.push_str(": ");
             text.push_str(error);

@@ -9,6 +9,7 @@
 //! views published and queries answered, with [`Recorder`] when somebody asks why.
 
 pub mod build;
+pub mod capacity;
 pub mod decide;
 pub mod decision;
 mod dense;
@@ -19,6 +20,7 @@ pub mod model;
 pub mod nearest;
 pub mod offer;
 pub mod partition;
+mod ramp;
 pub mod refine;
 mod renew;
 mod resolve;

@@ -1,13 +1,15 @@
 //! Health over an order: the first tier that has something to offer answers.
 //!
-//! Five passes, each over the tiers in order, the first that finds something ends it:
+//! Six passes, each over the tiers in order, the first that finds something ends it:
 //! 1. whole pools: in every family of the name at least `min-live` (at least one) endpoints
 //!    serve that have a positive weight and are no backups;
 //! 2. pools with at least one such endpoint of the family asked;
 //! 3. endpoints of zero weight, backups, and members that are one of both (requirement F2);
-//! 4. endpoints of positive weight, no backups, that a reload brought and no probe has reached yet
+//! 4. endpoints of positive weight, no backups, that pass their checks again and wait for their
+//!    failback (requirement F9);
+//! 5. endpoints of positive weight, no backups, that a reload brought and no probe has reached yet
 //!    (requirement H1): better than nobody;
-//! 5. the last resort (requirement F1).
+//! 6. the last resort (requirement F1).
 
 use crate::health::Override;
 use crate::health::latency::DWELL;
@@ -32,6 +34,8 @@ pub(super) struct MemberNow {
     pub(super) live: [u32; 3],
     /// Serving endpoints, by lane.
     pub(super) serving: [u32; 3],
+    /// Prime endpoints that wait for their failback, by lane.
+    pub(super) waiting: [u32; 3],
     /// Prime endpoints whose first probe is awaited, by lane.
     pub(super) awaited: [u32; 3],
     /// Seconds until a probe may take a live endpoint away.
@@ -42,6 +46,13 @@ pub(super) struct MemberNow {
     pub(super) expires: u64,
     /// Whether there is an order about it or its endpoints.
     pub(super) ordered: bool,
+    /// Whether an endpoint of it is let in by steps.
+    ramping: bool,
+    /// The share that it gets as a whole: the largest of its endpoints' in the family where that is
+    /// smallest, so that both families come from the same pools (requirement A4).
+    pub(super) share: u8,
+    /// Whether an endpoint of it serves though it fails its checks.
+    kept: bool,
 }
 
 /// A group now, or one of its names when an order speaks of that name.
@@ -53,6 +64,8 @@ pub(super) struct GroupNow<'a> {
     pub(super) members: Vec<MemberNow>,
     /// Whether round-trip times take part in the order, or may come to.
     timed: bool,
+    /// Whether an endpoint of a member is let in by steps.
+    pub(super) ramps: bool,
 }
 
 /// A pass after the first: who is left to serve when no pool is whole.
@@ -91,6 +104,7 @@ impl<'a> GroupNow<'a> {
             chooser: steering.policies[policy.index()].chooser,
             members: Vec::with_capacity(group.members.len()),
             timed: false,
+            ramps: false,
         };
         for m in &group.members {
             let member = now.member(m);
@@ -99,6 +113,7 @@ impl<'a> GroupNow<'a> {
         let stages = &steering.policies[policy.index()].stages;
         now.timed = stages.iter().any(|s| matches!(s, Stage::Latency { .. }))
             && now.everybody().any(|(e, _)| facts.is_measured(e));
+        now.ramps = now.members.iter().any(|m| m.ramping);
         now
     }
 
@@ -110,12 +125,17 @@ impl<'a> GroupNow<'a> {
             whole: false,
             live: [0; 3],
             serving: [0; 3],
+            waiting: [0; 3],
             awaited: [0; 3],
             steady_live: u32::MAX,
             steady_down: u32::MAX,
             expires: u64::MAX,
             ordered: false,
+            ramping: false,
+            share: 100,
+            kept: false,
         };
+        let mut top = [0; 3];
         now.note(order);
         let pool = &self.facts.steering.pools[m.pool.index()];
         for e in &pool.endpoints {
@@ -129,17 +149,24 @@ impl<'a> GroupNow<'a> {
                         now.serving[lane as usize] += 1;
                         if e.prime() {
                             now.live[lane as usize] += 1;
+                            let top = &mut top[lane as usize];
+                            *top = e.share.max(*top);
+                            now.ramping |= e.share < 100;
+                            now.kept |= e.kept;
                             now.steady_live = now.steady_live.min(e.steady);
                         }
                     }
-                    Duty::Down | Duty::Awaited if e.prime() => {
+                    Duty::Down | Duty::Waiting | Duty::Awaited if e.prime() => {
                         now.steady_down = now.steady_down.min(e.steady);
+                        now.waiting[lane as usize] += u32::from(e.duty == Duty::Waiting);
                         now.awaited[lane as usize] += u32::from(e.duty == Duty::Awaited);
                     }
-                    Duty::Down | Duty::Awaited | Duty::Out => {}
+                    Duty::Down | Duty::Waiting | Duty::Awaited | Duty::Out => {}
                 }
             }
         }
+        let lowest = lanes(self.group).map(|l| top[l as usize]).min();
+        now.share = lowest.unwrap_or(100);
         let enough = pool.min_live.max(1);
         now.whole = now.prime && lanes(self.group).all(|l| now.live[l as usize] >= enough);
         now
@@ -222,10 +249,26 @@ impl<'a> GroupNow<'a> {
             tiers.iter().position(|t| t.iter().any(|m| ok(self.at(*m))))
         };
         if let Some(t) = find(&|m| m.whole) {
-            let pools = tiers[t].iter().copied().filter(|m| self.at(*m).whole);
-            self.fill(pools, lane, |e| e.duty == Duty::Serving && e.prime(), out);
-            self.tell_tier(tiers, t, Standing::Normal, trace);
-            return self.normal(tiers, pace, t, trace);
+            self.fill_whole(&tiers[t], lane, out);
+            let reach = self.ramp(tiers, t, lane, out);
+            // Where something failing is kept in, clients' operators shall know (requirement F3).
+            let kept = tiers[t].iter().map(|m| self.at(*m));
+            let kept = kept.filter(|m| m.whole).any(|m| m.kept);
+            let standing = if kept {
+                Standing::Held
+            } else {
+                Standing::Normal
+            };
+            self.tell_tier(tiers, t, standing, trace);
+            let (mut offer, mut why) = self.normal(tiers, pace, (t, reach), trace);
+            if kept {
+                offer.standing = Standing::Held;
+                offer.ttl = self.group.ttl_min;
+                if T::ON {
+                    why = "an endpoint that fails is kept in: the smallest".to_owned();
+                }
+            }
+            return (offer, why);
         }
         for pass in [
             Pass {
@@ -239,6 +282,12 @@ impl<'a> GroupNow<'a> {
                 pool: &|_| true,
                 endpoint: &|e| e.duty == Duty::Serving,
                 what: "a degraded answer",
+            },
+            Pass {
+                found: &|m| m.prime && m.waiting[l] > 0,
+                pool: &|m| m.prime,
+                endpoint: &|e| e.duty == Duty::Waiting && e.prime(),
+                what: "an answer before failback",
             },
             Pass {
                 found: &|m| m.prime && m.awaited[l] > 0,
@@ -271,21 +320,22 @@ impl<'a> GroupNow<'a> {
     }
 
     /// The offer of the first pass: its TTL reaches to the first event that could change it (T1).
+    /// Tier `t` answers; `reach` is the last that takes part.
     fn normal<T: Trace>(
         &self,
         tiers: &[Vec<u16>],
         pace: u32,
-        t: usize,
+        (t, reach): (usize, usize),
         trace: &mut T,
     ) -> (Offer, String) {
         let mut steady = pace;
         let (mut expires, mut ordered) = (u64::MAX, false);
-        for (i, tier) in tiers[..=t].iter().enumerate() {
+        for (i, tier) in tiers[..=reach].iter().enumerate() {
             for m in tier.iter().map(|m| self.at(*m)) {
                 if m.prime {
                     steady = steady.min(m.steady_down);
                 }
-                if i == t && m.prime {
+                if i >= t && m.prime {
                     steady = steady.min(m.steady_live);
                 }
                 expires = expires.min(m.expires);
@@ -316,7 +366,7 @@ impl<'a> GroupNow<'a> {
             } else if steady == u32::MAX {
                 format!("no probe can change the answer: the largest, {max}")
             } else {
-                let who = tiers[..=t]
+                let who = tiers[..=reach]
                     .iter()
                     .flatten()
                     .flat_map(|m| self.endpoints(*m))
@@ -328,7 +378,7 @@ impl<'a> GroupNow<'a> {
                     "a probe of {who} may change the answer in {steady} s, within {min} to {max}"
                 )
             };
-            let touched = tiers[..=t].iter().flatten().copied();
+            let touched = tiers[..=reach].iter().flatten().copied();
             self.tell_orders(touched, trace);
         }
         let offer = Offer {
@@ -371,6 +421,12 @@ impl<'a> GroupNow<'a> {
             why = format!("{what} gets the smallest");
         }
         (offer, why)
+    }
+
+    /// Puts the serving first-choice endpoints of the whole pools of a tier into `out`.
+    pub(super) fn fill_whole(&self, tier: &[u16], lane: Lane, out: &mut Vec<Candidate>) {
+        let pools = tier.iter().copied().filter(|m| self.at(*m).whole);
+        self.fill(pools, lane, |e| e.duty == Duty::Serving && e.prime(), out);
     }
 
     /// Puts the endpoints of `pools` that pass `ok` into `out`, by pool weight and endpoint weight.

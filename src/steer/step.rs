@@ -229,6 +229,7 @@ impl fmt::Display for Step {
             } => {
                 let standing = match standing {
                     Standing::Normal => "normal",
+                    Standing::Held => "held",
                     Standing::Degraded => "degraded",
                     Standing::LastResort => "last resort",
                 };

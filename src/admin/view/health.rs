@@ -9,6 +9,8 @@ use crate::time::{Moment, Wall};
 
 use super::certificates;
 
+use super::votes::Votes;
+
 /// All verdicts at one generation.
 #[derive(Debug, Serialize)]
 pub struct Health {
@@ -47,6 +49,14 @@ pub struct Endpoint {
     pub failures: u32,
     /// Consecutive passes so far; `rise` of them bring an endpoint up that is down.
     pub passes: u32,
+    /// Nobody has a vote now: this is what was believed last.
+    pub stale: bool,
+    /// Why the state is not what votes or probes say.
+    pub held: Option<String>,
+    /// Percent of its clients that it gets while it is let in by steps.
+    pub share_percent: u8,
+    /// The votes of a fleet's vantages.
+    pub votes: Option<Votes>,
     /// Smoothed connect time from this node.
     pub rtt_ms: Option<f64>,
     /// Whole days until the certificate that it showed last expires; negative once it has.
@@ -104,6 +114,10 @@ impl Health {
                     last_error: v.last_error.as_deref().map(str::to_owned),
                     failures: v.failures,
                     passes: v.passes,
+                    stale: v.stale,
+                    held: v.held.map(|guard| guard.to_string()),
+                    share_percent: v.share,
+                    votes: Votes::of(view, v, now),
                     rtt_ms: view
                         .measurements
                         .rtt

@@ -6,5 +6,7 @@ pub mod fleet;
 pub mod health;
 pub mod latency;
 pub mod names;
+pub mod overrides;
 pub mod regions;
 pub mod reload;
+pub mod votes;

@@ -189,7 +189,7 @@ fn renewal_says_what_a_whole_board_says() {
             fail(&mut judge, target);
         }
         council.renew(&mut judge, &mut board, &mut rtt, NOW);
-        assert_eq!(board, board_of(&judge));
+        assert_eq!(board, council.board(&judge));
         assert_eq!(
             rtt.iter().copied().collect::<Vec<_>>(),
             judge.measurements()

@@ -9,7 +9,7 @@ use crate::geo::location::Code;
 use crate::geo::table::EMBEDDED;
 use crate::geo::{Coordinates, GeoTable, Location, Slot6, Source};
 use crate::health::{
-    Board, Cause, Override, OverrideKind, Overrides, Scope, SiteTime, Sites, State, Verdict,
+    Board, Cause, Guard, Override, OverrideKind, Overrides, Scope, SiteTime, Sites, State, Verdict,
 };
 use crate::ids::{EndpointId, LocationId, NameId, PolicyId, PoolId, RegionId};
 use crate::net::{Family, Key, Prefix, RangeMap};
@@ -467,6 +467,16 @@ pub(super) fn random_verdict(d: &mut Dice, ill: usize) -> Verdict {
         since: Moment(NOW.0 / 2),
         steady_for: (!d.one_in(4)).then(|| Duration::from_millis(d.below(60_000) as u64)),
         last_error: d.one_in(2).then(|| Arc::from("connect failed: refused")),
+        held: match d.below(12) {
+            0 if state.serves() => Some(Guard::Brake),
+            1 if state == State::Down => Some(Guard::Manual),
+            _ => None,
+        },
+        share: if d.one_in(8) {
+            5 + d.below(95) as u8
+        } else {
+            100
+        },
         ..Verdict::unmonitored()
     }
 }
