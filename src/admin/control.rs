@@ -2,10 +2,14 @@
 
 use std::future::Future;
 
+use super::fleet::FleetStatus;
 use crate::units::Generation;
 
 /// Orders to the running server.
 pub trait Control: Send + Sync + 'static {
+    /// The fleet as this node sees it.
+    fn fleet(&self) -> FleetStatus;
+
     /// Loads the configuration again and serves it, or keeps the old one.
     fn reload(&self) -> impl Future<Output = ReloadOutcome> + Send;
 }

@@ -30,6 +30,7 @@ fn router<C: Control>(state: State<C>) -> Router {
         .route("/readyz", get(route::health::readyz::<C>))
         .route("/metrics", get(route::metrics::metrics::<C>))
         .route("/v1/explain", get(route::explain::explain::<C>))
+        .route("/v1/fleet", get(route::fleet::fleet::<C>))
         .route("/v1/health", get(route::health::health::<C>))
         .route("/v1/names", get(route::names::names::<C>))
         .route("/v1/regions", get(route::regions::regions::<C>))

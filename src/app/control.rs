@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Mutex, mpsc, oneshot};
 
-use crate::admin::{Control, ReloadOutcome};
+use crate::admin::{Control, FleetStatus, ReloadOutcome};
 use crate::compile::Node;
 use crate::config::Report;
 use crate::engine::transfer::history;
@@ -12,54 +12,58 @@ use crate::snapshot::{Publisher, Snapshot};
 use crate::time::Clock;
 
 use super::certificates::Certificates;
+use super::fleet::FleetDesk;
 use super::judge_loop::Order;
 use super::keeper;
 use super::load::{Loaded, Wanted, load_all, log};
 
+/// What a controller orders about.
+pub struct Ordered {
+    /// What is loaded.
+    pub wanted: Wanted,
+    /// As it was started; listeners and threads stay so.
+    pub running: Node,
+    /// Has the configuration in force.
+    pub publisher: Publisher,
+    /// The judge loop.
+    pub orders: mpsc::Sender<Order>,
+    /// The certificates of encrypted listeners.
+    pub certificates: Option<Arc<Certificates>>,
+    /// DNSSEC keys.
+    pub keeper: keeper::Shared,
+    /// The other nodes.
+    pub fleet: Arc<FleetDesk>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
 /// Reloads by order of a signal or the API, one at a time.
 pub struct Controller {
-    wanted: Wanted,
-    /// As it was started; listeners and threads stay so.
-    running: Node,
-    publisher: Publisher,
-    orders: mpsc::Sender<Order>,
-    certificates: Option<Arc<Certificates>>,
-    keeper: keeper::Shared,
-    clock: Arc<dyn Clock>,
+    has: Ordered,
     one_at_a_time: Mutex<()>,
 }
 
 impl Controller {
-    /// A controller that reloads `wanted` and hands the result to the judge loop, and the certificate
-    /// to its keeper. `publisher` has the configuration in force.
-    pub fn new(
-        wanted: Wanted,
-        running: Node,
-        publisher: Publisher,
-        orders: mpsc::Sender<Order>,
-        certificates: Option<Arc<Certificates>>,
-        keeper: keeper::Shared,
-        clock: Arc<dyn Clock>,
-    ) -> Arc<Controller> {
+    /// A controller that reloads and hands the result to the judge loop, and the certificate to its
+    /// keeper.
+    pub fn new(has: Ordered) -> Arc<Controller> {
         Arc::new(Controller {
-            wanted,
-            running,
-            publisher,
-            orders,
-            certificates,
-            keeper,
-            clock,
+            has,
             one_at_a_time: Mutex::new(()),
         })
     }
 }
 
 impl Control for Controller {
+    fn fleet(&self) -> FleetStatus {
+        self.has.fleet.status(&self.has.publisher.latest())
+    }
+
     async fn reload(&self) -> ReloadOutcome {
         let _one = self.one_at_a_time.lock().await;
-        let wanted = self.wanted.clone();
+        let wanted = self.has.wanted.clone();
         // Reading and compiling a large configuration takes seconds; nothing else waits for it.
-        let in_force = self.publisher.latest();
+        let in_force = self.has.publisher.latest();
         let result = tokio::task::spawn_blocking(move || {
             let mut loaded = load_all(&wanted)?;
             let told = follow_zones(&in_force.snapshot, &mut loaded);
@@ -86,7 +90,7 @@ impl Controller {
             .compiled
             .node
             .as_ref()
-            .map(|n| n.needs_restart(&self.running));
+            .map(|n| n.needs_restart(&self.has.running));
         for option in late.unwrap_or_default() {
             let text =
                 format!("`{option}` changed; a reload does not apply it, restart the node for it");
@@ -94,8 +98,11 @@ impl Controller {
             warnings.push(format!("warning: {text}"));
         }
         let (done, generation) = oneshot::channel();
-        let (keeper, orders, clock) =
-            (self.keeper.clone(), self.orders.clone(), self.clock.clone());
+        let (keeper, orders, clock) = (
+            self.has.keeper.clone(),
+            self.has.orders.clone(),
+            self.has.clock.clone(),
+        );
         let compiled = loaded.compiled;
         // Waits for the disk. Sent under the lock, so that keys come in the order they were made in.
         let handed = tokio::task::spawn_blocking(move || {
@@ -122,9 +129,10 @@ impl Controller {
         }
         match generation.await {
             Ok(generation) => {
-                if let (Some(keeper), Some(new)) = (&self.certificates, loaded.certificate) {
+                if let (Some(keeper), Some(new)) = (&self.has.certificates, loaded.certificate) {
                     keeper.adopt(new);
                 }
+                self.has.fleet.runs(&loaded.digest);
                 tracing::info!(%generation, "reloaded");
                 ReloadOutcome::Adopted {
                     generation,

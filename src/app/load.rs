@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::compile::{Compiled, compile};
 use crate::config::load::load;
 use crate::config::overlay::Overlay;
-use crate::config::{Report, Severity};
+use crate::config::{ConfigDigest, Report, Severity};
 
 use super::certificates::{self, Certificate};
 
@@ -29,6 +29,8 @@ pub struct Loaded {
     pub certificate: Option<Certificate>,
     /// What is doubtful in it.
     pub warnings: Report,
+    /// Its short name.
+    pub digest: ConfigDigest,
 }
 
 /// Loads and compiles; every error at once (requirement O4). Changes nothing that runs.
@@ -44,6 +46,7 @@ pub fn load_all(wanted: &Wanted) -> Result<Loaded, Report> {
         &loaded.sources,
         wanted.node.as_deref(),
     );
+    let digest = loaded.digest();
     let mut all = loaded.diagnostics;
     all.extend(diagnostics);
     let (certificate, diagnostics) = certificates::check(&loaded.spec, wanted.node.as_deref());
@@ -54,6 +57,7 @@ pub fn load_all(wanted: &Wanted) -> Result<Loaded, Report> {
             compiled,
             certificate,
             warnings,
+            digest,
         }),
         _ => Err(warnings),
     }

@@ -3,6 +3,7 @@
 pub mod certificates;
 pub mod clock;
 pub mod control;
+pub mod fleet;
 pub mod judge_loop;
 pub mod keeper;
 mod limits;

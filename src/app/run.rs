@@ -11,7 +11,8 @@ use tokio::sync::{mpsc, watch};
 
 use crate::admin;
 use crate::compile::{Compiled, Node};
-use crate::config::Report;
+use crate::config::{ConfigDigest, Report};
+use crate::fleet::{LocalBus, StateBus};
 use crate::probe;
 use crate::server::hall::{Service, TcpLimits};
 use crate::server::proxied::Proxies;
@@ -24,7 +25,8 @@ use crate::units::Generation;
 
 use super::certificates::{Certificate, Certificates};
 use super::clock::RealClock;
-use super::control::Controller;
+use super::control::{Controller, Ordered};
+use super::fleet::FleetDesk;
 use super::judge_loop::{JudgeLoop, Order};
 use super::keeper::{self, Keeper};
 use super::listeners::{self, EncryptedAddresses};
@@ -89,6 +91,7 @@ pub fn run(options: Options, ready: impl FnOnce(&Ready)) -> Result<(), RunError>
         mut compiled,
         certificate,
         warnings,
+        digest,
     } = load_all(&options.wanted).map_err(RunError::Config)?;
     let node = compiled
         .node
@@ -103,7 +106,7 @@ pub fn run(options: Options, ready: impl FnOnce(&Ready)) -> Result<(), RunError>
         .enable_all()
         .build()
         .map_err(|e| RunError::Other(format!("cannot start the runtime: {e}")))?;
-    let result = runtime.block_on(serve(options, node, compiled, certificate, ready));
+    let result = runtime.block_on(serve(options, node, compiled, certificate, digest, ready));
     // Probes in flight are not waited for.
     runtime.shutdown_timeout(Duration::from_millis(200));
     result
@@ -114,6 +117,7 @@ async fn serve(
     node: Node,
     compiled: Compiled,
     certificate: Option<Certificate>,
+    digest: ConfigDigest,
     ready: impl FnOnce(&Ready),
 ) -> Result<(), RunError> {
     let clock: Arc<dyn Clock> = Arc::new(RealClock::start());
@@ -144,15 +148,20 @@ async fn serve(
     let (keep, kept_until) = std::sync::mpsc::channel();
     let keeping = keeper::spawn(keeper.clone(), clock.clone(), orders.clone(), kept_until)
         .map_err(|e| RunError::Other(format!("cannot start the thread of the keys: {e}")))?;
-    let controller = Controller::new(
-        options.wanted.clone(),
-        node.clone(),
-        wiring.publisher.clone(),
+    let bus: Arc<dyn StateBus> = Arc::new(LocalBus::new(&node.name, clock.clone()));
+    let none = Box::new(Vec::new);
+    let desk = FleetDesk::new(bus, clock.clone(), None, &node.name, &digest, none);
+    let desk = Arc::new(desk);
+    let controller = Controller::new(Ordered {
+        wanted: options.wanted.clone(),
+        running: node.clone(),
+        publisher: wiring.publisher.clone(),
         orders,
-        certificates.clone(),
+        certificates: certificates.clone(),
         keeper,
-        clock.clone(),
-    );
+        fleet: desk,
+        clock: clock.clone(),
+    });
 
     // One set of counters per UDP worker, and one per listener of connections.
     let mut counters: Vec<Arc<DnsCounters>> = Vec::new();

@@ -102,6 +102,7 @@ pub fn compile(
         target_of,
         settings: Settings {
             node: node_name,
+            nodes: node::all(spec),
             explain_allow: spec.dns.explain_allow.iter().map(|p| p.value).collect(),
             transfers,
             rules: protection::rules(spec),

@@ -8,6 +8,7 @@ use crate::config::nearest;
 use crate::config::spec::{NodeSpec, Role};
 use crate::config::{Marked, Spec};
 use crate::net::Prefix;
+use crate::snapshot::NodeFacts;
 
 use super::Problems;
 
@@ -115,6 +116,24 @@ impl Node {
         .filter_map(|(option, differs)| differs.then_some(option))
         .collect()
     }
+}
+
+/// What everybody knows of all nodes, by name.
+pub(super) fn all(spec: &Spec) -> Vec<NodeFacts> {
+    let word = |role: Role| match role {
+        Role::Dns => "dns",
+        Role::Probe => "probe",
+        Role::Proxy => "proxy",
+        Role::Admin => "admin",
+    };
+    let facts = spec.nodes.iter().map(|n| NodeFacts {
+        name: n.name.as_str().into(),
+        region: n.region.as_str().into(),
+        roles: n.roles.iter().map(|r| word(r.value)).collect(),
+    });
+    let mut all: Vec<NodeFacts> = facts.collect();
+    all.sort_by(|a, b| a.name.cmp(&b.name));
+    all
 }
 
 /// The node called `wanted`.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::decode::{Context, Known, decode};
 use super::diagnostic::{Diagnostic, Report, Severity};
+use super::digest::ConfigDigest;
 use super::sources::Sources;
 use super::spec::{SecretSpec, Spec};
 use super::tree::{Table, Value, merge, parse, secrets};
@@ -31,6 +32,11 @@ pub struct Loaded {
 }
 
 impl Loaded {
+    /// A short name for what was read.
+    pub fn digest(&self) -> ConfigDigest {
+        ConfigDigest::of(&self.sources, &self.inputs)
+    }
+
     /// Whether anything is wrong.
     pub fn has_errors(&self) -> bool {
         self.diagnostics

@@ -4,6 +4,7 @@
 
 mod decode;
 pub mod diagnostic;
+pub mod digest;
 #[cfg(test)]
 pub(crate) mod golden;
 pub mod load;
@@ -18,6 +19,7 @@ mod tree;
 
 pub use decode::nearest;
 pub use diagnostic::{Diagnostic, Report, Severity};
+pub use digest::ConfigDigest;
 pub use load::{Inputs, Loaded, load};
 pub use marked::{FileId, Marked, Span};
 pub use overlay::Overlay;

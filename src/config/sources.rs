@@ -86,6 +86,11 @@ impl Sources {
         self.get(file).map_or("", |f| &f.text)
     }
 
+    /// All texts, in the order they were added.
+    pub(super) fn texts(&self) -> impl Iterator<Item = &str> {
+        self.files.iter().map(|f| &*f.text)
+    }
+
     /// Replaces what stands at `span` by asterisks, as many as octets.
     pub(super) fn blank(&mut self, span: Span) {
         let range = self.clamp(span);

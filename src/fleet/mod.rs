@@ -5,8 +5,13 @@
 
 pub mod bus;
 pub mod credentials;
+pub mod listener;
 pub mod local;
+pub mod protocol;
+pub mod speaker;
 
 pub use bus::{BusError, BusView, Change, Key, Member, Owner, StateBus, Value};
 pub use credentials::{Credentials, Peer, Roles};
+pub use listener::Listener;
 pub use local::LocalBus;
+pub use speaker::Speaker;

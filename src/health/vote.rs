@@ -11,7 +11,7 @@ use super::observation::Failure;
 /// Which check a vote is about, the same on every node: an address, a port and what the monitor asks.
 ///
 /// Nodes that run different configurations share the votes of those checks that are the same in both,
-/// and no others.
+/// and no others. 48 bits: among 30,000 checks two share a key once in half a million configurations.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct CheckKey(pub u64);
 
@@ -21,7 +21,7 @@ impl CheckKey {
         // SipHash with fixed keys gives the same number on every machine; the text names every field.
         let mut hasher = SipHasher24::new();
         hasher.write(format!("{addr} {port} {monitor:?}").as_bytes());
-        CheckKey(hasher.finish())
+        CheckKey(hasher.finish() >> 16)
     }
 }
 

@@ -9,4 +9,4 @@ pub mod view;
 pub use crate::health::ProbeTarget;
 pub use publish::{Publisher, Reader};
 pub use transfer::{Delta, Packed, PackedRecord, Transfers, ZoneTransfer};
-pub use view::{ChaosTexts, Parts, Settings, Snapshot, View};
+pub use view::{ChaosTexts, NodeFacts, Parts, Settings, Snapshot, View};

@@ -20,6 +20,8 @@ use super::transfer::Transfers;
 pub struct Settings {
     /// This node's name (NSID, explain).
     pub node: Box<str>,
+    /// All nodes of the configuration, by name.
+    pub nodes: Vec<NodeFacts>,
     /// Sources that may ask `_explain.NAME TXT`.
     pub explain_allow: Vec<Prefix>,
     /// Zone transfers.
@@ -28,6 +30,17 @@ pub struct Settings {
     pub rules: Rules,
     /// What class CH says; at most 255 octets each, empty: nothing.
     pub chaos: ChaosTexts,
+}
+
+/// What everybody knows of a node.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct NodeFacts {
+    /// Its name.
+    pub name: Box<str>,
+    /// The region it stands in.
+    pub region: Box<str>,
+    /// What it does, in the configuration's words.
+    pub roles: Vec<&'static str>,
 }
 
 /// Texts of class CH.

@@ -1,6 +1,7 @@
 //! One file per part of the API.
 
 pub mod explain;
+pub mod fleet;
 pub mod health;
 pub mod metrics;
 pub mod names;
@@ -12,7 +13,7 @@ use axum::http::{Method, Uri};
 use super::problem::Problem;
 
 /// What the API has, for the answer to a path it has not.
-const PATHS: &str = "/v1/explain, /v1/health, /v1/names, /v1/regions, /v1/reload (POST), /metrics, \
+const PATHS: &str = "/v1/explain, /v1/fleet, /v1/health, /v1/names, /v1/regions, /v1/reload (POST), /metrics, \
                      /livez, /readyz";
 
 /// A path that does not exist.

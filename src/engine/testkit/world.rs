@@ -261,6 +261,7 @@ impl World {
                         target_of: vec![None; count],
                         settings: Settings {
                             node: "node1".into(),
+                            nodes: Vec::new(),
                             explain_allow: self.allow.iter().map(|p| p.parse().unwrap()).collect(),
                             transfers: self.transfers.clone(),
                             rules: self.rules.clone(),

@@ -1,0 +1,12 @@
+//! `GET /v1/fleet`
+
+use axum::{Json, extract};
+
+use crate::admin::Control;
+use crate::admin::state::{Answer, State};
+use crate::admin::view::fleet::Fleet;
+
+/// All nodes: who is there, who runs another configuration, what was refused.
+pub async fn fleet<C: Control>(extract::State(state): extract::State<State<C>>) -> Answer<Fleet> {
+    Ok(Json(state.control.fleet().into()))
+}

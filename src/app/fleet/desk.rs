@@ -1,0 +1,234 @@
+//! What this node knows of the others, for people.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::admin::{FleetStatus, Life, MemberStatus};
+use crate::config::ConfigDigest;
+use crate::fleet::{Change, Key, StateBus};
+use crate::health::{Says, Testimony};
+use crate::snapshot::View;
+use crate::time::{Clock, Moment};
+
+/// A node whose heartbeat has not moved for so long is called silent.
+const SILENT: Duration = Duration::from_secs(10);
+
+/// The key under which a node tells what it runs: `1 DIGEST GENERATION`.
+const CONFIG: &str = "m/config";
+
+/// The same trouble is logged once in this time.
+const QUIET: Duration = Duration::from_secs(60);
+
+/// What was heard of one node.
+#[derive(Clone, Debug, Default)]
+struct Heard {
+    /// When its heartbeat last moved.
+    beat: Option<Moment>,
+    blind: bool,
+    left: bool,
+    config: Option<String>,
+    generation: Option<u64>,
+    /// Checks voted on, by chunk.
+    votes: HashMap<u16, usize>,
+}
+
+/// Counts of what was not believed, beside those of the bus itself.
+pub type Refusals = dyn Fn() -> Vec<(&'static str, u64)> + Send + Sync;
+
+/// What this node knows of the others.
+pub struct FleetDesk {
+    pub(super) bus: Arc<dyn StateBus>,
+    pub(super) clock: Arc<dyn Clock>,
+    cluster: Option<String>,
+    node: Arc<str>,
+    config: Mutex<String>,
+    heard: Mutex<BTreeMap<Arc<str>, Heard>>,
+    malformed: AtomicU64,
+    complained: Mutex<Option<Moment>>,
+    refusals: Box<Refusals>,
+}
+
+impl FleetDesk {
+    /// The desk of `node`, which runs `config`.
+    pub fn new(
+        bus: Arc<dyn StateBus>,
+        clock: Arc<dyn Clock>,
+        cluster: Option<String>,
+        node: &str,
+        config: &ConfigDigest,
+        refusals: Box<Refusals>,
+    ) -> FleetDesk {
+        FleetDesk {
+            bus,
+            clock,
+            cluster,
+            node: node.into(),
+            config: Mutex::new(config.to_string()),
+            heard: Mutex::default(),
+            malformed: AtomicU64::new(0),
+            complained: Mutex::default(),
+            refusals,
+        }
+    }
+
+    /// This node's name.
+    pub fn node(&self) -> &str {
+        &self.node
+    }
+
+    /// The bus.
+    pub fn bus(&self) -> &Arc<dyn StateBus> {
+        &self.bus
+    }
+
+    /// From now on another configuration is run.
+    pub fn runs(&self, config: &ConfigDigest) {
+        *locked(&self.config) = config.to_string();
+    }
+
+    /// Tells the others what is run here.
+    pub(super) fn tell_config(&self, generation: u64) {
+        let text = format!("1 {} {generation}", locked(&self.config));
+        self.publish(CONFIG, &text);
+    }
+
+    /// Publishes one key; an empty value retires it.
+    pub(super) fn publish(&self, key: &str, value: &str) {
+        let done = Key::new(key).and_then(|key| {
+            if value.is_empty() {
+                self.bus.retire(&key);
+                return Ok(());
+            }
+            self.bus.publish(&key, value)
+        });
+        if let Err(e) = done {
+            self.complain(&format!("cannot tell the fleet: {e}"));
+        }
+    }
+
+    /// Logs, but not the whole day long.
+    pub(super) fn complain(&self, what: &str) {
+        let now = self.clock.now();
+        let mut last = locked(&self.complained);
+        if last.is_none_or(|at| now.since(at) >= QUIET) {
+            *last = Some(now);
+            tracing::warn!("{what}");
+        }
+    }
+
+    /// A value that cannot be believed.
+    pub(super) fn malformed(&self, change: &Change, why: &dyn std::fmt::Display) {
+        self.malformed.fetch_add(1, Ordering::Relaxed);
+        let (owner, key) = (&change.owner, change.key.as_str());
+        self.complain(&format!(
+            "what node `{owner}` says under `{key}` is not believed: {why}"
+        ));
+    }
+
+    /// Notes a change; also this node's own.
+    pub(super) fn note(&self, change: &Change) {
+        if change.key.as_str() != CONFIG {
+            return;
+        }
+        let mut words = change.value.split(' ');
+        let (Some("1"), Some(config), Some(generation)) =
+            (words.next(), words.next(), words.next())
+        else {
+            return;
+        };
+        let fine = |c: char| c.is_ascii_hexdigit();
+        if config.len() > 64 || !config.chars().all(fine) {
+            self.malformed(change, &"a digest is hexadecimal");
+            return;
+        }
+        let own = locked(&self.config).clone();
+        let mut heard = locked(&self.heard);
+        let heard = heard.entry(change.owner.clone()).or_default();
+        heard.generation = generation.parse().ok();
+        if heard.config.as_deref() != Some(config) {
+            heard.config = Some(config.to_owned());
+            if config != own && change.owner != self.node {
+                tracing::warn!(
+                    node = %change.owner, theirs = config, ours = own,
+                    "a node runs another configuration"
+                );
+            }
+        }
+    }
+
+    /// Notes what a node says of itself.
+    pub(super) fn note_testimony(&self, testimony: &Testimony) {
+        let now = self.clock.now();
+        let mut heard = locked(&self.heard);
+        let heard = heard.entry(testimony.vantage.clone()).or_default();
+        match &testimony.says {
+            Says::Alive { blind } => {
+                heard.beat = Some(now);
+                heard.left = false;
+                heard.blind = *blind;
+            }
+            Says::Leaving => heard.left = true,
+            Says::Votes { chunk, votes } if votes.is_empty() => {
+                heard.votes.remove(chunk);
+            }
+            Says::Votes { chunk, votes } => {
+                heard.votes.insert(*chunk, votes.len());
+            }
+            Says::Rtts { .. } => {}
+        }
+    }
+
+    /// The fleet, with the nodes that `view`'s configuration has.
+    pub fn status(&self, view: &View) -> FleetStatus {
+        let now = self.clock.now();
+        let heard = locked(&self.heard);
+        let members = view.snapshot.settings.nodes.iter().map(|n| {
+            let h = heard.get(&*n.name).cloned().unwrap_or_default();
+            let own = *n.name == *self.node;
+            let silence = h.beat.map(|at| now.since(at));
+            let life = match silence {
+                _ if own => Life::Own,
+                None => Life::NeverHeard,
+                Some(_) if h.left => Life::Left,
+                Some(s) if s > SILENT => Life::Silent,
+                Some(_) => Life::Alive,
+            };
+            MemberStatus {
+                node: n.name.to_string(),
+                region: n.region.to_string(),
+                roles: n.roles.clone(),
+                life,
+                heard_seconds_ago: silence.filter(|_| !own).map(|s| s.as_secs_f64()),
+                blind: h.blind,
+                config: if own {
+                    Some(locked(&self.config).clone())
+                } else {
+                    h.config
+                },
+                generation: if own {
+                    Some(view.generation.0)
+                } else {
+                    h.generation
+                },
+                votes: h.votes.values().sum(),
+            }
+        });
+        let members = members.collect();
+        let mut refused = (self.refusals)();
+        refused.push(("malformed value", self.malformed.load(Ordering::Relaxed)));
+        FleetStatus {
+            cluster: self.cluster.clone(),
+            node: self.node.to_string(),
+            config: locked(&self.config).clone(),
+            members,
+            refused,
+        }
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing that holds one can leave it half-done.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,8 @@
+//! This node in the fleet: tells what its vantage sees, hands on what others say, and knows how they
+//! are. Without it everything goes on: DNS never waits for the fleet.
+
+mod desk;
+mod tasks;
+
+pub use desk::{FleetDesk, Refusals};
+pub use tasks::{listen, speak};
