@@ -3,13 +3,15 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use super::world::{DETECTION, MONITOR, World};
+use super::client::dig;
+use super::world::{CLIENT, DETECTION, MONITOR, World};
 
 const NAME: &str = "www.gslb.test";
 
 /// Node `n1` that does everything, and two targets of which the first is preferred.
 fn world(more: &str) -> Option<World> {
     World::new(&["n1", "web1", "web2"], |w| {
+        let state = w.state_dir("n1");
         let (n1, web1, web2) = (w.v4("n1"), w.v4("web1"), w.v4("web2"));
         format!(
             r#"
@@ -20,8 +22,9 @@ longitude = 8.68
 [nodes.n1]
 region = "eu"
 roles = ["dns", "probe", "admin"]
-dns = {{ listen = ["{n1}:53"], workers = 1 }}
+dns = {{ listen = ["{n1}:53", "[{six}]:53"], workers = 1 }}
 admin = {{ listen = "127.0.0.1:8053" }}
+state-dir = "{state}"
 {MONITOR}
 [pools.first]
 region = "eu"
@@ -38,7 +41,9 @@ pools = ["first", "second"]
 policy = "order"
 ttl = {{ min = "1s", max = "5s" }}
 {more}
-"#
+"#,
+            six = w.host("n1").v6(),
+            state = state.display()
         )
     })
 }
@@ -68,6 +73,8 @@ fn o11_a_dead_target_is_out_of_the_answers_within_the_worst_case_and_comes_back(
     let took = watch.wait(&[web2], killed, DETECTION);
     eprintln!("a dead target was out after {took:?}");
     assert_eq!(world.addresses("n1", NAME), [web2]);
+    let six = dig(world.host(CLIENT), world.host("n1").v6(), NAME, "A").unwrap();
+    assert_eq!(six.data, [web2.to_string()]);
 
     let alive = Instant::now();
     world.start_target("web1");
