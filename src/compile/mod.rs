@@ -8,6 +8,7 @@ mod cycles;
 #[cfg(test)]
 mod disabled_tests;
 mod dnssec;
+mod fleet;
 mod geo;
 mod monitors;
 mod names;
@@ -30,6 +31,7 @@ use crate::snapshot::{Settings, Snapshot};
 use crate::steer::Steering;
 
 pub use dnssec::{ImportedKey, SignedZone};
+pub use fleet::{FleetMember, FleetNode, PushTarget};
 use names::CheckedName;
 pub use node::{Encrypted, Node};
 use problems::Problems;
@@ -60,6 +62,7 @@ pub fn compile(
     let p = &mut problems;
 
     let this_node = node::node(spec, node, p);
+    fleet::check(spec, p);
     let regions = pools::regions(spec, p);
     let geo = geo::geo(spec, inputs, sources, p);
     let parsed_zones = zones::parse(spec, inputs, sources, p);

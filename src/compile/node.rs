@@ -10,7 +10,7 @@ use crate::config::{Marked, Spec};
 use crate::net::Prefix;
 use crate::snapshot::NodeFacts;
 
-use super::Problems;
+use super::{FleetNode, Problems, fleet};
 
 /// Time to wait for the first probes where `[dns] first-round` does not say.
 const FIRST_ROUND: Duration = Duration::from_secs(10);
@@ -44,6 +44,8 @@ pub struct Node {
     pub first_round: Duration,
     /// Folder of what must outlive the process.
     pub state_dir: Option<PathBuf>,
+    /// Its place in the fleet; `None` when it is alone.
+    pub fleet: Option<FleetNode>,
 }
 
 /// The encrypted listeners of a node.
@@ -71,6 +73,11 @@ impl Node {
     /// cannot change.
     pub fn needs_restart(&self, running: &Node) -> Vec<String> {
         let own = |option: &str| format!("nodes.{}.{option}", self.name);
+        let of_fleet = match (&self.fleet, &running.fleet) {
+            (Some(new), Some(old)) => new.needs_restart(old, &format!("nodes.{}", self.name)),
+            (None, None) => Vec::new(),
+            _ => vec![own("fleet")],
+        };
         [
             (own("dns.listen"), self.dns_listen != running.dns_listen),
             (own("dns.workers"), self.dns_workers != running.dns_workers),
@@ -114,6 +121,7 @@ impl Node {
         ]
         .into_iter()
         .filter_map(|(option, differs)| differs.then_some(option))
+        .chain(of_fleet)
         .collect()
     }
 }
@@ -154,7 +162,7 @@ pub(super) fn node(spec: &Spec, wanted: Option<&str>, p: &mut Problems) -> Optio
         return None;
     };
     let monitored = spec.pools.iter().any(|p| p.monitor.is_some());
-    if has(n, Role::Dns) && !has(n, Role::Probe) && monitored {
+    if has(n, Role::Dns) && !has(n, Role::Probe) && monitored && n.fleet.is_none() {
         p.warning(
             n.name.span,
             format!(
@@ -163,8 +171,7 @@ pub(super) fn node(spec: &Spec, wanted: Option<&str>, p: &mut Problems) -> Optio
             ),
         )
         .help = Some(
-            "add the role `probe`; nodes that share what they see come with a later release"
-                .to_owned(),
+            "add the role `probe`, or make it a member of a fleet with nodes that probe".to_owned(),
         );
     }
     let served = |listen: &[Marked<SocketAddr>]| -> Vec<SocketAddr> {
@@ -194,9 +201,10 @@ pub(super) fn node(spec: &Spec, wanted: Option<&str>, p: &mut Problems) -> Optio
             .as_ref()
             .map_or(FIRST_ROUND, |d| d.value),
         state_dir: n.state_dir.as_ref().map(|d| d.value.clone()),
+        fleet: fleet::place(spec, n),
     })
 }
 
-fn has(n: &NodeSpec, role: Role) -> bool {
+pub(super) fn has(n: &NodeSpec, role: Role) -> bool {
     n.roles.iter().any(|r| r.value == role)
 }

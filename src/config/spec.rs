@@ -6,8 +6,10 @@
 //! then left out, or stands as something harmless, and `complete` is false: from what such an object
 //! lacks nothing follows.
 
+mod fleet;
 mod protection;
 
+pub use fleet::{FleetSpec, NodeFleetSpec};
 pub use protection::{AccessSpec, ChaosSpec, CookiesSpec, RateLimitSpec};
 
 use std::collections::BTreeSet;
@@ -34,6 +36,8 @@ pub struct Spec {
     pub declared: Declared,
     /// `[dns]`: settings of the answering, the same on every node.
     pub dns: DnsSpec,
+    /// `[fleet]`
+    pub fleet: FleetSpec,
     /// `[regions.NAME]`
     pub regions: Vec<RegionSpec>,
     /// `[nodes.NAME]`
@@ -139,6 +143,8 @@ pub struct NodeSpec {
     pub encrypted: EncryptedSpec,
     /// `state-dir`, relative to the configuration file that says so.
     pub state_dir: Option<Marked<PathBuf>>,
+    /// `fleet`; without it the node is alone.
+    pub fleet: Option<NodeFleetSpec>,
 }
 
 /// `[nodes.NAME.dns]`: what is encrypted, and whose word about clients is taken.

@@ -1,5 +1,6 @@
 //! The seam between what the fleet says and how it is carried.
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -34,6 +35,13 @@ impl Key {
 
     /// Its text.
     pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Maps by key are asked with plain text; both order alike.
+impl Borrow<str> for Key {
+    fn borrow(&self) -> &str {
         &self.0
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod bus;
 pub mod credentials;
+pub mod gossip;
 pub mod listener;
 pub mod local;
 pub mod protocol;

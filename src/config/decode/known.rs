@@ -27,7 +27,14 @@ impl Known {
     /// is known all the same.
     pub(crate) fn new(trees: &[Table]) -> Known {
         let mut kinds: HashMap<&'static str, HashSet<String>> = HashMap::new();
-        for kind in ["regions", "monitors", "pools", "policies", "tsig-keys"] {
+        for kind in [
+            "regions",
+            "nodes",
+            "monitors",
+            "pools",
+            "policies",
+            "tsig-keys",
+        ] {
             let tables = trees.iter().filter_map(|t| t.table(kind));
             let keys = tables.flat_map(|t| t.entries.iter().map(|e| e.key.clone()));
             kinds.insert(kind, keys.collect());

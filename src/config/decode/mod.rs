@@ -3,6 +3,7 @@
 mod context;
 mod dnssec;
 mod encrypted;
+mod fleet;
 mod https;
 mod known;
 mod monitors;
@@ -71,6 +72,7 @@ pub(super) fn decode(cx: &mut Context<'_>, mut root: Table) -> Spec {
             names_complete,
         },
         dns: dns(cx, &top),
+        fleet: fleet::fleet(cx, &top),
         regions: regions(cx, root),
         nodes: nodes::decode(cx, root),
         zones,

@@ -9,6 +9,7 @@ use crate::config::tree::Table;
 
 use super::context::Context;
 use super::encrypted;
+use super::fleet;
 use super::objects::objects;
 use super::reader::Reader;
 
@@ -46,6 +47,7 @@ fn node(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Option<No
     let roles = roles?;
     let has = |role| roles.iter().any(|r| r.value == role);
     let encrypted = encrypted::decode(cx, &dns, has(Role::Dns));
+    let fleet = fleet::node(cx, r, has(Role::Dns));
     if let Some(proxy) = roles.iter().find(|r| r.value == Role::Proxy) {
         cx.push(
             Diagnostic::error(
@@ -117,7 +119,9 @@ fn node(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Option<No
         admin_listen,
         encrypted,
         state_dir,
+        fleet,
     };
     encrypted::check_ports(cx, &node, r.subject());
+    fleet::check_ports(cx, &node, r.subject());
     Some(node)
 }

@@ -28,6 +28,9 @@ pub(super) fn check(spec: &Spec, diagnostics: &mut Vec<Diagnostic>) {
         if let Some(key) = &node.encrypted.key {
             look(Severity::Warning, "TLS key", key, key, diagnostics);
         }
+        if let Some(key) = node.fleet.as_ref().and_then(|f| f.key.as_ref()) {
+            look(Severity::Error, "fleet key", key, key, diagnostics);
+        }
         if let Some(dir) = &node.state_dir {
             for file in stored_keys(dir) {
                 look(Severity::Error, "DNSSEC key", dir, &file, diagnostics);

@@ -1,6 +1,7 @@
 //! The rows, in the order of the reference page; one file for what belongs together.
 
 mod dns;
+mod fleet;
 mod monitors;
 mod nodes;
 mod steering;
@@ -53,9 +54,10 @@ const FARTHEST: f64 = 20_100.0;
 const CONTINENTS: &[&str] = &["AF", "AN", "AS", "EU", "NA", "OC", "SA"];
 const WEIGHT: Kind = Kind::Integer(0, 1_000_000);
 
-const PARTS: [&[OptionRow]; 5] = [
+const PARTS: [&[OptionRow]; 6] = [
     dns::ROWS,
     nodes::ROWS,
+    fleet::ROWS,
     zones::ROWS,
     monitors::ROWS,
     steering::ROWS,

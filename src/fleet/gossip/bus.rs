@@ -1,0 +1,277 @@
+//! [`GossipBus`]: the bus of a member.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chitchat::transport::Transport;
+use tokio::sync::{Notify, mpsc, watch};
+
+use crate::fleet::bus::{BusError, BusView, Change, Key, MAX_VALUE, Member, StateBus, Value};
+use crate::time::Clock;
+
+use super::counters::GossipCounters;
+use super::merge::{Heard, LifeId, Merge};
+use super::rarely::Rarely;
+use super::task;
+
+pub use super::merge::RolesOf;
+
+/// What a member needs to know.
+#[derive(Clone)]
+pub struct GossipOptions {
+    /// Its name in the configuration.
+    pub node: String,
+    /// The name of the cluster; messages of others are refused.
+    pub cluster: String,
+    /// Which life this is: milliseconds since 1970 at the start, and more than at any earlier start
+    /// that is remembered. Should the clock have been ahead once, the bus notices from what others
+    /// remember, and counts on from there.
+    pub generation: u64,
+    /// Where the others reach it.
+    pub advertise: SocketAddr,
+    /// Where it finds others: `address:port` or `name:port`, names looked up again each minute.
+    pub seeds: Vec<String>,
+    /// Between two rounds; in each it exchanges with three others.
+    pub interval: Duration,
+    /// What the configuration lets each node say; asked again as the configuration changes.
+    pub roles_of: RolesOf,
+    /// Of [`Owner::last_progress`](crate::fleet::Owner::last_progress).
+    pub clock: Arc<dyn Clock>,
+}
+
+/// The bus of a member of the fleet. Publishing never waits; everything else happens on a thread of
+/// its own. Dropping it stops the thread without a goodbye: see [`GossipBus::stop`].
+pub struct GossipBus {
+    shared: Arc<Shared>,
+    stop: watch::Sender<bool>,
+    ended: watch::Receiver<bool>,
+}
+
+impl GossipBus {
+    /// Starts a member on its own thread, with a runtime of its own. May be called within any
+    /// runtime or none.
+    ///
+    /// # Errors
+    /// When the system gives no thread or no runtime.
+    pub fn start(
+        options: GossipOptions,
+        counters: Arc<GossipCounters>,
+        transport: impl FnOnce(Arc<GossipCounters>) -> io::Result<Arc<dyn Transport>> + Send + 'static,
+    ) -> io::Result<GossipBus> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let transport = {
+            let _inside = runtime.enter();
+            transport(counters.clone())?
+        };
+        let (bus, run) = GossipBus::new(options, counters, transport);
+        std::thread::Builder::new()
+            .name("gossip".to_owned())
+            .spawn(move || {
+                runtime.block_on(run);
+                // Lookups of names may still be under way.
+                runtime.shutdown_background();
+            })?;
+        Ok(bus)
+    }
+
+    /// Starts a member within the runtime of the caller, for tests and benchmarks on virtual time.
+    pub fn start_here(
+        options: GossipOptions,
+        counters: Arc<GossipCounters>,
+        transport: Arc<dyn Transport>,
+    ) -> GossipBus {
+        let (bus, run) = GossipBus::new(options, counters, transport);
+        drop(tokio::spawn(run));
+        bus
+    }
+
+    fn new(
+        options: GossipOptions,
+        counters: Arc<GossipCounters>,
+        transport: Arc<dyn Transport>,
+    ) -> (GossipBus, impl Future<Output = ()> + Send + 'static) {
+        let life = LifeId {
+            generation: options.generation,
+            address: options.advertise,
+        };
+        let merge = Merge::new(
+            options.node.as_str().into(),
+            life,
+            silence(options.interval),
+            options.roles_of.clone(),
+            counters.clone(),
+        );
+        let members = merge.members().into();
+        let shared = Arc::new(Shared {
+            rarely: Rarely::new(options.clock.clone()),
+            options,
+            counters,
+            wake: Notify::new(),
+            inner: Mutex::new(Inner {
+                merge,
+                own: BTreeMap::new(),
+                dirty: BTreeSet::new(),
+                readers: Vec::new(),
+                members,
+            }),
+        });
+        let (stop, stopped) = watch::channel(false);
+        let (end, ended) = watch::channel(false);
+        let run = {
+            let shared = shared.clone();
+            async move {
+                task::run(shared, transport, stopped).await;
+                end.send_replace(true);
+            }
+        };
+        (
+            GossipBus {
+                shared,
+                stop,
+                ended,
+            },
+            run,
+        )
+    }
+
+    /// Says goodbye: others learn within two rounds that this node leaves. Returns at once.
+    pub fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+
+    /// Waits until gossip has ended after [`GossipBus::stop`].
+    pub async fn stopped(&self) {
+        // An error means that the task is gone, which is as good.
+        drop(self.ended.clone().wait_for(|ended| *ended).await);
+    }
+
+    /// What is counted.
+    pub fn counters(&self) -> Arc<GossipCounters> {
+        self.shared.counters.clone()
+    }
+}
+
+/// How long a life must be still before another may take over: several times the longest gap between
+/// two signs of life of a living member under loss.
+fn silence(interval: Duration) -> Duration {
+    (6 * interval).max(Duration::from_secs(3))
+}
+
+/// What the task and the users of the bus share.
+pub(super) struct Shared {
+    pub(super) options: GossipOptions,
+    pub(super) counters: Arc<GossipCounters>,
+    pub(super) rarely: Rarely,
+    /// There is something to tell.
+    pub(super) wake: Notify,
+    inner: Mutex<Inner>,
+}
+
+/// Behind the lock, which is held for no longer than a pass takes.
+pub(super) struct Inner {
+    pub(super) merge: Merge,
+    /// What this node says, retired keys left out.
+    pub(super) own: BTreeMap<Key, Value>,
+    /// What of it gossip was not told yet.
+    pub(super) dirty: BTreeSet<Key>,
+    readers: Vec<(String, mpsc::UnboundedSender<Change>)>,
+    pub(super) members: Arc<[Member]>,
+}
+
+impl Shared {
+    pub(super) fn inner(&self) -> MutexGuard<'_, Inner> {
+        // A panic of the gossip task must not take the readers with it; what it was merging is read
+        // again after its restart.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn put(&self, key: &Key, value: &str) {
+        let now = self.options.clock.now();
+        let mut inner = self.inner();
+        let Some(change) = inner.merge.say(key, value, now) else {
+            return;
+        };
+        if value.is_empty() {
+            inner.own.remove(key);
+        } else {
+            inner.own.insert(key.clone(), change.value.clone());
+        }
+        inner.dirty.insert(key.clone());
+        inner.tell(std::slice::from_ref(&change));
+        drop(inner);
+        self.wake.notify_one();
+    }
+}
+
+impl Inner {
+    /// Tells readers what changed.
+    pub(super) fn tell(&mut self, changes: &[Change]) {
+        self.readers.retain(|(prefix, reader)| {
+            let mut theirs = changes
+                .iter()
+                .filter(|change| change.key.as_str().starts_with(&**prefix));
+            theirs.all(|change| reader.send(change.clone()).is_ok()) && !reader.is_closed()
+        });
+    }
+
+    /// Tells the outcome of a pass, and who is there now.
+    pub(super) fn finish(&mut self, heard: &Heard) {
+        if !heard.changes.is_empty() {
+            self.tell(&heard.changes);
+        }
+        let members = self.merge.members();
+        if *self.members != *members {
+            self.members = members.into();
+        }
+    }
+}
+
+impl StateBus for GossipBus {
+    fn publish(&self, key: &Key, value: &str) -> Result<(), BusError> {
+        if value.len() > MAX_VALUE {
+            return Err(BusError::TooLong {
+                key: key.as_str().to_owned(),
+                octets: value.len(),
+            });
+        }
+        self.shared.put(key, value);
+        Ok(())
+    }
+
+    fn retire(&self, key: &Key) {
+        self.shared.put(key, "");
+    }
+
+    fn subscribe(&self, prefix: &str) -> mpsc::UnboundedReceiver<Change> {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let mut inner = self.shared.inner();
+        for (name, owner) in &inner.merge.view().owners {
+            for (key, value) in &owner.keys {
+                if key.as_str().starts_with(prefix) {
+                    // The receiver is right here.
+                    let _ = sender.send(Change {
+                        owner: name.clone(),
+                        generation: owner.generation,
+                        key: key.clone(),
+                        value: value.clone(),
+                    });
+                }
+            }
+        }
+        inner.readers.push((prefix.to_owned(), sender));
+        receiver
+    }
+
+    fn view(&self) -> Arc<BusView> {
+        self.shared.inner().merge.view()
+    }
+
+    fn members(&self) -> Arc<[Member]> {
+        self.shared.inner().members.clone()
+    }
+}

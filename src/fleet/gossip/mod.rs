@@ -1,0 +1,24 @@
+//! The bus of a fleet: anti-entropy gossip (chitchat) between members, each message over QUIC with
+//! mutual TLS.
+//!
+//! - [`merge`]: from what gossip holds to what is believed; pure.
+//! - [`bus`]: [`GossipBus`], the [`StateBus`](super::StateBus) of a member.
+//! - [`task`]: the supervised gossip task on its own thread.
+//! - [`quic`], [`link`], [`hop`], [`frame`], [`wire`]: how messages travel.
+//! - [`memory`]: how they travel in tests and benchmarks on virtual time.
+//!
+//! Members reach each other at their advertised addresses in both directions; a member behind NAT is
+//! not supported: such nodes push.
+
+pub mod bus;
+pub mod counters;
+pub mod memory;
+pub mod merge;
+mod rarely;
+mod task;
+
+pub use bus::{GossipBus, GossipOptions, RolesOf};
+pub use counters::{GossipCounters, GossipEvent};
+
+#[cfg(test)]
+mod tests;
