@@ -69,6 +69,8 @@ pub mod docs {
     pub mod conformance {}
     #[doc = include_str!("docs/dnssec.md")]
     pub mod dnssec {}
+    #[doc = include_str!("docs/fleet.md")]
+    pub mod fleet {}
     #[doc = include_str!("docs/performance.md")]
     pub mod performance {}
     #[doc = include_str!("docs/transports.md")]

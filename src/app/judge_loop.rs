@@ -1,6 +1,7 @@
-//! The loop that turns observations into published views: observe → judge → publish.
+//! The loop that turns observations and what other nodes tell into published views: observe → judge →
+//! council → publish.
 //!
-//! One task owns the judge and is the only writer of views, so generations only grow (requirement
+//! One task owns the judge and the council and is the only writer of views, so generations only grow (requirement
 //! F6). A change is published at once; those that follow are gathered for a moment, so that a burst of
 //! them costs two publications, each at the cost of what changed and at most of everything
 //! (requirement F7).
@@ -14,7 +15,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::dnssec::{Keys, SignatureCache};
-use crate::health::{Board, Judge, Monitor, Observation, State};
+use crate::health::{Board, Council, Judge, Monitor, Observation, OwnWord, State, Testimony};
 use crate::ids::TargetId;
 use crate::probe::{ProbePlan, Report as ProbeReport};
 use crate::server;
@@ -49,11 +50,16 @@ pub enum Order {
     },
     /// Sign with these keys from now on.
     Keys(Arc<Keys>),
+    /// What other nodes tell.
+    Hear(Vec<Testimony>),
+    /// Say what this node tells others as a vantage; `None` where it does not probe.
+    Tell(oneshot::Sender<Option<OwnWord>>),
 }
 
 /// The judge loop's state.
 pub struct JudgeLoop {
     judge: Judge,
+    council: Council,
     snapshot: Arc<Snapshot>,
     board: Arc<Board>,
     keys: Arc<Keys>,
@@ -100,13 +106,14 @@ impl JudgeLoop {
         first_round: Duration,
     ) -> (JudgeLoop, Wiring) {
         let now = clock.now();
-        let judge = Judge::new(
+        let mut judge = Judge::new(
             &snapshot.monitors,
             &snapshot.targets,
             snapshot.target_of.len(),
             now,
         );
-        let board = Arc::new(judge.board(now));
+        let council = Council::new(snapshot.settings.council.clone(), &mut judge, now);
+        let board = Arc::new(council.board(&judge));
         let generation = Generation(1);
         let signatures: Arc<SignatureCache> = Arc::default();
         let limits = Limits::new(&snapshot.settings.rules, now);
@@ -124,15 +131,16 @@ impl JudgeLoop {
         );
         let publisher = Publisher::new(view);
         let (plan, plan_rx) = watch::channel(Arc::new(plan_of(&snapshot, 1)));
-        let (first_round_done, first_round_rx) = watch::channel(judge.first_round_done());
+        let (first_round_done, first_round_rx) = watch::channel(council.first_round_done(&judge));
         let wiring = Wiring {
             publisher: publisher.clone(),
             plan: plan_rx,
             first_round_done: first_round_rx,
         };
-        let patience_ends = (!judge.first_round_done()).then(|| now + first_round);
+        let patience_ends = (!council.first_round_done(&judge)).then(|| now + first_round);
         let this = JudgeLoop {
             judge,
+            council,
             snapshot,
             board,
             keys,
@@ -164,7 +172,7 @@ impl JudgeLoop {
         loop {
             let now = self.clock.now();
             let due = dirty_since.map(|d| self.due(d));
-            let wakes = [due, self.patience_ends, self.sweep];
+            let wakes = [due, self.patience_ends, self.sweep, self.council.due()];
             let wake = wakes.into_iter().flatten().min();
             let renewal = now.until(self.limits.due()).min(Duration::from_secs(3600));
             let sleep = wake.map_or(renewal, |w| now.until(w).min(renewal));
@@ -181,6 +189,15 @@ impl JudgeLoop {
                         self.keys = keys;
                         self.publish();
                         dirty_since = None;
+                    }
+                    Some(Order::Hear(testimony)) => {
+                        if self.hear(&testimony) {
+                            dirty_since.get_or_insert(self.clock.now());
+                        }
+                    }
+                    Some(Order::Tell(word)) => {
+                        // Whoever asked may have gone.
+                        let _ = word.send(self.word());
                     }
                     None => return,
                 },
@@ -199,6 +216,11 @@ impl JudgeLoop {
             let now = self.clock.now();
             if self.patience_ends.is_some_and(|p| p <= now) {
                 self.stop_waiting(now);
+                dirty_since.get_or_insert(now);
+            }
+            if self.council.due().is_some_and(|at| at <= now)
+                && self.council.settle(&mut self.judge, now)
+            {
                 dirty_since.get_or_insert(now);
             }
             if self.limits.tick(now) {
@@ -224,13 +246,38 @@ impl JudgeLoop {
             return false;
         };
         let changed = self.judge.observe(&observation);
-        if self.patience_ends.is_some() && self.judge.first_round_done() {
+        self.end_of_first_round();
+        changed
+    }
+
+    /// Takes in what other nodes tell; whether that changes a vote.
+    fn hear(&mut self, testimony: &[Testimony]) -> bool {
+        let now = self.clock.now();
+        let mut changed = false;
+        for t in testimony {
+            changed |= self.council.hear(t, now);
+        }
+        if changed && self.patience_ends.is_some() {
+            self.council.settle(&mut self.judge, now);
+            self.end_of_first_round();
+        }
+        changed
+    }
+
+    /// What this node tells others as a vantage.
+    fn word(&mut self) -> Option<OwnWord> {
+        let rules = &self.snapshot.settings.council;
+        let blind = self.council.is_blind();
+        rules.own.map(|_| self.judge.word(blind))
+    }
+
+    fn end_of_first_round(&mut self) {
+        if self.patience_ends.is_some() && self.council.first_round_done(&self.judge) {
             self.patience_ends = None;
             // The first answers must already rest on the first round.
             self.publish();
             self.first_round_done.send_replace(true);
         }
-        changed
     }
 
     /// What a report says in the numbers of the plan in force. A reload must not lose what probes
@@ -252,7 +299,7 @@ impl JudgeLoop {
 
     fn stop_waiting(&mut self, now: Moment) {
         self.patience_ends = None;
-        self.judge.give_up_waiting(now);
+        self.council.give_up_waiting(&mut self.judge, now);
         tracing::warn!(
             waited = ?self.first_round,
             "first round of probes not complete: endpoints not yet probed count as up"
@@ -263,18 +310,22 @@ impl JudgeLoop {
 
     fn adopt(&mut self, snapshot: Arc<Snapshot>) {
         let now = self.clock.now();
-        self.judge.adopt(
-            &snapshot.monitors,
-            &snapshot.targets,
+        let checks = (
+            &snapshot.monitors[..],
+            &snapshot.targets[..],
             snapshot.target_of.len(),
-            now,
         );
+        let rules = snapshot.settings.council.clone();
+        self.council.adopt(rules, &mut self.judge, checks, now);
         self.moved = moved(&self.snapshot, &snapshot);
         self.limits.adopt(&snapshot.settings.rules, now);
         self.snapshot = snapshot;
         let starting = !*self.first_round_done.borrow();
         let own = now + self.first_round;
-        self.patience_ends = match (self.judge.first_round_done(), self.patience_ends) {
+        self.patience_ends = match (
+            self.council.first_round_done(&self.judge),
+            self.patience_ends,
+        ) {
             (true, _) => None,
             // However often the configuration changes meanwhile, the start waits only once.
             (false, Some(begun)) if starting => Some(begun.min(own)),
@@ -297,7 +348,8 @@ impl JudgeLoop {
         let before = self.publisher.latest();
         let mut board = (*before.board).clone();
         let mut rtt = before.measurements.rtt.clone();
-        self.judge.renew(&mut board, &mut rtt, now);
+        self.council
+            .renew(&mut self.judge, &mut board, &mut rtt, now);
         let board = Arc::new(board);
         self.log_changes(&board);
         self.generation = self.generation.next();
@@ -373,10 +425,15 @@ fn moved(old: &Snapshot, new: &Snapshot) -> Vec<Option<TargetId>> {
     keys(old).map(|key| now.get(&key).copied()).collect()
 }
 
+/// What this node probes: everything, or nothing where it only hears what others see.
 fn plan_of(snapshot: &Snapshot, number: u64) -> ProbePlan {
+    let targets = match snapshot.settings.council.probes_here() {
+        true => snapshot.targets.clone(),
+        false => Vec::new(),
+    };
     ProbePlan {
         monitors: snapshot.monitors.clone(),
-        targets: snapshot.targets.clone(),
+        targets,
         number,
     }
 }

@@ -6,8 +6,10 @@ use crate::compile::{Compiled, compile};
 use crate::config::load::load;
 use crate::config::overlay::Overlay;
 use crate::config::{ConfigDigest, Report, Severity};
+use crate::fleet::identity::Material;
 
 use super::certificates::{self, Certificate};
+use super::identity;
 
 /// What is loaded, and what the command line puts over it.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +29,8 @@ pub struct Loaded {
     pub compiled: Compiled,
     /// The certificate of its encrypted listeners.
     pub certificate: Option<Certificate>,
+    /// Its identity in the fleet.
+    pub identity: Option<Material>,
     /// What is doubtful in it.
     pub warnings: Report,
     /// Its short name.
@@ -51,11 +55,14 @@ pub fn load_all(wanted: &Wanted) -> Result<Loaded, Report> {
     all.extend(diagnostics);
     let (certificate, diagnostics) = certificates::check(&loaded.spec, wanted.node.as_deref());
     all.extend(diagnostics);
+    let (identity, diagnostics) = identity::check(&loaded.spec, wanted.node.as_deref());
+    all.extend(diagnostics);
     let warnings = Report::new(all, loaded.sources);
     match compiled {
         Some(compiled) if !warnings.has_errors() => Ok(Loaded {
             compiled,
             certificate,
+            identity,
             warnings,
             digest,
         }),

@@ -4,6 +4,7 @@ pub mod certificates;
 pub mod clock;
 pub mod control;
 pub mod fleet;
+pub mod identity;
 pub mod judge_loop;
 pub mod keeper;
 mod limits;

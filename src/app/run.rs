@@ -90,6 +90,7 @@ pub fn run(options: Options, ready: impl FnOnce(&Ready)) -> Result<(), RunError>
     let Loaded {
         mut compiled,
         certificate,
+        identity: _,
         warnings,
         digest,
     } = load_all(&options.wanted).map_err(RunError::Config)?;

@@ -10,6 +10,7 @@ mod check;
 mod demo;
 mod dnssec;
 mod explain;
+mod fleet;
 pub mod geoip;
 mod origin;
 mod run;
@@ -50,6 +51,9 @@ enum Command {
     /// Show, roll and hand over the DNSSEC keys of signed zones.
     #[command(subcommand)]
     Dnssec(dnssec::DnssecCommand),
+    /// Make and show the certificates of a fleet's nodes.
+    #[command(subcommand)]
+    Fleet(fleet::FleetCommand),
     /// Build and ask GeoIP databases.
     #[command(subcommand)]
     Geoip(GeoipCommand),
@@ -168,6 +172,7 @@ pub fn main() -> ExitCode {
         } => check::check(&path, node, deny_warnings),
         Command::Explain(args) => explain::explain(&args),
         Command::Dnssec(command) => dnssec::dnssec(&command),
+        Command::Fleet(command) => fleet::fleet(&command),
         Command::Geoip(GeoipCommand::Build { csv, out }) => {
             done(geoip::build(&csv, &out).map(|()| format!("{} written", out.display())))
         }

@@ -4,6 +4,7 @@
 
 mod aliases;
 mod check;
+mod council;
 mod cycles;
 #[cfg(test)]
 mod disabled_tests;
@@ -78,13 +79,17 @@ pub fn compile(
     dnssec::unused(spec, p);
     cycles::check(&names, &pools, &zones, p);
     check::failover_slo(spec, &names, &pools, p);
+    let rules = council::rules(spec, this_node.as_ref(), p);
 
     let inputs: Option<Vec<_>> = names.into_iter().map(CheckedName::input).collect();
     let (Some(geo), Some(inputs), false) = (geo, inputs, problems.any_error()) else {
         return (None, problems.finish());
     };
     let (targets, target_of) = match &this_node {
-        Some(node) if !node.probes => (Vec::new(), vec![None; pools.endpoints.len()]),
+        // Nobody would tell it what to believe of them.
+        Some(node) if !node.probes && !council::shared(spec) => {
+            (Vec::new(), vec![None; pools.endpoints.len()])
+        }
         _ => pools::targets(&pools),
     };
     let node_name = this_node.as_ref().map_or("", |n| n.name.as_str()).into();
@@ -108,6 +113,7 @@ pub fn compile(
             nodes: node::all(spec),
             explain_allow: spec.dns.explain_allow.iter().map(|p| p.value).collect(),
             transfers,
+            council: Arc::new(rules),
             rules: protection::rules(spec),
             chaos: protection::chaos(spec, this_node.as_ref()),
         },

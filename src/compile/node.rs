@@ -162,7 +162,7 @@ pub(super) fn node(spec: &Spec, wanted: Option<&str>, p: &mut Problems) -> Optio
         return None;
     };
     let monitored = spec.pools.iter().any(|p| p.monitor.is_some());
-    if has(n, Role::Dns) && !has(n, Role::Probe) && monitored && n.fleet.is_none() {
+    if has(n, Role::Dns) && !has(n, Role::Probe) && monitored && !super::council::shared(spec) {
         p.warning(
             n.name.span,
             format!(

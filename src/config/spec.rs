@@ -7,9 +7,11 @@
 //! lacks nothing follows.
 
 mod fleet;
+mod health;
 mod protection;
 
 pub use fleet::{FleetSpec, NodeFleetSpec};
+pub use health::HealthSpec;
 pub use protection::{AccessSpec, ChaosSpec, CookiesSpec, RateLimitSpec};
 
 use std::collections::BTreeSet;
@@ -23,6 +25,7 @@ use crate::dns::tsig::{Algorithm, Secret};
 use crate::dnssec::Policy;
 use crate::geo::{Coordinates, location::Code};
 use crate::health::Monitor;
+use crate::health::council::Failback;
 use crate::net::{Family, Prefix};
 use crate::steer::GeoMode;
 use crate::units::{Ttl, Weight};
@@ -38,6 +41,8 @@ pub struct Spec {
     pub dns: DnsSpec,
     /// `[fleet]`
     pub fleet: FleetSpec,
+    /// `[health]`: how verdicts are reached.
+    pub health: HealthSpec,
     /// `[regions.NAME]`
     pub regions: Vec<RegionSpec>,
     /// `[nodes.NAME]`
@@ -77,6 +82,8 @@ pub struct Declared {
     pub pools_complete: bool,
     /// Whether all names were read in full.
     pub names_complete: bool,
+    /// Whether there is a `[fleet]`: the nodes tell each other what they see.
+    pub fleet: bool,
 }
 
 /// `[dns]`
@@ -127,6 +134,8 @@ pub struct NodeSpec {
     pub name: Marked<String>,
     /// `region`
     pub region: Marked<String>,
+    /// `asn`: the autonomous system it stands in.
+    pub asn: Option<u32>,
     /// `roles`, not empty.
     pub roles: Vec<Marked<Role>>,
     /// `dns.listen`: addresses for UDP and TCP; port 0 picks a free one.
@@ -275,6 +284,8 @@ pub struct PoolSpec {
     pub monitor: Option<Marked<String>>,
     /// `min-live`, default 1.
     pub min_live: Marked<u32>,
+    /// `failback`, default auto.
+    pub failback: Failback,
     /// `[[pools.NAME.endpoints]]`, not empty.
     pub endpoints: Vec<EndpointSpec>,
     /// Whether all of it was read.

@@ -6,6 +6,7 @@
 pub mod bus;
 pub mod credentials;
 pub mod gossip;
+pub mod identity;
 pub mod listener;
 pub mod local;
 pub mod protocol;
@@ -13,6 +14,7 @@ pub mod speaker;
 
 pub use bus::{BusError, BusView, Change, Key, Member, Owner, StateBus, Value};
 pub use credentials::{Credentials, Peer, Roles};
+pub use identity::Identity;
 pub use listener::Listener;
 pub use local::LocalBus;
 pub use speaker::Speaker;

@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::council::Worth;
+use super::vote::Vote;
 use crate::chunked::Chunked;
 use crate::ids::EndpointId;
 use crate::time::Moment;
@@ -75,6 +77,11 @@ pub struct Verdict {
     pub last_probe: Option<Moment>,
     /// The last failure, also when the endpoint is up.
     pub last_error: Option<Arc<str>>,
+    /// Nobody who could say otherwise has a vote: this is what was believed last (requirement H4).
+    pub stale: bool,
+    /// Votes by [`crate::ids::VantageId`], `None` where a vantage never said anything; absent where
+    /// this node's own word is the verdict.
+    pub votes: Option<Arc<[Option<Vote>]>>,
 }
 
 impl Verdict {
@@ -89,13 +96,28 @@ impl Verdict {
             passes: 0,
             last_probe: None,
             last_error: None,
+            stale: false,
+            votes: None,
         }
     }
 }
 
+/// A vantage as the board saw it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct VantageNow {
+    /// What its word is worth.
+    pub worth: Worth,
+    /// When it last gave a sign of life; `None`: never, or it is this node.
+    pub alive: Option<Moment>,
+}
+
 /// All verdicts, by endpoint. Boards that follow each other share what did not change.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Board(Chunked<Verdict>);
+pub struct Board {
+    verdicts: Chunked<Verdict>,
+    /// By [`crate::ids::VantageId`]; empty where this node's own word is the verdict.
+    vantages: Arc<[VantageNow]>,
+}
 
 impl Board {
     /// The board of these verdicts, in endpoint order.
@@ -105,7 +127,17 @@ impl Board {
 
     /// Puts another verdict in the place of the one on `endpoint`.
     pub(super) fn set(&mut self, endpoint: EndpointId, verdict: Verdict) {
-        self.0.set(endpoint.index(), verdict);
+        self.verdicts.set(endpoint.index(), verdict);
+    }
+
+    /// Says who the vantages are now.
+    pub(super) fn set_vantages(&mut self, vantages: Arc<[VantageNow]>) {
+        self.vantages = vantages;
+    }
+
+    /// The vantages, by [`crate::ids::VantageId`]; empty where this node's own word is the verdict.
+    pub fn vantages(&self) -> &[VantageNow] {
+        &self.vantages
     }
 
     /// The endpoints whose verdicts on two boards of one snapshot differ by `eq`, ascending; quick
@@ -115,7 +147,9 @@ impl Board {
         other: &'b Board,
         eq: impl Fn(&Verdict, &Verdict) -> bool + 'b,
     ) -> impl Iterator<Item = EndpointId> + 'b {
-        self.0.differing(&other.0, eq).map(EndpointId::from_index)
+        self.verdicts
+            .differing(&other.verdicts, eq)
+            .map(EndpointId::from_index)
     }
 
     /// The verdict on `endpoint`.
@@ -123,14 +157,14 @@ impl Board {
     /// # Panics
     /// When the board was made for another snapshot; a [`crate::snapshot::View`] never mixes them.
     pub fn verdict(&self, endpoint: EndpointId) -> &Verdict {
-        self.0
+        self.verdicts
             .get(endpoint.index())
             .expect("a board for this snapshot")
     }
 
     /// All verdicts with their endpoints.
     pub fn iter(&self) -> impl Iterator<Item = (EndpointId, &Verdict)> {
-        self.0
+        self.verdicts
             .iter()
             .enumerate()
             .map(|(i, v)| (EndpointId::from_index(i), v))
@@ -138,17 +172,20 @@ impl Board {
 
     /// Number of endpoints.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.verdicts.len()
     }
 
     /// Whether there are no endpoints.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.verdicts.is_empty()
     }
 }
 
 impl FromIterator<Verdict> for Board {
     fn from_iter<I: IntoIterator<Item = Verdict>>(verdicts: I) -> Board {
-        Board(verdicts.into_iter().collect())
+        Board {
+            verdicts: verdicts.into_iter().collect(),
+            vantages: Arc::default(),
+        }
     }
 }

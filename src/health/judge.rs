@@ -1,18 +1,22 @@
-//! The judge: turns observations into the board. Owns what is believed of every target.
+//! The judge: what this node itself believes of every target, from its own observations.
+//!
+//! It is one voice of the [`super::council::Council`], which makes the board; where nobody else probes,
+//! its word is the verdict.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::board::{Board, Cause, State, Verdict};
+use super::board::{Cause, State, Verdict};
 use super::monitor::Monitor;
 use super::observation::{Failure, Observation, Outcome};
 use super::rise_fall::RiseFall;
 use super::rtt::SmoothedRtt;
 use super::target::ProbeTarget;
-use crate::chunked::Chunked;
-use crate::ids::EndpointId;
+use super::testimony::OwnWord;
+use super::vote::{CheckKey, Opinion, Vote, Weakness};
+use crate::ids::{EndpointId, TargetId};
 use crate::time::Moment;
 
 /// Readers are told of a round-trip time that moved by more than one part in this many.
@@ -26,6 +30,8 @@ struct Belief {
     last_probe: Option<Moment>,
     last_passed: bool,
     last_error: Option<Arc<str>>,
+    /// The kind of the last failure.
+    weakness: Weakness,
     rtt: SmoothedRtt,
     /// The round-trip time that readers were last told of.
     told_rtt: Option<Duration>,
@@ -39,6 +45,7 @@ impl Belief {
             last_probe: None,
             last_passed: false,
             last_error: None,
+            weakness: Weakness::Unexpected,
             rtt: SmoothedRtt::default(),
             told_rtt: None,
         }
@@ -74,6 +81,18 @@ impl Belief {
             passes: self.rise_fall.passes(),
             last_probe: self.last_probe,
             last_error: self.last_error.clone(),
+            ..Verdict::unmonitored()
+        }
+    }
+
+    fn vote(&self) -> Vote {
+        Vote {
+            opinion: match self.rise_fall.state() {
+                State::Up => Opinion::Up,
+                State::Down => Opinion::Down(self.weakness),
+                State::Unknown { .. } => Opinion::None,
+            },
+            failures: u8::try_from(self.rise_fall.failures()).unwrap_or(u8::MAX),
         }
     }
 
@@ -117,10 +136,14 @@ pub struct Judge {
     target_of: Vec<Option<usize>>,
     /// The endpoints of all targets, target by target.
     endpoints_of: Vec<EndpointId>,
-    /// Targets of which something is believed that the last board did not show.
-    news: Vec<usize>,
-    /// Whether another configuration came since the last board: then all is news.
+    /// Targets of which something is believed that the council was not told.
+    news: Vec<u32>,
+    /// Whether another configuration came since then: then all is news.
     all_news: bool,
+    /// For each target its number in the configuration before, where it was in there.
+    came_from: Vec<Option<u32>>,
+    /// By target; empty until somebody asks.
+    keys: Vec<CheckKey>,
 }
 
 impl Judge {
@@ -138,6 +161,8 @@ impl Judge {
             endpoints_of: Vec::new(),
             news: Vec::new(),
             all_news: true,
+            came_from: Vec::new(),
+            keys: Vec::new(),
         };
         judge.adopt(monitors, targets, endpoints, now);
         judge
@@ -161,24 +186,30 @@ impl Judge {
             let place = places.entry((j.addr, j.port));
             place.or_insert((true, j.belief.rtt)).0 &= serves;
         }
-        let mut old: HashMap<(IpAddr, u16, Arc<Monitor>), Belief> =
+        let mut old: HashMap<(IpAddr, u16, Arc<Monitor>), (u32, Belief)> =
             std::mem::take(&mut self.judged)
                 .into_iter()
-                .map(|j| ((j.addr, j.port, j.monitor), j.belief))
+                .zip(0..)
+                .map(|(j, n)| ((j.addr, j.port, j.monitor), (n, j.belief)))
                 .collect();
         let monitors: Vec<Arc<Monitor>> = monitors.iter().cloned().map(Arc::new).collect();
         self.target_of = vec![None; endpoints];
         self.endpoints_of.clear();
         self.news.clear();
         self.all_news = true;
+        self.came_from.clear();
+        self.keys.clear();
         for (index, target) in targets.iter().enumerate() {
             let monitor = monitors[target.monitor.index()].clone();
-            let belief = old
-                .remove(&(target.addr, target.port, monitor.clone()))
-                .unwrap_or_else(|| match places.get(&(target.addr, target.port)) {
+            let known = old.remove(&(target.addr, target.port, monitor.clone()));
+            self.came_from.push(known.as_ref().map(|(from, _)| *from));
+            let belief = known.map_or_else(
+                || match places.get(&(target.addr, target.port)) {
                     Some((true, rtt)) => Belief::after_another_check(*rtt, now),
                     _ => Belief::new(now),
-                });
+                },
+                |(_, belief)| belief,
+            );
             let first = self.endpoints_of.len() as u32;
             self.endpoints_of.extend_from_slice(&target.endpoints);
             self.judged.push(Judged {
@@ -204,7 +235,7 @@ impl Judge {
             return false;
         };
         if !std::mem::replace(&mut judged.is_news, true) {
-            self.news.push(observation.target.index());
+            self.news.push(observation.target.0);
         }
         let (belief, monitor) = (&mut judged.belief, &judged.monitor);
         let (before, first) = (belief.seen(), belief.last_probe.is_none());
@@ -218,6 +249,7 @@ impl Judge {
             }
             Outcome::Fail(failure) => {
                 belief.last_passed = false;
+                belief.weakness = Weakness::of(failure);
                 let text = failure.to_string();
                 // The same words again keep their place in memory.
                 if belief.last_error.as_deref() != Some(text.as_str()) {
@@ -238,52 +270,100 @@ impl Judge {
         first || rtt_is_news || belief.seen() != before
     }
 
-    /// All verdicts at `now`, every one built anew.
-    ///
-    /// A monitored verdict's promise counts from any moment on, so it does not depend on `now`.
-    pub fn board(&self, _now: Moment) -> Board {
-        let verdict = |target: &Option<usize>| match target {
-            None => Verdict::unmonitored(),
-            Some(index) => {
-                let judged = &self.judged[*index];
-                judged.belief.verdict(&judged.monitor)
-            }
-        };
-        self.target_of.iter().map(verdict).collect()
+    /// Takes what is news since the last time: `None` when all is.
+    pub(super) fn take_news(&mut self) -> Option<Vec<u32>> {
+        let news = std::mem::take(&mut self.news);
+        for target in &news {
+            self.judged[*target as usize].is_news = false;
+        }
+        (!std::mem::take(&mut self.all_news)).then_some(news)
     }
 
-    /// Brings the board and the round-trip times made last up to date: what
-    /// [`Judge::board`] and [`Judge::measurements`] say, at the cost of what was observed since. A
-    /// probe that fails costs no more than one that passes, and however many do, never more than
-    /// all endpoints (requirement F7).
-    pub fn renew(&mut self, board: &mut Board, rtt: &mut Chunked<Option<Duration>>, now: Moment) {
-        let endpoints = self.target_of.len();
-        if std::mem::take(&mut self.all_news) || board.len() != endpoints || rtt.len() != endpoints
-        {
-            *board = self.board(now);
-            *rtt = self.measurements().into_iter().collect();
-        } else {
-            for target in &self.news {
-                let judged = &self.judged[*target];
-                let (first, end) = judged.endpoints;
-                let verdict = judged.belief.verdict(&judged.monitor);
-                for endpoint in &self.endpoints_of[first as usize..end as usize] {
-                    if self.target_of[endpoint.index()] != Some(*target) {
-                        continue;
-                    }
-                    board.set(*endpoint, verdict.clone());
-                    rtt.set(endpoint.index(), judged.belief.rtt.get());
-                }
-            }
+    /// Number of targets.
+    pub fn targets(&self) -> usize {
+        self.judged.len()
+    }
+
+    /// For each endpoint its target.
+    pub(super) fn target_of(&self) -> &[Option<usize>] {
+        &self.target_of
+    }
+
+    /// The endpoints whose verdict the target gives.
+    pub(super) fn endpoints_of(&self, target: usize) -> impl Iterator<Item = EndpointId> + '_ {
+        let (first, end) = self.judged[target].endpoints;
+        let all = self.endpoints_of[first as usize..end as usize].iter();
+        all.copied()
+            .filter(move |e| self.target_of[e.index()] == Some(target))
+    }
+
+    /// What this node alone believes of a target, as a verdict.
+    pub(super) fn verdict(&self, target: usize) -> Verdict {
+        let judged = &self.judged[target];
+        judged.belief.verdict(&judged.monitor)
+    }
+
+    /// What this node alone believes of a target, and since when.
+    pub(super) fn state(&self, target: usize) -> (State, Moment) {
+        let belief = &self.judged[target].belief;
+        (belief.rise_fall.state(), belief.since)
+    }
+
+    /// Whether a probe of the target has ended.
+    pub(super) fn is_probed(&self, target: usize) -> bool {
+        self.judged[target].belief.last_probe.is_some()
+    }
+
+    /// This node's vote on a target.
+    pub fn vote(&self, target: TargetId) -> Option<Vote> {
+        self.judged.get(target.index()).map(|j| j.belief.vote())
+    }
+
+    /// The monitor of a target.
+    pub(super) fn monitor(&self, target: usize) -> &Arc<Monitor> {
+        &self.judged[target].monitor
+    }
+
+    /// The address and port of a target.
+    pub(super) fn place(&self, target: usize) -> (IpAddr, u16) {
+        let judged = &self.judged[target];
+        (judged.addr, judged.port)
+    }
+
+    /// For each target its number in the configuration before, where it was in there.
+    pub(super) fn came_from(&self) -> &[Option<u32>] {
+        &self.came_from
+    }
+
+    /// The keys of all targets' checks, by target.
+    pub(super) fn keys(&mut self) -> &[CheckKey] {
+        if self.keys.len() != self.judged.len() {
+            let key = |j: &Judged| CheckKey::of(j.addr, j.port, &j.monitor);
+            self.keys = self.judged.iter().map(key).collect();
         }
-        for target in self.news.drain(..) {
-            self.judged[target].is_news = false;
-        }
+        &self.keys
+    }
+
+    /// What this node tells others as a vantage; `blind` is what it knows of itself.
+    pub fn word(&mut self, blind: bool) -> OwnWord {
+        self.keys();
+        let both = || self.keys.iter().zip(&self.judged);
+        let mut votes: Vec<_> = both().map(|(k, j)| (*k, j.belief.vote())).collect();
+        let rtt = |(k, j): (&CheckKey, &Judged)| Some((*k, j.belief.rtt.get()?));
+        let mut rtts: Vec<_> = both().filter_map(rtt).collect();
+        votes.sort_unstable_by_key(|(k, _)| *k);
+        rtts.sort_unstable_by_key(|(k, _)| *k);
+        OwnWord { votes, rtts, blind }
+    }
+
+    /// The smoothed time to connect to a target.
+    pub(super) fn rtt(&self, target: usize) -> Option<Duration> {
+        self.judged[target].belief.rtt.get()
     }
 
     /// The smoothed time to connect to each endpoint; `None` where nothing is known.
     pub fn measurements(&self) -> Vec<Option<Duration>> {
-        let rtt = |t: &Option<usize>| t.and_then(|index| self.judged[index].belief.rtt.get());
+        let rtt = |t: &Option<usize>| t.and_then(|index| self.rtt(index));
         self.target_of.iter().map(rtt).collect()
     }
 

@@ -1,6 +1,7 @@
-//! Health as pure logic on virtual time: observe → judge → board.
+//! Health as pure logic on virtual time: observe → judge → council → board.
 
 pub mod board;
+pub mod council;
 pub mod judge;
 pub mod monitor;
 pub mod observation;
@@ -15,7 +16,8 @@ pub mod worst_case;
 #[cfg(test)]
 mod tests;
 
-pub use board::{Board, Cause, State, Verdict};
+pub use board::{Board, Cause, State, VantageNow, Verdict};
+pub use council::Council;
 pub use judge::Judge;
 pub use monitor::{HttpCheck, Monitor, MonitorKind, TcpCheck};
 pub use observation::{Failure, Observation, Outcome};

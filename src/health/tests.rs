@@ -51,8 +51,14 @@ fn fail_at(target: u32, at: Moment) -> Observation {
     }
 }
 
+/// What is believed where nobody else probes.
+fn board_of(judge: &Judge) -> Board {
+    let mut judge = judge.clone();
+    Council::new(Default::default(), &mut judge, NOW).board(&judge)
+}
+
 fn states(judge: &Judge) -> Vec<State> {
-    judge.board(NOW).iter().map(|(_, v)| v.state).collect()
+    board_of(judge).iter().map(|(_, v)| v.state).collect()
 }
 
 const UNKNOWN: State = State::Unknown {
@@ -64,7 +70,7 @@ fn h1_the_first_round_is_over_when_every_target_has_a_result() {
     let mut j = judge();
     assert!(!j.first_round_done());
     assert_eq!(states(&j), [UNKNOWN, UNKNOWN, UNKNOWN, State::Up]);
-    assert_eq!(j.board(NOW).verdict(EndpointId(0)).cause, Cause::NotProbed);
+    assert_eq!(board_of(&j).verdict(EndpointId(0)).cause, Cause::NotProbed);
     j.observe(&pass(0, MS));
     assert!(!j.first_round_done());
     j.observe(&fail(1));
@@ -79,7 +85,7 @@ fn h1_the_first_round_is_over_when_every_target_has_a_result() {
 fn h1_without_targets_there_is_nothing_to_wait_for() {
     let j = Judge::new(&[], &[], 2, NOW);
     assert!(j.first_round_done());
-    assert_eq!(*j.board(NOW).verdict(EndpointId(1)), Verdict::unmonitored());
+    assert_eq!(*board_of(&j).verdict(EndpointId(1)), Verdict::unmonitored());
 }
 
 #[test]
@@ -93,7 +99,7 @@ fn h1_after_the_wait_the_unprobed_serve_and_are_shown_as_unknown() {
         [UNKNOWN, later, later, State::Up],
         "a failed one is not let in"
     );
-    assert_eq!(j.board(NOW).verdict(EndpointId(1)).since, NOW + MS);
+    assert_eq!(board_of(&j).verdict(EndpointId(1)).since, NOW + MS);
     assert!(j.first_round_done());
 }
 
@@ -104,7 +110,7 @@ fn a_verdict_carries_cause_time_and_last_error() {
     for s in 1..=3 {
         j.observe(&fail_at(0, NOW + Duration::from_secs(s)));
     }
-    let board = j.board(NOW + Duration::from_secs(9));
+    let board = board_of(&j);
     let v = board.verdict(EndpointId(0));
     let words = "connect failed: Connection refused (os error 111)";
     assert_eq!(v.state, State::Down);
@@ -115,7 +121,7 @@ fn a_verdict_carries_cause_time_and_last_error() {
     for _ in 0..5 {
         j.observe(&pass(0, MS));
     }
-    let board = j.board(NOW);
+    let board = board_of(&j);
     let v = board.verdict(EndpointId(0));
     assert_eq!((v.state, &v.cause), (State::Up, &Cause::Passing));
     assert_eq!(
@@ -179,7 +185,7 @@ fn a_reload_keeps_what_is_known_of_targets_that_stay_the_same() {
     let targets = [target(3, 1, &[0]), target(2, 1, &[1]), target(1, 1, &[3])];
     j.adopt(&[other, monitor()], &targets, 4, NOW);
     assert_eq!(states(&j), [UNKNOWN, State::Down, State::Up, State::Up]);
-    assert_eq!(j.board(NOW).verdict(EndpointId(3)).cause, Cause::Passing);
+    assert_eq!(board_of(&j).verdict(EndpointId(3)).cause, Cause::Passing);
     assert_eq!(j.measurements()[3], Some(MS * 5));
     assert!(!j.first_round_done(), "the new one is awaited");
 }
@@ -205,7 +211,7 @@ fn h1_a_changed_monitor_judges_anew_without_taking_out_what_serves() {
     j.adopt(&[stricter], &targets, 4, NOW);
     let serves = State::Unknown { counts_as_up: true };
     assert_eq!(states(&j), [serves, UNKNOWN, UNKNOWN, UNKNOWN]);
-    assert_eq!(j.board(NOW).verdict(EndpointId(0)).cause, Cause::NotProbed);
+    assert_eq!(board_of(&j).verdict(EndpointId(0)).cause, Cause::NotProbed);
     assert_eq!(j.measurements()[0], Some(MS * 7), "as far as before");
     assert!(!j.first_round_done(), "the others are awaited");
     // One that was down comes back with the first pass: the old check may have been the fault.
@@ -224,7 +230,7 @@ fn f7_the_board_is_the_same_size_and_made_of_the_same_parts_whatever_fails() {
                 j.observe(&if t < failing { fail(t) } else { pass(t, MS) });
             }
         }
-        let board = j.board(NOW);
+        let board = board_of(&j);
         assert_eq!(board.len(), 200);
         let down = board.iter().filter(|(_, v)| v.state == State::Down).count();
         assert_eq!(down, failing as usize);
@@ -243,21 +249,25 @@ proptest::proptest! {
         steps in proptest::collection::vec((0u8..12, 0u32..3, 1u64..50), 0..60),
     ) {
         let mut j = judge();
-        let (mut board, mut rtt) = (Board::default(), crate::chunked::Chunked::default());
+        let mut council = Council::new(Default::default(), &mut j, NOW);
+        let (mut shown, mut rtt) = (Board::default(), crate::chunked::Chunked::default());
         let mut now = NOW;
         for (what, target_id, ms) in steps {
             now = now + MS;
             match what {
                 0..4 => drop(j.observe(&pass(target_id, MS * ms as u32))),
                 4..8 => drop(j.observe(&fail_at(target_id, now))),
-                8 => j.give_up_waiting(now),
+                8 => council.give_up_waiting(&mut j, now),
                 9 => {
                     let targets = [target(2, 0, &[0, 3]), target(ms as u8, 0, &[1])];
-                    j.adopt(&[monitor()], &targets, 4 + ms as usize % 2, now);
+                    let endpoints = 4 + ms as usize % 2;
+                    let checks = (&[monitor()][..], &targets[..], endpoints);
+                    council.adopt(Default::default(), &mut j, checks, now);
                 }
                 _ => {
-                    j.renew(&mut board, &mut rtt, now);
-                    proptest::prop_assert_eq!(&board, &j.board(now));
+                    council.renew(&mut j, &mut shown, &mut rtt, now);
+                    proptest::prop_assert_eq!(&shown, &council.board(&j));
+                    proptest::prop_assert_eq!(&shown, &board_of(&j));
                     proptest::prop_assert_eq!(
                         rtt.iter().copied().collect::<Vec<_>>(),
                         j.measurements()

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::dnssec::{Keys, SignatureCache};
 use crate::geo::GeoTable;
-use crate::health::{Board, Monitor, Overrides, ProbeTarget};
+use crate::health::{Board, Monitor, Overrides, ProbeTarget, council};
 use crate::ids::TargetId;
 use crate::limit::{RateTable, Rules, Secrets};
 use crate::net::Prefix;
@@ -26,6 +26,8 @@ pub struct Settings {
     pub explain_allow: Vec<Prefix>,
     /// Zone transfers.
     pub transfers: Transfers,
+    /// Who judges what is up.
+    pub council: Arc<council::Rules>,
     /// Who may ask, and how often.
     pub rules: Rules,
     /// What class CH says; at most 255 octets each, empty: nothing.

@@ -40,7 +40,8 @@ use support::{dns, wait_for};
 use tradewind::app::load::{Wanted, load_all};
 use tradewind::chunked::Chunked;
 use tradewind::health::{
-    Board, Failure, Judge, Monitor, MonitorKind, Observation, Outcome, ProbeTarget, TcpCheck,
+    Board, Council, Failure, Judge, Monitor, MonitorKind, Observation, Outcome, ProbeTarget,
+    TcpCheck,
 };
 use tradewind::ids::{EndpointId, MonitorId, TargetId};
 use tradewind::snapshot::{Parts, Snapshot, View};
@@ -252,7 +253,8 @@ fn publications(kind: Kind, folder: &Path) {
     let endpoints = snapshot.steering.endpoints.len();
     let mut judge = judge(endpoints);
     let (mut board, mut rtt) = (Board::default(), Chunked::default());
-    judge.renew(&mut board, &mut rtt, AT);
+    let mut council = Council::new(Arc::default(), &mut judge, AT);
+    council.renew(&mut judge, &mut board, &mut rtt, AT);
     let start = Instant::now();
     let mut view = View::new(Generation(1), AT, parts(&snapshot, &board, &rtt));
     say(kind, "publish-ms-anew", ms(start.elapsed()));
@@ -262,7 +264,7 @@ fn publications(kind: Kind, folder: &Path) {
         let start = Instant::now();
         let mut board = (*view.board).clone();
         let mut rtt = view.measurements.rtt.clone();
-        judge.renew(&mut board, &mut rtt, AT);
+        council.renew(judge, &mut board, &mut rtt, AT);
         let parts = parts(&snapshot, &board, &rtt);
         let next = View::after(view, Generation(generation), AT, parts);
         drop(std::mem::replace(view, next));

@@ -46,10 +46,9 @@ fn view(snapshot: &Arc<Snapshot>, dead: &[&str], overrides: Overrides) -> View {
             },
             since: Moment(900_000_000_000),
             steady_for: Some(Duration::from_secs(7)),
-            failures: 0,
-            passes: 0,
             last_probe: Some(Moment(999_000_000_000)),
             last_error: down.then_some(error),
+            ..Verdict::unmonitored()
         }
     });
     View::new(

@@ -26,6 +26,7 @@ mod e2e_doq;
 mod e2e_dot;
 mod e2e_guard;
 mod e2e_hostile;
+mod e2e_identity;
 mod e2e_keys;
 mod e2e_probe;
 mod e2e_proxy;

@@ -111,6 +111,7 @@ impl Health {
         let targets = snapshot
             .targets
             .iter()
+            .filter(|_| snapshot.settings.council.probes_here())
             .map(|t| {
                 let m = &snapshot.monitors[t.monitor.index()];
                 Target {

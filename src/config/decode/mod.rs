@@ -4,6 +4,7 @@ mod context;
 mod dnssec;
 mod encrypted;
 mod fleet;
+mod health;
 mod https;
 mod known;
 mod monitors;
@@ -70,7 +71,9 @@ pub(super) fn decode(cx: &mut Context<'_>, mut root: Table) -> Spec {
             all_zones: all_zones && whole("zones"),
             pools_complete,
             names_complete,
+            fleet: root.get("fleet").is_some(),
         },
+        health: health::decode(cx, &top),
         dns: dns(cx, &top),
         fleet: fleet::fleet(cx, &top),
         regions: regions(cx, root),

@@ -23,6 +23,7 @@ pub(super) fn decode(cx: &mut Context<'_>, root: &Table) -> Vec<NodeSpec> {
 
 fn node(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Option<NodeSpec> {
     let region = r.get(cx, "region");
+    let asn: Option<Marked<u32>> = r.get(cx, "asn");
     let roles: Option<Vec<Marked<Role>>> = r.list::<String>(cx, "roles").map(|words| {
         words
             .into_iter()
@@ -111,6 +112,7 @@ fn node(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Option<No
     let node = NodeSpec {
         name,
         region: region?,
+        asn: asn.map(|a| a.value),
         roles,
         dns_listen: listen.unwrap_or_default(),
         dns_workers: workers,

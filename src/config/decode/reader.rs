@@ -135,6 +135,12 @@ impl<'t> Reader<'t> {
         self.entry(key).is_some()
     }
 
+    /// Whether a table stands under `key`.
+    pub(super) fn is_table(&self, key: &str) -> bool {
+        self.entry(key)
+            .is_some_and(|e| matches!(e.node.value, Value::Table(_)))
+    }
+
     /// Whether `key` is missing, and not just written a little differently.
     pub(super) fn lacks(&self, key: &str) -> bool {
         !self.has(key) && !self.misspelt.contains(&key)

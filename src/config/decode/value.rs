@@ -12,6 +12,7 @@ use crate::config::quantity::{
 use crate::config::tree::Value;
 use crate::dns::name::WireName;
 use crate::geo::location::Code;
+use crate::health::council::Quorum;
 use crate::limit::Secret;
 use crate::net::Prefix;
 
@@ -51,6 +52,7 @@ pub(super) enum Datum {
     Codes(Code, Option<Code>),
     Status(u16, u16),
     Secret(Secret),
+    Quorum(Quorum),
 }
 
 /// A field type that a [`Datum`] turns into. `None` only when row and field disagree, which the
@@ -86,6 +88,7 @@ from_datum! {
     SocketAddr: Datum::Socket(a) => Some(a);
     Prefix: Datum::Network(n) => Some(n);
     Secret: Datum::Secret(s) => Some(s);
+    Quorum: Datum::Quorum(q) => Some(q);
     WireName: Datum::Domain(n) => Some(n);
     Code: Datum::Codes(a, None) => Some(a);
     (Code, Code): Datum::Codes(a, Some(b)) => Some((a, b));
@@ -97,10 +100,12 @@ pub(super) fn read(value: &Value, kind: &Kind) -> Result<Datum, Fault> {
     match (kind, value) {
         (Kind::Bool, Value::Boolean(b)) => Ok(Datum::Bool(*b)),
         // The number that does not fit was reported when the tree was made.
-        (Kind::Integer(..), Value::Integer(None)) => Err(Fault::new("")),
+        (Kind::Integer(..) | Kind::Quorum, Value::Integer(None)) => Err(Fault::new("")),
         (Kind::Integer(min, max), Value::Integer(Some(n))) => {
             in_range(*n, *min, *max, |n| n.to_string()).map(Datum::Integer)
         }
+        (Kind::Quorum, Value::Integer(Some(n))) => in_range(*n, 1, 1000, |n| n.to_string())
+            .map(|n| Datum::Quorum(Quorum::Number(u32::try_from(n).unwrap_or(1)))),
         (Kind::Number(min, max, unit), Value::Integer(Some(n))) => {
             number(*n as f64, *min, *max, unit)
         }
@@ -142,6 +147,7 @@ pub(super) fn noun(kind: &Kind) -> String {
         Kind::Distance(..) => "a distance such as \"100km\"".to_owned(),
         Kind::Size(..) => "a size such as \"64KiB\"".to_owned(),
         Kind::Percent(..) => "a percentage such as \"10%\"".to_owned(),
+        Kind::Quorum => "\"majority\", a percentage or a whole number".to_owned(),
         Kind::Status => "a status such as \"200\" or \"200-299\"".to_owned(),
         Kind::List(..) => "an array".to_owned(),
         Kind::Tables(_) => "an array of tables".to_owned(),
@@ -280,6 +286,16 @@ fn read_text(text: &str, kind: &Kind) -> Result<Datum, Fault> {
             .and_then(|(c, s)| Some((country(c)?, Code::new(s).filter(|_| s.len() <= 3)?)))
             .map(|(c, s)| Datum::Codes(c, Some(s)))
             .ok_or_else(|| not("a country and a subdivision such as `US-CA`")),
+        Kind::Quorum if text == "majority" => Ok(Datum::Quorum(Quorum::Majority)),
+        Kind::Quorum => {
+            let share = parse_percent(text).ok_or_else(|| {
+                not("a quorum").help("write \"majority\", a share such as \"30%\", or a number")
+            })?;
+            let share = in_range(share, 1, 100, |p| format!("{p}%"))?;
+            Ok(Datum::Quorum(Quorum::Share(
+                u8::try_from(share).unwrap_or(100),
+            )))
+        }
         Kind::Status => status(text)
             .ok_or_else(|| not("a status code (100 to 599) or a rising range such as `200-299`")),
         Kind::Bool

@@ -58,6 +58,8 @@ pub enum Kind {
     Country,
     /// A subdivision such as `US-CA`.
     Subdivision,
+    /// `"majority"`, a percentage string, or a number.
+    Quorum,
     /// A status code or a range of them.
     Status,
     /// An array of at least so many different values.

@@ -87,6 +87,9 @@ pub(crate) fn describe(kind: &Kind) -> String {
         Kind::Path => "path".to_owned(),
         Kind::Country => "two-letter country code".to_owned(),
         Kind::Subdivision => "country and subdivision such as `\"US-CA\"`".to_owned(),
+        Kind::Quorum => {
+            "`\"majority\"`, percentage, 1% to 100%, or whole number, 1 to 1000".to_owned()
+        }
         Kind::Status => "status code or range such as `\"200-299\"`".to_owned(),
         Kind::List(item, 0) => format!("array of: {}", describe(item)),
         Kind::List(item, min) => format!("array (at least {min}) of: {}", describe(item)),

@@ -2,6 +2,7 @@
 
 mod dns;
 mod fleet;
+mod health;
 mod monitors;
 mod nodes;
 mod steering;
@@ -54,11 +55,12 @@ const FARTHEST: f64 = 20_100.0;
 const CONTINENTS: &[&str] = &["AF", "AN", "AS", "EU", "NA", "OC", "SA"];
 const WEIGHT: Kind = Kind::Integer(0, 1_000_000);
 
-const PARTS: [&[OptionRow]; 6] = [
+const PARTS: [&[OptionRow]; 7] = [
     dns::ROWS,
     nodes::ROWS,
     fleet::ROWS,
     zones::ROWS,
+    health::ROWS,
     monitors::ROWS,
     steering::ROWS,
 ];

@@ -260,6 +260,7 @@ impl World {
                         targets: Vec::new(),
                         target_of: vec![None; count],
                         settings: Settings {
+                            council: Default::default(),
                             node: "node1".into(),
                             nodes: Vec::new(),
                             explain_allow: self.allow.iter().map(|p| p.parse().unwrap()).collect(),

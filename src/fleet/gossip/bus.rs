@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -10,10 +10,12 @@ use chitchat::transport::Transport;
 use tokio::sync::{Notify, mpsc, watch};
 
 use crate::fleet::bus::{BusError, BusView, Change, Key, MAX_VALUE, Member, StateBus, Value};
+use crate::fleet::credentials::Credentials;
 use crate::time::Clock;
 
 use super::counters::GossipCounters;
 use super::merge::{Heard, LifeId, Merge};
+use super::quic::Quic;
 use super::rarely::Rarely;
 use super::task;
 
@@ -51,24 +53,32 @@ pub struct GossipBus {
 }
 
 impl GossipBus {
-    /// Starts a member on its own thread, with a runtime of its own. May be called within any
-    /// runtime or none.
+    /// Starts a member on its own thread with a runtime of its own, over QUIC on `socket`. May be
+    /// called within any runtime or none. An advertised port of 0 stands for the port of the socket.
     ///
     /// # Errors
-    /// When the system gives no thread or no runtime.
+    /// When the system gives no thread or no runtime, or the credentials do not suit QUIC.
     pub fn start(
-        options: GossipOptions,
+        mut options: GossipOptions,
+        socket: UdpSocket,
+        credentials: Arc<dyn Credentials>,
         counters: Arc<GossipCounters>,
-        transport: impl FnOnce(Arc<GossipCounters>) -> io::Result<Arc<dyn Transport>> + Send + 'static,
     ) -> io::Result<GossipBus> {
+        if options.advertise.port() == 0 {
+            options.advertise.set_port(socket.local_addr()?.port());
+        }
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        let transport = {
+        let quic = {
             let _inside = runtime.enter();
-            transport(counters.clone())?
+            let rarely = Arc::new(Rarely::new(options.clock.clone()));
+            let (node, cluster) = (&options.node, &options.cluster);
+            Quic::open(node, cluster, socket, credentials, counters.clone(), rarely)?
         };
-        let (bus, run) = GossipBus::new(options, counters, transport);
+        let (bus, run) = GossipBus::new(options, counters, Arc::new(quic.clone()), async move {
+            quic.close().await;
+        });
         std::thread::Builder::new()
             .name("gossip".to_owned())
             .spawn(move || {
@@ -85,7 +95,7 @@ impl GossipBus {
         counters: Arc<GossipCounters>,
         transport: Arc<dyn Transport>,
     ) -> GossipBus {
-        let (bus, run) = GossipBus::new(options, counters, transport);
+        let (bus, run) = GossipBus::new(options, counters, transport, async {});
         drop(tokio::spawn(run));
         bus
     }
@@ -94,6 +104,7 @@ impl GossipBus {
         options: GossipOptions,
         counters: Arc<GossipCounters>,
         transport: Arc<dyn Transport>,
+        close: impl Future<Output = ()> + Send + 'static,
     ) -> (GossipBus, impl Future<Output = ()> + Send + 'static) {
         let life = LifeId {
             generation: options.generation,
@@ -126,6 +137,7 @@ impl GossipBus {
             let shared = shared.clone();
             async move {
                 task::run(shared, transport, stopped).await;
+                close.await;
                 end.send_replace(true);
             }
         };

@@ -3,8 +3,8 @@
 //!
 //! - [`merge`]: from what gossip holds to what is believed; pure.
 //! - [`bus`]: [`GossipBus`], the [`StateBus`](super::StateBus) of a member.
-//! - [`task`]: the supervised gossip task on its own thread.
-//! - [`quic`], [`link`], [`hop`], [`frame`], [`wire`]: how messages travel.
+//! - `task`: the supervised gossip task on its own thread.
+//! - [`quic`], `link`, `hop`, [`frame`], [`wire`]: how messages travel.
 //! - [`memory`]: how they travel in tests and benchmarks on virtual time.
 //!
 //! Members reach each other at their advertised addresses in both directions; a member behind NAT is
@@ -12,10 +12,15 @@
 
 pub mod bus;
 pub mod counters;
+pub mod frame;
+mod hop;
+mod link;
 pub mod memory;
 pub mod merge;
+pub mod quic;
 mod rarely;
 mod task;
+pub mod wire;
 
 pub use bus::{GossipBus, GossipOptions, RolesOf};
 pub use counters::{GossipCounters, GossipEvent};

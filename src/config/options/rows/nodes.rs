@@ -28,6 +28,13 @@ pub(super) const ROWS: &[OptionRow] = &[
     )
     .restart(),
     opt(
+        "nodes.NAME.asn",
+        Kind::Integer(1, 4_294_967_295),
+        Optional("unknown"),
+        "Autonomous system the node stands in. Probing nodes of one region and one system are one site: they have one vote.",
+        "64500",
+    ),
+    opt(
         "nodes.NAME.roles",
         Kind::List(&Kind::Choice(&["dns", "probe", "proxy", "admin"]), 1),
         Required,

@@ -27,6 +27,27 @@ pub(super) const ROWS: &[OptionRow] = &[
         "1",
     ),
     opt(
+        "pools.NAME.failback",
+        Kind::Choice(&["auto", "manual"]),
+        Default(r#""auto""#),
+        "How an endpoint that was down comes back once it passes: at once, or only when an operator says so. A table holds it back or lets it in by steps. One that comes back for the n-th time within 10 minutes waits longer each time, at most 5 minutes.",
+        r#""auto""#,
+    ),
+    opt(
+        "pools.NAME.failback.hold",
+        Kind::Duration(secs(1), DAY, false),
+        Optional("no hold"),
+        "It must pass for so long first; a failure starts over.",
+        r#""15m""#,
+    ),
+    opt(
+        "pools.NAME.failback.ramp",
+        Kind::Duration(secs(1), DAY, false),
+        Optional("no ramp"),
+        "It gets 5, 25, 50, then 100 percent of its clients, in equal steps of this time; a failure starts over.",
+        r#""20m""#,
+    ),
+    opt(
         "pools.NAME.endpoints",
         Kind::Tables(1),
         Required,

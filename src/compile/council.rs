@@ -1,0 +1,71 @@
+//! Who judges: the vantages, their sites, and the rules of the council.
+
+use crate::config::Spec;
+use crate::config::spec::{NodeSpec, Role};
+use crate::health::council::{Quorum, Rules, Site, Vantage};
+use crate::ids::{SiteId, VantageId};
+
+use super::{Node, Problems};
+
+/// Whether `n` probes.
+fn probes(n: &NodeSpec) -> bool {
+    n.roles.iter().any(|r| r.value == Role::Probe)
+}
+
+/// Whether the nodes tell each other what they see, and somebody looks.
+pub(super) fn shared(spec: &Spec) -> bool {
+    spec.declared.fleet && spec.nodes.iter().any(probes)
+}
+
+/// The rules for `node`. Nodes that are no fleet are not told what others see: each is alone.
+pub(super) fn rules(spec: &Spec, node: Option<&Node>, p: &mut Problems) -> Rules {
+    let together = spec.declared.fleet;
+    let mut rules = Rules {
+        quorum: spec.health.quorum.value,
+        references: spec.health.references.iter().map(|r| r.value).collect(),
+        ..Rules::default()
+    };
+    let mut nodes: Vec<&NodeSpec> = spec.nodes.iter().filter(|n| probes(n)).collect();
+    nodes.sort_by(|a, b| a.name.value.cmp(&b.name.value));
+    for n in nodes {
+        let own = node.is_some_and(|node| node.name == n.name.value);
+        if !together && !own {
+            continue;
+        }
+        let site = Site {
+            region: n.region.as_str().into(),
+            asn: n.asn,
+        };
+        let known = rules.sites.iter().position(|s| *s == site);
+        let site = SiteId::from_index(known.unwrap_or_else(|| {
+            rules.sites.push(site);
+            rules.sites.len() - 1
+        }));
+        if own {
+            rules.own = Some(VantageId::from_index(rules.vantages.len()));
+        }
+        rules.vantages.push(Vantage {
+            name: n.name.as_str().into(),
+            site,
+        });
+    }
+    if let Quorum::Number(n) = rules.quorum
+        && together
+        && n as usize > rules.sites.len()
+    {
+        let sites = rules.sites.len();
+        p.error(
+            spec.health.quorum.span,
+            format!(
+                "`quorum` of [health] is {n}, but the probing nodes stand at {sites} site{}: \
+                 nothing could ever be down",
+                if sites == 1 { "" } else { "s" }
+            ),
+        )
+        .help = Some(format!(
+            "lower it to {} or less, or write `quorum = \"majority\"`",
+            sites.max(1)
+        ));
+    }
+    rules
+}

@@ -1,0 +1,356 @@
+//! Councils on virtual time: one node that hears three other vantages.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::super::monitor::tests::monitor;
+use super::super::{
+    Board, Cause, Failure, Judge, Observation, Opinion, Outcome, ProbeTarget, Says, State,
+    Testimony, Vote, Weakness,
+};
+use super::*;
+use crate::ids::{EndpointId, MonitorId, SiteId, TargetId};
+
+const NOW: Moment = Moment(1_000_000_000_000);
+const S: Duration = Duration::from_secs(1);
+
+const UP: Vote = Vote {
+    opinion: Opinion::Up,
+    failures: 0,
+};
+const DOWN: Vote = Vote {
+    opinion: Opinion::Down(Weakness::Connect),
+    failures: 0,
+};
+
+/// Vantages `v0`, `v1` … each at a site of its own.
+pub(super) fn rules(vantages: usize, own: Option<u32>) -> Rules {
+    Rules {
+        vantages: (0..vantages)
+            .map(|v| Vantage {
+                name: format!("v{v}").into(),
+                site: SiteId::from_index(v),
+            })
+            .collect(),
+        sites: (0..vantages)
+            .map(|v| Site {
+                region: format!("r{v}").into(),
+                asn: None,
+            })
+            .collect(),
+        own: own.map(VantageId),
+        ..Rules::default()
+    }
+}
+
+fn target(last: u8, endpoints: &[u32]) -> ProbeTarget {
+    ProbeTarget {
+        addr: IpAddr::V4(Ipv4Addr::new(192, 0, 2, last)),
+        port: 80,
+        monitor: MonitorId(0),
+        endpoints: endpoints.iter().map(|e| EndpointId(*e)).collect(),
+    }
+}
+
+fn key(last: u8) -> CheckKey {
+    CheckKey::of(target(last, &[]).addr, 80, &monitor())
+}
+
+/// A node with its clock.
+struct Node {
+    judge: Judge,
+    council: Council,
+    now: Moment,
+}
+
+impl Node {
+    /// Two targets, 192.0.2.1 and 192.0.2.2, of endpoints 0 and (1, 2).
+    fn new(rules: Rules) -> Node {
+        let targets = [target(1, &[0]), target(2, &[1, 2])];
+        let mut judge = Judge::new(&[monitor()], &targets, 3, NOW);
+        let council = Council::new(Arc::new(rules), &mut judge, NOW);
+        Node {
+            judge,
+            council,
+            now: NOW,
+        }
+    }
+
+    fn says(&mut self, vantage: usize, says: Says) -> bool {
+        let testimony = Testimony {
+            vantage: format!("v{vantage}").into(),
+            says,
+        };
+        self.council.hear(&testimony, self.now)
+    }
+
+    fn votes(&mut self, vantage: usize, votes: &[(u8, Vote)]) {
+        let mut votes: Vec<_> = votes.iter().map(|(last, v)| (key(*last), *v)).collect();
+        votes.sort_unstable_by_key(|(k, _)| *k);
+        let votes = Says::Votes {
+            chunk: 0,
+            votes: votes.into(),
+        };
+        self.says(vantage, votes);
+        self.says(vantage, Says::Alive { blind: false });
+    }
+
+    fn own(&mut self, target: u32, passed: bool) {
+        let outcome = match passed {
+            true => Outcome::Pass {
+                rtt: Duration::from_millis(1),
+            },
+            false => Outcome::Fail(Failure::Connect("refused".to_owned())),
+        };
+        self.judge.observe(&Observation {
+            target: TargetId(target),
+            at: self.now,
+            outcome,
+        });
+    }
+
+    /// Time passes; who is named lives on.
+    fn pass(&mut self, time: Duration, living: &[usize]) {
+        let end = self.now + time;
+        while self.now < end {
+            self.now = end.min(self.now + S);
+            for v in living {
+                self.says(*v, Says::Alive { blind: false });
+            }
+            if self.council.due().is_some_and(|at| at <= self.now) {
+                self.council.settle(&mut self.judge, self.now);
+            }
+        }
+    }
+
+    fn board(&mut self) -> Board {
+        self.council.settle(&mut self.judge, self.now);
+        self.council.board(&self.judge)
+    }
+
+    fn state(&mut self, endpoint: u32) -> State {
+        self.board().verdict(EndpointId(endpoint)).state
+    }
+}
+
+#[test]
+fn h3_one_that_lies_alone_moves_nothing_two_do() {
+    let mut n = Node::new(rules(3, None));
+    for v in 0..3 {
+        n.votes(v, &[(1, UP), (2, UP)]);
+    }
+    assert_eq!(n.state(0), State::Up);
+    n.votes(0, &[(1, DOWN), (2, DOWN)]);
+    assert_eq!((n.state(0), n.state(2)), (State::Up, State::Up));
+    n.votes(1, &[(1, DOWN), (2, UP)]);
+    let board = n.board();
+    let verdict = board.verdict(EndpointId(0));
+    assert_eq!(verdict.state, State::Down);
+    assert_eq!(
+        verdict.cause,
+        Cause::Failing("2 of 3 sites say down: connect failed".into())
+    );
+    assert_eq!(
+        verdict.votes.as_deref(),
+        Some(&[Some(DOWN), Some(DOWN), Some(UP)][..])
+    );
+    assert_eq!(n.state(1), State::Up);
+    assert_eq!(n.council.strangers(), 0);
+    assert!(!n.says(9, Says::Alive { blind: false }));
+    assert_eq!(n.council.strangers(), 1, "v9 is no vantage");
+}
+
+#[test]
+fn h3_votes_expire_and_expiry_is_not_down() {
+    let mut n = Node::new(rules(3, None));
+    for v in 0..3 {
+        n.votes(v, &[(1, UP)]);
+    }
+    n.votes(0, &[(1, DOWN)]);
+    assert_eq!(n.state(0), State::Up);
+    // Two fall silent; their "up" counts for 30 seconds more, and then nobody takes it out at once.
+    n.pass(S * 29, &[0]);
+    assert_eq!(n.state(0), State::Up);
+    n.pass(S * 25, &[0]);
+    assert_eq!(
+        n.state(0),
+        State::Up,
+        "the only voice left needs twice the evidence"
+    );
+    // fall 3 × interval 10 s after the others were no more.
+    n.pass(S * 10, &[0]);
+    assert_eq!(n.state(0), State::Down);
+    let board = n.board();
+    assert_eq!(
+        board.vantages().iter().map(|v| v.worth).collect::<Vec<_>>(),
+        [Worth::Valid, Worth::Expired, Worth::Expired]
+    );
+}
+
+#[test]
+fn h3_a_down_that_is_overdue_does_not_count() {
+    let mut n = Node::new(rules(3, None));
+    for v in 0..3 {
+        n.votes(v, &[(1, UP)]);
+    }
+    assert_eq!(n.state(0), State::Up);
+    n.votes(0, &[(1, DOWN)]);
+    n.pass(S * 11, &[1, 2]);
+    n.votes(1, &[(1, DOWN)]);
+    assert_eq!(
+        n.state(0),
+        State::Up,
+        "v0 may think otherwise by now: 1 of 2"
+    );
+    n.votes(0, &[(1, DOWN)]);
+    assert_eq!(n.state(0), State::Down);
+}
+
+#[test]
+fn h3_the_blind_have_no_vote() {
+    let mut n = Node::new(rules(3, None));
+    for v in 0..3 {
+        n.votes(v, &[(1, UP)]);
+    }
+    n.votes(0, &[(1, DOWN)]);
+    n.votes(1, &[(1, DOWN)]);
+    n.says(1, Says::Alive { blind: true });
+    assert_eq!(n.state(0), State::Up);
+    n.says(1, Says::Alive { blind: false });
+    assert_eq!(n.state(0), State::Down);
+}
+
+#[test]
+fn h4_all_vantages_lost_the_last_verdicts_stay_and_are_stale() {
+    let mut n = Node::new(rules(3, None));
+    for v in 0..3 {
+        n.votes(v, &[(1, UP), (2, DOWN)]);
+    }
+    assert_eq!((n.state(0), n.state(1)), (State::Up, State::Down));
+    n.pass(S * 40, &[]);
+    let board = n.board();
+    for (endpoint, state) in [(0, State::Up), (1, State::Down)] {
+        let v = board.verdict(EndpointId(endpoint));
+        assert_eq!((v.state, v.stale), (state, true));
+    }
+    // They come back.
+    for v in 0..3 {
+        n.votes(v, &[(1, DOWN), (2, UP)]);
+    }
+    assert_eq!((n.state(0), n.state(1)), (State::Down, State::Up));
+    assert!(!n.board().verdict(EndpointId(0)).stale);
+}
+
+#[test]
+fn own_probes_alone_take_out_only_after_twice_the_time() {
+    let mut n = Node::new(rules(3, Some(0)));
+    n.own(0, true);
+    assert_eq!(n.state(0), State::Up);
+    for _ in 0..3 {
+        n.own(0, false);
+    }
+    assert_eq!(n.state(0), State::Up);
+    n.pass(S * 29, &[]);
+    assert_eq!(n.state(0), State::Up);
+    n.pass(S * 2, &[]);
+    assert_eq!(n.state(0), State::Down);
+    // Not where it is the only vantage there is.
+    let mut n = Node::new(rules(1, Some(0)));
+    n.own(0, true);
+    for _ in 0..3 {
+        n.own(0, false);
+    }
+    assert_eq!(n.state(0), State::Down);
+}
+
+#[test]
+fn h1_the_first_round_is_over_with_the_first_votes() {
+    let mut n = Node::new(rules(3, None));
+    assert!(!n.council.first_round_done(&n.judge));
+    n.votes(2, &[(1, UP)]);
+    n.board();
+    assert!(
+        !n.council.first_round_done(&n.judge),
+        "192.0.2.2 is awaited"
+    );
+    n.votes(1, &[(2, DOWN)]);
+    assert_eq!((n.state(0), n.state(1)), (State::Up, State::Down));
+    assert!(n.council.first_round_done(&n.judge));
+    let mut n = Node::new(rules(3, None));
+    n.council.give_up_waiting(&mut n.judge, n.now);
+    assert_eq!(n.state(0), State::Unknown { counts_as_up: true });
+    assert!(n.council.first_round_done(&n.judge));
+}
+
+#[test]
+fn a_check_that_moves_to_another_chunk_is_not_lost() {
+    let mut n = Node::new(rules(3, None));
+    n.votes(0, &[(1, UP), (2, UP)]);
+    let chunk = |chunk, votes: &[(CheckKey, Vote)]| Says::Votes {
+        chunk,
+        votes: votes.into(),
+    };
+    assert!(!n.says(0, chunk(1, &[(key(2), UP)])), "as before");
+    assert!(
+        !n.says(0, chunk(0, &[(key(1), UP)])),
+        "the old place is silent"
+    );
+    assert_eq!(n.state(1), State::Up);
+    assert!(n.says(0, chunk(1, &[])), "now nothing is known of it");
+    let board = n.board();
+    assert_eq!(
+        board.verdict(EndpointId(1)).votes.as_deref(),
+        Some(&[None; 3][..])
+    );
+    assert!(board.verdict(EndpointId(1)).stale);
+}
+
+#[test]
+fn a_reload_keeps_verdicts_and_uses_votes_that_were_heard_before() {
+    let mut n = Node::new(rules(3, None));
+    for v in 0..3 {
+        n.votes(v, &[(1, DOWN), (2, UP), (3, UP)]);
+    }
+    assert_eq!(n.state(0), State::Down);
+    // 192.0.2.3 is new, 192.0.2.2 is gone, 192.0.2.1 has another endpoint.
+    let targets = [target(3, &[0]), target(1, &[1])];
+    let checks = (&[monitor()][..], &targets[..], 2);
+    n.council
+        .adopt(Arc::new(rules(3, None)), &mut n.judge, checks, n.now);
+    assert_eq!((n.state(0), n.state(1)), (State::Up, State::Down));
+}
+
+proptest::proptest! {
+    /// Whatever is heard and observed, in any order.
+    #[test]
+    fn f7_a_renewed_board_of_many_vantages_is_the_one_built_anew(
+        steps in proptest::collection::vec((0u8..12, 0usize..4, 0u8..3, 0u32..2), 0..80),
+        own in proptest::bool::ANY,
+    ) {
+        let mut n = Node::new(rules(3, own.then_some(0)));
+        let (mut board, mut rtt) = (Board::default(), Chunked::default());
+        for (what, vantage, vote, t) in steps {
+            let vote = [UP, DOWN, Vote { opinion: Opinion::None, failures: 1 }][usize::from(vote)];
+            match what {
+                0..3 => n.votes(vantage, &[(1 + t as u8, vote)]),
+                3 => n.votes(vantage, &[(1, vote), (2, vote)]),
+                4..6 => n.own(t, vote == UP),
+                6 => drop(n.says(vantage, Says::Alive { blind: vote == DOWN })),
+                7 => n.pass(S * 9, &[vantage]),
+                8 => n.pass(S * 25, &[]),
+                9 => n.council.give_up_waiting(&mut n.judge, n.now),
+                10 => {
+                    let targets = [target(2, &[0, 2]), target(1 + vantage as u8, &[1])];
+                    let checks = (&[monitor()][..], &targets[..], 3);
+                    let rules = Arc::new(rules(2 + vantage % 2, own.then_some(0)));
+                    n.council.adopt(rules, &mut n.judge, checks, n.now);
+                }
+                _ => {
+                    n.council.renew(&mut n.judge, &mut board, &mut rtt, n.now);
+                    proptest::prop_assert_eq!(&board, &n.council.board(&n.judge));
+                }
+            }
+        }
+    }
+}
