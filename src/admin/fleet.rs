@@ -11,8 +11,8 @@ pub struct FleetStatus {
     pub config: String,
     /// All nodes of the configuration, by name.
     pub members: Vec<MemberStatus>,
-    /// What was refused or not believed since the start, by reason.
-    pub refused: Vec<(&'static str, u64)>,
+    /// Counts of the fleet in the form of metrics: name, labels, value; those of one name together.
+    pub counts: Vec<(&'static str, String, u64)>,
 }
 
 /// One node.

@@ -7,7 +7,9 @@ use crate::snapshot::View;
 use crate::telemetry::{DnsEvent, Stats};
 
 /// Renders all metrics. Names, types and help texts are those of `docs/metrics.md`.
-pub fn render(view: &View, stats: &Stats) -> String {
+///
+/// `fleet` is what the fleet counts: name, labels, value; those of one name together.
+pub fn render(view: &View, stats: &Stats, fleet: &[(&'static str, String, u64)]) -> String {
     let mut out = Page(String::with_capacity(4096));
     let mut last = "";
     for event in DnsEvent::ALL {
@@ -96,7 +98,43 @@ pub fn render(view: &View, stats: &Stats) -> String {
             out.sample("tradewind_endpoint_rtt_seconds", &labels, rtt.as_secs_f64());
         }
     }
+    // Sorted, so that all of one name stand together, whoever counts them.
+    let mut fleet: Vec<_> = fleet.iter().collect();
+    fleet.sort_by_key(|(name, ..)| *name);
+    let mut last = "";
+    for (name, labels, value) in fleet {
+        if *name != last {
+            let kind = match name.ends_with("_total") {
+                true => "counter",
+                false => "gauge",
+            };
+            out.family(name, kind, fleet_help(name));
+            last = name;
+        }
+        out.sample(name, labels, value);
+    }
     out.0
+}
+
+/// What a metric of the fleet counts.
+fn fleet_help(name: &str) -> &'static str {
+    match name {
+        "tradewind_fleet_exchanges_total" => "Exchanges with other members that this node began.",
+        "tradewind_fleet_messages_total" => "Messages of gossip.",
+        "tradewind_fleet_message_octets_total" => "Octets of messages of gossip.",
+        "tradewind_fleet_wire_octets_total" => "UDP payload of gossip, QUIC included.",
+        "tradewind_fleet_dropped_total" => "Messages given up.",
+        "tradewind_fleet_refused_peers_total" => "Connections of others that were refused.",
+        "tradewind_fleet_refused_by_peers_total" => "Connections that others refused.",
+        "tradewind_fleet_bad_messages_total" => "Datagrams, streams and messages not understood.",
+        "tradewind_fleet_unaccepted_keys_total" => "Keys and values not believed.",
+        "tradewind_fleet_strangers_total" => "Nodes that the configuration does not know.",
+        "tradewind_fleet_duplicate_names_total" => "Times that two living nodes had one name.",
+        "tradewind_fleet_gossip_restarts_total" => "Times that gossip ended and was started anew.",
+        "tradewind_fleet_digest_entries" => "Lives of nodes that every exchange carries.",
+        "tradewind_fleet_refusals_total" => "Peers refused, by reason and by whom.",
+        _ => "See the documentation of the fleet.",
+    }
 }
 
 struct Page(String);

@@ -103,7 +103,8 @@ impl Controller {
             self.has.orders.clone(),
             self.has.clock.clone(),
         );
-        let compiled = loaded.compiled;
+        let mut compiled = loaded.compiled;
+        let node = compiled.node.take();
         // Waits for the disk. Sent under the lock, so that keys come in the order they were made in.
         let handed = tokio::task::spawn_blocking(move || {
             let mut keeper = keeper::locked(&keeper);
@@ -132,7 +133,7 @@ impl Controller {
                 if let (Some(keeper), Some(new)) = (&self.has.certificates, loaded.certificate) {
                     keeper.adopt(new);
                 }
-                self.has.fleet.runs(&loaded.digest);
+                self.has.fleet.runs(&loaded.digest, node.as_ref());
                 tracing::info!(%generation, "reloaded");
                 ReloadOutcome::Adopted {
                     generation,

@@ -15,7 +15,9 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::dnssec::{Keys, SignatureCache};
-use crate::health::{Board, Council, Judge, Monitor, Observation, OwnWord, State, Testimony};
+use crate::health::{
+    Board, Council, Judge, Monitor, Observation, OwnWord, ProbeTarget, State, Testimony,
+};
 use crate::ids::TargetId;
 use crate::probe::{ProbePlan, Report as ProbeReport};
 use crate::server;
@@ -425,15 +427,17 @@ fn moved(old: &Snapshot, new: &Snapshot) -> Vec<Option<TargetId>> {
     keys(old).map(|key| now.get(&key).copied()).collect()
 }
 
-/// What this node probes: everything, or nothing where it only hears what others see.
+/// What this node probes: everything but the composites, which come last and follow from the others; or
+/// nothing where it only hears what others see.
 fn plan_of(snapshot: &Snapshot, number: u64) -> ProbePlan {
-    let targets = match snapshot.settings.council.probes_here() {
-        true => snapshot.targets.clone(),
-        false => Vec::new(),
+    let probed = |t: &ProbeTarget| !snapshot.monitors[t.monitor.index()].kind.is_composite();
+    let count = match snapshot.settings.council.probes_here() {
+        true => snapshot.targets.partition_point(probed),
+        false => 0,
     };
     ProbePlan {
         monitors: snapshot.monitors.clone(),
-        targets,
+        targets: snapshot.targets[..count].to_vec(),
         number,
     }
 }

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 use crate::admin;
 use crate::compile::{Compiled, Node};
 use crate::config::{ConfigDigest, Report};
-use crate::fleet::{LocalBus, StateBus};
+use crate::fleet::identity::Material;
 use crate::probe;
 use crate::server::hall::{Service, TcpLimits};
 use crate::server::proxied::Proxies;
@@ -26,7 +26,7 @@ use crate::units::Generation;
 use super::certificates::{Certificate, Certificates};
 use super::clock::RealClock;
 use super::control::{Controller, Ordered};
-use super::fleet::FleetDesk;
+use super::fleet::{self, FleetDesk, Joined};
 use super::judge_loop::{JudgeLoop, Order};
 use super::keeper::{self, Keeper};
 use super::listeners::{self, EncryptedAddresses};
@@ -55,6 +55,8 @@ pub struct Ready {
     pub encrypted: EncryptedAddresses,
     /// Admin API.
     pub admin: Option<SocketAddr>,
+    /// Where other members of the fleet reach it, UDP.
+    pub fleet: Option<SocketAddr>,
     /// The view in force.
     pub generation: Generation,
 }
@@ -68,6 +70,9 @@ impl std::fmt::Display for Ready {
         write!(f, "{}", self.encrypted)?;
         if let Some(a) = self.admin {
             write!(f, " admin={a}")?;
+        }
+        if let Some(a) = self.fleet {
+            write!(f, " fleet={a}")?;
         }
         write!(f, " generation={}", self.generation)
     }
@@ -90,7 +95,7 @@ pub fn run(options: Options, ready: impl FnOnce(&Ready)) -> Result<(), RunError>
     let Loaded {
         mut compiled,
         certificate,
-        identity: _,
+        identity,
         warnings,
         digest,
     } = load_all(&options.wanted).map_err(RunError::Config)?;
@@ -107,7 +112,13 @@ pub fn run(options: Options, ready: impl FnOnce(&Ready)) -> Result<(), RunError>
         .enable_all()
         .build()
         .map_err(|e| RunError::Other(format!("cannot start the runtime: {e}")))?;
-    let result = runtime.block_on(serve(options, node, compiled, certificate, digest, ready));
+    let result = runtime.block_on(serve(
+        options,
+        node,
+        compiled,
+        (certificate, identity, digest),
+        ready,
+    ));
     // Probes in flight are not waited for.
     runtime.shutdown_timeout(Duration::from_millis(200));
     result
@@ -117,8 +128,7 @@ async fn serve(
     options: Options,
     node: Node,
     compiled: Compiled,
-    certificate: Option<Certificate>,
-    digest: ConfigDigest,
+    (certificate, identity, digest): (Option<Certificate>, Option<Material>, ConfigDigest),
     ready: impl FnOnce(&Ready),
 ) -> Result<(), RunError> {
     let clock: Arc<dyn Clock> = Arc::new(RealClock::start());
@@ -149,10 +159,14 @@ async fn serve(
     let (keep, kept_until) = std::sync::mpsc::channel();
     let keeping = keeper::spawn(keeper.clone(), clock.clone(), orders.clone(), kept_until)
         .map_err(|e| RunError::Other(format!("cannot start the thread of the keys: {e}")))?;
-    let bus: Arc<dyn StateBus> = Arc::new(LocalBus::new(&node.name, clock.clone()));
-    let none = Box::new(Vec::new);
-    let desk = FleetDesk::new(bus, clock.clone(), None, &node.name, &digest, none);
-    let desk = Arc::new(desk);
+    let joined = Joined::new(&node, identity, &clock, &stopped)?;
+    let desk = Arc::new(FleetDesk::new(&joined, clock.clone(), &node.name, &digest));
+    tokio::spawn(fleet::listen(desk.clone(), orders.clone()));
+    tokio::spawn(fleet::speak(
+        desk.clone(),
+        orders.clone(),
+        wiring.publisher.clone(),
+    ));
     let controller = Controller::new(Ordered {
         wanted: options.wanted.clone(),
         running: node.clone(),
@@ -274,6 +288,7 @@ async fn serve(
         dns,
         encrypted: encrypted_addresses,
         admin: admin_addr,
+        fleet: joined.address,
         generation: wiring.publisher.latest().generation,
     };
     tracing::info!("{up}");
@@ -286,6 +301,8 @@ async fn serve(
         tokio::spawn(async move { drop(controller.reload().await) });
     }
     tracing::info!("stopping");
+    // Others are told while DNS still answers.
+    joined.leave().await;
     stop.send_replace(true);
     for server in servers {
         server.stop();

@@ -29,7 +29,8 @@ pub(super) fn unused(spec: &Spec, p: &mut Problems) {
     }
     if spec.declared.pools_complete {
         let monitors = spec.pools.iter().filter_map(|p| p.monitor.as_ref());
-        let monitors: HashSet<&str> = monitors.map(|m| m.as_str()).collect();
+        let mut monitors: HashSet<&str> = monitors.map(|m| m.as_str()).collect();
+        monitors.extend(super::monitors::used_as_parts(spec));
         for m in &spec.monitors {
             if !monitors.contains(m.name.as_str()) {
                 warn(p, &m.name, "monitor", "pool");

@@ -67,7 +67,7 @@ pub fn compile(
     let regions = pools::regions(spec, p);
     let geo = geo::geo(spec, inputs, sources, p);
     let parsed_zones = zones::parse(spec, inputs, sources, p);
-    let monitors = monitors::monitors(spec);
+    let monitors = monitors::monitors(spec, p);
     let pools = pools::pools(spec, &regions, p);
     let policies = policies::policies(spec, &regions, &pools, p);
     let mut names = names::names(spec, &pools, &policies, p);
@@ -90,7 +90,7 @@ pub fn compile(
         Some(node) if !node.probes && !council::shared(spec) => {
             (Vec::new(), vec![None; pools.endpoints.len()])
         }
-        _ => pools::targets(&pools),
+        _ => pools::targets(&pools, &monitors),
     };
     let node_name = this_node.as_ref().map_or("", |n| n.name.as_str()).into();
     let steering = Steering::build(

@@ -6,12 +6,13 @@ use hashbrown::HashMap;
 
 use crate::config::Spec;
 use crate::config::spec::{EndpointSpec, PoolSpec};
+use crate::health::Monitor;
 use crate::ids::{EndpointId, MonitorId, PoolId, RegionId, TargetId};
 use crate::net::Family;
 use crate::snapshot::ProbeTarget;
 use crate::steer::{Endpoint, Pool, Region};
 
-use super::Problems;
+use super::{Problems, monitors};
 
 /// The regions, and their ids by name.
 #[derive(Debug, Default)]
@@ -112,7 +113,7 @@ impl Pools<'_> {
 
 /// All pools.
 pub(super) fn pools<'s>(spec: &'s Spec, regions: &Regions<'_>, p: &mut Problems) -> Pools<'s> {
-    let monitors: HashMap<&str, MonitorId> = spec
+    let by_name: HashMap<&str, MonitorId> = spec
         .monitors
         .iter()
         .enumerate()
@@ -129,7 +130,7 @@ pub(super) fn pools<'s>(spec: &'s Spec, regions: &Regions<'_>, p: &mut Problems)
             p.dangling();
         }
         let monitor = pool.monitor.as_ref().and_then(|m| {
-            let found = monitors.get(m.as_str()).copied();
+            let found = by_name.get(m.as_str()).copied();
             if found.is_none() {
                 p.dangling();
             }
@@ -266,9 +267,9 @@ fn probing(
 ) -> Option<(MonitorId, u16)> {
     let id = monitor?;
     let monitor = &spec.monitors[id.index()];
-    let port = monitor.monitor.port.or(e.port.as_ref().map(|p| p.value));
+    let check = &monitor.monitor;
     let subject = format!("endpoint `{}` of pool `{}`", e.name.value, pool);
-    if e.address.is_none() {
+    let Some(address) = &e.address else {
         if !complete {
             return None;
         }
@@ -284,19 +285,28 @@ fn probing(
                 .to_owned(),
         );
         return None;
-    }
-    let Some(port) = port else {
+    };
+    if check.needs_port() && e.port.is_none() {
         p.dangling(); // no port to probe
         return None;
-    };
+    }
+    // One of the other family counts as having no monitor.
+    if !check.probes(address.value) {
+        return None;
+    }
+    monitors::check_parts(monitor, &subject, address, p);
+    let port = check.probed_port(e.port.as_ref().map_or(0, |p| p.value));
     Some((id, port))
 }
 
 /// What is probed, each (address, port, monitor) once (requirement H7), and each endpoint's target.
-/// Disabled endpoints are not probed.
-pub(super) fn targets(pools: &Pools<'_>) -> (Vec<ProbeTarget>, Vec<Option<TargetId>>) {
-    let mut targets: Vec<ProbeTarget> = Vec::new();
-    let mut known: HashMap<(std::net::IpAddr, u16, MonitorId), TargetId> = HashMap::new();
+/// Disabled endpoints are not probed. Composites come last, after all that is probed; their parts are
+/// targets without endpoints, unless a pool uses them too.
+pub(super) fn targets(
+    pools: &Pools<'_>,
+    monitors: &[Monitor],
+) -> (Vec<ProbeTarget>, Vec<Option<TargetId>>) {
+    let (mut targets, mut known) = monitors::parts_to_probe(pools, monitors);
     let mut target_of = Vec::with_capacity(pools.endpoints.len());
     for (i, (e, probing)) in pools.endpoints.iter().zip(&pools.probing).enumerate() {
         let (Some((monitor, port)), Some(addr), true) = (probing, e.address, e.enabled) else {
@@ -317,5 +327,6 @@ pub(super) fn targets(pools: &Pools<'_>) -> (Vec<ProbeTarget>, Vec<Option<Target
             .push(EndpointId::from_index(i));
         target_of.push(Some(id));
     }
+    monitors::composites_last(&mut targets, &mut target_of, monitors);
     (targets, target_of)
 }

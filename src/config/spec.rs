@@ -154,6 +154,8 @@ pub struct NodeSpec {
     pub state_dir: Option<Marked<PathBuf>>,
     /// `fleet`; without it the node is alone.
     pub fleet: Option<NodeFleetSpec>,
+    /// `allow-exec`: whether monitors may run commands, default false.
+    pub allow_exec: bool,
 }
 
 /// `[nodes.NAME.dns]`: what is encrypted, and whose word about clients is taken.

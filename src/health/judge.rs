@@ -3,12 +3,15 @@
 //! It is one voice of the [`super::council::Council`], which makes the board; where nobody else probes,
 //! its word is the verdict.
 
+mod combine;
+
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::board::{Cause, State, Verdict};
+use super::composite::Composites;
 use super::monitor::Monitor;
 use super::observation::{Failure, Observation, Outcome};
 use super::rise_fall::RiseFall;
@@ -101,6 +104,15 @@ impl Belief {
         (self.rise_fall, self.last_passed, self.last_error.clone())
     }
 
+    /// Shows `failure` as the last error.
+    fn tell(&mut self, failure: &Failure) {
+        let text = failure.to_string();
+        // The same words again keep their place in memory.
+        if self.last_error.as_deref() != Some(text.as_str()) {
+            self.last_error = Some(text.into());
+        }
+    }
+
     /// Whether the round-trip time is news; says so once.
     fn rtt_is_news(&mut self) -> bool {
         let news = match (self.told_rtt, self.rtt.get()) {
@@ -144,6 +156,8 @@ pub struct Judge {
     came_from: Vec<Option<u32>>,
     /// By target; empty until somebody asks.
     keys: Vec<CheckKey>,
+    /// The targets that follow from others.
+    composites: Composites,
 }
 
 impl Judge {
@@ -163,6 +177,7 @@ impl Judge {
             all_news: true,
             came_from: Vec::new(),
             keys: Vec::new(),
+            composites: Composites::default(),
         };
         judge.adopt(monitors, targets, endpoints, now);
         judge
@@ -181,7 +196,12 @@ impl Judge {
     ) {
         // Whether an address and port served by every monitor's word, and how far it is.
         let mut places: HashMap<(IpAddr, u16), (bool, SmoothedRtt)> = HashMap::new();
-        for j in &self.judged {
+        // A part of a composite gives no endpoint's verdict.
+        for j in self
+            .judged
+            .iter()
+            .filter(|j| j.endpoints.0 != j.endpoints.1)
+        {
             let serves = j.belief.rise_fall.state().serves();
             let place = places.entry((j.addr, j.port));
             place.or_insert((true, j.belief.rtt)).0 &= serves;
@@ -224,13 +244,21 @@ impl Judge {
                 self.target_of[endpoint.index()] = Some(index);
             }
         }
+        self.composites = Composites::new(self.judged.iter().map(|j| (j.addr, j.port, &j.monitor)));
     }
 
     /// Takes in what one probe saw. Says whether readers see a change worth publishing: in state,
     /// counts, cause or last error, or a round-trip time that is new or moved by more than an
     /// eighth. That a probe ended is no such change. An observation of a target that is not
     /// judged changes nothing.
+    ///
+    /// What follows from it for composites is taken in with it.
     pub fn observe(&mut self, observation: &Observation) -> bool {
+        let changed = self.take_in(observation);
+        self.combine_above(observation.target, observation.at) | changed
+    }
+
+    fn take_in(&mut self, observation: &Observation) -> bool {
         let Some(judged) = self.judged.get_mut(observation.target.index()) else {
             return false;
         };
@@ -240,25 +268,33 @@ impl Judge {
         let (belief, monitor) = (&mut judged.belief, &judged.monitor);
         let (before, first) = (belief.seen(), belief.last_probe.is_none());
         let state = belief.rise_fall.state();
+        if let Outcome::Fail(failure @ Failure::Unable(_)) = &observation.outcome {
+            // Nothing was asked, so nothing is known that was not known before; it is shown, as the
+            // last error.
+            belief.tell(failure);
+            return belief.seen() != before;
+        }
         belief.last_probe = Some(observation.at);
         match &observation.outcome {
             Outcome::Pass { rtt } => {
                 belief.last_passed = true;
-                belief.rtt.connected(*rtt);
+                if monitor.kind.measures_distance() {
+                    belief.rtt.connected(*rtt);
+                }
                 belief.rise_fall.observe(true, monitor);
             }
             Outcome::Fail(failure) => {
                 belief.last_passed = false;
                 belief.weakness = Weakness::of(failure);
-                let text = failure.to_string();
-                // The same words again keep their place in memory.
-                if belief.last_error.as_deref() != Some(text.as_str()) {
-                    belief.last_error = Some(text.into());
-                }
+                belief.tell(failure);
                 match failure {
+                    _ if !monitor.kind.measures_distance() => {}
                     Failure::Connect(_) | Failure::Timeout(_) => belief.rtt.failed(monitor.timeout),
                     // It connected: the network's distance is as it was.
-                    Failure::Tls(_) | Failure::Http(_) | Failure::Unexpected(_) => {}
+                    Failure::Tls(_)
+                    | Failure::Http(_)
+                    | Failure::Unexpected(_)
+                    | Failure::Unable(_) => {}
                 }
                 belief.rise_fall.observe(false, monitor);
             }
@@ -295,12 +331,6 @@ impl Judge {
         let all = self.endpoints_of[first as usize..end as usize].iter();
         all.copied()
             .filter(move |e| self.target_of[e.index()] == Some(target))
-    }
-
-    /// What this node alone believes of a target, as a verdict.
-    pub(super) fn verdict(&self, target: usize) -> Verdict {
-        let judged = &self.judged[target];
-        judged.belief.verdict(&judged.monitor)
     }
 
     /// What this node alone believes of a target, and since when.
@@ -385,8 +415,11 @@ impl Judge {
     pub fn give_up_waiting(&mut self, now: Moment) {
         // Seldom, and about nearly all of them.
         self.all_news = true;
-        for belief in self.judged.iter_mut().map(|j| &mut j.belief) {
-            if belief.last_probe.is_none()
+        for judged in &mut self.judged {
+            let belief = &mut judged.belief;
+            // What follows from others follows below.
+            if !judged.monitor.kind.is_composite()
+                && belief.last_probe.is_none()
                 && matches!(
                     belief.rise_fall.state(),
                     State::Unknown {
@@ -398,5 +431,6 @@ impl Judge {
                 belief.since = now;
             }
         }
+        self.combine_all(now);
     }
 }

@@ -1,6 +1,8 @@
 //! Health as pure logic on virtual time: observe → judge → council → board.
 
 pub mod board;
+pub mod checks;
+pub mod composite;
 pub mod council;
 pub mod judge;
 pub mod monitor;
@@ -17,9 +19,11 @@ pub mod worst_case;
 mod tests;
 
 pub use board::{Board, Cause, State, VantageNow, Verdict};
+pub use checks::{DnsCheck, ExecCheck, Expect, IcmpCheck, TcpCheck, Transport, UdpCheck};
+pub use composite::{CompositeCheck, Need};
 pub use council::Council;
 pub use judge::Judge;
-pub use monitor::{HttpCheck, Monitor, MonitorKind, TcpCheck};
+pub use monitor::{HttpCheck, Monitor, MonitorKind};
 pub use observation::{Failure, Observation, Outcome};
 pub use overrides::{Override, OverrideKind, Overrides, Scope};
 pub use rise_fall::RiseFall;

@@ -1,6 +1,11 @@
 //! Monitors: what a check does and when a result counts. Plain data; `probe` runs it.
 
+use std::net::IpAddr;
 use std::time::Duration;
+
+use super::checks::{DnsCheck, ExecCheck, IcmpCheck, TcpCheck, UdpCheck};
+use super::composite::CompositeCheck;
+use crate::net::Family;
 
 /// A check's definition.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -21,9 +26,47 @@ pub struct Monitor {
     pub jitter_percent: u32,
     /// Probe this port instead of the endpoint's own.
     pub port: Option<u16>,
+    /// Probes leave from the first of these that is of the target's family and this machine has; from
+    /// where the kernel likes when there is none of that family.
+    pub source: Vec<IpAddr>,
+    /// Only endpoints of this family are probed; the others count as having no monitor.
+    pub family: Option<Family>,
+    /// How often a failure is looked at again at once before it counts, 0 to 5. All tries of a run
+    /// share its `timeout`.
+    pub retries: u32,
 }
 
 impl Monitor {
+    /// Whether an endpoint at `addr` is probed by it.
+    pub fn probes(&self, addr: IpAddr) -> bool {
+        let family = self.family.is_none_or(|f| f == Family::of(addr));
+        family
+            && match &self.kind {
+                MonitorKind::Composite(c) => c.parts_of(addr).next().is_some(),
+                _ => true,
+            }
+    }
+
+    /// The port of the target when the endpoint's, or the whole's of which this is a part, is
+    /// `inherited`; 0 is none.
+    pub fn probed_port(&self, inherited: u16) -> u16 {
+        match self.kind {
+            // An address is probed once, whatever is served there.
+            MonitorKind::Icmp(_) => 0,
+            _ => self.port.unwrap_or(inherited),
+        }
+    }
+
+    /// Whether the endpoint must have a port for it.
+    pub fn needs_port(&self) -> bool {
+        self.port.is_none()
+            && match &self.kind {
+                MonitorKind::Icmp(_) | MonitorKind::Exec(_) => false,
+                MonitorKind::Composite(c) => c.parts.iter().any(|p| p.needs_port()),
+                _ => true,
+            }
+    }
+
     /// The longest a probe's start may be shifted.
     pub fn largest_jitter(&self) -> Duration {
         self.interval.saturating_mul(self.jitter_percent) / 100
@@ -37,11 +80,29 @@ pub enum MonitorKind {
     Tcp(TcpCheck),
     /// Asks over HTTP or HTTPS.
     Http(HttpCheck),
+    /// Sends a datagram.
+    Udp(UdpCheck),
+    /// Asks a name server.
+    Dns(DnsCheck),
+    /// Sends an echo request.
+    Icmp(IcmpCheck),
+    /// Runs a command.
+    Exec(ExecCheck),
+    /// Follows from other monitors and asks nothing itself.
+    Composite(CompositeCheck),
 }
 
-/// A TCP check: passes when the connection is established.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
-pub struct TcpCheck {}
+impl MonitorKind {
+    /// Whether it is never probed itself.
+    pub fn is_composite(&self) -> bool {
+        matches!(self, MonitorKind::Composite(_))
+    }
+
+    /// Whether the time a run reports is the network's distance.
+    pub fn measures_distance(&self) -> bool {
+        !matches!(self, MonitorKind::Exec(_) | MonitorKind::Composite(_))
+    }
+}
 
 /// An HTTP(S) check (requirement H8).
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -84,13 +145,16 @@ pub(crate) mod tests {
     pub(crate) fn monitor() -> Monitor {
         Monitor {
             name: "m".into(),
-            kind: MonitorKind::Tcp(TcpCheck {}),
+            kind: MonitorKind::Tcp(TcpCheck::default()),
             interval: Duration::from_secs(10),
             timeout: Duration::from_secs(2),
             rise: 5,
             fall: 3,
             jitter_percent: 10,
             port: None,
+            source: Vec::new(),
+            family: None,
+            retries: 0,
         }
     }
 

@@ -46,4 +46,8 @@ pub enum Failure {
     /// Answered, but not as expected.
     #[error("{0}")]
     Unexpected(String),
+    /// The probe could not be run on this machine (a right, an address or a socket is missing): it
+    /// says nothing about the target and counts neither for nor against it.
+    #[error("cannot probe: {0}")]
+    Unable(String),
 }

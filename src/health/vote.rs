@@ -60,7 +60,8 @@ impl Weakness {
             Failure::Timeout(_) => Weakness::Timeout,
             Failure::Tls(_) => Weakness::Tls,
             Failure::Http(_) => Weakness::Protocol,
-            Failure::Unexpected(_) => Weakness::Unexpected,
+            // A probe that could not be run never makes a check fail, so nobody votes with this one.
+            Failure::Unexpected(_) | Failure::Unable(_) => Weakness::Unexpected,
         }
     }
 

@@ -2,14 +2,21 @@
 
 use std::time::Duration;
 
-use super::monitor::Monitor;
+use super::monitor::{Monitor, MonitorKind};
 
 /// The longest time from the moment a healthy target dies to the moment it is believed down.
 ///
 /// At worst it dies just after a probe has looked. Probes start on a grid of one interval, each up to
 /// the largest jitter late, so the `fall`-th one from there starts at most `fall` intervals and one
 /// jitter later, and fails after its timeout. Earlier failures that still count only shorten this.
+///
+/// The tries of one probe share its timeout, so retries change nothing. A composite follows its
+/// slowest part at once: with it all of them fail.
 pub fn worst_case_detection(m: &Monitor) -> Duration {
+    if let MonitorKind::Composite(composite) = &m.kind {
+        let parts = composite.parts.iter().map(|p| worst_case_detection(p));
+        return parts.max().unwrap_or_default();
+    }
     m.interval.saturating_mul(m.fall) + m.largest_jitter() + m.timeout
 }
 

@@ -227,13 +227,16 @@ mod tests {
     fn monitor(interval: Duration, jitter_percent: u32) -> Monitor {
         Monitor {
             name: "m".into(),
-            kind: MonitorKind::Tcp(TcpCheck {}),
+            kind: MonitorKind::Tcp(TcpCheck::default()),
             interval,
             timeout: interval / 2,
             rise: 1,
             fall: 1,
             jitter_percent,
             port: None,
+            source: Vec::new(),
+            family: None,
+            retries: 0,
         }
     }
 

@@ -251,12 +251,15 @@ pub(crate) fn http() -> HttpCheck {
 pub(crate) fn monitor(interval: Duration) -> Monitor {
     Monitor {
         name: "m".into(),
-        kind: MonitorKind::Tcp(TcpCheck {}),
+        kind: MonitorKind::Tcp(TcpCheck::default()),
         interval,
         timeout: interval / 2,
         rise: 2,
         fall: 2,
         jitter_percent: 10,
         port: None,
+        source: Vec::new(),
+        family: None,
+        retries: 0,
     }
 }

@@ -307,13 +307,16 @@ fn parts(snapshot: &Arc<Snapshot>, board: &Board, rtt: &Chunked<Option<Duration>
 fn judge(endpoints: usize) -> Judge {
     let monitor = Monitor {
         name: "m".into(),
-        kind: MonitorKind::Tcp(TcpCheck {}),
+        kind: MonitorKind::Tcp(TcpCheck::default()),
         interval: Duration::from_secs(10),
         timeout: Duration::from_secs(1),
         rise: 1,
         fall: 1,
         jitter_percent: 0,
         port: None,
+        source: Vec::new(),
+        family: None,
+        retries: 0,
     };
     let targets: Vec<ProbeTarget> = (0..endpoints)
         .map(|i| ProbeTarget {

@@ -16,5 +16,12 @@ pub async fn metrics<C: Control>(
         header::CONTENT_TYPE,
         "text/plain; version=0.0.4; charset=utf-8",
     )];
-    (kind, render(&state.publisher.latest(), &state.stats))
+    (
+        kind,
+        render(
+            &state.publisher.latest(),
+            &state.stats,
+            &state.control.fleet().counts,
+        ),
+    )
 }

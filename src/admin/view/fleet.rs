@@ -4,6 +4,17 @@ use serde::Serialize;
 
 use crate::admin::fleet::{FleetStatus, Life};
 
+/// The counts that say that something is wrong with somebody.
+const TROUBLES: [&str; 7] = [
+    "tradewind_fleet_refusals_total",
+    "tradewind_fleet_refused_peers_total",
+    "tradewind_fleet_refused_by_peers_total",
+    "tradewind_fleet_bad_messages_total",
+    "tradewind_fleet_unaccepted_keys_total",
+    "tradewind_fleet_strangers_total",
+    "tradewind_fleet_duplicate_names_total",
+];
+
 /// All nodes.
 #[derive(Debug, Serialize)]
 pub struct Fleet {
@@ -17,7 +28,7 @@ pub struct Fleet {
     pub members: Vec<Member>,
     /// Nodes that run another configuration, in words.
     pub differing: Vec<String>,
-    /// What was refused or not believed since the start, by reason.
+    /// What was refused or not believed since the start, where there was any.
     pub refused: Vec<Refused>,
 }
 
@@ -47,8 +58,8 @@ pub struct Member {
 /// A count.
 #[derive(Debug, Serialize)]
 pub struct Refused {
-    /// Why.
-    pub reason: &'static str,
+    /// What: the metric and its labels.
+    pub what: String,
     /// How often.
     pub count: u64,
 }
@@ -89,9 +100,13 @@ impl From<FleetStatus> for Fleet {
                 })
                 .collect(),
             refused: status
-                .refused
+                .counts
                 .into_iter()
-                .map(|(reason, count)| Refused { reason, count })
+                .filter(|(name, _, count)| *count > 0 && TROUBLES.contains(name))
+                .map(|(name, labels, count)| Refused {
+                    what: format!("{name}{{{labels}}}"),
+                    count,
+                })
                 .collect(),
         }
     }

@@ -112,18 +112,18 @@ impl Health {
             .targets
             .iter()
             .filter(|_| snapshot.settings.council.probes_here())
-            .map(|t| {
-                let m = &snapshot.monitors[t.monitor.index()];
-                Target {
-                    target: std::net::SocketAddr::new(t.addr, t.port).to_string(),
-                    monitor: m.name.to_string(),
-                    probes_per_second: 1.0 / m.interval.as_secs_f64(),
-                    endpoints: t
-                        .endpoints
-                        .iter()
-                        .map(|e| steering.endpoints[e.index()].name.to_string())
-                        .collect(),
-                }
+            .map(|t| (t, &snapshot.monitors[t.monitor.index()]))
+            // Composites ask nothing.
+            .filter(|(_, m)| !m.kind.is_composite())
+            .map(|(t, m)| Target {
+                target: std::net::SocketAddr::new(t.addr, t.port).to_string(),
+                monitor: m.name.to_string(),
+                probes_per_second: 1.0 / m.interval.as_secs_f64(),
+                endpoints: t
+                    .endpoints
+                    .iter()
+                    .map(|e| steering.endpoints[e.index()].name.to_string())
+                    .collect(),
             })
             .collect();
         Health {

@@ -5,8 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::Joined;
 use crate::admin::{FleetStatus, Life, MemberStatus};
+use crate::compile::Node;
 use crate::config::ConfigDigest;
+use crate::fleet::identity::{Identity, Roster};
 use crate::fleet::{Change, Key, StateBus};
 use crate::health::{Says, Testimony};
 use crate::snapshot::View;
@@ -34,42 +37,42 @@ struct Heard {
     votes: HashMap<u16, usize>,
 }
 
-/// Counts of what was not believed, beside those of the bus itself.
-pub type Refusals = dyn Fn() -> Vec<(&'static str, u64)> + Send + Sync;
+/// Counts in the form of metrics: name, labels, value.
+pub(super) type Metrics = dyn Fn() -> Vec<(&'static str, String, u64)> + Send + Sync;
 
 /// What this node knows of the others.
 pub struct FleetDesk {
     pub(super) bus: Arc<dyn StateBus>,
     pub(super) clock: Arc<dyn Clock>,
     cluster: Option<String>,
+    identity: Option<Arc<Identity>>,
     node: Arc<str>,
     config: Mutex<String>,
     heard: Mutex<BTreeMap<Arc<str>, Heard>>,
     malformed: AtomicU64,
     complained: Mutex<Option<Moment>>,
-    refusals: Box<Refusals>,
+    metrics: Box<Metrics>,
 }
 
 impl FleetDesk {
     /// The desk of `node`, which runs `config`.
     pub fn new(
-        bus: Arc<dyn StateBus>,
+        joined: &Joined,
         clock: Arc<dyn Clock>,
-        cluster: Option<String>,
         node: &str,
         config: &ConfigDigest,
-        refusals: Box<Refusals>,
     ) -> FleetDesk {
         FleetDesk {
-            bus,
+            bus: joined.bus.clone(),
             clock,
-            cluster,
+            cluster: joined.cluster.clone(),
+            identity: joined.identity.clone(),
             node: node.into(),
             config: Mutex::new(config.to_string()),
             heard: Mutex::default(),
             malformed: AtomicU64::new(0),
             complained: Mutex::default(),
-            refusals,
+            metrics: joined.metrics(),
         }
     }
 
@@ -83,15 +86,32 @@ impl FleetDesk {
         &self.bus
     }
 
-    /// From now on another configuration is run.
-    pub fn runs(&self, config: &ConfigDigest) {
+    /// From now on another configuration is run, in which the nodes of the fleet may be others.
+    pub fn runs(&self, config: &ConfigDigest, node: Option<&Node>) {
         *locked(&self.config) = config.to_string();
+        if let (Some(identity), Some(fleet)) = (&self.identity, node.and_then(|n| n.fleet.as_ref()))
+        {
+            identity.adopt_roster(Roster::new(fleet));
+        }
+    }
+
+    /// What is run here.
+    pub(super) fn config(&self) -> String {
+        locked(&self.config).clone()
     }
 
     /// Tells the others what is run here.
-    pub(super) fn tell_config(&self, generation: u64) {
-        let text = format!("1 {} {generation}", locked(&self.config));
-        self.publish(CONFIG, &text);
+    pub(super) fn tell_config(&self, config: &str, generation: u64) {
+        self.publish(CONFIG, &format!("1 {config} {generation}"));
+    }
+
+    /// Counts in the form of metrics: name, labels, value.
+    pub fn metrics(&self) -> Vec<(&'static str, String, u64)> {
+        let mut all = (self.metrics)();
+        let malformed = self.malformed.load(Ordering::Relaxed);
+        let labels = "reason=\"malformed\"".to_owned();
+        all.push(("tradewind_fleet_unaccepted_keys_total", labels, malformed));
+        all
     }
 
     /// Publishes one key; an empty value retires it.
@@ -216,14 +236,12 @@ impl FleetDesk {
             }
         });
         let members = members.collect();
-        let mut refused = (self.refusals)();
-        refused.push(("malformed value", self.malformed.load(Ordering::Relaxed)));
         FleetStatus {
             cluster: self.cluster.clone(),
             node: self.node.to_string(),
             config: locked(&self.config).clone(),
             members,
-            refused,
+            counts: self.metrics(),
         }
     }
 }

@@ -2,7 +2,9 @@
 //! are. Without it everything goes on: DNS never waits for the fleet.
 
 mod desk;
+mod join;
 mod tasks;
 
-pub use desk::{FleetDesk, Refusals};
+pub use desk::FleetDesk;
+pub use join::Joined;
 pub use tasks::{listen, speak};

@@ -3,76 +3,75 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot};
 
+use super::super::judge_loop::Order;
 use super::FleetDesk;
 use crate::fleet::listener::PREFIXES;
 use crate::fleet::{Listener, Speaker};
-use crate::health::{OwnWord, Testimony};
 use crate::snapshot::Publisher;
 use crate::time::Moment;
 
-/// Time between two looks at whether something slow is due: heartbeats, refreshes.
-const TICK: Duration = Duration::from_millis(500);
-
-/// Votes that change within this time are told together.
-const GATHER: Duration = Duration::from_millis(50);
+/// Time between two looks at what this vantage sees.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// The generation in force is told this often; it changes with every verdict.
 const TELL_GENERATION: Duration = Duration::from_secs(10);
 
-/// Tells the fleet what this vantage sees, until `words` ends. A node that does not probe says that it
-/// lives, and no more.
-pub async fn speak(
-    desk: Arc<FleetDesk>,
-    mut words: watch::Receiver<Arc<OwnWord>>,
-    publisher: Publisher,
-) {
+/// So much that others say is handed on at a time.
+const BATCH: usize = 256;
+
+/// Tells the fleet what this vantage sees, until the judge loop ends. A node that does not probe says
+/// that it lives, and no more.
+pub async fn speak(desk: Arc<FleetDesk>, orders: mpsc::Sender<Order>, publisher: Publisher) {
     let mut speaker = Speaker::default();
-    let mut told: Option<(Moment, u64)> = None;
+    let mut told: Option<(Moment, u64, String)> = None;
     loop {
-        let word = words.borrow_and_update().clone();
+        let (ask, answer) = oneshot::channel();
+        if orders.send(Order::Tell(ask)).await.is_err() {
+            return;
+        }
+        let Ok(word) = answer.await else { return };
         let now = desk.clock.now();
-        for (key, value) in speaker.say(&word, now) {
+        for (key, value) in speaker.say(&word.unwrap_or_default(), now) {
             desk.publish(&key, &value);
         }
-        let generation = publisher.latest().generation.0;
-        let due = |(at, last)| last != generation && now.since(at) >= TELL_GENERATION;
-        if told.is_none_or(due) {
-            told = Some((now, generation));
-            desk.tell_config(generation);
+        let (generation, config) = (publisher.latest().generation.0, desk.config());
+        let due = |(at, last, digest): &(Moment, u64, String)| {
+            *digest != config || (*last != generation && now.since(*at) >= TELL_GENERATION)
+        };
+        if told.as_ref().is_none_or(due) {
+            desk.tell_config(&config, generation);
+            told = Some((now, generation, config));
         }
-        tokio::select! {
-            changed = words.changed() => match changed {
-                Ok(()) => tokio::time::sleep(GATHER).await,
-                Err(_) => return,
-            },
-            () = tokio::time::sleep(TICK) => {}
-        }
+        tokio::time::sleep(LOOK).await;
     }
 }
 
-/// Hands on what other vantages say, until nobody wants it any more.
-pub async fn listen(desk: Arc<FleetDesk>, testimonies: mpsc::Sender<Testimony>) {
+/// Hands on what other vantages say, until the judge loop ends.
+pub async fn listen(desk: Arc<FleetDesk>, orders: mpsc::Sender<Order>) {
     let mut changes = desk.bus.subscribe("");
     let mut listener = Listener::default();
-    while let Some(change) = changes.recv().await {
-        desk.note(&change);
-        let key = change.key.as_str();
-        let own = *change.owner == *desk.node();
-        if own || !PREFIXES.iter().any(|p| key.starts_with(p)) {
-            continue;
-        }
-        match listener.hear(&change) {
-            Ok(heard) => {
-                for testimony in heard {
-                    desk.note_testimony(&testimony);
-                    if testimonies.send(testimony).await.is_err() {
-                        return;
-                    }
-                }
+    let mut batch = Vec::new();
+    while changes.recv_many(&mut batch, BATCH).await > 0 {
+        let mut heard = Vec::new();
+        for change in batch.drain(..) {
+            desk.note(&change);
+            let key = change.key.as_str();
+            let own = *change.owner == *desk.node();
+            if own || !PREFIXES.iter().any(|p| key.starts_with(p)) {
+                continue;
             }
-            Err(e) => desk.malformed(&change, &e),
+            match listener.hear(&change) {
+                Ok(says) => heard.extend(says),
+                Err(e) => desk.malformed(&change, &e),
+            }
+        }
+        for testimony in &heard {
+            desk.note_testimony(testimony);
+        }
+        if !heard.is_empty() && orders.send(Order::Hear(heard)).await.is_err() {
+            return;
         }
     }
 }

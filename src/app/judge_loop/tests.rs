@@ -50,13 +50,16 @@ fn snapshot(hosts: &[u8]) -> Arc<Snapshot> {
         geo,
         monitors: vec![Monitor {
             name: "m".into(),
-            kind: MonitorKind::Tcp(TcpCheck {}),
+            kind: MonitorKind::Tcp(TcpCheck::default()),
             interval: S * 10,
             timeout: S,
             rise: 3,
             fall: 3,
             jitter_percent: 0,
             port: None,
+            source: Vec::new(),
+            family: None,
+            retries: 0,
         }],
         targets: hosts
             .iter()

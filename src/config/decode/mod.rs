@@ -1,5 +1,6 @@
 //! The merged TOML tree → [`Spec`], collecting every error.
 
+mod composites;
 mod context;
 mod dnssec;
 mod encrypted;
@@ -7,10 +8,12 @@ mod fleet;
 mod health;
 mod https;
 mod known;
+mod monitor_kinds;
 mod monitors;
 mod names;
 mod nodes;
 mod objects;
+mod octets;
 mod policies;
 mod pools;
 mod protection;

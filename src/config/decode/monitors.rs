@@ -1,5 +1,6 @@
 //! `[monitors.NAME]`
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::config::Marked;
@@ -7,22 +8,38 @@ use crate::config::diagnostic::Diagnostic;
 use crate::config::quantity::show_duration;
 use crate::config::spec::MonitorSpec;
 use crate::config::tree::Table;
-use crate::health::Monitor;
-use crate::health::monitor::{HttpCheck, MonitorKind, TcpCheck};
+use crate::health::{HttpCheck, Monitor, MonitorKind};
+use crate::net::Family;
 
+use super::composites::{self, CompositeSpec};
 use super::context::Context;
+use super::monitor_kinds as kinds;
 use super::objects::objects;
 use super::reader::Reader;
 
 pub(super) fn decode(cx: &mut Context<'_>, root: &Table) -> Vec<MonitorSpec> {
-    let mut monitors = Vec::new();
+    let mut monitors: Vec<Decoded> = Vec::new();
     for (name, r) in objects(cx, root, "monitors", false) {
         monitors.extend(monitor(cx, name, &r));
     }
-    monitors
+    composites::resolve(cx, monitors)
 }
 
-fn monitor(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Option<MonitorSpec> {
+/// A monitor, or what it is made of.
+pub(super) enum Decoded {
+    /// As it is.
+    Plain(Box<MonitorSpec>),
+    /// Its parts are still names.
+    Composite(CompositeSpec),
+}
+
+/// The kinds; exactly one is given.
+const KINDS: &[&str] = &["tcp", "http", "udp", "dns", "icmp", "exec", "composite"];
+
+fn monitor(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Option<Decoded> {
+    if r.has("composite") && KINDS.iter().filter(|k| r.has(k)).count() == 1 {
+        return composites::composite(cx, name, r).map(Decoded::Composite);
+    }
     let mark = cx.mark();
     let interval: Option<Marked<Duration>> = r.get(cx, "interval");
     let timeout: Option<Marked<Duration>> = r.get(cx, "timeout");
@@ -69,16 +86,24 @@ fn monitor(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Option
     }
     let jitter: Option<Marked<u32>> = r.get(cx, "jitter");
     let port: Option<Marked<u16>> = r.get(cx, "port");
-    // Both kinds are read when both are given, so that their errors show too.
-    let http = r.has("http").then(|| r.sub(cx, "http"));
-    let tcp = r.has("tcp").then(|| r.sub(cx, "tcp"));
-    let http = http.map(|h| http_check(cx, &h));
-    r.one_of(cx, &["tcp", "http"], "kind")?;
-    let kind = match (tcp, http) {
-        (Some(_), _) => MonitorKind::Tcp(TcpCheck::default()),
-        (None, http) => MonitorKind::Http(http??),
-    };
-    Some(MonitorSpec {
+    let source = sources(cx, r);
+    let family = r.get::<String>(cx, "family").map(|f| match f.as_str() {
+        "v4" => Family::V4,
+        _ => Family::V6,
+    });
+    let retries: Option<Marked<u32>> = r.get(cx, "retries");
+    // All kinds are read when several are given, so that their errors show too.
+    let mut kind = None;
+    for word in KINDS.iter().filter(|k| r.has(k)) {
+        let sub = r.sub(cx, word);
+        kind = match *word {
+            "http" => http_check(cx, &sub).map(MonitorKind::Http),
+            other => kinds::kind(cx, other, &sub),
+        };
+    }
+    r.one_of(cx, KINDS, "kind")?;
+    let kind = kind?;
+    Some(Decoded::Plain(Box::new(MonitorSpec {
         monitor: Monitor {
             name: name.value.clone().into(),
             kind,
@@ -88,13 +113,32 @@ fn monitor(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Option
             fall: fall?.value,
             jitter_percent: jitter?.value,
             port: port.map(|p| p.value),
+            source,
+            family,
+            retries: retries?.value,
         },
         name,
         complete: cx.clean_since(mark) && r.misspelt().is_empty(),
-    })
+    })))
 }
 
-fn text(cx: &mut Context<'_>, r: &Reader<'_>, key: &str) -> Option<Box<str>> {
+/// The source addresses; those that no target can have one of are reported.
+fn sources(cx: &mut Context<'_>, r: &Reader<'_>) -> Vec<IpAddr> {
+    let sources: Vec<Marked<IpAddr>> = r.list(cx, "source").unwrap_or_default();
+    let kind = r.has("exec").then_some("exec");
+    if let (Some(kind), Some(first)) = (kind, sources.first()) {
+        cx.push(
+            Diagnostic::warning(
+                first.span,
+                format!("{} has no effect with `{kind}`", r.name_of("source")),
+            )
+            .help("remove it, or hand it to the command as an argument"),
+        );
+    }
+    sources.into_iter().map(|s| s.value).collect()
+}
+
+pub(super) fn text(cx: &mut Context<'_>, r: &Reader<'_>, key: &str) -> Option<Box<str>> {
     r.get::<String>(cx, key).map(|t| t.value.into())
 }
 
@@ -118,7 +162,7 @@ fn http_check(cx: &mut Context<'_>, r: &Reader<'_>) -> Option<HttpCheck> {
     if let Some(pattern) = &expect_body_regex
         && let Err(e) = regex::bytes::Regex::new(pattern)
     {
-        cx.push(not_a_regex(r, &e));
+        cx.push(not_a_regex(r, "expect-body-regex", "expect-body", &e));
     }
     let follow_redirects: Option<Marked<u32>> = r.get(cx, "follow-redirects");
     let max_body: Option<Marked<usize>> = r.get(cx, "max-body");
@@ -154,18 +198,17 @@ fn http_check(cx: &mut Context<'_>, r: &Reader<'_>) -> Option<HttpCheck> {
 }
 
 /// The pattern's own place of the error is lost in one line; its kind is what helps.
-fn not_a_regex(r: &Reader<'_>, e: &regex::Error) -> Diagnostic {
+pub(super) fn not_a_regex(r: &Reader<'_>, key: &str, plain: &str, e: &regex::Error) -> Diagnostic {
     let text = e.to_string();
     let last = text.lines().last().unwrap_or_default();
     let reason = last.strip_prefix("error: ").unwrap_or(last);
     Diagnostic::error(
-        r.span_of("expect-body-regex"),
-        format!(
-            "{} is not a regular expression: {reason}",
-            r.name_of("expect-body-regex")
-        ),
+        r.span_of(key),
+        format!("{} is not a regular expression: {reason}", r.name_of(key)),
     )
-    .help("use `expect-body` for plain text; write special characters as `\\\\.` and `\\\\(`")
+    .help(format!(
+        "use `{plain}` for plain text; write special characters as `\\\\.` and `\\\\(`"
+    ))
 }
 
 fn ca_file(cx: &mut Context<'_>, file: Marked<std::path::PathBuf>) -> Option<Box<str>> {

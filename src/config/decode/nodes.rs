@@ -43,6 +43,7 @@ fn node(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Option<No
     let connections: Option<Marked<u32>> = dns.get(cx, "tcp-max-connections");
     let idle = dns.get(cx, "tcp-idle-timeout");
     let state_dir = r.get(cx, "state-dir").map(|d| super::path(cx, d));
+    let allow_exec: Option<Marked<bool>> = r.get(cx, "allow-exec");
     let admin = r.sub(cx, "admin");
     let admin_listen: Option<Marked<SocketAddr>> = admin.get(cx, "listen");
     let roles = roles?;
@@ -122,6 +123,7 @@ fn node(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Option<No
         encrypted,
         state_dir,
         fleet,
+        allow_exec: allow_exec?.value,
     };
     encrypted::check_ports(cx, &node, r.subject());
     fleet::check_ports(cx, &node, r.subject());

@@ -23,7 +23,7 @@ pub(super) fn decode(
     // A monitor that did not decode may well have a port; only one that did is known to lack it.
     let portless: HashSet<&str> = monitors
         .iter()
-        .filter(|m| m.monitor.port.is_none())
+        .filter(|m| m.monitor.needs_port())
         .map(|m| m.name.value.as_str())
         .collect();
     let mut seen = Seen::new();

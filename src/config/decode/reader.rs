@@ -300,7 +300,8 @@ impl<'t> Reader<'t> {
         found.unwrap_or_else(|| Marked::new(instead, self.span_of(key)))
     }
 
-    /// The array under `key` or its default; values that occur twice are reported. `None` as in
+    /// The array under `key` or its default; values that occur twice are reported, unless the row is of
+    /// [`Kind::Array`]. `None` as in
     /// [`Reader::get`]; wrong items are left out.
     pub(super) fn list<T: FromDatum + Eq + Hash + Clone>(
         &self,
@@ -308,9 +309,10 @@ impl<'t> Reader<'t> {
         key: &str,
     ) -> Option<Vec<Marked<T>>> {
         let row = self.row(key);
-        let Kind::List(kind, min) = row.kind else {
+        let (Kind::List(kind, min) | Kind::Array(kind, min)) = row.kind else {
             panic!("option row `{}` is no list", row.path)
         };
+        let may_repeat = matches!(row.kind, Kind::Array(..));
         let found = self.find(cx, key, row)?;
         let Value::Array(items) = found.value else {
             let example = format!("write `{key} = {}`", row.example);
@@ -355,7 +357,7 @@ impl<'t> Reader<'t> {
                 );
                 continue;
             }
-            if items.len() > 1 {
+            if items.len() > 1 && !may_repeat {
                 places.insert(value.value.clone(), value.span);
             }
             values.push(value);

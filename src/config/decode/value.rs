@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::octets::octets;
 use crate::config::options::Kind;
 use crate::config::quantity::{
     parse_distance, parse_duration, parse_percent, parse_size, show_distance, show_duration,
@@ -11,6 +12,7 @@ use crate::config::quantity::{
 };
 use crate::config::tree::Value;
 use crate::dns::name::WireName;
+use crate::dns::rtype::{Rtype, UnknownType};
 use crate::geo::location::Code;
 use crate::health::council::Quorum;
 use crate::limit::Secret;
@@ -31,7 +33,7 @@ impl Fault {
         }
     }
 
-    fn help(mut self, help: impl Into<String>) -> Fault {
+    pub(super) fn help(mut self, help: impl Into<String>) -> Fault {
         self.help = Some(help.into());
         self
     }
@@ -53,6 +55,8 @@ pub(super) enum Datum {
     Status(u16, u16),
     Secret(Secret),
     Quorum(Quorum),
+    Octets(Box<[u8]>),
+    Rtype(Rtype),
 }
 
 /// A field type that a [`Datum`] turns into. `None` only when row and field disagree, which the
@@ -89,6 +93,8 @@ from_datum! {
     Prefix: Datum::Network(n) => Some(n);
     Secret: Datum::Secret(s) => Some(s);
     Quorum: Datum::Quorum(q) => Some(q);
+    Box<[u8]>: Datum::Octets(o) => Some(o);
+    Rtype: Datum::Rtype(t) => Some(t);
     WireName: Datum::Domain(n) => Some(n);
     Code: Datum::Codes(a, None) => Some(a);
     (Code, Code): Datum::Codes(a, Some(b)) => Some((a, b));
@@ -149,7 +155,7 @@ pub(super) fn noun(kind: &Kind) -> String {
         Kind::Percent(..) => "a percentage such as \"10%\"".to_owned(),
         Kind::Quorum => "\"majority\", a percentage or a whole number".to_owned(),
         Kind::Status => "a status such as \"200\" or \"200-299\"".to_owned(),
-        Kind::List(..) => "an array".to_owned(),
+        Kind::List(..) | Kind::Array(..) => "an array".to_owned(),
         Kind::Tables(_) => "an array of tables".to_owned(),
         Kind::Table => "a table".to_owned(),
         _ => "a string".to_owned(),
@@ -232,6 +238,11 @@ fn read_text(text: &str, kind: &Kind) -> Result<Datum, Fault> {
             text.len()
         ))),
         Kind::Phrase(_) => Ok(Datum::Text(text.to_owned())),
+        Kind::Octets(most) => octets(text, *most).map(Datum::Octets),
+        Kind::Rtype => text
+            .parse()
+            .map(Datum::Rtype)
+            .map_err(|e: UnknownType| Fault::new(format!("is no record type: {e}"))),
         // A secret with a typing mistake is still not to be shown.
         Kind::Secret => text.parse().map(Datum::Secret).map_err(|_| {
             Fault::new(format!(
@@ -302,6 +313,7 @@ fn read_text(text: &str, kind: &Kind) -> Result<Datum, Fault> {
         | Kind::Integer(..)
         | Kind::Number(..)
         | Kind::List(..)
+        | Kind::Array(..)
         | Kind::Table
         | Kind::Tables(_) => {
             let fault = wrong_type(kind, &Value::String(String::new()));

@@ -32,6 +32,10 @@ pub enum Kind {
     Text,
     /// Text of at most so many octets, perhaps empty.
     Phrase(usize),
+    /// At most so many octets, written as text with escapes such as `\r` and `\xFF`.
+    Octets(usize),
+    /// A DNS record type.
+    Rtype,
     /// 32 hexadecimal digits that nobody is shown.
     Secret,
     /// Text starting with `/`.
@@ -64,6 +68,8 @@ pub enum Kind {
     Status,
     /// An array of at least so many different values.
     List(&'static Kind, usize),
+    /// An array of at least so many values, of which several may be the same.
+    Array(&'static Kind, usize),
     /// A table whose keys are rows of their own.
     Table,
     /// An array of at least so many tables whose keys are rows of their own.

@@ -74,6 +74,8 @@ pub(crate) fn describe(kind: &Kind) -> String {
         Kind::Percent(min, max) => format!("percentage, {min}% to {max}%"),
         Kind::Text => "text".to_owned(),
         Kind::Phrase(most) => format!("text, at most {most} octets"),
+        Kind::Octets(most) => format!("octets as text with escapes, at most {most}"),
+        Kind::Rtype => "record type".to_owned(),
         Kind::Secret => "secret of 32 hexadecimal digits".to_owned(),
         Kind::UrlPath => "text that starts with `/`".to_owned(),
         Kind::Token => "HTTP token".to_owned(),
@@ -92,7 +94,9 @@ pub(crate) fn describe(kind: &Kind) -> String {
         }
         Kind::Status => "status code or range such as `\"200-299\"`".to_owned(),
         Kind::List(item, 0) => format!("array of: {}", describe(item)),
-        Kind::List(item, min) => format!("array (at least {min}) of: {}", describe(item)),
+        Kind::List(item, min) | Kind::Array(item, min) => {
+            format!("array (at least {min}) of: {}", describe(item))
+        }
         Kind::Table => "table".to_owned(),
         Kind::Tables(min) => format!("array (at least {min}) of tables"),
     }

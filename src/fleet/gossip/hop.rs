@@ -89,7 +89,10 @@ impl Hop {
     ///
     /// # Errors
     /// When the loopback interface loses it.
-    pub(super) async fn decode(&mut self, octets: &[u8]) -> anyhow::Result<Option<ChitchatEnvelope>> {
+    pub(super) async fn decode(
+        &mut self,
+        octets: &[u8],
+    ) -> anyhow::Result<Option<ChitchatEnvelope>> {
         self.plain.send(octets).await?;
         self.plain.send(&self.mark).await?;
         let mut found = None;

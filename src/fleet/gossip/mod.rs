@@ -26,4 +26,6 @@ pub use bus::{GossipBus, GossipOptions, RolesOf};
 pub use counters::{GossipCounters, GossipEvent};
 
 #[cfg(test)]
+mod quic_tests;
+#[cfg(test)]
 mod tests;

@@ -261,10 +261,7 @@ impl Socket for QuicSocket {
 
     // Safe to cancel: what is not taken stays in the channel.
     async fn recv(&mut self) -> anyhow::Result<RecvOutcome> {
-        let inbox = self
-            .inbox
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner);
+        let inbox = self.inbox.get_mut().unwrap_or_else(PoisonError::into_inner);
         inbox.recv().await.context("messages are no longer read")
     }
 }

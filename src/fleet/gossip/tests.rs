@@ -15,6 +15,9 @@ use crate::fleet::bus::{BusView, Change, Key, MAX_VALUE, StateBus};
 use crate::fleet::credentials::Roles;
 use crate::fleet::local::LocalBus;
 
+#[path = "../../../tests/bench/fleet/sim.rs"]
+mod sim;
+
 const ALL: Roles = Roles {
     dns: true,
     probe: true,
@@ -425,4 +428,19 @@ async fn long_absence_loses_no_value_and_invents_no_state() {
     );
     let keys = plain(&reader.view())["n1"].len();
     assert!(keys >= 299, "{keys}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_small_fleet_keeps_the_bounds_of_the_benchmark() {
+    let mut sim = sim::Sim::start(10, 1000, G, 0.02).await;
+    let mut took = sim.propagation(60).await;
+    took.sort();
+    let p99 = sim::percentile(&took, 99);
+    let max = sim::percentile(&took, 100);
+    assert!(p99 <= Duration::from_secs(2), "{p99:?}");
+    assert!(max <= Duration::from_secs(3), "{max:?}");
+    let heal = sim.partition(Duration::from_secs(30)).await;
+    assert!(heal <= Duration::from_secs(5), "{heal:?}");
+    let join = sim.cold_join().await;
+    assert!(join <= Duration::from_secs(10), "{join:?}");
 }

@@ -1,44 +1,96 @@
 //! Checks: one run of a monitor against one target.
 
+pub mod dns;
+pub mod exec;
+mod expect;
 pub mod http;
+pub mod icmp;
+mod retry;
+pub mod socket;
+mod source;
 pub mod tcp;
+pub mod udp;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use self::dns::DnsProbe;
+use self::exec::ExecProbe;
 use self::http::HttpProbe;
+use self::icmp::IcmpProbe;
+use self::tcp::TcpProbe;
+use self::udp::UdpProbe;
 use super::schedule::TargetKey;
-use crate::health::{Failure, MonitorKind};
+use crate::health::{Failure, Monitor, MonitorKind};
 use crate::time::Clock;
 
 /// A target's check, made ready once and run many times.
 #[derive(Debug)]
-pub enum Check {
-    /// Connects.
-    Tcp(SocketAddr),
-    /// Asks over HTTP or HTTPS.
+pub struct Check {
+    addr: SocketAddr,
+    monitor: Arc<Monitor>,
+    kind: Kind,
+}
+
+/// What is done.
+#[derive(Debug)]
+enum Kind {
+    Tcp(TcpProbe),
     Http(Box<HttpProbe>),
+    Udp(UdpProbe),
+    Dns(DnsProbe),
+    Icmp(IcmpProbe),
+    Exec(ExecProbe),
+    /// A composite follows from its parts; no plan has one.
+    Nothing,
 }
 
 impl Check {
     /// Makes the check of `key` ready. Costs no I/O.
     pub fn prepare(key: &TargetKey) -> Check {
         let addr = SocketAddr::new(key.addr, key.port);
-        match &key.monitor.kind {
-            MonitorKind::Tcp(_) => Check::Tcp(addr),
-            MonitorKind::Http(http) => Check::Http(Box::new(HttpProbe::new(http, addr))),
+        let kind = match &key.monitor.kind {
+            MonitorKind::Tcp(tcp) => Kind::Tcp(TcpProbe::new(tcp, addr)),
+            MonitorKind::Http(http) => Kind::Http(Box::new(HttpProbe::new(http, addr))),
+            MonitorKind::Udp(udp) => Kind::Udp(UdpProbe::new(udp, addr)),
+            MonitorKind::Dns(dns) => Kind::Dns(DnsProbe::new(dns, addr)),
+            MonitorKind::Icmp(_) => Kind::Icmp(IcmpProbe::new(addr.ip())),
+            MonitorKind::Exec(exec) => Kind::Exec(ExecProbe::new(exec, &key.monitor, addr)),
+            MonitorKind::Composite(_) => Kind::Nothing,
+        };
+        Check {
+            addr,
+            monitor: key.monitor.clone(),
+            kind,
         }
     }
 
-    /// Runs it once; gives the time to connect. Has no time limit of its own: the caller's covers
-    /// the whole run.
+    /// The target.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Runs it once, with its retries; gives the time to connect. Has no time limit of its own: the
+    /// caller's, which is the monitor's timeout, covers the whole run.
     ///
     /// # Errors
     /// When the target does not pass.
     pub async fn run(&self, clock: &dyn Clock) -> Result<Duration, Failure> {
-        match self {
-            Check::Tcp(addr) => tcp::connect(*addr, clock).await,
-            Check::Http(http) => http.run(clock).await,
+        let limits = (self.monitor.retries, self.monitor.timeout);
+        retry::within(limits, clock, || self.once(clock)).await
+    }
+
+    async fn once(&self, clock: &dyn Clock) -> Result<Duration, Failure> {
+        let source = source::pick(&self.monitor.source, self.addr.ip())?;
+        match &self.kind {
+            Kind::Tcp(tcp) => tcp.run(source, clock).await,
+            Kind::Http(http) => http.run(clock).await,
+            Kind::Udp(udp) => udp.run(source, clock).await,
+            Kind::Dns(dns) => dns.run(source, clock).await,
+            Kind::Icmp(icmp) => icmp.run(source, clock).await,
+            Kind::Exec(exec) => exec.run(clock).await,
+            Kind::Nothing => Err(Failure::Unable("it follows from other monitors".to_owned())),
         }
     }
 }

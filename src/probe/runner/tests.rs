@@ -52,10 +52,7 @@ where
 {
     let (plans, plans_rx) = watch::channel(first);
     let (reports_tx, reports) = mpsc::channel(16);
-    let run_check = move |check: Arc<Check>, _: Arc<dyn Clock>| match &*check {
-        Check::Tcp(addr) => run_check(*addr),
-        Check::Http(_) => unreachable!("the planted plans are TCP"),
-    };
+    let run_check = move |check: Arc<Check>, _: Arc<dyn Clock>| run_check(check.addr());
     let runner = Runner::new(
         plans_rx,
         Arc::new(RuntimeClock::start()),

@@ -1,8 +1,18 @@
 //! Rows of `[monitors]`.
 
-use super::super::Presence::{Default, Optional};
+use super::super::Presence::{Default, Optional, Required};
 use super::super::{Kind, OptionRow};
 use super::{HOUR, ms, opt};
+
+const KINDS: &str = "exactly one of `tcp`, `http`, `udp`, `dns`, `icmp`, `exec`, `composite`";
+const NEEDS: &str = "exactly one of `all`, `any`, `of`";
+const SEND: &str = "What to send, of octets as text with the escapes `\\r`, `\\n`, `\\t`, `\\0`, `\\\\` and \
+                    `\\xHH`; single quotes keep TOML from reading them first.";
+const EXPECT: &str = "What the answer must have in it, written as `send` is.";
+/// Response codes of an answer without EDNS.
+pub(in crate::config) const RCODES: &[&str] = &[
+    "NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "YXDOMAIN", "NOTAUTH",
+];
 
 pub(super) const ROWS: &[OptionRow] = &[
     opt(
@@ -48,16 +58,68 @@ pub(super) const ROWS: &[OptionRow] = &[
         "8081",
     ),
     opt(
+        "monitors.NAME.source",
+        Kind::List(&Kind::Address, 1),
+        Optional("the kernel chooses"),
+        "Addresses that probes leave from: of the target's family the first that the node has, so that \
+         one list serves all nodes. A node that has none of several, or not the only one, has no \
+         opinion.",
+        r#"["192.0.2.9", "2001:db8::9"]"#,
+    ),
+    opt(
+        "monitors.NAME.family",
+        Kind::Choice(&["v4", "v6"]),
+        Optional("both"),
+        "Probe only endpoints of this address family; the others count as having no monitor.",
+        r#""v4""#,
+    ),
+    opt(
+        "monitors.NAME.retries",
+        Kind::Integer(0, 5),
+        Default("0"),
+        "How often a failed probe is repeated at once before it counts. All tries of a probe share its \
+         `timeout`: each may take its equal part of what is left.",
+        "1",
+    ),
+    opt(
         "monitors.NAME.tcp",
         Kind::Table,
-        Optional("exactly one of `tcp`, `http`"),
-        "Passes when a connection is established. Has no options.",
+        Optional(KINDS),
+        "Passes when a connection is established and, where asked for, the answer is right.",
         "{}",
+    ),
+    opt(
+        "monitors.NAME.tcp.send",
+        Kind::Octets(1024),
+        Optional("nothing"),
+        SEND,
+        r#"'PING\r\n'"#,
+    ),
+    opt(
+        "monitors.NAME.tcp.expect",
+        Kind::Octets(1024),
+        Optional("not looked at"),
+        EXPECT,
+        r#"'+PONG'"#,
+    ),
+    opt(
+        "monitors.NAME.tcp.expect-regex",
+        Kind::Text,
+        Optional("not looked at"),
+        "Regular expression that what was read so far must match.",
+        r#"'^220 '"#,
+    ),
+    opt(
+        "monitors.NAME.tcp.max-answer",
+        Kind::Size(1, 1024 * 1024),
+        Default(r#""16KiB""#),
+        "Octets of the answer read at most.",
+        r#""4KiB""#,
     ),
     opt(
         "monitors.NAME.http",
         Kind::Table,
-        Optional("exactly one of `tcp`, `http`"),
+        Optional(KINDS),
         "Asks over HTTP or HTTPS.",
         "{}",
     ),
@@ -158,5 +220,157 @@ pub(super) const ROWS: &[OptionRow] = &[
         Default(r#""64KiB""#),
         "Body bytes read at most.",
         r#""64KiB""#,
+    ),
+    opt(
+        "monitors.NAME.udp",
+        Kind::Table,
+        Optional(KINDS),
+        "Sends a datagram and passes when an answer comes, and is right where that is asked for.",
+        r#"{ send = 'ping' }"#,
+    ),
+    opt(
+        "monitors.NAME.udp.send",
+        Kind::Octets(1024),
+        Required,
+        SEND,
+        r#"'\x00\x01ping'"#,
+    ),
+    opt(
+        "monitors.NAME.udp.expect",
+        Kind::Octets(1024),
+        Optional("any answer passes"),
+        EXPECT,
+        r#"'pong'"#,
+    ),
+    opt(
+        "monitors.NAME.udp.expect-regex",
+        Kind::Text,
+        Optional("any answer passes"),
+        "Regular expression that the answer must match.",
+        r#"'^pong'"#,
+    ),
+    opt(
+        "monitors.NAME.udp.max-answer",
+        Kind::Size(1, 64 * 1024),
+        Default(r#""2KiB""#),
+        "Octets of the answer looked at at most.",
+        r#""512B""#,
+    ),
+    opt(
+        "monitors.NAME.dns",
+        Kind::Table,
+        Optional(KINDS),
+        "Asks a name server.",
+        r#"{ query = "www.gslb.example" }"#,
+    ),
+    opt(
+        "monitors.NAME.dns.query",
+        Kind::Domain,
+        Required,
+        "The name asked for.",
+        r#""www.gslb.example""#,
+    ),
+    opt(
+        "monitors.NAME.dns.type",
+        Kind::Rtype,
+        Default(r#""A""#),
+        "The record type asked for, as a name or as TYPE and its number.",
+        r#""SOA""#,
+    ),
+    opt(
+        "monitors.NAME.dns.transport",
+        Kind::Choice(&["udp", "tcp"]),
+        Default(r#""udp""#),
+        "What carries the query; an answer cut over UDP is asked for again over TCP.",
+        r#""tcp""#,
+    ),
+    opt(
+        "monitors.NAME.dns.recursion-desired",
+        Kind::Bool,
+        Default("false"),
+        "Ask for recursion, as of a resolver.",
+        "true",
+    ),
+    opt(
+        "monitors.NAME.dns.expect-rcode",
+        Kind::Choice(RCODES),
+        Default(r#""NOERROR""#),
+        "The response code that passes.",
+        r#""NXDOMAIN""#,
+    ),
+    opt(
+        "monitors.NAME.dns.expect-answer",
+        Kind::Text,
+        Optional("not looked at"),
+        "The data of a record that must be among the answers: an address, a text without quotes, or as \
+         zone files write it.",
+        r#""192.0.2.1""#,
+    ),
+    opt(
+        "monitors.NAME.icmp",
+        Kind::Table,
+        Optional(KINDS),
+        "Passes when an echo request is answered; the port has no meaning. Needs `ping_group_range` or \
+         CAP_NET_RAW; without them there is no opinion. Has no options.",
+        "{}",
+    ),
+    opt(
+        "monitors.NAME.exec",
+        Kind::Table,
+        Optional(KINDS),
+        "Runs a command and passes when it ends with code 0. Every node with the role `probe` must have \
+         `allow-exec`. It sees TRADEWIND_ADDRESS, TRADEWIND_PORT, TRADEWIND_MONITOR, PATH and LANG, and \
+         is killed with its process group at the timeout.",
+        r#"{ command = ["/usr/local/lib/checks/replica"] }"#,
+    ),
+    opt(
+        "monitors.NAME.exec.command",
+        Kind::Array(&Kind::Phrase(4096), 1),
+        Required,
+        "The program's absolute path and its arguments. No shell sees them.",
+        r#"["/usr/local/lib/checks/replica", "--lag", "30"]"#,
+    ),
+    opt(
+        "monitors.NAME.exec.max-output",
+        Kind::Size(0, 1024 * 1024),
+        Default(r#""16KiB""#),
+        "A command that writes more fails. The first line is shown as the error.",
+        r#""4KiB""#,
+    ),
+    opt(
+        "monitors.NAME.composite",
+        Kind::Table,
+        Optional(KINDS),
+        "Follows from other monitors of the same endpoint, which are probed instead of it. A part for \
+         the other address family has no say.",
+        r#"{ all = ["web-http", "web-tcp"] }"#,
+    ),
+    opt(
+        "monitors.NAME.composite.all",
+        Kind::List(&Kind::Ref("monitors"), 1),
+        Optional(NEEDS),
+        "Up when all of these are.",
+        r#"["web-http", "web-tcp"]"#,
+    ),
+    opt(
+        "monitors.NAME.composite.any",
+        Kind::List(&Kind::Ref("monitors"), 1),
+        Optional(NEEDS),
+        "Up when one of these is.",
+        r#"["web-http", "web-tcp"]"#,
+    ),
+    opt(
+        "monitors.NAME.composite.of",
+        Kind::List(&Kind::Ref("monitors"), 1),
+        Optional(NEEDS),
+        "Up when `at-least` of these are.",
+        r#"["web-http", "web-tcp", "web-ping"]"#,
+    ),
+    opt(
+        "monitors.NAME.composite.at-least",
+        Kind::Integer(1, 64),
+        Optional("required with `of`"),
+        "How many of `of` must be up.",
+        "2",
     ),
 ];

@@ -144,4 +144,11 @@ pub(super) const ROWS: &[OptionRow] = &[
         r#""/var/lib/tradewind""#,
     )
     .restart(),
+    opt(
+        "nodes.NAME.allow-exec",
+        Kind::Bool,
+        Default("false"),
+        "Whether monitors may run commands here (`monitors.NAME.exec`). Whoever writes the configuration can then run programs as the user of the process.",
+        "true",
+    ),
 ];

@@ -1,0 +1,138 @@
+//! How a node comes into the fleet: alone on an in-process bus, or as a member that gossips.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::compile::Node;
+use crate::fleet::gossip::{GossipBus, GossipCounters, GossipEvent, GossipOptions};
+use crate::fleet::identity::{Identity, Material, Reason, Side};
+use crate::fleet::{LocalBus, StateBus};
+use crate::overrides::{Vouch, vouch::Alone};
+use crate::time::Clock;
+
+use super::super::identity;
+use super::super::run::RunError;
+
+/// A node's end of the fleet.
+pub struct Joined {
+    /// What is told and heard.
+    pub bus: Arc<dyn StateBus>,
+    /// Who signs and checks orders.
+    pub vouch: Arc<dyn Vouch>,
+    /// The fleet's name; `None` for a node that is alone.
+    pub cluster: Option<String>,
+    /// The certificate; `None` for a node that is alone.
+    pub identity: Option<Arc<Identity>>,
+    /// Where other members reach it.
+    pub address: Option<SocketAddr>,
+    gossip: Option<Arc<GossipBus>>,
+}
+
+impl Joined {
+    /// Joins as `node` says.
+    ///
+    /// # Errors
+    /// When the address cannot be had or the identity cannot be used.
+    pub fn new(
+        node: &Node,
+        material: Option<Material>,
+        clock: &Arc<dyn Clock>,
+        stopped: &watch::Receiver<bool>,
+    ) -> Result<Joined, RunError> {
+        let (Some(fleet), Some(material)) = (&node.fleet, material) else {
+            return Ok(Joined {
+                bus: Arc::new(LocalBus::new(&node.name, clock.clone())),
+                vouch: Arc::new(Alone {
+                    node: node.name.as_str().into(),
+                }),
+                cluster: None,
+                identity: None,
+                address: None,
+                gossip: None,
+            });
+        };
+        let other = |what: String| RunError::Other(what);
+        let identity = identity::start(&node.name, fleet, material, clock.clone())
+            .map_err(|e| other(format!("cannot use the identity of the fleet: {e}")))?;
+        tokio::spawn(identity.clone().watch(stopped.clone()));
+        let vouch: Arc<dyn Vouch> = identity.clone();
+        let cluster = Some(fleet.cluster.clone());
+        let Some(listen) = fleet.listen else {
+            return Err(other(format!("node `{}` has no `fleet.listen`", node.name)));
+        };
+        let socket = UdpSocket::bind(listen).map_err(|e| {
+            other(format!(
+                "cannot listen on {listen} for the fleet (UDP): {e}; choose another address with \
+                 `fleet.listen` of the node"
+            ))
+        })?;
+        let bound = socket.local_addr().unwrap_or(listen);
+        let others = fleet.members.iter().filter(|m| m.name != node.name);
+        let seeds = others.filter_map(|m| m.advertise.map(|a| a.to_string()));
+        let roster = identity.clone();
+        let wall = clock.wall();
+        let options = GossipOptions {
+            node: node.name.clone(),
+            cluster: fleet.cluster.clone(),
+            generation: wall.unix(clock.now()).saturating_mul(1000),
+            advertise: fleet.advertise.unwrap_or(bound),
+            seeds: seeds.collect(),
+            interval: fleet.gossip_interval,
+            roles_of: Arc::new(move |name| roster.roster().get(name).map(|(_, roles)| roles)),
+            clock: clock.clone(),
+        };
+        let gossip = GossipBus::start(
+            options,
+            socket,
+            identity.clone(),
+            Arc::new(GossipCounters::default()),
+        )
+        .map_err(|e| other(format!("cannot start gossip: {e}")))?;
+        let gossip = Arc::new(gossip);
+        Ok(Joined {
+            bus: gossip.clone(),
+            vouch,
+            cluster,
+            identity: Some(identity),
+            address: Some(bound),
+            gossip: Some(gossip),
+        })
+    }
+
+    /// Counts in the form of metrics: name, labels, value.
+    pub fn metrics(&self) -> Box<super::desk::Metrics> {
+        let gossip = self.gossip.as_ref().map(|g| g.counters());
+        let refusals = self.identity.as_ref().map(|i| i.refusals().clone());
+        Box::new(move || {
+            let mut all = Vec::new();
+            for event in GossipEvent::ALL.iter().filter(|_| gossip.is_some()) {
+                let (name, labels) = event.metric();
+                let count = gossip.as_ref().map_or(0, |g| g.get(*event));
+                all.push((name, labels.to_owned(), count));
+            }
+            if let Some(gossip) = &gossip {
+                let entries = gossip.digest_entries();
+                all.push(("tradewind_fleet_digest_entries", String::new(), entries));
+            }
+            for reason in Reason::ALL.iter().filter(|_| refusals.is_some()) {
+                for (side, by) in [(Side::Here, "this node"), (Side::There, "the other end")] {
+                    let count = refusals.as_ref().map_or(0, |r| r.count(side, *reason));
+                    let labels = format!("reason=\"{}\",by=\"{by}\"", reason.word());
+                    all.push(("tradewind_fleet_refusals_total", labels, count));
+                }
+            }
+            all
+        })
+    }
+
+    /// Says goodbye and waits until it is said, or a second has passed.
+    pub async fn leave(&self) {
+        if let Some(gossip) = &self.gossip {
+            gossip.stop();
+            let goodbye = gossip.stopped();
+            drop(tokio::time::timeout(std::time::Duration::from_secs(2), goodbye).await);
+        }
+    }
+}
