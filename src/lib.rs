@@ -71,6 +71,8 @@ pub mod docs {
     pub mod dnssec {}
     #[doc = include_str!("docs/fleet.md")]
     pub mod fleet {}
+    #[doc = include_str!("docs/overrides.md")]
+    pub mod overrides {}
     #[doc = include_str!("docs/performance.md")]
     pub mod performance {}
     #[doc = include_str!("docs/transports.md")]

@@ -3,6 +3,8 @@
 //! Pure code never reads a clock: it is handed a [`Moment`]. Only `app` makes the real [`Clock`];
 //! tests use [`SimClock`].
 
+pub mod utc;
+
 use std::ops::{Add, Sub};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -68,6 +70,18 @@ impl Wall {
     pub fn unix(self, at: Moment) -> u64 {
         // 64 bits hold the nanoseconds until the year 2554, and divide much faster than 128.
         u64::try_from(self.unix_at_zero + i128::from(at.0)).map_or(0, |ns| ns / 1_000_000_000)
+    }
+
+    /// Milliseconds since 1970-01-01T00:00:00Z at a moment; 0 before that.
+    pub fn unix_ms(self, at: Moment) -> u64 {
+        u64::try_from(self.unix_at_zero + i128::from(at.0)).map_or(0, |ns| ns / 1_000_000)
+    }
+
+    /// The moment so many milliseconds after 1970-01-01T00:00:00Z; what was before this process
+    /// began is [`Moment::ZERO`].
+    pub fn moment(self, unix_ms: u64) -> Moment {
+        let ns = i128::from(unix_ms) * 1_000_000 - self.unix_at_zero;
+        Moment(u64::try_from(ns.max(0)).unwrap_or(u64::MAX))
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::fmt::Write;
 
+use crate::admin::view::certificates;
 use crate::health::State;
+use crate::health::latency::Voice;
 use crate::snapshot::View;
 use crate::telemetry::{DnsEvent, Stats};
 
@@ -50,6 +52,14 @@ pub fn render(view: &View, stats: &Stats, fleet: &[(&'static str, String, u64)])
         "Zones whose DNSSEC keys cannot be stored or made: their roll-overs stand still.",
     );
     out.sample("tradewind_dnssec_key_troubles", "", stats.key_troubles());
+    for (name, kind, help, value) in stats.orders().metrics() {
+        out.family(name, kind, help);
+        out.sample(name, "", value);
+    }
+    for (name, kind, help, value) in stats.probes().samples() {
+        out.family(name, kind, help);
+        out.sample(name, "", value);
+    }
     out.family(
         "tradewind_generation",
         "gauge",
@@ -98,11 +108,30 @@ pub fn render(view: &View, stats: &Stats, fleet: &[(&'static str, String, u64)])
             out.sample("tradewind_endpoint_rtt_seconds", &labels, rtt.as_secs_f64());
         }
     }
+    out.family(
+        "tradewind_endpoint_certificate_expiry_seconds",
+        "gauge",
+        "When the certificate that the endpoint showed last expires, in Unix time.",
+    );
+    let not_after = certificates::not_after(&view.snapshot, stats.probes());
+    for (labels, id, _) in verdicts() {
+        if let Some(Some(not_after)) = not_after.get(id.index()) {
+            let name = "tradewind_endpoint_certificate_expiry_seconds";
+            out.sample(name, &labels, not_after);
+        }
+    }
+    latency(&mut out, view);
+    fleet_counts(&mut out, fleet);
+    out.0
+}
+
+/// What the fleet counts.
+fn fleet_counts(out: &mut Page, counts: &[(&'static str, String, u64)]) {
     // Sorted, so that all of one name stand together, whoever counts them.
-    let mut fleet: Vec<_> = fleet.iter().collect();
-    fleet.sort_by_key(|(name, ..)| *name);
+    let mut counts: Vec<_> = counts.iter().collect();
+    counts.sort_by_key(|(name, ..)| *name);
     let mut last = "";
-    for (name, labels, value) in fleet {
+    for (name, labels, value) in counts {
         if *name != last {
             let kind = match name.ends_with("_total") {
                 true => "counter",
@@ -113,7 +142,6 @@ pub fn render(view: &View, stats: &Stats, fleet: &[(&'static str, String, u64)])
         }
         out.sample(name, labels, value);
     }
-    out.0
 }
 
 /// What a metric of the fleet counts.
@@ -134,6 +162,45 @@ fn fleet_help(name: &str) -> &'static str {
         "tradewind_fleet_digest_entries" => "Lives of nodes that every exchange carries.",
         "tradewind_fleet_refusals_total" => "Peers refused, by reason and by whom.",
         _ => "See the documentation of the fleet.",
+    }
+}
+
+/// How far endpoints are from the sites of vantages, and which of these are believed.
+fn latency(out: &mut Page, view: &View) {
+    let steering = &view.snapshot.steering;
+    let (sites, times) = (&steering.sites, &view.measurements.sites);
+    out.family(
+        "tradewind_site_rtt_seconds",
+        "gauge",
+        "Connect time from a site to an endpoint as it steers: it changes only when it has moved for good.",
+    );
+    for (site, row) in sites.sites.iter().zip(&times.rows) {
+        for (e, time) in steering.endpoints.iter().zip(row.iter()) {
+            if let Some(rtt) = time.rtt {
+                let labels = format!(
+                    "site=\"{}\",endpoint=\"{}\",pool=\"{}\"",
+                    escape(&site.name),
+                    escape(&e.name),
+                    escape(&steering.pools[e.pool.index()].name)
+                );
+                out.sample("tradewind_site_rtt_seconds", &labels, rtt.as_secs_f64());
+            }
+        }
+    }
+    out.family(
+        "tradewind_vantage_believed",
+        "gauge",
+        "1: the round-trip times of the vantage count; 0: it is frozen, blind or suspect.",
+    );
+    for ((name, site), now) in sites.vantages.iter().zip(&*times.vantages) {
+        let labels = format!(
+            "vantage=\"{}\",site=\"{}\",voice=\"{}\"",
+            escape(name),
+            escape(&sites.site(*site).name),
+            now.voice.text()
+        );
+        let believed = u64::from(now.voice == Voice::Speaks);
+        out.sample("tradewind_vantage_believed", &labels, believed);
     }
 }
 

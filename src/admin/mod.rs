@@ -3,6 +3,7 @@
 //! Bound to loopback by default. Every answer is taken from one view.
 
 pub mod control;
+pub mod desk;
 pub mod fleet;
 pub mod metrics;
 pub mod problem;
@@ -12,6 +13,7 @@ pub mod state;
 pub mod view;
 
 pub use control::{Control, ReloadOutcome};
+pub use desk::OrderDesk;
 pub use fleet::{FleetStatus, Life, MemberStatus};
 pub use server::serve;
 pub use state::State;

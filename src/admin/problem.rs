@@ -61,6 +61,21 @@ impl Problem {
         p
     }
 
+    /// An order breaks rules: 409, with each of them.
+    pub fn conflict(rules: Vec<String>) -> Problem {
+        let mut p = Problem::new(
+            StatusCode::CONFLICT,
+            "rule broken",
+            format!(
+                "{}; nothing was changed. Order less, or say with `break-glass` why it must be all \
+                 the same",
+                rules.join("; ")
+            ),
+        );
+        p.body.problems = rules;
+        p
+    }
+
     /// Not ready, or the order could not be tried: 503.
     pub fn unavailable(detail: impl Into<String>) -> Problem {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)

@@ -32,7 +32,17 @@ fn router<C: Control>(state: State<C>) -> Router {
         .route("/v1/explain", get(route::explain::explain::<C>))
         .route("/v1/fleet", get(route::fleet::fleet::<C>))
         .route("/v1/health", get(route::health::health::<C>))
+        .route("/v1/latency", get(route::latency::latency::<C>))
         .route("/v1/names", get(route::names::names::<C>))
+        .route(
+            "/v1/overrides",
+            get(route::overrides::list::<C>)
+                .put(route::overrides::put::<C>)
+                .post(route::overrides::put::<C>)
+                .delete(route::overrides::delete::<C>),
+        )
+        .route("/v1/switchover", post(route::overrides::switchover::<C>))
+        .route("/v1/audit", get(route::overrides::audit::<C>))
         .route("/v1/regions", get(route::regions::regions::<C>))
         .route("/v1/reload", post(route::reload::reload::<C>))
         .fallback(route::fallback)

@@ -8,6 +8,7 @@ use crate::snapshot::Publisher;
 use crate::telemetry::Stats;
 use crate::time::Clock;
 
+use super::desk::OrderDesk;
 use super::problem::Problem;
 
 /// What handlers need.
@@ -20,6 +21,8 @@ pub struct State<C> {
     pub clock: Arc<dyn Clock>,
     /// Orders.
     pub control: Arc<C>,
+    /// Takes operators' orders.
+    pub orders: Arc<dyn OrderDesk>,
     /// Whether the first round is over and DNS is served.
     pub ready: watch::Receiver<bool>,
 }
@@ -31,6 +34,7 @@ impl<C> Clone for State<C> {
             stats: self.stats.clone(),
             clock: self.clock.clone(),
             control: self.control.clone(),
+            orders: self.orders.clone(),
             ready: self.ready.clone(),
         }
     }

@@ -8,7 +8,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,23 +16,29 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::dnssec::{Keys, SignatureCache};
 use crate::health::{
-    Board, Council, Judge, Monitor, Observation, OwnWord, ProbeTarget, State, Testimony,
+    Board, Council, Guard, Judge, LatencyMatrix, Monitor, MonitorKind, Observation, Outcome,
+    Overrides, OwnWord, ProbeTarget, SiteTimes, State, TcpCheck, Testimony,
 };
-use crate::ids::TargetId;
+use crate::ids::{EndpointId, MonitorId, TargetId};
+use crate::overrides::Standing;
 use crate::probe::{ProbePlan, Report as ProbeReport};
 use crate::server;
-use crate::snapshot::{Parts, Publisher, Snapshot, View};
+use crate::snapshot::{Parts, Publisher, Snapshot, View, orders};
 use crate::steer::Measurements;
 use crate::time::{Clock, Moment};
 use crate::units::Generation;
 
 use super::limits::Limits;
+use super::unable::Unable;
 
 /// Observations that arrive within this time of a publication are published together.
 const GATHER: Duration = Duration::from_millis(10);
 
 /// Observations that change nothing are still shown (when a target was last probed) within this time.
 const HEARTBEAT: Duration = Duration::from_secs(10);
+
+/// A node that others could stand in for measures so often how late it runs.
+const PULSE: Duration = Duration::from_millis(100);
 
 /// After a publication, time for all readers to go over to the new view before the old one is freed:
 /// an idle UDP worker looks up ten times a second.
@@ -52,8 +58,22 @@ pub enum Order {
     },
     /// Sign with these keys from now on.
     Keys(Arc<Keys>),
+    /// The operators' orders in force from now on, or the same ones under a calendar that was set.
+    Overrides {
+        /// What is in force.
+        standing: Arc<Standing>,
+        /// Told when it is published.
+        done: oneshot::Sender<Generation>,
+    },
     /// What other nodes tell.
     Hear(Vec<Testimony>),
+    /// Let an endpoint serve that passes again and waits for its failback; answers whether it waited.
+    Release {
+        /// The endpoint, of the configuration in force.
+        endpoint: EndpointId,
+        /// Told whether it waited.
+        done: oneshot::Sender<bool>,
+    },
     /// Say what this node tells others as a vantage; `None` where it does not probe.
     Tell(oneshot::Sender<Option<OwnWord>>),
 }
@@ -62,6 +82,7 @@ pub enum Order {
 pub struct JudgeLoop {
     judge: Judge,
     council: Council,
+    latency: LatencyMatrix,
     snapshot: Arc<Snapshot>,
     board: Arc<Board>,
     keys: Arc<Keys>,
@@ -87,6 +108,13 @@ pub struct JudgeLoop {
     moved: Vec<Option<TargetId>>,
     /// Rates and secrets of cookies.
     limits: Limits,
+    /// The operators' orders in force, and what they mean in the snapshot.
+    standing: Arc<Standing>,
+    overrides: Arc<Overrides>,
+    /// Checks that cannot be run here.
+    unable: Unable,
+    /// When this node last measured how late it runs.
+    felt: Moment,
 }
 
 /// The channels of a new loop.
@@ -106,9 +134,20 @@ impl JudgeLoop {
         keys: Arc<Keys>,
         clock: Arc<dyn Clock>,
         first_round: Duration,
+        standing: Arc<Standing>,
     ) -> (JudgeLoop, Wiring) {
         let now = clock.now();
+        let overrides = orders::resolve(&standing, &snapshot.steering, clock.wall());
+        let overrides = Arc::new(overrides);
         let mut judge = Judge::new(
+            &snapshot.monitors,
+            &snapshot.targets,
+            snapshot.target_of.len(),
+            now,
+        );
+        let mut latency = LatencyMatrix::new(
+            &snapshot.steering.sites,
+            &snapshot.settings.node,
             &snapshot.monitors,
             &snapshot.targets,
             snapshot.target_of.len(),
@@ -119,15 +158,23 @@ impl JudgeLoop {
         let generation = Generation(1);
         let signatures: Arc<SignatureCache> = Arc::default();
         let limits = Limits::new(&snapshot.settings.rules, now);
+        let mut sites = SiteTimes::default();
+        latency.renew(&mut sites);
+        let measurements = Measurements {
+            sites,
+            ..Measurements::default()
+        };
         let view = View::new(
             generation,
             now,
             Parts {
+                measurements: Arc::new(measurements),
                 keys: keys.clone(),
                 signatures: signatures.clone(),
                 wall: clock.wall(),
                 rates: limits.rates(),
                 cookies: limits.secrets(),
+                overrides: overrides.clone(),
                 ..Parts::new(snapshot.clone(), board.clone())
             },
         );
@@ -143,6 +190,7 @@ impl JudgeLoop {
         let this = JudgeLoop {
             judge,
             council,
+            latency,
             snapshot,
             board,
             keys,
@@ -160,6 +208,10 @@ impl JudgeLoop {
             first_round_done,
             moved: Vec::new(),
             limits,
+            standing,
+            overrides,
+            unable: Unable::default(),
+            felt: now,
         };
         (this, wiring)
     }
@@ -174,7 +226,15 @@ impl JudgeLoop {
         loop {
             let now = self.clock.now();
             let due = dirty_since.map(|d| self.due(d));
-            let wakes = [due, self.patience_ends, self.sweep, self.council.due()];
+            let pulse = self.pulse();
+            let wakes = [
+                due,
+                self.patience_ends,
+                self.sweep,
+                self.council.due(),
+                Some(self.latency.due()),
+                pulse,
+            ];
             let wake = wakes.into_iter().flatten().min();
             let renewal = now.until(self.limits.due()).min(Duration::from_secs(3600));
             let sleep = wake.map_or(renewal, |w| now.until(w).min(renewal));
@@ -192,10 +252,26 @@ impl JudgeLoop {
                         self.publish();
                         dirty_since = None;
                     }
+                    Some(Order::Overrides { standing, done }) => {
+                        self.standing = standing;
+                        self.obey();
+                        self.publish();
+                        dirty_since = None;
+                        // Nobody waits for what only time changed.
+                        let _ = done.send(self.generation);
+                    }
                     Some(Order::Hear(testimony)) => {
                         if self.hear(&testimony) {
                             dirty_since.get_or_insert(self.clock.now());
                         }
+                    }
+                    Some(Order::Release { endpoint, done }) => {
+                        let waited = self.council.release(endpoint, self.clock.now());
+                        if waited {
+                            dirty_since.get_or_insert(self.clock.now());
+                        }
+                        // Whoever asked may have gone.
+                        let _ = done.send(waited);
                     }
                     Some(Order::Tell(word)) => {
                         // Whoever asked may have gone.
@@ -216,6 +292,12 @@ impl JudgeLoop {
                 () = tokio::time::sleep(sleep) => {}
             }
             let now = self.clock.now();
+            if let Some(pulse) = pulse.filter(|p| *p <= now) {
+                self.felt = now;
+                if self.council.lag(now.since(pulse), now) {
+                    dirty_since.get_or_insert(now);
+                }
+            }
             if self.patience_ends.is_some_and(|p| p <= now) {
                 self.stop_waiting(now);
                 dirty_since.get_or_insert(now);
@@ -228,6 +310,12 @@ impl JudgeLoop {
             if self.limits.tick(now) {
                 dirty_since.get_or_insert(now);
             }
+            if self.latency.due() <= now {
+                self.latency.own_is_blind(self.council.is_blind());
+                if self.latency.step(now) {
+                    dirty_since.get_or_insert(now);
+                }
+            }
             if self.sweep.is_some_and(|at| at <= now) {
                 self.sweep(now);
             }
@@ -236,6 +324,12 @@ impl JudgeLoop {
                 dirty_since = None;
             }
         }
+    }
+
+    /// When this node next finds out how late it runs; only where others could see in its stead.
+    fn pulse(&self) -> Option<Moment> {
+        let rules = &self.snapshot.settings.council;
+        (!rules.alone() && rules.own.is_some()).then(|| self.felt + PULSE)
     }
 
     /// When what changed at `dirty` is published: at once, unless the last publication was just now.
@@ -247,7 +341,19 @@ impl JudgeLoop {
         let Some(observation) = self.of_plan_in_force(report) else {
             return false;
         };
-        let changed = self.judge.observe(&observation);
+        if let Some(reference) = observation
+            .target
+            .index()
+            .checked_sub(probed(&self.snapshot))
+        {
+            let reached = matches!(observation.outcome, Outcome::Pass { .. });
+            return self.council.reference(reference, reached, observation.at);
+        }
+        let changed = self.council.observed(&mut self.judge, &observation);
+        self.unable.look_at(&observation, &self.snapshot);
+        let target = observation.target;
+        self.latency
+            .own(target, self.judge.distance(target), observation.at);
         self.end_of_first_round();
         changed
     }
@@ -258,6 +364,7 @@ impl JudgeLoop {
         let mut changed = false;
         for t in testimony {
             changed |= self.council.hear(t, now);
+            self.latency.hear(t, now);
         }
         if changed && self.patience_ends.is_some() {
             self.council.settle(&mut self.judge, now);
@@ -317,11 +424,20 @@ impl JudgeLoop {
             &snapshot.targets[..],
             snapshot.target_of.len(),
         );
+        self.latency.adopt(
+            &snapshot.steering.sites,
+            &snapshot.settings.node,
+            &snapshot.monitors,
+            &snapshot.targets,
+            snapshot.target_of.len(),
+        );
         let rules = snapshot.settings.council.clone();
         self.council.adopt(rules, &mut self.judge, checks, now);
         self.moved = moved(&self.snapshot, &snapshot);
+        self.unable.forget();
         self.limits.adopt(&snapshot.settings.rules, now);
         self.snapshot = snapshot;
+        self.obey();
         let starting = !*self.first_round_done.borrow();
         let own = now + self.first_round;
         self.patience_ends = match (
@@ -345,6 +461,13 @@ impl JudgeLoop {
         }
     }
 
+    /// Reads the orders in force against the configuration in force.
+    fn obey(&mut self) {
+        let steering = &self.snapshot.steering;
+        let overrides = orders::resolve(&self.standing, steering, self.clock.wall());
+        self.overrides = Arc::new(overrides);
+    }
+
     fn publish(&mut self) {
         let now = self.clock.now();
         let before = self.publisher.latest();
@@ -352,6 +475,8 @@ impl JudgeLoop {
         let mut rtt = before.measurements.rtt.clone();
         self.council
             .renew(&mut self.judge, &mut board, &mut rtt, now);
+        let mut sites = before.measurements.sites.clone();
+        self.latency.renew(&mut sites);
         let board = Arc::new(board);
         self.log_changes(&board);
         self.generation = self.generation.next();
@@ -360,12 +485,13 @@ impl JudgeLoop {
             self.generation,
             now,
             Parts {
-                measurements: Arc::new(Measurements { rtt }),
+                measurements: Arc::new(Measurements { rtt, sites }),
                 keys: self.keys.clone(),
                 signatures: self.signatures.clone(),
                 wall: self.clock.wall(),
                 rates: self.limits.rates(),
                 cookies: self.limits.secrets(),
+                overrides: self.overrides.clone(),
                 ..Parts::new(self.snapshot.clone(), board.clone())
             },
         );
@@ -395,11 +521,23 @@ impl JudgeLoop {
         if self.board.len() != board.len() {
             return;
         }
-        for id in self.board.differing(board, |a, b| a.state == b.state) {
+        for id in self.board.differing(board, |a, b| {
+            a.state == b.state && a.held.is_some() == b.held.is_some()
+        }) {
             let new = board.verdict(id);
             let endpoint = &self.snapshot.steering.endpoints[id.index()];
             let address = endpoint.address.map(|a| a.to_string()).unwrap_or_default();
             match new.state {
+                _ if new.held.is_some_and(Guard::keeps_in) => tracing::warn!(
+                    endpoint = %endpoint.name, %address,
+                    error = new.last_error.as_deref().unwrap_or("none"),
+                    "endpoint fails its checks and is kept in: {}",
+                    new.held.map(|guard| guard.to_string()).unwrap_or_default()
+                ),
+                State::Down if new.held.is_some() => tracing::info!(
+                    endpoint = %endpoint.name, %address,
+                    "endpoint {}", new.held.map(|guard| guard.to_string()).unwrap_or_default()
+                ),
                 State::Down => tracing::warn!(
                     endpoint = %endpoint.name, %address,
                     error = new.last_error.as_deref().unwrap_or("none"),
@@ -424,22 +562,55 @@ fn moved(old: &Snapshot, new: &Snapshot) -> Vec<Option<TargetId>> {
         .enumerate()
         .map(|(i, key)| (key, TargetId::from_index(i)))
         .collect();
-    keys(old).map(|key| now.get(&key).copied()).collect()
+    // What comes after those that are probed in the plan is no target of the configuration.
+    let old = keys(old).take(probed(old));
+    old.map(|key| now.get(&key).copied()).collect()
 }
 
-/// What this node probes: everything but the composites, which come last and follow from the others; or
-/// nothing where it only hears what others see.
-fn plan_of(snapshot: &Snapshot, number: u64) -> ProbePlan {
+/// How many of the targets are probed: composites come last and follow from the others.
+fn probed(snapshot: &Snapshot) -> usize {
     let probed = |t: &ProbeTarget| !snapshot.monitors[t.monitor.index()].kind.is_composite();
-    let count = match snapshot.settings.council.probes_here() {
-        true => snapshot.targets.partition_point(probed),
-        false => 0,
-    };
-    ProbePlan {
+    snapshot.targets.partition_point(probed)
+}
+
+/// What this node probes: everything but the composites; or nothing where it only hears what others
+/// see. The reference targets come after the others, and judge nobody but this node.
+fn plan_of(snapshot: &Snapshot, number: u64) -> ProbePlan {
+    let rules = &snapshot.settings.council;
+    let mut plan = ProbePlan {
         monitors: snapshot.monitors.clone(),
-        targets: snapshot.targets[..count].to_vec(),
         number,
+        ..ProbePlan::default()
+    };
+    if !rules.probes_here() {
+        return plan;
     }
+    plan.targets = snapshot.targets[..probed(snapshot)].to_vec();
+    if rules.alone() || rules.references.is_empty() {
+        return plan;
+    }
+    let monitor = MonitorId::from_index(plan.monitors.len());
+    plan.monitors.push(Monitor {
+        name: "reference".into(),
+        kind: MonitorKind::Tcp(TcpCheck::default()),
+        interval: Duration::from_secs(5),
+        timeout: Duration::from_secs(2),
+        rise: 1,
+        fall: 1,
+        jitter_percent: 10,
+        port: None,
+        source: Vec::new(),
+        family: None,
+        retries: 0,
+    });
+    let target = |r: &SocketAddr| ProbeTarget {
+        addr: r.ip(),
+        port: r.port(),
+        monitor,
+        endpoints: Vec::new(),
+    };
+    plan.targets.extend(rules.references.iter().map(target));
+    plan
 }
 
 #[cfg(test)]

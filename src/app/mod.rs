@@ -3,6 +3,7 @@
 pub mod certificates;
 pub mod clock;
 pub mod control;
+mod descriptors;
 pub mod fleet;
 pub mod identity;
 pub mod judge_loop;
@@ -10,7 +11,10 @@ pub mod keeper;
 mod limits;
 pub mod listeners;
 pub mod load;
+pub mod orders;
 pub mod presign;
 pub mod run;
+pub mod store;
+mod unable;
 
 pub use run::{Options, Ready, RunError, run};

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::admin;
 use crate::compile::{Compiled, Node};
+use crate::config::spec::Role;
 use crate::config::{ConfigDigest, Report};
 use crate::fleet::identity::Material;
 use crate::probe;
@@ -19,19 +20,22 @@ use crate::server::proxied::Proxies;
 use crate::server::tcp::Speech;
 use crate::server::{self, notify, tcp, udp};
 use crate::telemetry::stats::EncryptedConnections;
-use crate::telemetry::{DnsCounters, Stats};
+use crate::telemetry::{DnsCounters, OrderGauges, ProbeStats, Stats};
 use crate::time::Clock;
 use crate::units::Generation;
 
 use super::certificates::{Certificate, Certificates};
 use super::clock::RealClock;
 use super::control::{Controller, Ordered};
+use super::descriptors;
 use super::fleet::{self, FleetDesk, Joined};
 use super::judge_loop::{JudgeLoop, Order};
-use super::keeper::{self, Keeper};
+use super::keeper::{self, Keeper, SharedLock};
 use super::listeners::{self, EncryptedAddresses};
 use super::load::{Loaded, Wanted, load_all, log};
+use super::orders::{Book, Desk, Tools};
 use super::presign::PresignThread;
+use super::store::{self, Store, Stored};
 use crate::admin::Control as _;
 
 /// What to run.
@@ -141,17 +145,38 @@ async fn serve(
 
     // Keys are there before the first answer is.
     let key_troubles = Arc::new(AtomicU64::new(0));
-    let mut keeper = Keeper::new(node.state_dir.as_deref(), key_troubles.clone());
+    let lock = SharedLock::default();
+    let mut keeper =
+        Keeper::new(node.state_dir.as_deref(), key_troubles.clone()).sharing(lock.clone());
     let now = clock.wall().unix(clock.now());
     let keys = keeper
         .adopt(&compiled.signed, &compiled.unsigned, now)
         .map_err(|e| RunError::Other(e.0))?;
     let keeper = Arc::new(Mutex::new(keeper));
 
-    let (judge, wiring) = JudgeLoop::new(compiled.snapshot, keys, clock.clone(), node.first_round);
+    // The operators' orders are in force before the first answer is, too.
+    let gauges = Arc::new(OrderGauges::default());
+    let (order_store, stored, storing) = open_store(&node, &lock, &gauges)?;
+    let now_ms = clock.wall().unix_ms(clock.now());
+    let book = Book::load(&node.name, stored, now_ms);
+
+    let (judge, wiring) = JudgeLoop::new(
+        compiled.snapshot,
+        keys,
+        clock.clone(),
+        node.first_round,
+        Arc::new(book.standing(now_ms)),
+    );
     let (orders, orders_rx) = mpsc::channel::<Order>(8);
     let (reports, reports_rx) = mpsc::channel(4096);
-    let prober = probe::spawn(wiring.plan.clone(), clock.clone(), reports);
+    let probe_stats: Arc<ProbeStats> = Arc::default();
+    let prober = probe::spawn(
+        wiring.plan.clone(),
+        clock.clone(),
+        reports,
+        descriptors::for_probes(descriptors::raise()),
+        probe_stats.clone(),
+    );
     let judge_loop = tokio::spawn(judge.run(reports_rx, orders_rx));
     let certificates = certificate
         .filter(|_| encrypted.len() > 0)
@@ -167,6 +192,21 @@ async fn serve(
         orders.clone(),
         wiring.publisher.clone(),
     ));
+    let tools = Tools {
+        node: node.name.as_str().into(),
+        peers: order_takers(&node),
+        clock: clock.clone(),
+        vouch: joined.vouch.clone(),
+        bus: joined.bus.clone(),
+        store: order_store,
+        judge: orders.clone(),
+        publisher: wiring.publisher.clone(),
+        gauges: gauges.clone(),
+    };
+    let order_desk = Desk::new(tools, book);
+    // A node that only probes or carries traffic may not speak of orders, and needs none.
+    let takes_orders = !node.dns_listen.is_empty() || node.admin_listen.is_some();
+    let order_task = takes_orders.then(|| tokio::spawn(order_desk.clone().run(stopped.clone())));
     let controller = Controller::new(Ordered {
         wanted: options.wanted.clone(),
         running: node.clone(),
@@ -205,7 +245,9 @@ async fn serve(
     let not_after = certificates.as_ref().map(|c| c.not_after());
     let stats = Stats::new(counters, tcp_connections.clone())
         .with_encrypted(encrypted_connections.clone(), not_after)
-        .with_key_troubles(key_troubles);
+        .with_key_troubles(key_troubles)
+        .with_orders(gauges)
+        .with_probes(probe_stats);
     let stats = Arc::new(stats);
 
     // The API is up before DNS is, so that a long first round can be watched.
@@ -217,6 +259,7 @@ async fn serve(
             stats: stats.clone(),
             clock: clock.clone(),
             control: controller.clone(),
+            orders: order_desk,
             ready: is_serving,
         };
         let stopped = stopped.clone();
@@ -310,10 +353,50 @@ async fn serve(
     drop(presigning);
     prober.abort();
     judge_loop.abort();
+    if let Some(task) = order_task {
+        task.abort();
+    }
     // A step under way is finished and on the disk before the process ends.
     drop(keep);
     let _ = tokio::task::spawn_blocking(move || keeping.join()).await;
+    if let Some(storing) = storing {
+        let _ = tokio::task::spawn_blocking(move || storing.end()).await;
+    }
     Ok(())
+}
+
+/// The nodes that an order must reach, this one among them.
+fn order_takers(node: &Node) -> Vec<Arc<str>> {
+    let Some(fleet) = &node.fleet else {
+        return vec![node.name.as_str().into()];
+    };
+    let takes = |roles: &[Role]| roles.contains(&Role::Dns) || roles.contains(&Role::Admin);
+    let members = fleet.members.iter();
+    members
+        .filter(|m| !m.pushes && takes(&m.roles))
+        .map(|m| m.name.as_str().into())
+        .collect()
+}
+
+/// Opens the store of the state directory; without one, or where it cannot be had, there is none,
+/// which never stops the start.
+fn open_store(
+    node: &Node,
+    lock: &SharedLock,
+    gauges: &Arc<OrderGauges>,
+) -> Result<(Store, Stored, Option<store::Running>), RunError> {
+    let Some(dir) = &node.state_dir else {
+        return Ok((Store::none(), Stored::default(), None));
+    };
+    match lock.hold(dir) {
+        Ok(held) => Store::open(dir, held, gauges.clone())
+            .map(|(store, stored, running)| (store, stored, Some(running)))
+            .map_err(|e| RunError::Other(format!("cannot start the thread of the store: {e}"))),
+        Err(e) => {
+            tracing::error!("{e}; operators' orders will not outlive this process");
+            Ok((Store::none(), Stored::default(), None))
+        }
+    }
 }
 
 /// Binds every DNS address of the node for UDP and TCP on the same port.

@@ -1,4 +1,5 @@
-//! The command line. Exit codes: 0 done, 1 failed, 2 usage, 78 the configuration is wrong.
+//! The command line. Exit codes: 0 done, 1 failed, 2 usage, 3 an order is in force but not on every
+//! node, 78 the configuration is wrong.
 
 #![expect(
     clippy::print_stdout,
@@ -12,6 +13,7 @@ mod dnssec;
 mod explain;
 mod fleet;
 pub mod geoip;
+mod orders;
 mod origin;
 mod run;
 
@@ -48,6 +50,24 @@ enum Command {
     },
     /// Ask a running node why a client gets the answer it gets.
     Explain(ExplainArgs),
+    /// Send no new clients there; those connected may finish. Never comes back by the last resort.
+    Drain(orders::OrderArgs),
+    /// Take it out of service entirely. Never comes back by the last resort.
+    Disable(orders::OrderArgs),
+    /// Treat it as up, whatever probes say.
+    ForceUp(orders::OrderArgs),
+    /// Treat it as down, whatever probes say.
+    ForceDown(orders::OrderArgs),
+    /// Give it another weight.
+    Weight(orders::WeightArgs),
+    /// End the orders about an endpoint, pool, region or name.
+    Clear(orders::ClearArgs),
+    /// Give several orders as one: all of them or, when a rule would break, none.
+    Switchover(orders::SwitchoverArgs),
+    /// List the orders in force, with the real state beneath them.
+    Overrides(orders::Via),
+    /// Show what was ordered, by whom, and what became of it.
+    Audit(orders::AuditArgs),
     /// Show, roll and hand over the DNSSEC keys of signed zones.
     #[command(subcommand)]
     Dnssec(dnssec::DnssecCommand),
@@ -171,6 +191,15 @@ pub fn main() -> ExitCode {
             deny_warnings,
         } => check::check(&path, node, deny_warnings),
         Command::Explain(args) => explain::explain(&args),
+        Command::Drain(args) => orders::order("drain", args),
+        Command::Disable(args) => orders::order("disable", args),
+        Command::ForceUp(args) => orders::order("force-up", args),
+        Command::ForceDown(args) => orders::order("force-down", args),
+        Command::Weight(args) => orders::weight(args),
+        Command::Clear(args) => orders::clear(args),
+        Command::Switchover(args) => orders::switchover(args),
+        Command::Overrides(via) => orders::list(&via),
+        Command::Audit(args) => orders::audit(&args),
         Command::Dnssec(command) => dnssec::dnssec(&command),
         Command::Fleet(command) => fleet::fleet(&command),
         Command::Geoip(GeoipCommand::Build { csv, out }) => {

@@ -1,9 +1,12 @@
 //! Who judges: the vantages, their sites, and the rules of the council.
 
+use hashbrown::HashMap;
+
 use crate::config::Spec;
 use crate::config::spec::{NodeSpec, Role};
-use crate::health::council::{Quorum, Rules, Site, Vantage};
+use crate::health::council::{Circles, Failback, PoolRule, Quorum, Rules, Site, Vantage};
 use crate::ids::{SiteId, VantageId};
+use crate::steer::Steering;
 
 use super::{Node, Problems};
 
@@ -22,6 +25,8 @@ pub(super) fn rules(spec: &Spec, node: Option<&Node>, p: &mut Problems) -> Rules
     let together = spec.declared.fleet;
     let mut rules = Rules {
         quorum: spec.health.quorum.value,
+        brake: spec.health.brake,
+        discount_suspects: spec.health.discount_suspects,
         references: spec.health.references.iter().map(|r| r.value).collect(),
         ..Rules::default()
     };
@@ -68,4 +73,32 @@ pub(super) fn rules(spec: &Spec, node: Option<&Node>, p: &mut Problems) -> Rules
         ));
     }
     rules
+}
+
+/// Which endpoints stand together behind names, and how they come back. Names are grouped already.
+pub(super) fn circles(spec: &Spec, steering: &Steering) -> Circles {
+    let failback: HashMap<&str, Failback> = spec
+        .pools
+        .iter()
+        .filter(|p| p.failback != Failback::Auto)
+        .map(|p| (p.name.as_str(), p.failback))
+        .collect();
+    let pools = steering.pools.iter().map(|pool| PoolRule {
+        region: pool.region.0,
+        endpoints: pool
+            .endpoints
+            .iter()
+            .map(|e| (*e, &steering.endpoints[e.index()]))
+            .filter(|(_, e)| e.enabled)
+            .map(|(id, e)| (id, e.weight.0))
+            .collect(),
+        failback: failback.get(&*pool.name).copied().unwrap_or_default(),
+    });
+    let groups = steering.groups.iter();
+    let sets = groups.map(|g| g.members.iter().map(|m| m.pool).collect());
+    Circles::new(
+        pools.collect(),
+        steering.endpoints.iter().map(|e| e.pool).collect(),
+        sets,
+    )
 }

@@ -18,6 +18,7 @@ mod policies;
 mod pools;
 mod problems;
 mod protection;
+mod sites;
 #[cfg(test)]
 mod tests;
 mod transfers;
@@ -79,10 +80,12 @@ pub fn compile(
     dnssec::unused(spec, p);
     cycles::check(&names, &pools, &zones, p);
     check::failover_slo(spec, &names, &pools, p);
-    let rules = council::rules(spec, this_node.as_ref(), p);
+    let mut rules = council::rules(spec, this_node.as_ref(), p);
+    let sites = sites::sites(&rules, &regions);
 
     let inputs: Option<Vec<_>> = names.into_iter().map(CheckedName::input).collect();
-    let (Some(geo), Some(inputs), false) = (geo, inputs, problems.any_error()) else {
+    let (Some(geo), Some(inputs), Some(sites), false) = (geo, inputs, sites, problems.any_error())
+    else {
         return (None, problems.finish());
     };
     let (targets, target_of) = match &this_node {
@@ -93,7 +96,8 @@ pub fn compile(
         _ => pools::targets(&pools, &monitors),
     };
     let node_name = this_node.as_ref().map_or("", |n| n.name.as_str()).into();
-    let steering = Steering::build(
+    let steering = Steering::build_seen_from(
+        sites,
         regions.list,
         pools.pools,
         pools.endpoints,
@@ -101,6 +105,7 @@ pub fn compile(
         inputs,
         &geo,
     );
+    rules.circles = council::circles(spec, &steering);
     let snapshot = Snapshot {
         zones,
         geo,

@@ -7,7 +7,7 @@ use crate::config::spec::{GeoRuleSpec, PolicySpec, StageSpec};
 use crate::geo::table::EMBEDDED;
 use crate::ids::PolicyId;
 use crate::net::Prefix;
-use crate::steer::{Chooser, Criterion, GeoMode, GeoRule, Policy, Stage};
+use crate::steer::{Chooser, Criterion, GeoMode, GeoRule, Policy, Stage, Tolerance};
 
 use super::Problems;
 use super::pools::{Pools, Regions};
@@ -74,9 +74,13 @@ pub(super) fn policies<'s>(
                 }
                 StageSpec::Latency {
                     tolerance,
+                    tolerance_percent,
                     fallback_band_km,
                 } => stages.push(Stage::Latency {
-                    tolerance: *tolerance,
+                    tolerance: Tolerance {
+                        width: *tolerance,
+                        percent: *tolerance_percent,
+                    },
                     fallback_band_km: *fallback_band_km,
                 }),
                 StageSpec::Weighted => chooser = Chooser::Weighted,

@@ -343,10 +343,12 @@ pub enum StageSpec {
         /// `bias`: by region, kilometres.
         bias_km: Vec<(Marked<String>, f64)>,
     },
-    /// `latency = { tolerance = "10ms", fallback-band = "100km" }`
+    /// `latency = { tolerance = "10ms", tolerance-percent = "10%", fallback-band = "100km" }`
     Latency {
         /// `tolerance`, default 10 ms.
         tolerance: Duration,
+        /// `tolerance-percent`, 0 to 100, default 10.
+        tolerance_percent: u32,
         /// `fallback-band`, default 0.
         fallback_band_km: f64,
     },

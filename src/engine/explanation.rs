@@ -131,6 +131,7 @@ impl fmt::Display for StandingText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
             Standing::Normal => "normal",
+            Standing::Held => "held",
             Standing::Degraded => "degraded",
             Standing::LastResort => "last resort",
         })

@@ -357,6 +357,7 @@ pub(super) fn tell(decision: &Decision, scratch: &Scratch, r: &mut Response<'_, 
     r.ede = words(decision);
     scratch.counters.count(match decision.standing {
         Standing::Normal => DnsEvent::SteeredNormal,
+        Standing::Held => DnsEvent::SteeredHeld,
         Standing::Degraded => DnsEvent::SteeredDegraded,
         Standing::LastResort => DnsEvent::SteeredLastResort,
     });
@@ -368,6 +369,7 @@ fn words(decision: &Decision) -> Option<Ede<'static>> {
     let text = match (decision.standing, decision.overridden) {
         (Standing::LastResort, _) => "last resort: no eligible endpoint is up",
         (Standing::Degraded, _) => "degraded: only reserve or incomplete pools are left",
+        (Standing::Held, _) => "held: endpoints in this answer fail their checks and are kept in",
         (Standing::Normal, true) => "an operator's override takes part in this answer",
         (Standing::Normal, false) => return None,
     };

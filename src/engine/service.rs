@@ -82,8 +82,9 @@ impl Both {
     pub(super) fn lesser(&self) -> Option<(Family, &Decision)> {
         let rank = |d: &Decision| match d.standing {
             Standing::Normal => 0,
-            Standing::Degraded => 1,
-            Standing::LastResort => 2,
+            Standing::Held => 1,
+            Standing::Degraded => 2,
+            Standing::LastResort => 3,
         };
         // Of equals the first, which is IPv4.
         Family::ALL

@@ -63,6 +63,18 @@ pub enum BusError {
         /// How long it is.
         octets: usize,
     },
+    /// The key or the value is too long for a node that pushes.
+    #[error(
+        "`{key}` with {octets} octets cannot be pushed: a value may have {most} octets, and the key \
+         {MAX_KEY} with the node's name before it",
+        most = super::push::MAX_PUSHED
+    )]
+    TooLongToPush {
+        /// Which key.
+        key: String,
+        /// How long the value is.
+        octets: usize,
+    },
 }
 
 /// One key of one node took another value.

@@ -10,6 +10,7 @@ pub mod identity;
 pub mod listener;
 pub mod local;
 pub mod protocol;
+pub mod push;
 pub mod speaker;
 
 pub use bus::{BusError, BusView, Change, Key, Member, Owner, StateBus, Value};

@@ -57,6 +57,47 @@ pub enum Cause {
     Failing(Arc<str>),
 }
 
+/// Why an endpoint is published otherwise than votes say.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Guard {
+    /// Votes say it is down, but too much of a name would go at once (requirement F4).
+    Brake,
+    /// Votes say it is down, but its monitor fails on all endpoints of a name: the check is suspect
+    /// (requirement H5).
+    Suspect,
+    /// It passes again; its pool holds it back until then (requirement F9).
+    Hold {
+        /// The end, while it keeps passing.
+        until: Moment,
+    },
+    /// It passes again; it came and went several times lately and waits until then.
+    Flapping {
+        /// The end, while it keeps passing.
+        until: Moment,
+    },
+    /// It passes again; its pool wants an operator's word.
+    Manual,
+}
+
+impl Guard {
+    /// Whether it keeps an endpoint in that fails its checks.
+    pub fn keeps_in(self) -> bool {
+        matches!(self, Guard::Brake | Guard::Suspect)
+    }
+}
+
+impl fmt::Display for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Guard::Brake => "held by brake: too much would go at once",
+            Guard::Suspect => "its monitor fails on every member: the check is suspect",
+            Guard::Hold { .. } => "passes again; held back by `failback`",
+            Guard::Flapping { .. } => "passes again; held back because it flaps",
+            Guard::Manual => "passes again; waits for an operator's `failback`",
+        })
+    }
+}
+
 /// An endpoint's health with its cause and validity: they travel together.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Verdict {
@@ -79,6 +120,10 @@ pub struct Verdict {
     pub last_error: Option<Arc<str>>,
     /// Nobody who could say otherwise has a vote: this is what was believed last (requirement H4).
     pub stale: bool,
+    /// Why `state` is not what votes say.
+    pub held: Option<Guard>,
+    /// Percent of its clients that it gets: less than 100 while it is let in by steps.
+    pub share: u8,
     /// Votes by [`crate::ids::VantageId`], `None` where a vantage never said anything; absent where
     /// this node's own word is the verdict.
     pub votes: Option<Arc<[Option<Vote>]>>,
@@ -97,6 +142,8 @@ impl Verdict {
             last_probe: None,
             last_error: None,
             stale: false,
+            held: None,
+            share: 100,
             votes: None,
         }
     }

@@ -19,6 +19,7 @@ use super::rtt::SmoothedRtt;
 use super::target::ProbeTarget;
 use super::testimony::OwnWord;
 use super::vote::{CheckKey, Opinion, Vote, Weakness};
+use super::worst_case::worst_case_detection;
 use crate::ids::{EndpointId, TargetId};
 use crate::time::Moment;
 
@@ -91,6 +92,8 @@ impl Belief {
     fn vote(&self) -> Vote {
         Vote {
             opinion: match self.rise_fall.state() {
+                // What is remembered from before a restart was not seen.
+                _ if self.last_probe.is_none() => Opinion::None,
                 State::Up => Opinion::Up,
                 State::Down => Opinion::Down(self.weakness),
                 State::Unknown { .. } => Opinion::None,
@@ -270,8 +273,16 @@ impl Judge {
         let state = belief.rise_fall.state();
         if let Outcome::Fail(failure @ Failure::Unable(_)) = &observation.outcome {
             // Nothing was asked, so nothing is known that was not known before; it is shown, as the
-            // last error.
+            // last error. Once what was seen last is older than a death could go unnoticed, there is
+            // no opinion any more.
             belief.tell(failure);
+            let age = belief.last_probe.map(|last| last.until(observation.at));
+            if age.is_some_and(|age| age > worst_case_detection(monitor)) {
+                belief.rise_fall.expire();
+            }
+            if belief.rise_fall.state() != state {
+                belief.since = observation.at;
+            }
             return belief.seen() != before;
         }
         belief.last_probe = Some(observation.at);
@@ -279,7 +290,7 @@ impl Judge {
             Outcome::Pass { rtt } => {
                 belief.last_passed = true;
                 if monitor.kind.measures_distance() {
-                    belief.rtt.connected(*rtt);
+                    belief.rtt.connected(*rtt, observation.at);
                 }
                 belief.rise_fall.observe(true, monitor);
             }
@@ -289,7 +300,9 @@ impl Judge {
                 belief.tell(failure);
                 match failure {
                     _ if !monitor.kind.measures_distance() => {}
-                    Failure::Connect(_) | Failure::Timeout(_) => belief.rtt.failed(monitor.timeout),
+                    Failure::Connect(_) | Failure::Timeout(_) => {
+                        belief.rtt.failed(monitor.timeout, observation.at);
+                    }
                     // It connected: the network's distance is as it was.
                     Failure::Tls(_)
                     | Failure::Http(_)
@@ -304,6 +317,18 @@ impl Judge {
         }
         let rtt_is_news = belief.rtt_is_news();
         first || rtt_is_news || belief.seen() != before
+    }
+
+    /// Believes of a target that was not probed yet what was believed before a restart.
+    pub(super) fn remember(&mut self, target: usize, state: State, failures: u32, since: Moment) {
+        let judged = &mut self.judged[target];
+        if judged.belief.last_probe.is_none() {
+            // One failure less than would bring it down: what is remembered decides nothing alone.
+            let failures = failures.min(judged.monitor.fall.saturating_sub(1));
+            judged.belief.rise_fall = RiseFall::remembered(state, failures);
+            judged.belief.since = since;
+            self.all_news = true;
+        }
     }
 
     /// Takes what is news since the last time: `None` when all is.
@@ -377,9 +402,11 @@ impl Judge {
     /// What this node tells others as a vantage; `blind` is what it knows of itself.
     pub fn word(&mut self, blind: bool) -> OwnWord {
         self.keys();
-        let both = || self.keys.iter().zip(&self.judged);
+        // The parts of a composite are in its own vote.
+        let told = |(_, j): &(&CheckKey, &Judged)| j.endpoints.0 != j.endpoints.1;
+        let both = || self.keys.iter().zip(&self.judged).filter(told);
         let mut votes: Vec<_> = both().map(|(k, j)| (*k, j.belief.vote())).collect();
-        let rtt = |(k, j): (&CheckKey, &Judged)| Some((*k, j.belief.rtt.get()?));
+        let rtt = |(k, j): (&CheckKey, &Judged)| Some((*k, j.belief.rtt.confident()?));
         let mut rtts: Vec<_> = both().filter_map(rtt).collect();
         votes.sort_unstable_by_key(|(k, _)| *k);
         rtts.sort_unstable_by_key(|(k, _)| *k);
@@ -395,6 +422,11 @@ impl Judge {
     pub fn measurements(&self) -> Vec<Option<Duration>> {
         let rtt = |t: &Option<usize>| t.and_then(|index| self.rtt(index));
         self.target_of.iter().map(rtt).collect()
+    }
+
+    /// The smoothed time to connect to a target, once it rests on enough samples to be believed.
+    pub fn distance(&self, target: TargetId) -> Option<Duration> {
+        self.judged.get(target.index())?.belief.rtt.confident()
     }
 
     /// Whether every target has been probed at least once, or counts as up because waiting for it

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use super::checks::{DnsCheck, ExecCheck, IcmpCheck, TcpCheck, UdpCheck};
 use super::composite::CompositeCheck;
+use super::grpc_check::GrpcCheck;
+use super::tls_check::{TlsCheck, TlsTrust};
 use crate::net::Family;
 
 /// A check's definition.
@@ -80,6 +82,10 @@ pub enum MonitorKind {
     Tcp(TcpCheck),
     /// Asks over HTTP or HTTPS.
     Http(HttpCheck),
+    /// Shakes hands over TLS.
+    Tls(TlsCheck),
+    /// Asks over gRPC.
+    Grpc(GrpcCheck),
     /// Sends a datagram.
     Udp(UdpCheck),
     /// Asks a name server.
@@ -93,6 +99,17 @@ pub enum MonitorKind {
 }
 
 impl MonitorKind {
+    /// Days before its expiry from which on a certificate is warned of; `None` where there is no TLS.
+    pub fn warn_days(&self) -> Option<u32> {
+        let trust = match self {
+            MonitorKind::Http(http) => http.tls.as_ref(),
+            MonitorKind::Tls(tls) => Some(&tls.trust),
+            MonitorKind::Grpc(grpc) => grpc.tls.as_ref(),
+            _ => None,
+        };
+        trust.map(|t| t.warn_days)
+    }
+
     /// Whether it is never probed itself.
     pub fn is_composite(&self) -> bool {
         matches!(self, MonitorKind::Composite(_))
@@ -107,15 +124,11 @@ impl MonitorKind {
 /// An HTTP(S) check (requirement H8).
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct HttpCheck {
-    /// HTTPS instead of HTTP.
-    pub tls: bool,
-    /// Verify certificate and name; off only when told so.
-    pub verify: bool,
-    /// Extra trust anchors, PEM text (read at load).
-    pub ca_pem: Option<Box<str>>,
-    /// Name for SNI and certificate verification; `host` without port when `None`.
-    pub server_name: Option<Box<str>>,
-    /// `Host` header; the address when `None`.
+    /// HTTPS, and whom to trust; HTTP when `None`.
+    pub tls: Option<TlsTrust>,
+    /// Version of HTTP.
+    pub version: HttpVersion,
+    /// `Host` header (`:authority` of HTTP/2); the address when `None`.
     pub host: Option<Box<str>>,
     /// Request method.
     pub method: Box<str>,
@@ -135,6 +148,18 @@ pub struct HttpCheck {
     pub follow_redirects: u32,
     /// Body bytes read at most; the rest is not read.
     pub max_body: usize,
+}
+
+/// Which HTTP a check speaks.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum HttpVersion {
+    /// HTTP/1.1.
+    #[default]
+    Http11,
+    /// HTTP/2: over TLS by ALPN, in cleartext by prior knowledge (RFC 9113 section 3.3).
+    Http2,
+    /// Over TLS what the server chooses of both (ALPN), in cleartext HTTP/1.1.
+    Auto,
 }
 
 #[cfg(test)]

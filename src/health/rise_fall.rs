@@ -38,6 +38,15 @@ impl RiseFall {
         }
     }
 
+    /// What was believed before a restart: `state` is up or down, with so many failures while up.
+    pub fn remembered(state: State, failures: u32) -> RiseFall {
+        RiseFall {
+            state,
+            failures: if state == State::Up { failures } else { 0 },
+            passes: 0,
+        }
+    }
+
     /// What is believed.
     pub fn state(&self) -> State {
         self.state
@@ -62,6 +71,17 @@ impl RiseFall {
         if let State::Unknown { counts_as_up } = &mut self.state {
             *counts_as_up = true;
         }
+    }
+
+    /// What was believed is too old: unknown from now on, and serving on if it served.
+    pub fn expire(&mut self) {
+        *self = RiseFall {
+            state: State::Unknown {
+                counts_as_up: self.state.serves(),
+            },
+            failures: 0,
+            passes: 0,
+        };
     }
 
     /// Takes the result of one probe into account.

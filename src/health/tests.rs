@@ -140,7 +140,9 @@ fn only_what_readers_see_is_a_change() {
         !j.observe(&pass(0, MS * 110)),
         "a round-trip time that hardly moved"
     );
-    assert!(j.observe(&pass(0, MS * 300)), "one that moved");
+    assert!(!j.observe(&pass(0, MS * 300)), "a spike");
+    let news = (0..9).filter(|_| j.observe(&pass(0, MS * 300))).count();
+    assert!(news > 0, "one that moved");
     assert!(j.observe(&fail(0)), "a failure counted");
     assert!(!j.observe(&pass(7, MS)), "a target of no configuration");
 }
@@ -267,7 +269,6 @@ proptest::proptest! {
                 _ => {
                     council.renew(&mut j, &mut shown, &mut rtt, now);
                     proptest::prop_assert_eq!(&shown, &council.board(&j));
-                    proptest::prop_assert_eq!(&shown, &board_of(&j));
                     proptest::prop_assert_eq!(
                         rtt.iter().copied().collect::<Vec<_>>(),
                         j.measurements()

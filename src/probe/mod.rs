@@ -1,5 +1,7 @@
 //! Probes: what this node finds out about its targets, and when.
 
+mod alarm;
+mod certificates;
 pub mod check;
 pub mod plan;
 pub mod runner;

@@ -7,22 +7,27 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, Id, JoinError, JoinHandle, JoinSet};
 
-use super::check::Check;
+use super::alarm::Alarm;
+use super::certificates::Certificates;
+use super::check::{Check, Shared};
 use super::plan::{ProbePlan, Report};
-use super::schedule::{MAX_IN_FLIGHT, Run, Start, TargetKey, Timetable};
+use super::schedule::{Run, Start, TargetKey, Timetable};
 use crate::health::{Failure, Observation, Outcome};
-use crate::time::Clock;
+use crate::ids::TargetId;
+use crate::telemetry::ProbeStats;
+use crate::time::{Clock, Moment};
 
 /// Longest sleep; nothing depends on it.
 const IDLE: Duration = Duration::from_secs(3600);
 
-/// Starts probing what `plans` says, now and whenever it changes. Ends when `plans` is dropped or
-/// nobody receives `reports` any more.
+/// Starts probing what `plans` says, now and whenever it changes, at most `in_flight` targets at once.
+/// Ends when `plans` is dropped or nobody receives `reports` any more.
 ///
 /// Reports carry the number of the plan whose target numbers they use, so that a receiver can drop
 /// those that were under way while it went over to another.
@@ -30,10 +35,12 @@ pub fn spawn(
     plans: watch::Receiver<Arc<ProbePlan>>,
     clock: Arc<dyn Clock>,
     reports: mpsc::Sender<Report>,
+    in_flight: usize,
+    stats: Arc<ProbeStats>,
 ) -> JoinHandle<()> {
     let run_check =
         |check: Arc<Check>, clock: Arc<dyn Clock>| async move { check.run(&*clock).await };
-    tokio::spawn(Runner::new(plans, clock, reports, run_check).run())
+    tokio::spawn(Runner::new(plans, clock, reports, run_check, in_flight, stats).run())
 }
 
 /// What makes a run of a check, so that tests can plant one.
@@ -43,10 +50,22 @@ struct Runner<F> {
     reports: mpsc::Sender<Report>,
     run_check: F,
     timetable: Timetable,
-    checks: HashMap<TargetKey, Arc<Check>>,
+    /// By target.
+    probed: Vec<Probed>,
     tasks: JoinSet<Result<Duration, Failure>>,
     running: HashMap<Id, (Run, AbortHandle)>,
     random: Jitter,
+    stats: Arc<ProbeStats>,
+    certificates: Certificates,
+    unable: Alarm,
+    overdue: Alarm,
+}
+
+/// A target's check, and whether its last run could not be made.
+#[derive(Clone)]
+struct Probed {
+    check: Arc<Check>,
+    unable: bool,
 }
 
 impl<F, R> Runner<F>
@@ -59,17 +78,24 @@ where
         clock: Arc<dyn Clock>,
         reports: mpsc::Sender<Report>,
         run_check: F,
+        in_flight: usize,
+        stats: Arc<ProbeStats>,
     ) -> Runner<F> {
+        stats.in_flight_limit.store(in_flight as u64, Relaxed);
         Runner {
             plans,
             clock,
             reports,
             run_check,
-            timetable: Timetable::new(MAX_IN_FLIGHT),
-            checks: HashMap::new(),
+            timetable: Timetable::new(in_flight),
+            probed: Vec::new(),
             tasks: JoinSet::new(),
             running: HashMap::new(),
             random: Jitter::new(),
+            certificates: Certificates::new(stats.clone()),
+            stats,
+            unable: Alarm::default(),
+            overdue: Alarm::default(),
         }
     }
 
@@ -78,9 +104,18 @@ where
         loop {
             let now = self.clock.now();
             while let Some(start) = self.timetable.start_next(now, self.random.next()) {
-                self.start(start);
+                self.start(start, now);
             }
-            let sleep = self.timetable.next_due().map_or(IDLE, |due| now.until(due));
+            while let Some(target) = self.timetable.skip_next(now, self.random.next()) {
+                if self.skipped(target, now).await.is_err() {
+                    return;
+                }
+            }
+            let in_flight = self.timetable.in_flight() as u64;
+            self.stats.in_flight.store(in_flight, Relaxed);
+            let wake = self.timetable.next_due();
+            let wake = wake.or_else(|| self.timetable.next_overdue());
+            let sleep = wake.map_or(IDLE, |at| now.until(at));
             tokio::select! {
                 changed = self.plans.changed() => match changed {
                     Ok(()) => self.adopt(),
@@ -88,8 +123,13 @@ where
                 },
                 () = self.reports.closed() => return,
                 Some(ended) = self.tasks.join_next_with_id() => {
-                    if self.report(ended).await.is_err() {
-                        return;
+                    let mut next = Some(ended);
+                    // Those that ended meanwhile cost no further round.
+                    while let Some(ended) = next {
+                        if self.ended(ended).await.is_err() {
+                            return;
+                        }
+                        next = self.tasks.try_join_next_with_id();
                     }
                 }
                 () = tokio::time::sleep(sleep) => {}
@@ -100,27 +140,36 @@ where
     /// Goes over to the plan in force. Probes of targets that are gone end at once (requirement H7).
     fn adopt(&mut self) {
         let plan = self.plans.borrow_and_update().clone();
+        let mut old: HashMap<TargetKey, Probed> = self
+            .timetable
+            .keys()
+            .cloned()
+            .zip(self.probed.drain(..))
+            .collect();
         for gone in self.timetable.adopt(&plan, self.clock.now()) {
             for (_, handle) in self.running.values().filter(|(run, _)| *run == gone) {
                 handle.abort();
             }
         }
-        let mut old = std::mem::take(&mut self.checks);
-        for key in self.timetable.keys() {
-            let check = old
-                .remove(key)
-                .unwrap_or_else(|| Arc::new(Check::prepare(key)));
-            self.checks.insert(key.clone(), check);
-        }
+        let mut shared = Shared::default();
+        let make_ready = |key: &TargetKey| {
+            old.remove(key).unwrap_or_else(|| Probed {
+                check: Arc::new(Check::prepare(key, &mut shared)),
+                unable: false,
+            })
+        };
+        self.probed = self.timetable.keys().map(make_ready).collect();
+        self.certificates.keep_only(self.timetable.keys());
     }
 
-    fn start(&mut self, start: Start) {
+    fn start(&mut self, start: Start, now: Moment) {
+        if start.overdue {
+            self.stats.overdue.fetch_add(1, Relaxed);
+            self.overdue.raise(&start.key, &overloaded(&start.key), now);
+        }
         let timeout = start.key.monitor.timeout;
-        let check = self
-            .checks
-            .entry(start.key)
-            .or_insert_with_key(|key| Arc::new(Check::prepare(key)));
-        let run = (self.run_check)(check.clone(), self.clock.clone());
+        let check = self.probed[start.target.index()].check.clone();
+        let run = (self.run_check)(check, self.clock.clone());
         let limited = async move {
             tokio::time::timeout(timeout, run)
                 .await
@@ -130,11 +179,21 @@ where
         self.running.insert(handle.id(), (start.run, handle));
     }
 
+    /// Says that nothing is known of a target that found no room. Fails when nobody listens any more.
+    async fn skipped(&mut self, target: TargetId, now: Moment) -> Result<(), Deaf> {
+        let key = self.timetable.key(target);
+        let why = overloaded(key);
+        self.stats.overdue.fetch_add(1, Relaxed);
+        self.overdue.raise(key, &why, now);
+        let outcome = Outcome::Fail(Failure::Unable(why));
+        self.report(target, now, outcome).await
+    }
+
     /// Hands on what an ended task saw. Fails when nobody listens any more.
-    async fn report(
+    async fn ended(
         &mut self,
         ended: Result<(Id, Result<Duration, Failure>), JoinError>,
-    ) -> Result<(), mpsc::error::SendError<Report>> {
+    ) -> Result<(), Deaf> {
         let (id, outcome) = match ended {
             Ok((id, Ok(rtt))) => (id, Outcome::Pass { rtt }),
             Ok((id, Err(failure))) => (id, Outcome::Fail(failure)),
@@ -148,18 +207,51 @@ where
         let Some(target) = self.timetable.finished(run, at) else {
             return Ok(());
         };
+        self.take_note(target, at, &outcome);
+        self.report(target, at, outcome).await
+    }
+
+    /// Counts, and tells the log what the outcome alone does not say.
+    fn take_note(&mut self, target: TargetId, at: Moment, outcome: &Outcome) {
+        let key = self.timetable.key(target);
+        let probed = &mut self.probed[target.index()];
+        self.stats.ended.fetch_add(1, Relaxed);
+        let was_unable = std::mem::take(&mut probed.unable);
+        if let Outcome::Fail(failure @ Failure::Unable(_)) = outcome {
+            self.stats.unable.fetch_add(1, Relaxed);
+            probed.unable = true;
+            if !was_unable {
+                self.unable.raise(key, &failure.to_string(), at);
+            }
+        }
+        if let Some(not_after) = probed.check.certificate_not_after() {
+            let now = self.clock.wall().unix(at);
+            self.certificates.saw(key, not_after, now);
+        }
+    }
+
+    async fn report(&mut self, target: TargetId, at: Moment, outcome: Outcome) -> Result<(), Deaf> {
         let observation = Observation {
             target,
             at,
             outcome,
         };
-        self.reports
-            .send(Report {
-                plan: self.timetable.plan(),
-                observation,
-            })
-            .await
+        let plan = self.timetable.plan();
+        let report = Report { plan, observation };
+        self.reports.send(report).await.map_err(|_| Deaf)
     }
+}
+
+/// Nobody listens to reports any more.
+struct Deaf;
+
+/// The words for a probe that did not start within its interval.
+fn overloaded(key: &TargetKey) -> String {
+    format!(
+        "this node has more probes under way than it may, so that one did not start within its \
+         interval of {:?}; lengthen `interval`, shorten `timeout` or let the process open more files",
+        key.monitor.interval
+    )
 }
 
 /// The words for a check that panicked.

@@ -8,7 +8,7 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,8 +17,6 @@ use crate::health::Monitor;
 use crate::ids::TargetId;
 use crate::time::Moment;
 
-/// Probes in flight at once, at most, unless told otherwise.
-pub const MAX_IN_FLIGHT: usize = 512;
 /// The first probes of all targets start within this time, or half an interval if that is less.
 const FIRST_ROUND: Duration = Duration::from_secs(1);
 
@@ -43,6 +41,16 @@ impl TargetKey {
         let mut h = DefaultHasher::new();
         (self.addr, self.port, &self.monitor.name).hash(&mut h);
         (h.finish() >> 32) as u32
+    }
+
+    /// Where it is.
+    pub fn place(&self) -> SocketAddr {
+        SocketAddr::new(self.addr, self.port)
+    }
+
+    /// What it is called where it is shown: its place and its monitor's name.
+    pub fn name(&self) -> (SocketAddr, Box<str>) {
+        (self.place(), self.monitor.name.clone())
     }
 
     /// Probes per second that this target gets from this node.
@@ -72,8 +80,12 @@ struct Entry {
 pub struct Start {
     /// To be named when it ends.
     pub run: Run,
+    /// Its number in the plan in force.
+    pub target: TargetId,
     /// What to probe.
     pub key: TargetKey,
+    /// Whether it starts a whole interval late, or more.
+    pub overdue: bool,
 }
 
 /// The timetable of all targets.
@@ -151,12 +163,37 @@ impl Timetable {
         self.next_run += 1;
         self.running.insert(run, index);
         let entry = &mut self.entries[index];
+        let overdue = entry.overdue_at() <= now;
         entry.running = Some(run);
         entry.advance(now, random);
         Some(Start {
             run,
+            target: TargetId::from_index(index),
             key: entry.key.clone(),
+            overdue,
         })
+    }
+
+    /// When [`Timetable::skip_next`] should be asked again: `None` while there is room for more.
+    pub fn next_overdue(&self) -> Option<Moment> {
+        if self.running.len() < self.limit {
+            return None;
+        }
+        let Reverse((_, index)) = self.queue.peek()?;
+        Some(self.entries[*index].overdue_at())
+    }
+
+    /// A target that could not be probed for a whole interval, because as many probes run as may: it
+    /// waits for its next place on the grid, and nothing is known of it meanwhile.
+    pub fn skip_next(&mut self, now: Moment, random: u32) -> Option<TargetId> {
+        if self.next_overdue()? > now {
+            return None;
+        }
+        let Reverse((_, index)) = self.queue.pop()?;
+        let entry = &mut self.entries[index];
+        entry.advance(now, random);
+        self.queue.push(Reverse((entry.due, index)));
+        Some(TargetId::from_index(index))
     }
 
     /// Takes note that `run` ended at `now`. Says which target of the plan in force it was; `None`
@@ -173,6 +210,11 @@ impl Timetable {
     /// Number of probes that run.
     pub fn in_flight(&self) -> usize {
         self.running.len()
+    }
+
+    /// A target of the plan in force.
+    pub fn key(&self, target: TargetId) -> &TargetKey {
+        &self.entries[target.index()].key
     }
 
     /// The targets of the plan in force, by number.
@@ -198,6 +240,11 @@ fn first_entry(key: TargetKey, now: Moment) -> Entry {
 }
 
 impl Entry {
+    /// When the probe that is due will be a whole interval late.
+    fn overdue_at(&self) -> Moment {
+        self.due + self.key.monitor.interval.max(Duration::from_millis(1))
+    }
+
     /// Sets when the probe after the one that starts at `now` is due. Places on the grid that have
     /// passed meanwhile are left out: a delay never leads to a burst.
     fn advance(&mut self, now: Moment, random: u32) {
@@ -367,6 +414,35 @@ mod tests {
             }
         }
         assert_eq!(seen.len(), 50);
+    }
+
+    #[test]
+    fn a_probe_that_finds_no_room_for_an_interval_is_skipped_and_counted() {
+        let mut t = Timetable::new(1);
+        t.adopt(&plan(1, 0..3, S, 0), T0);
+        assert_eq!(t.next_overdue(), None, "there is room");
+        let first = t.start_next(T0 + S, 0).unwrap();
+        assert!(!first.overdue);
+        // The one that runs hangs; nobody else gets a turn.
+        let overdue = t.next_overdue().unwrap();
+        assert!(overdue > T0 + S && overdue <= T0 + S * 2, "{overdue:?}");
+        assert_eq!(t.skip_next(T0 + S, 0), None, "late, but not by an interval");
+        let mut skipped: HashMap<TargetId, u32> = HashMap::new();
+        for tick in 0..=10 {
+            while let Some(target) = t.skip_next(T0 + S * 2 + S * tick, 0) {
+                *skipped.entry(target).or_default() += 1;
+            }
+        }
+        assert_eq!(skipped.len(), 2);
+        assert!(!skipped.contains_key(&first.target));
+        for n in skipped.values() {
+            assert!((5..=11).contains(n), "{n} in 10 intervals");
+        }
+        // With room again the next one starts, on its grid.
+        t.finished(first.run, T0 + S * 12);
+        assert_eq!(t.next_overdue(), None);
+        let late = t.start_next(T0 + S * 100, 0).unwrap();
+        assert!(late.overdue, "and it is known how late");
     }
 
     #[test]

@@ -5,11 +5,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
+use rustls::ServerConfig;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-use crate::health::{HttpCheck, Monitor, MonitorKind, TcpCheck};
+use crate::health::{HttpCheck, HttpVersion, Monitor, MonitorKind, TcpCheck, TlsTrust};
+use crate::probe::check::Shared;
+use crate::probe::check::http::HttpProbe;
 use crate::time::{Clock, Moment, Wall};
 
 /// Longest that a test waits for anything.
@@ -107,7 +112,6 @@ impl Server {
                     tokio::spawn(async move {
                         match tls {
                             Some(tls) => {
-                                // A probe's measuring connection ends without a handshake.
                                 let Ok(stream) = tls.accept(stream).await else {
                                     return;
                                 };
@@ -218,6 +222,57 @@ async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> Option<String> {
     }
 }
 
+/// A server with a certificate for `names` from an authority of its own.
+pub(crate) struct Secure {
+    pub(crate) server: Server,
+    pub(crate) ca: String,
+}
+
+pub(crate) async fn secure(names: &[&str], expired: bool) -> Secure {
+    secure_with(names, expired, &[], answers("200 OK", "ok")).await
+}
+
+/// A server that does `does` over TLS and speaks the protocols `alpn`.
+pub(crate) async fn secure_with(
+    names: &[&str],
+    expired: bool,
+    alpn: &[&str],
+    does: Does,
+) -> Secure {
+    let (config, ca) = certified(names, expired, alpn);
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    Secure {
+        server: Server::start_with(does, Some(acceptor)).await,
+        ca,
+    }
+}
+
+/// The server's side of TLS with a certificate for `names`, and the authority that signed it.
+pub(crate) fn certified(names: &[&str], expired: bool, alpn: &[&str]) -> (ServerConfig, String) {
+    let mut params = CertificateParams::new([]).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+
+    let names: Vec<String> = names.iter().map(|n| (*n).to_owned()).collect();
+    let mut params = CertificateParams::new(names).unwrap();
+    if expired {
+        params.not_before = date_time_ymd(2020, 1, 1);
+        params.not_after = date_time_ymd(2021, 1, 1);
+    }
+    let key = KeyPair::generate().unwrap();
+    let cert = params.signed_by(&key, &ca).unwrap();
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let mut config =
+        ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![cert.der().clone()], key)
+            .unwrap();
+    config.alpn_protocols = alpn.iter().map(|p| p.as_bytes().to_vec()).collect();
+    (config, ca.pem())
+}
+
 /// An address where nobody listens.
 pub(crate) async fn closed() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0")
@@ -230,10 +285,8 @@ pub(crate) async fn closed() -> SocketAddr {
 /// GET / expecting 200-299, following no redirects.
 pub(crate) fn http() -> HttpCheck {
     HttpCheck {
-        tls: false,
-        verify: true,
-        ca_pem: None,
-        server_name: None,
+        tls: None,
+        version: HttpVersion::Http11,
         host: None,
         method: "GET".into(),
         path: "/".into(),
@@ -244,6 +297,21 @@ pub(crate) fn http() -> HttpCheck {
         expect_body_regex: None,
         follow_redirects: 0,
         max_body: 65_536,
+    }
+}
+
+/// The check `check` of the target `addr`, made ready.
+pub(crate) fn http_probe(check: &HttpCheck, addr: SocketAddr) -> HttpProbe {
+    HttpProbe::new(Shared::default().template(check), addr)
+}
+
+/// Trust in the authority `ca` besides the system's.
+pub(crate) fn trust(ca: Option<&str>) -> TlsTrust {
+    TlsTrust {
+        verify: true,
+        ca_pem: ca.map(Into::into),
+        server_name: None,
+        warn_days: 14,
     }
 }
 

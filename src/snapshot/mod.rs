@@ -2,6 +2,7 @@
 //! its publication in one swap.
 
 pub mod failover;
+pub mod orders;
 pub mod publish;
 pub mod transfer;
 pub mod view;

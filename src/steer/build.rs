@@ -5,6 +5,7 @@ use hashbrown::HashMap;
 use crate::dns::name::WireName;
 use crate::dns::svcb::Service;
 use crate::geo::GeoTable;
+use crate::health::Sites;
 use crate::ids::{GroupId, NameId, PolicyId, PoolId, RegionId, ShapeId};
 use crate::net::Family;
 use crate::units::Ttl;
@@ -61,6 +62,20 @@ impl Steering {
         pools: Vec<Pool>,
         endpoints: Vec<Endpoint>,
         policies: Vec<Policy>,
+        names: Vec<NameInput>,
+        geo: &GeoTable,
+    ) -> Steering {
+        let sites = Sites::default();
+        Steering::build_seen_from(sites, regions, pools, endpoints, policies, names, geo)
+    }
+
+    /// [`Steering::build`] where vantages at these sites measure round-trip times.
+    pub fn build_seen_from(
+        sites: Sites,
+        regions: Vec<Region>,
+        pools: Vec<Pool>,
+        endpoints: Vec<Endpoint>,
+        policies: Vec<Policy>,
         mut names: Vec<NameInput>,
         geo: &GeoTable,
     ) -> Steering {
@@ -72,6 +87,7 @@ impl Steering {
             pools,
             endpoints,
             policies,
+            sites,
             ..Steering::default()
         };
         let mut shapes: HashMap<ShapeKey, ShapeId> = HashMap::new();
@@ -94,6 +110,7 @@ impl Steering {
                         &key.pools,
                         &key.priorities,
                         &steering.regions,
+                        &steering.sites,
                         geo,
                     );
                     steering.shapes.push(Shape {

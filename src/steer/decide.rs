@@ -135,7 +135,15 @@ fn pick(
         Chooser::Weighted | Chooser::Random => {
             weighted::draw(n, |i| candidates[i].upto, ask.draw.random, room)
         }
-        Chooser::RoundRobin => round_robin::draw(n, ask.draw.turn, room),
+        // With `round-robin` all shares are 1, unless one is let in by steps: then turns are spread
+        // evenly over the shares, by multiples of the golden ratio.
+        Chooser::RoundRobin => match candidates.last() {
+            Some(last) if last.upto != n as u64 => {
+                let even = u64::from(ask.draw.turn).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+                weighted::draw(n, |i| candidates[i].upto, even, room)
+            }
+            _ => round_robin::draw(n, ask.draw.turn, room),
+        },
         Chooser::Sticky { .. } => sticky::draw(hash, steering, &live.hashes, candidates, room),
     };
     let mut picks = Picks::default();

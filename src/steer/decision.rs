@@ -105,6 +105,9 @@ pub enum Chosen {
 pub enum Standing {
     /// From a live, positive-weight, non-backup member.
     Normal,
+    /// As normal, but among those offered is one that fails its checks and that automation keeps in:
+    /// too much would go at once, or the check is suspect (requirement F3: loud).
+    Held,
     /// From zero-weight or backup members, a pool below its `min-live` or lacking one family, or
     /// endpoints whose first probe is awaited.
     Degraded,

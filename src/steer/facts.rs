@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use hashbrown::HashMap;
 
-use crate::health::{Board, Override, OverrideKind, Overrides, Scope, State, Verdict};
-use crate::ids::{EndpointId, NameId};
+use crate::health::latency::Voice;
+use crate::health::{Board, Guard, Override, OverrideKind, Overrides, Scope, State, Verdict};
+use crate::ids::{EndpointId, NameId, SiteId};
 use crate::net::Family;
 use crate::time::Moment;
 
-use super::refine::ABSENT;
+use super::estimate::ABSENT;
 use super::{Measurements, Member, Steering};
 
 /// What an answer is made of: addresses of one family, or a CNAME.
@@ -44,6 +45,8 @@ pub(super) enum Duty {
     Serving,
     /// Not now; it may come back, also by the last resort.
     Down,
+    /// Passes again and waits for its failback (requirement F9): only where nothing else serves.
+    Waiting,
     /// No probe has ended yet (requirement H1): only where nothing known serves.
     Awaited,
     /// Drained or disabled: not by the last resort either (requirement F1).
@@ -65,6 +68,10 @@ pub(super) struct EndpointNow {
     weighed: u32,
     /// No probe can change `duty` for so many seconds; `u32::MAX`: for good.
     pub(super) steady: u32,
+    /// Percent of its clients that it gets.
+    pub(super) share: u8,
+    /// It serves though it fails its checks.
+    pub(super) kept: bool,
 }
 
 impl EndpointNow {
@@ -80,9 +87,13 @@ impl EndpointNow {
 }
 
 /// What of a verdict decides what [`Facts`] says of an endpoint: verdicts alike in it are alike.
-pub(super) fn gist(v: &Verdict) -> (State, bool, Option<Duration>) {
-    (v.state, v.last_probe.is_none(), v.steady_for)
+pub(super) fn gist(v: &Verdict) -> Gist {
+    let kept = v.held.map(Guard::keeps_in);
+    (v.state, v.last_probe.is_none(), v.steady_for, kept, v.share)
 }
+
+/// State, whether no probe has ended, promise, whether it is kept in or back, share.
+pub(super) type Gist = (State, bool, Option<Duration>, Option<bool>, u8);
 
 /// Everything known now. Overrides that have expired are not among it.
 pub(super) struct Facts<'a> {
@@ -179,7 +190,7 @@ impl<'a> Facts<'a> {
     fn look(&self, e: EndpointId, name: Option<NameId>) -> EndpointNow {
         let endpoint = &self.steering.endpoints[e.index()];
         let order = self.state_order(e, name);
-        let (state, unprobed, steady_for) = gist(self.board.verdict(e));
+        let (state, unprobed, steady_for, kept, share) = gist(self.board.verdict(e));
         let duty = if !endpoint.enabled {
             Duty::Out
         } else {
@@ -190,6 +201,8 @@ impl<'a> Facts<'a> {
                 Some(OverrideKind::Weight(_)) | None => {
                     if state.serves() {
                         Duty::Serving
+                    } else if kept == Some(false) {
+                        Duty::Waiting
                     } else if state != State::Down && unprobed {
                         Duty::Awaited
                     } else {
@@ -224,6 +237,8 @@ impl<'a> Facts<'a> {
             order: order.unwrap_or(NONE),
             weighed: weighed.unwrap_or(NONE),
             steady,
+            share: if order.is_none() { share } else { 100 },
+            kept: order.is_none() && kept == Some(true),
         }
     }
 
@@ -271,12 +286,12 @@ impl<'a> Facts<'a> {
             .map(move |i| &all[i as usize])
     }
 
-    /// The smallest round-trip time among a pool's serving endpoints; where none serves, among all,
+    /// The smallest round-trip time from a site among a pool's serving endpoints; where none serves, among all,
     /// or [`ABSENT`]: a pool that cannot be answered anyway must not make the others look unmeasured.
-    pub(super) fn rtt(&self, m: &Member, name: Option<NameId>) -> Option<Duration> {
+    pub(super) fn rtt(&self, site: SiteId, m: &Member, name: Option<NameId>) -> Option<Duration> {
         let endpoints = &self.steering.pools[m.pool.index()].endpoints;
         let serves = |e: &EndpointId| self.endpoint(*e, name).duty == Duty::Serving;
-        let known = |e: &EndpointId| self.measurements.rtt.get(e.index()).copied().flatten();
+        let known = |e: &EndpointId| self.measurements.sites.get(site, *e).rtt;
         if endpoints.iter().any(serves) {
             endpoints
                 .iter()
@@ -288,6 +303,32 @@ impl<'a> Facts<'a> {
         }
     }
 
+    /// Whether what a site says of an endpoint may change within a dwell.
+    pub(super) fn moves(&self, site: SiteId, e: EndpointId) -> bool {
+        self.measurements.sites.get(site, e).moving
+    }
+
+    /// Whether round-trip times of an endpoint are known, or will be.
+    pub(super) fn is_measured(&self, e: EndpointId) -> bool {
+        self.measurements.sites.reaches(e)
+    }
+
+    /// A site in words, with the vantages there that are not believed.
+    pub(super) fn site(&self, site: SiteId) -> String {
+        let sites = &self.steering.sites;
+        let mut text = sites.site(site).name.to_string();
+        let vantages = sites
+            .vantages
+            .iter()
+            .zip(&*self.measurements.sites.vantages);
+        for ((name, _), now) in vantages.filter(|((_, s), _)| *s == site) {
+            if now.voice != Voice::Speaks {
+                text.push_str(&format!(" ({name} {})", now.voice.text()));
+            }
+        }
+        text
+    }
+
     /// Why an endpoint does not serve, in words; for a trace.
     pub(super) fn why_not(&self, e: EndpointId, now: &EndpointNow) -> String {
         if !self.steering.endpoints[e.index()].enabled {
@@ -297,7 +338,11 @@ impl<'a> Facts<'a> {
             return describe(self.steering, o);
         }
         let v = self.board.verdict(e);
-        let mut text = format!("{} for {:.0?}", v.state, self.now.since(v.since));
+        let since = self.now.since(v.since);
+        let mut text = match v.held {
+            Some(guard) => format!("{guard}; {} for {since:.0?}", v.state),
+            None => format!("{} for {since:.0?}", v.state),
+        };
         if let Some(error) = &v.last_error {
             text.push_str(": ");
             text.push_str(error);

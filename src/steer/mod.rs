@@ -9,14 +9,18 @@
 //! views published and queries answered, with [`Recorder`] when somebody asks why.
 
 pub mod build;
+pub mod capacity;
 pub mod decide;
 pub mod decision;
 mod dense;
+pub mod estimate;
 mod facts;
 mod last_resort;
 pub mod model;
+pub mod nearest;
 pub mod offer;
 pub mod partition;
+mod ramp;
 pub mod refine;
 mod renew;
 mod resolve;
@@ -32,10 +36,12 @@ mod why;
 pub use build::NameInput;
 pub use decide::decide;
 pub use decision::{Ask, Chosen, Client, ClientSource, Decision, Draw};
+pub use estimate::{Sight, Tolerance};
 pub use model::{
     Chooser, Criterion, Endpoint, GeoMode, GeoRule, Group, LastResort, Member, Policy, Pool,
     Region, Shape, Stage, SteeredName, Steering,
 };
+pub use nearest::SiteKey;
 pub use offer::{Known, Live, Measurements};
 pub use partition::Approach;
 pub use step::{Ranked, Step};

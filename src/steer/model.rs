@@ -1,16 +1,17 @@
 //! The compiled objects of steering. Built by `compile`, immutable afterwards.
 
 use std::net::IpAddr;
-use std::time::Duration;
 
 use crate::dns::name::WireName;
 use crate::dns::svcb::Service;
 use crate::geo::{Coordinates, location::Code};
+use crate::health::Sites;
 use crate::ids::{EndpointId, GroupId, PolicyId, PoolId, RegionId, ShapeId};
 use crate::net::{Family, Prefix};
 use crate::units::{Ttl, Weight};
 
 use super::dense::Dense;
+use super::estimate::Tolerance;
 use super::partition::Partition;
 
 /// A named place with coordinates.
@@ -88,11 +89,11 @@ pub enum Stage {
         /// Kilometres subtracted from the distance to a region (negative: added).
         bias_km: Vec<(RegionId, f64)>,
     },
-    /// Splits by round-trip time measured from this node; a tier with a member whose time is not
-    /// known is split as `proximity` with `fallback_band_km` would.
+    /// Splits by round-trip time measured from the sites nearest to the client; a tier with a member
+    /// whose time they do not know is split as `proximity` with `fallback_band_km` would.
     Latency {
         /// Members within this much of the fastest remaining one count as equal.
-        tolerance: Duration,
+        tolerance: Tolerance,
         /// Band of the fallback.
         fallback_band_km: f64,
     },
@@ -254,6 +255,8 @@ pub struct Steering {
     pub groups: Vec<Group>,
     /// By [`crate::ids::NameId`], sorted by owner.
     pub names: Vec<SteeredName>,
+    /// Where the vantages stand that measure round-trip times.
+    pub sites: Sites,
     /// What a query reads of names and groups; made once these are complete.
     pub(super) dense: Dense,
 }

@@ -9,7 +9,7 @@ use hashbrown::HashMap;
 
 use crate::balance::mix::mix;
 use crate::chunked::Chunked;
-use crate::health::{Board, Overrides};
+use crate::health::{Board, Overrides, SiteTimes};
 use crate::ids::{EndpointId, GroupId, NameId, PlanId};
 use crate::time::Moment;
 use crate::units::Ttl;
@@ -19,13 +19,16 @@ use super::facts::{Facts, Lane};
 use super::refine::{Terrain, Tiers, overlay};
 use super::resolve::{GroupNow, lanes};
 use super::sticky::Hashes;
-use super::{Chooser, Group, NoTrace, Steering};
+use super::{Chooser, Group, NoTrace, Sight, Steering};
 
-/// Smoothed round-trip times from this node, by endpoint; `None` where nothing is known.
+/// Smoothed round-trip times, by endpoint; `None` where nothing is known.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Measurements {
-    /// By [`crate::ids::EndpointId`]; may be shorter than the list of endpoints.
+    /// From this node, to be shown; by [`crate::ids::EndpointId`]; may be shorter than the list of
+    /// endpoints.
     pub rtt: Chunked<Option<Duration>>,
+    /// From all sites: what steers.
+    pub sites: SiteTimes,
 }
 
 /// An endpoint in the draw.
@@ -235,10 +238,11 @@ impl BlockBuilder {
         let mut known = HashMap::new();
         for (i, plan) in plans.iter().enumerate() {
             let order = order(facts.steering, group, PlanId::from_index(i), &now);
+            let pace = now.pace(plan);
             let tiers = order.as_ref().unwrap_or(&plan.tiers);
             for lane in lanes(group) {
                 self.room.clear();
-                let (mut offer, _) = now.offer(&tiers.0, lane, &mut self.room, &mut NoTrace);
+                let (mut offer, _) = now.offer(&tiers.0, pace, lane, &mut self.room, &mut NoTrace);
                 offer.len = self.room.len() as u32;
                 offer.first = self.intern(&mut known);
                 self.offers.push(offer);
@@ -324,5 +328,10 @@ pub(super) fn order(
         regions: &steering.regions,
         label: &|_| String::new(),
     };
-    Some(overlay(&terrain, before, &plan.tiers, &|m| now.rtt(m)))
+    let sight = Sight {
+        key: plan.sites,
+        rtt: &|site, m| now.rtt(site, m),
+        ..Sight::none()
+    };
+    Some(overlay(&terrain, before, &plan.tiers, &sight))
 }

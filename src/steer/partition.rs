@@ -6,12 +6,13 @@ use hashbrown::HashMap;
 
 use crate::geo::table::embedded_v4;
 use crate::geo::{GeoTable, Slot6};
+use crate::health::Sites;
 use crate::ids::{LocationId, PlanId, PoolId, RegionId};
 use crate::net::{Prefix, RangeMap};
 
 use super::refine::{Terrain, Tiers, Viewpoint, refine};
 use super::rules::Networks;
-use super::{Chooser, NoTrace, Policy, Region, Stage};
+use super::{Chooser, NoTrace, Policy, Region, Sight, SiteKey, Stage};
 
 /// What a range of client addresses maps to.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -57,6 +58,9 @@ pub struct Plan {
     pub tiers: Tiers,
     /// With a `latency` stage: the order just before it.
     pub before_latency: Option<Tiers>,
+    /// With a `latency` stage: the sites whose round-trip times are laid over it. Clients of one order
+    /// but other sites have another plan.
+    pub sites: SiteKey,
 }
 
 /// The address space by plan.
@@ -92,6 +96,7 @@ impl Partition {
         pools_of: &[PoolId],
         priorities: &[u32],
         regions: &[Region],
+        sites: &Sites,
         geo: &GeoTable,
     ) -> Partition {
         let terrain = Terrain {
@@ -102,7 +107,7 @@ impl Partition {
             regions,
             label: &|_| String::new(),
         };
-        let mut plans = Plans::new(terrain, geo);
+        let mut plans = Plans::new(terrain, sites, geo);
         let sticky = matches!(policy.chooser, Chooser::Sticky { .. });
         let looks = policy.stages.iter().any(|s| !matches!(s, Stage::Failover));
         if !looks && !sticky {
@@ -216,6 +221,7 @@ impl Partition {
 /// Collects the distinct plans of a shape.
 struct Plans<'a> {
     terrain: Terrain<'a>,
+    sites: &'a Sites,
     geo: &'a GeoTable,
     known: HashMap<Plan, PlanId>,
     plans: Vec<Plan>,
@@ -223,9 +229,10 @@ struct Plans<'a> {
 }
 
 impl<'a> Plans<'a> {
-    fn new(terrain: Terrain<'a>, geo: &'a GeoTable) -> Plans<'a> {
+    fn new(terrain: Terrain<'a>, sites: &'a Sites, geo: &'a GeoTable) -> Plans<'a> {
         Plans {
             terrain,
+            sites,
             geo,
             known: HashMap::new(),
             plans: Vec::new(),
@@ -238,9 +245,13 @@ impl<'a> Plans<'a> {
             location: self.geo.location(location),
             networks,
         };
-        let refined = refine(&self.terrain, &viewpoint, &|_| None, &mut NoTrace);
+        let refined = refine(&self.terrain, &viewpoint, &Sight::none(), &mut NoTrace);
         let plan = Plan {
             tiers: refined.tiers,
+            sites: match &refined.before_latency {
+                Some(_) => SiteKey::of(self.sites, self.terrain.regions, viewpoint.location),
+                None => SiteKey::default(),
+            },
             before_latency: refined.before_latency,
         };
         if let Some(id) = self.known.get(&plan) {

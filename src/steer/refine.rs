@@ -1,13 +1,11 @@
 //! Refining an order: stages split tiers, never merge them.
 
-use std::time::Duration;
-
 use crate::geo::Location;
 use crate::ids::{PoolId, RegionId};
 use crate::net::Prefix;
 
 use super::stages::{by_distance, by_latency, by_priority, by_rtt, by_rules};
-use super::{NoTrace, Region, Stage, Step, Trace};
+use super::{NoTrace, Region, Sight, Stage, Step, Trace};
 
 /// An ordered list of tiers of member indices; within a tier members are sorted. Members fenced out
 /// are in no tier.
@@ -43,13 +41,6 @@ pub struct Viewpoint<'a> {
     pub networks: &'a [Option<Prefix>],
 }
 
-/// Round-trip time to a member, as far as it is known.
-pub type Rtt<'a> = &'a dyn Fn(u16) -> Option<Duration>;
-
-/// In place of the round-trip time of a member that was never measured and serves nothing: it comes
-/// last, and does not keep the others from being ordered by theirs.
-pub const ABSENT: Duration = Duration::MAX;
-
 /// The outcome of refining.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Refined {
@@ -63,7 +54,7 @@ pub struct Refined {
 pub fn refine<T: Trace>(
     terrain: &Terrain<'_>,
     viewpoint: &Viewpoint<'_>,
-    rtt: Rtt<'_>,
+    sight: &Sight<'_>,
     trace: &mut T,
 ) -> Refined {
     let everybody: Vec<u16> = (0..=u16::MAX).take(terrain.regions_of.len()).collect();
@@ -93,7 +84,7 @@ pub fn refine<T: Trace>(
                     viewpoint,
                     *tolerance,
                     *fallback_band_km,
-                    rtt,
+                    sight,
                     tiers,
                     trace,
                 )
@@ -110,7 +101,12 @@ pub fn refine<T: Trace>(
 /// `latency` stage whose members are all measured is split by them and then by the stages that
 /// follow; the others keep the order they have. The same as refining with the times known, but
 /// without asking again where the client is.
-pub fn overlay(terrain: &Terrain<'_>, before: &Tiers, unmeasured: &Tiers, rtt: Rtt<'_>) -> Tiers {
+pub fn overlay(
+    terrain: &Terrain<'_>,
+    before: &Tiers,
+    unmeasured: &Tiers,
+    sight: &Sight<'_>,
+) -> Tiers {
     let latency = terrain
         .stages
         .iter()
@@ -133,7 +129,7 @@ pub fn overlay(terrain: &Terrain<'_>, before: &Tiers, unmeasured: &Tiers, rtt: R
             members += part.len();
             split.push(part.clone());
         }
-        match by_rtt(tier, tolerance, rtt) {
+        match by_rtt(tier, tolerance, sight) {
             None => out.0.extend(split),
             Some(parts) => {
                 let mut parts = Tiers(parts);
@@ -173,7 +169,7 @@ mod tests {
             location: &Location::default(),
             networks: &[],
         };
-        let refined = refine(&terrain, &viewpoint, &|_| None, &mut NoTrace);
+        let refined = refine(&terrain, &viewpoint, &Sight::none(), &mut NoTrace);
         assert_eq!(refined.tiers.0[0].len(), 65_536);
     }
 }

@@ -25,7 +25,7 @@ impl Live {
         now: Moment,
     ) -> Live {
         let whole = before.board.len() != after.board.len()
-            || before.measurements.rtt.len() != after.measurements.rtt.len();
+            || !before.measurements.sites.alike(&after.measurements.sites);
         let old = facts(steering, before, self.at);
         let new = facts(steering, after, now);
         let dirty = if whole {
@@ -81,9 +81,9 @@ fn measured_otherwise(
     after: Known<'_>,
     dirty: &mut Vec<GroupId>,
 ) {
-    let (old, new) = (&before.measurements.rtt, &after.measurements.rtt);
-    for e in old.differing(new, |a, b| a == b) {
-        let pool = steering.endpoints[e].pool;
+    let (old, new) = (&before.measurements.sites, &after.measurements.sites);
+    for e in old.differing(new) {
+        let pool = steering.endpoints[e.index()].pool;
         let users = steering.dense.users.of_pool(pool).iter();
         dirty.extend(users.filter(|g| steering.is_timed(**g)));
     }

@@ -1,21 +1,25 @@
 //! Health over an order: the first tier that has something to offer answers.
 //!
-//! Five passes, each over the tiers in order, the first that finds something ends it:
+//! Six passes, each over the tiers in order, the first that finds something ends it:
 //! 1. whole pools: in every family of the name at least `min-live` (at least one) endpoints
 //!    serve that have a positive weight and are no backups;
 //! 2. pools with at least one such endpoint of the family asked;
 //! 3. endpoints of zero weight, backups, and members that are one of both (requirement F2);
-//! 4. endpoints of positive weight, no backups, that a reload brought and no probe has reached yet
+//! 4. endpoints of positive weight, no backups, that pass their checks again and wait for their
+//!    failback (requirement F9);
+//! 5. endpoints of positive weight, no backups, that a reload brought and no probe has reached yet
 //!    (requirement H1): better than nobody;
-//! 5. the last resort (requirement F1).
+//! 6. the last resort (requirement F1).
 
 use crate::health::Override;
-use crate::ids::{EndpointId, NameId};
+use crate::health::latency::DWELL;
+use crate::ids::{EndpointId, NameId, SiteId};
 use crate::units::Ttl;
 
 use super::decision::Standing;
 use super::facts::{Duty, EndpointNow, Facts, Lane};
 use super::offer::{Candidate, Offer, Outcome};
+use super::partition::Plan;
 use super::{Chooser, Group, Stage, Trace};
 
 /// A member of a group now.
@@ -30,6 +34,8 @@ pub(super) struct MemberNow {
     pub(super) live: [u32; 3],
     /// Serving endpoints, by lane.
     pub(super) serving: [u32; 3],
+    /// Prime endpoints that wait for their failback, by lane.
+    pub(super) waiting: [u32; 3],
     /// Prime endpoints whose first probe is awaited, by lane.
     pub(super) awaited: [u32; 3],
     /// Seconds until a probe may take a live endpoint away.
@@ -40,6 +46,10 @@ pub(super) struct MemberNow {
     pub(super) expires: u64,
     /// Whether there is an order about it or its endpoints.
     pub(super) ordered: bool,
+    /// Whether an endpoint of it is let in by steps.
+    ramping: bool,
+    /// Whether an endpoint of it serves though it fails its checks.
+    kept: bool,
 }
 
 /// A group now, or one of its names when an order speaks of that name.
@@ -49,8 +59,10 @@ pub(super) struct GroupNow<'a> {
     pub(super) name: Option<NameId>,
     chooser: Chooser,
     pub(super) members: Vec<MemberNow>,
-    /// Whether round-trip times take part in the order: then any probe may change it.
+    /// Whether round-trip times take part in the order, or may come to.
     timed: bool,
+    /// Whether an endpoint of a member is let in by steps.
+    pub(super) ramps: bool,
 }
 
 /// A pass after the first: who is left to serve when no pool is whole.
@@ -89,6 +101,7 @@ impl<'a> GroupNow<'a> {
             chooser: steering.policies[policy.index()].chooser,
             members: Vec::with_capacity(group.members.len()),
             timed: false,
+            ramps: false,
         };
         for m in &group.members {
             let member = now.member(m);
@@ -96,7 +109,8 @@ impl<'a> GroupNow<'a> {
         }
         let stages = &steering.policies[policy.index()].stages;
         now.timed = stages.iter().any(|s| matches!(s, Stage::Latency { .. }))
-            && (0..group.members.len() as u16).any(|m| now.rtt(m).is_some());
+            && now.everybody().any(|(e, _)| facts.is_measured(e));
+        now.ramps = now.members.iter().any(|m| m.ramping);
         now
     }
 
@@ -108,11 +122,14 @@ impl<'a> GroupNow<'a> {
             whole: false,
             live: [0; 3],
             serving: [0; 3],
+            waiting: [0; 3],
             awaited: [0; 3],
             steady_live: u32::MAX,
             steady_down: u32::MAX,
             expires: u64::MAX,
             ordered: false,
+            ramping: false,
+            kept: false,
         };
         now.note(order);
         let pool = &self.facts.steering.pools[m.pool.index()];
@@ -125,16 +142,19 @@ impl<'a> GroupNow<'a> {
                 match e.duty {
                     Duty::Serving => {
                         now.serving[lane as usize] += 1;
+                        now.ramping |= e.share < 100;
+                        now.kept |= e.kept;
                         if e.prime() {
                             now.live[lane as usize] += 1;
                             now.steady_live = now.steady_live.min(e.steady);
                         }
                     }
-                    Duty::Down | Duty::Awaited if e.prime() => {
+                    Duty::Down | Duty::Waiting | Duty::Awaited if e.prime() => {
                         now.steady_down = now.steady_down.min(e.steady);
+                        now.waiting[lane as usize] += u32::from(e.duty == Duty::Waiting);
                         now.awaited[lane as usize] += u32::from(e.duty == Duty::Awaited);
                     }
-                    Duty::Down | Duty::Awaited | Duty::Out => {}
+                    Duty::Down | Duty::Waiting | Duty::Awaited | Duty::Out => {}
                 }
             }
         }
@@ -156,17 +176,61 @@ impl<'a> GroupNow<'a> {
             .map(|e| (*e, self.facts.endpoint(*e, self.name)))
     }
 
-    /// The smallest round-trip time of a member's serving endpoints.
-    pub(super) fn rtt(&self, m: u16) -> Option<std::time::Duration> {
-        self.facts
-            .rtt(&self.group.members[usize::from(m)], self.name)
+    /// The endpoints of all members with their state.
+    fn everybody(&self) -> impl Iterator<Item = (EndpointId, EndpointNow)> + '_ {
+        (0..=u16::MAX)
+            .take(self.group.members.len())
+            .flat_map(|m| self.endpoints(m))
     }
 
-    /// What is offered out of `tiers` in one lane. Candidates are put into `out`, which must be
-    /// empty. With the offer comes, where the trace is on, what bounds its TTL.
+    /// The smallest round-trip time from a site to a member's serving endpoints.
+    pub(super) fn rtt(&self, site: SiteId, m: u16) -> Option<std::time::Duration> {
+        let member = &self.group.members[usize::from(m)];
+        self.facts.rtt(site, member, self.name)
+    }
+
+    /// Whether what a site says of a member may change within a dwell.
+    fn moves(&self, site: SiteId, m: u16) -> bool {
+        // As in `rtt`: where none serves, all count.
+        let none = self.endpoints(m).all(|(_, e)| e.duty != Duty::Serving);
+        let mut count = self
+            .endpoints(m)
+            .filter(|(_, e)| none || e.duty == Duty::Serving);
+        count.any(|(e, _)| self.facts.moves(site, e))
+    }
+
+    /// For how many seconds from any moment on the order of a plan stands as far as round-trip times
+    /// go (requirement T1). Any probe that changes who serves may change which endpoint of a pool is
+    /// the nearest; a value that counts changes only after a dwell, and while one is under way, or a
+    /// first value is awaited, the order may change at once.
+    pub(super) fn pace(&self, plan: &Plan) -> u32 {
+        let sites = plan.sites.sites();
+        if !self.timed || sites.is_empty() {
+            return u32::MAX;
+        }
+        let members = || (0..=u16::MAX).take(self.members.len());
+        let moves = |site: &SiteId| members().any(|m| self.moves(*site, m));
+        // Where the first site dominates and knows everybody, nobody else's word counts.
+        let moving = if plan.sites.is_dominated() {
+            moves(&sites[0])
+        } else {
+            sites.iter().any(moves)
+        };
+        let judged = self.everybody().filter(|(_, e)| e.duty != Duty::Out);
+        let steady = judged.map(|(_, e)| e.steady).min().unwrap_or(u32::MAX);
+        if moving {
+            0
+        } else {
+            steady.min(DWELL.as_secs() as u32)
+        }
+    }
+
+    /// What is offered out of `tiers` in one lane, whose order stands for `pace` seconds. Candidates
+    /// are put into `out`, which must be empty. With the offer comes, where the trace is on, what bounds its TTL.
     pub(super) fn offer<T: Trace>(
         &self,
         tiers: &[Vec<u16>],
+        pace: u32,
         lane: Lane,
         out: &mut Vec<Candidate>,
         trace: &mut T,
@@ -176,10 +240,28 @@ impl<'a> GroupNow<'a> {
             tiers.iter().position(|t| t.iter().any(|m| ok(self.at(*m))))
         };
         if let Some(t) = find(&|m| m.whole) {
-            let pools = tiers[t].iter().copied().filter(|m| self.at(*m).whole);
-            self.fill(pools, lane, |e| e.duty == Duty::Serving && e.prime(), out);
-            self.tell_tier(tiers, t, Standing::Normal, trace);
-            return self.normal(tiers, t, trace);
+            self.fill_whole(&tiers[t], lane, out);
+            let reach = self.ramp(tiers, t, lane, out);
+            // Where something failing is kept in, clients' operators shall know (requirement F3).
+            let kept = tiers[t..=reach].iter().flatten().any(|m| self.at(*m).kept)
+                && out
+                    .iter()
+                    .any(|c| self.facts.endpoint(c.endpoint, self.name).kept);
+            let standing = if kept {
+                Standing::Held
+            } else {
+                Standing::Normal
+            };
+            self.tell_tier(tiers, t, standing, trace);
+            let (mut offer, mut why) = self.normal(tiers, pace, (t, reach), trace);
+            if kept {
+                offer.standing = Standing::Held;
+                offer.ttl = self.group.ttl_min;
+                if T::ON {
+                    why = "an endpoint that fails is kept in: the smallest".to_owned();
+                }
+            }
+            return (offer, why);
         }
         for pass in [
             Pass {
@@ -193,6 +275,12 @@ impl<'a> GroupNow<'a> {
                 pool: &|_| true,
                 endpoint: &|e| e.duty == Duty::Serving,
                 what: "a degraded answer",
+            },
+            Pass {
+                found: &|m| m.prime && m.waiting[l] > 0,
+                pool: &|m| m.prime,
+                endpoint: &|e| e.duty == Duty::Waiting && e.prime(),
+                what: "an answer before failback",
             },
             Pass {
                 found: &|m| m.prime && m.awaited[l] > 0,
@@ -225,20 +313,32 @@ impl<'a> GroupNow<'a> {
     }
 
     /// The offer of the first pass: its TTL reaches to the first event that could change it (T1).
-    fn normal<T: Trace>(&self, tiers: &[Vec<u16>], t: usize, trace: &mut T) -> (Offer, String) {
-        let mut steady = if self.timed { 0 } else { u32::MAX };
+    /// Tier `t` answers; `reach` is the last that takes part.
+    fn normal<T: Trace>(
+        &self,
+        tiers: &[Vec<u16>],
+        pace: u32,
+        (t, reach): (usize, usize),
+        trace: &mut T,
+    ) -> (Offer, String) {
+        let mut steady = pace;
         let (mut expires, mut ordered) = (u64::MAX, false);
-        for (i, tier) in tiers[..=t].iter().enumerate() {
+        for (i, tier) in tiers[..=reach].iter().enumerate() {
             for m in tier.iter().map(|m| self.at(*m)) {
                 if m.prime {
                     steady = steady.min(m.steady_down);
                 }
-                if i == t && m.prime {
+                if i >= t && m.prime {
                     steady = steady.min(m.steady_live);
                 }
                 expires = expires.min(m.expires);
                 ordered |= m.ordered;
             }
+        }
+        if pace != u32::MAX {
+            // Who of the later tiers serves has a say in the order as well.
+            let ends = self.members.iter().map(|m| m.expires);
+            expires = expires.min(ends.min().unwrap_or(u64::MAX));
         }
         let (min, max) = (self.group.ttl_min, self.group.ttl_max);
         let ttl = if expires == u64::MAX {
@@ -250,14 +350,16 @@ impl<'a> GroupNow<'a> {
         if T::ON {
             why = if expires != u64::MAX {
                 "an override with an end takes part: the smallest".to_owned()
-            } else if self.timed {
+            } else if steady == 0 && pace == 0 {
+                format!("the order by round-trip time may be about to change: the smallest, {min}")
+            } else if steady == pace && pace != u32::MAX {
                 format!(
-                    "the next probe may change the order by round-trip time: the smallest, {min}"
+                    "no change of the order by round-trip time within {steady} s, within {min} to {max}"
                 )
             } else if steady == u32::MAX {
                 format!("no probe can change the answer: the largest, {max}")
             } else {
-                let who = tiers[..=t]
+                let who = tiers[..=reach]
                     .iter()
                     .flatten()
                     .flat_map(|m| self.endpoints(*m))
@@ -269,7 +371,7 @@ impl<'a> GroupNow<'a> {
                     "a probe of {who} may change the answer in {steady} s, within {min} to {max}"
                 )
             };
-            let touched = tiers[..=t].iter().flatten().copied();
+            let touched = tiers[..=reach].iter().flatten().copied();
             self.tell_orders(touched, trace);
         }
         let offer = Offer {
@@ -312,6 +414,12 @@ impl<'a> GroupNow<'a> {
             why = format!("{what} gets the smallest");
         }
         (offer, why)
+    }
+
+    /// Puts the serving first-choice endpoints of the whole pools of a tier into `out`.
+    pub(super) fn fill_whole(&self, tier: &[u16], lane: Lane, out: &mut Vec<Candidate>) {
+        let pools = tier.iter().copied().filter(|m| self.at(*m).whole);
+        self.fill(pools, lane, |e| e.duty == Duty::Serving && e.prime(), out);
     }
 
     /// Puts the endpoints of `pools` that pass `ok` into `out`, by pool weight and endpoint weight.

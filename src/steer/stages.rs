@@ -5,10 +5,11 @@ use std::time::Duration;
 use crate::ids::RegionId;
 use crate::net::Prefix;
 
-use super::refine::{ABSENT, Rtt, Terrain, Tiers, Viewpoint};
+use super::estimate::{ABSENT, Believed, Tolerance};
+use super::refine::{Terrain, Tiers, Viewpoint};
 use super::rules::best_match;
 use super::step::Ranked;
-use super::{GeoMode, GeoRule, Step, Trace};
+use super::{GeoMode, GeoRule, Sight, Step, Trace};
 
 /// `failover`.
 pub(super) fn by_priority<T: Trace>(terrain: &Terrain<'_>, tiers: Tiers, trace: &mut T) -> Tiers {
@@ -132,9 +133,11 @@ fn nearest_first(
     if viewpoint.location.coordinates.is_none() {
         return vec![tier.to_vec()];
     }
-    banded(tier, band_km, |m| {
-        distance(terrain, viewpoint, bias_km, m).map_or(f64::MAX, |(km, _)| km)
-    })
+    banded(
+        tier,
+        |nearest| nearest + band_km,
+        |m| distance(terrain, viewpoint, bias_km, m).map_or(f64::MAX, |(km, _)| km),
+    )
 }
 
 /// `proximity`.
@@ -165,34 +168,42 @@ pub(super) fn by_distance<T: Trace>(
     after
 }
 
-/// The tier by round-trip time, if that of every member is known; [`ABSENT`] ones do not count.
-pub(super) fn by_rtt(tier: &[u16], tolerance: Duration, rtt: Rtt<'_>) -> Option<Vec<Vec<u16>>> {
-    let unknown = tier.iter().any(|m| rtt(*m).is_none());
-    if unknown || tier.iter().all(|m| rtt(*m) == Some(ABSENT)) {
+/// The tier by round-trip time, if sites that are believed know that of every member; [`ABSENT`] ones
+/// do not count.
+pub(super) fn by_rtt(
+    tier: &[u16],
+    tolerance: Tolerance,
+    sight: &Sight<'_>,
+) -> Option<Vec<Vec<u16>>> {
+    let believed = sight.believed(tier);
+    if believed.sites().is_empty() {
         return None;
     }
-    Some(banded(tier, tolerance.as_secs_f64(), |m| {
-        rtt(m).map_or(f64::MAX, |d| d.as_secs_f64())
-    }))
+    let value = |m| {
+        let rtt = sight.estimate(&believed, m);
+        rtt.map_or(f64::MAX, |d| d.as_secs_f64())
+    };
+    Some(banded(tier, |best| tolerance.limit(best), value))
 }
 
 /// `latency`.
 pub(super) fn by_latency<T: Trace>(
     terrain: &Terrain<'_>,
     viewpoint: &Viewpoint<'_>,
-    tolerance: Duration,
+    tolerance: Tolerance,
     fallback_band_km: f64,
-    rtt: Rtt<'_>,
+    sight: &Sight<'_>,
     tiers: Tiers,
     trace: &mut T,
 ) -> Tiers {
     let mut after = Tiers::default();
-    let mut by_time: Vec<u16> = Vec::new();
+    let mut by_time: Vec<(u16, Believed)> = Vec::new();
     for tier in &tiers.0 {
-        match by_rtt(tier, tolerance, rtt) {
+        match by_rtt(tier, tolerance, sight) {
             Some(parts) => {
                 if T::ON {
-                    by_time.extend(tier);
+                    let believed = sight.believed(tier);
+                    by_time.extend(tier.iter().map(|m| (*m, believed)));
                 }
                 after.0.extend(parts);
             }
@@ -206,30 +217,55 @@ pub(super) fn by_latency<T: Trace>(
         }
     }
     if T::ON {
-        let mut by = format!("round-trip time, tolerance {tolerance:?}");
-        if by_time.len() < after.0.iter().map(Vec::len).sum() {
+        let all = by_time.len() == after.0.iter().map(Vec::len).sum::<usize>();
+        let mut by = format!("round-trip time, tolerance {tolerance}");
+        if !all {
             by.push_str("; by distance where not all are measured");
         }
+        let sites = sight.key.sites().iter();
+        let sites = sites.map(|s| (sight.label)(*s)).collect();
+        trace.step(|| Step::Vantages { sites });
         tell(terrain, "latency", by, &after, &[], trace, |m| {
-            match rtt(m).filter(|d| *d != ABSENT) {
-                Some(d) if by_time.contains(&m) => format!("rtt {:.1} ms", d.as_secs_f64() * 1e3),
-                known => {
-                    let rtt = match known {
-                        Some(d) => format!("rtt {:.1} ms", d.as_secs_f64() * 1e3),
-                        None => "rtt unknown".to_owned(),
-                    };
+            let timed = by_time.iter().find(|(t, _)| *t == m);
+            match timed.and_then(|(_, b)| sight.estimate(b, m)) {
+                Some(d) if d != ABSENT && sight.key.sites().len() == 1 => {
+                    format!("rtt {}", millis(d))
+                }
+                Some(d) if d != ABSENT => format!("rtt {} ({})", millis(d), heard(sight, m)),
+                _ => {
                     let km = distance_key(terrain, viewpoint, &[], m);
                     let km = if km.is_empty() {
                         "distance unknown"
                     } else {
                         &km
                     };
-                    format!("{rtt}, {km}")
+                    match heard(sight, m) {
+                        none if none.is_empty() => format!("rtt unknown, {km}"),
+                        heard => format!("rtt {heard}, {km}"),
+                    }
                 }
             }
         });
     }
     after
+}
+
+fn millis(d: Duration) -> String {
+    format!("{:.1} ms", d.as_secs_f64() * 1e3)
+}
+
+/// What the sites say of a member: `eu 12.3 ms, us 88.0 ms`.
+fn heard(sight: &Sight<'_>, m: u16) -> String {
+    let sites = sight.key.sites().iter();
+    let said: Vec<String> = sites
+        .filter_map(|s| {
+            let rtt = (sight.rtt)(*s, m).filter(|d| *d != ABSENT)?;
+            let label = (sight.label)(*s);
+            let name = label.split(' ').next().unwrap_or_default();
+            Some(format!("{name} {}", millis(rtt)))
+        })
+        .collect();
+    said.join(", ")
 }
 
 /// Splits by a key, smallest first.
@@ -242,8 +278,13 @@ fn split<K: Ord + Copy>(tier: &[u16], key: impl Fn(u16) -> K) -> Vec<Vec<u16>> {
         .collect()
 }
 
-/// Splits by a quantity, smallest first; everything within `band` of the smallest of a part is in it.
-fn banded(tier: &[u16], band: f64, value: impl Fn(u16) -> f64) -> Vec<Vec<u16>> {
+/// Splits by a quantity, smallest first; everything up to the `limit` that the smallest of a part sets
+/// is in it.
+fn banded(
+    tier: &[u16],
+    limit_of: impl Fn(f64) -> f64,
+    value: impl Fn(u16) -> f64,
+) -> Vec<Vec<u16>> {
     let mut all: Vec<(f64, u16)> = tier.iter().map(|m| (value(*m), *m)).collect();
     all.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
     let mut parts: Vec<Vec<u16>> = Vec::new();
@@ -252,7 +293,7 @@ fn banded(tier: &[u16], band: f64, value: impl Fn(u16) -> f64) -> Vec<Vec<u16>> 
         match parts.last_mut() {
             Some(part) if v <= limit => part.push(m),
             _ => {
-                limit = v + band;
+                limit = limit_of(v);
                 parts.push(vec![m]);
             }
         }

@@ -35,6 +35,11 @@ pub enum Step {
         /// Pools that a fence put out.
         fenced: Vec<String>,
     },
+    /// The sites whose round-trip times speak for the client.
+    Vantages {
+        /// Sites, nearest first, with the vantages there that are not believed.
+        sites: Vec<String>,
+    },
     /// An endpoint is not a candidate.
     HeldBack {
         /// The endpoint.
@@ -202,6 +207,13 @@ impl fmt::Display for Step {
                 }
                 Ok(())
             }
+            Step::Vantages { sites } if sites.is_empty() => {
+                f.write_str("vantages: none is known to be near the client")
+            }
+            Step::Vantages { sites } => {
+                f.write_str("vantages nearest the client: ")?;
+                list(f, sites, String::clone)
+            }
             Step::HeldBack {
                 endpoint,
                 pool,
@@ -217,6 +229,7 @@ impl fmt::Display for Step {
             } => {
                 let standing = match standing {
                     Standing::Normal => "normal",
+                    Standing::Held => "held",
                     Standing::Degraded => "degraded",
                     Standing::LastResort => "last resort",
                 };

@@ -20,7 +20,7 @@ impl GroupNow<'_> {
             return;
         }
         let seen = match standing {
-            Standing::Normal => &tiers[..=t],
+            Standing::Normal | Standing::Held => &tiers[..=t],
             _ => tiers,
         };
         self.tell_held(seen, trace);
@@ -29,7 +29,9 @@ impl GroupNow<'_> {
             of: tiers.len(),
             standing,
             why: match standing {
-                Standing::Normal => "the first with a pool that has enough live endpoints",
+                Standing::Normal | Standing::Held => {
+                    "the first with a pool that has enough live endpoints"
+                }
                 _ => "no tier has a pool with enough live endpoints; the first with any",
             }
             .to_owned(),
@@ -47,7 +49,15 @@ impl GroupNow<'_> {
                     continue;
                 }
                 let why = match e.duty {
-                    Duty::Down | Duty::Awaited | Duty::Out => self.facts.why_not(id, &e),
+                    Duty::Down | Duty::Waiting | Duty::Awaited | Duty::Out => {
+                        self.facts.why_not(id, &e)
+                    }
+                    Duty::Serving if e.kept => {
+                        format!("kept in though it fails: {}", self.facts.why_not(id, &e))
+                    }
+                    Duty::Serving if e.share < 100 => {
+                        format!("let in by steps: {} % of its clients", e.share)
+                    }
                     Duty::Serving if e.weight == 0 => {
                         "weight 0: waits until every positive weight is gone".to_owned()
                     }

@@ -6,7 +6,7 @@ use super::partition::Slot;
 use super::refine::{Terrain, Viewpoint, refine};
 use super::resolve::GroupNow;
 use super::rules::Networks;
-use super::{Ask, Chooser, Chosen, ClientSource, Live, Recorder, Steering, Step, Trace};
+use super::{Ask, Chooser, Chosen, ClientSource, Live, Recorder, Sight, Steering, Step, Trace};
 
 /// Refines and resolves again what `live` holds for `ask`, telling every step, and returns what
 /// bounds the TTL. Without the inputs of the view there is nothing to tell.
@@ -53,9 +53,16 @@ pub(super) fn retrace<T: Trace>(
         );
         let name = live.is_named(ask.name).then_some(ask.name);
         let now = GroupNow::new(&facts, group, name);
-        let refined = refine(&terrain, &viewpoint, &|m| now.rtt(m), &mut steps);
+        let plan = &shape.partition.plans[slot.plan.index()];
+        let sight = Sight {
+            key: plan.sites,
+            rtt: &|site, m| now.rtt(site, m),
+            label: &|site| facts.site(site),
+        };
+        let refined = refine(&terrain, &viewpoint, &sight, &mut steps);
         let mut candidates = Vec::new();
-        let (offer, bound) = now.offer(&refined.tiers.0, lane, &mut candidates, &mut steps);
+        let pace = now.pace(plan);
+        let (offer, bound) = now.offer(&refined.tiers.0, pace, lane, &mut candidates, &mut steps);
         debug_assert!(
             live.offer(steering, ask.name, slot.plan, lane)
                 .is_some_and(|(published, theirs)| {

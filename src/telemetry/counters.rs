@@ -90,6 +90,8 @@ dns_events! {
     Ecs => "tradewind_dns_ecs_queries_total", "";
     /// A steered answer from live, positive-weight members.
     SteeredNormal => "tradewind_steered_answers_total", r#"standing="normal""#;
+    /// A steered answer with endpoints that fail and are kept in.
+    SteeredHeld => "tradewind_steered_answers_total", r#"standing="held""#;
     /// A steered answer from backups or incomplete pools.
     SteeredDegraded => "tradewind_steered_answers_total", r#"standing="degraded""#;
     /// A steered answer from the last resort.

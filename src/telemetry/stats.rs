@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{DnsCounters, DnsEvent};
+use super::{DnsCounters, DnsEvent, OrderGauges, ProbeStats};
 
 /// All counters of the process.
 #[derive(Debug, Default)]
@@ -13,6 +13,8 @@ pub struct Stats {
     encrypted: EncryptedConnections,
     certificate_not_after: Option<Arc<AtomicU64>>,
     key_troubles: Arc<AtomicU64>,
+    orders: Arc<OrderGauges>,
+    probes: Arc<ProbeStats>,
 }
 
 /// Gauges of open connections.
@@ -69,9 +71,33 @@ impl Stats {
         self
     }
 
+    /// Adds what the prober counts.
+    #[must_use]
+    pub fn with_probes(mut self, probes: Arc<ProbeStats>) -> Stats {
+        self.probes = probes;
+        self
+    }
+
+    /// What the prober counts.
+    pub fn probes(&self) -> &ProbeStats {
+        &self.probes
+    }
+
     /// Zones whose DNSSEC keys cannot be stored or made: their roll-overs stand still.
     pub fn key_troubles(&self) -> u64 {
         self.key_troubles.load(Ordering::Relaxed)
+    }
+
+    /// Adds what is counted of operators' orders.
+    #[must_use]
+    pub fn with_orders(mut self, orders: Arc<OrderGauges>) -> Stats {
+        self.orders = orders;
+        self
+    }
+
+    /// What is counted of operators' orders.
+    pub fn orders(&self) -> &OrderGauges {
+        &self.orders
     }
 
     /// An event's count over all workers.

@@ -298,7 +298,10 @@ fn ms(d: Duration) -> String {
 
 fn parts(snapshot: &Arc<Snapshot>, board: &Board, rtt: &Chunked<Option<Duration>>) -> Parts {
     Parts {
-        measurements: Arc::new(Measurements { rtt: rtt.clone() }),
+        measurements: Arc::new(Measurements {
+            rtt: rtt.clone(),
+            ..Measurements::default()
+        }),
         ..Parts::new(snapshot.clone(), Arc::new(board.clone()))
     }
 }

@@ -84,19 +84,6 @@ fn a_fleet_is_made_checked_renewed_and_its_ca_replaced() {
     assert_ne!(fs::read(d.join("fleet/p1.pem")).unwrap(), before);
     good(d, &["check", "t.toml", "--node", "p1", "--deny-warnings"]);
 
-    // A certificate of too few days is told.
-    let args = ["fleet", "issue", "p1", "--roles", "probe", "--days", "3"];
-    good(d, &[&args[..], &["--ca", "ca", "--out", "fleet"]].concat());
-    let text = refused(
-        d,
-        &["check", "t.toml", "--node", "p1", "--deny-warnings"],
-        78,
-    );
-    assert!(
-        text.contains("`fleet.certificate` of node `p1` expires on"),
-        "{text}"
-    );
-
     // A CA after the first.
     good(d, &["fleet", "rotate-ca", "--ca", "ca"]);
     assert_eq!(mode(&d.join("ca/ca.key")), 0o600);

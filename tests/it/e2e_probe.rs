@@ -81,7 +81,6 @@ impl Server {
                     };
                     answer(number, request)
                 };
-                // A probe's first connection only measures and brings no request.
                 let mut stream = stream;
                 match &tls {
                     None => {

@@ -89,4 +89,4 @@ macro_rules! targets {
     };
 }
 
-targets! { query edns zone config mmdb networks proxy }
+targets! { query edns zone config mmdb networks proxy fleet push order }

@@ -10,7 +10,9 @@ use crate::admin::view::health::Health;
 /// Verdicts of all endpoints and the load that probing puts on each target.
 pub async fn health<C: Control>(extract::State(state): extract::State<State<C>>) -> Answer<Health> {
     let now = state.clock.now();
-    Ok(Json(Health::of(&state.publisher.latest(), now)))
+    let (wall, probes) = (state.clock.wall(), state.stats.probes());
+    let view = state.publisher.latest();
+    Ok(Json(Health::of(&view, probes, now, wall)))
 }
 
 /// The process lives.

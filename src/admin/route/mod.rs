@@ -3,8 +3,10 @@
 pub mod explain;
 pub mod fleet;
 pub mod health;
+pub mod latency;
 pub mod metrics;
 pub mod names;
+pub mod overrides;
 pub mod regions;
 pub mod reload;
 
@@ -13,8 +15,9 @@ use axum::http::{Method, Uri};
 use super::problem::Problem;
 
 /// What the API has, for the answer to a path it has not.
-const PATHS: &str = "/v1/explain, /v1/fleet, /v1/health, /v1/names, /v1/regions, /v1/reload (POST), /metrics, \
-                     /livez, /readyz";
+const PATHS: &str = "/v1/audit, /v1/explain, /v1/fleet, /v1/health, /v1/latency, /v1/names, \
+                     /v1/overrides (GET, PUT, DELETE), /v1/regions, /v1/reload (POST), \
+                     /v1/switchover (POST), /metrics, /livez, /readyz";
 
 /// A path that does not exist.
 pub async fn fallback(uri: Uri) -> Problem {

@@ -121,6 +121,7 @@ impl From<engine::Explanation> for Explanation {
             otherwise: e.otherwise,
             standing: match e.decision.standing {
                 Standing::Normal => "normal",
+                Standing::Held => "held",
                 Standing::Degraded => "degraded",
                 Standing::LastResort => "last-resort",
             },

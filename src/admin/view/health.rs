@@ -4,7 +4,12 @@ use serde::Serialize;
 
 use crate::health::{Cause, State};
 use crate::snapshot::View;
-use crate::time::Moment;
+use crate::telemetry::ProbeStats;
+use crate::time::{Moment, Wall};
+
+use super::certificates;
+
+use super::votes::Votes;
 
 /// All verdicts at one generation.
 #[derive(Debug, Serialize)]
@@ -44,8 +49,18 @@ pub struct Endpoint {
     pub failures: u32,
     /// Consecutive passes so far; `rise` of them bring an endpoint up that is down.
     pub passes: u32,
+    /// Nobody has a vote now: this is what was believed last.
+    pub stale: bool,
+    /// Why the state is not what votes or probes say.
+    pub held: Option<String>,
+    /// Percent of its clients that it gets while it is let in by steps.
+    pub share_percent: u8,
+    /// The votes of a fleet's vantages.
+    pub votes: Option<Votes>,
     /// Smoothed connect time from this node.
     pub rtt_ms: Option<f64>,
+    /// Whole days until the certificate that it showed last expires; negative once it has.
+    pub certificate_days: Option<i64>,
 }
 
 /// A probe target.
@@ -62,9 +77,10 @@ pub struct Target {
 }
 
 impl Health {
-    /// The health of `view` as of `now`.
-    pub fn of(view: &View, now: Moment) -> Health {
+    /// The health of `view` as of `now` on the calendar `wall`, with the certificates that `probes` saw.
+    pub fn of(view: &View, probes: &ProbeStats, now: Moment, wall: Wall) -> Health {
         let snapshot = &view.snapshot;
+        let not_after = certificates::not_after(snapshot, probes);
         let steering = &snapshot.steering;
         let endpoints = view
             .board
@@ -98,6 +114,10 @@ impl Health {
                     last_error: v.last_error.as_deref().map(str::to_owned),
                     failures: v.failures,
                     passes: v.passes,
+                    stale: v.stale,
+                    held: v.held.map(|guard| guard.to_string()),
+                    share_percent: v.share,
+                    votes: Votes::of(view, v, now),
                     rtt_ms: view
                         .measurements
                         .rtt
@@ -105,6 +125,11 @@ impl Health {
                         .copied()
                         .flatten()
                         .map(|d| d.as_secs_f64() * 1000.0),
+                    certificate_days: not_after
+                        .get(id.index())
+                        .copied()
+                        .flatten()
+                        .map(|t| certificates::days_left(t, wall.unix(now))),
                 }
             })
             .collect();

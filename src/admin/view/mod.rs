@@ -1,8 +1,12 @@
 //! Serialisable shapes, written by hand from domain types: a promise to API users.
 
+pub mod certificates;
 pub mod explain;
 pub mod fleet;
 pub mod health;
+pub mod latency;
 pub mod names;
+pub mod overrides;
 pub mod regions;
 pub mod reload;
+pub mod votes;

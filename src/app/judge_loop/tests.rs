@@ -81,7 +81,13 @@ fn snapshot(hosts: &[u8]) -> Arc<Snapshot> {
 fn new(hosts: &[u8]) -> (JudgeLoop, Wiring, Arc<SimClock>) {
     let clock = Arc::new(SimClock::default());
     clock.advance(S);
-    let (judge, wiring) = JudgeLoop::new(snapshot(hosts), Arc::default(), clock.clone(), S * 5);
+    let (judge, wiring) = JudgeLoop::new(
+        snapshot(hosts),
+        Arc::default(),
+        clock.clone(),
+        S * 5,
+        Arc::default(),
+    );
     (judge, wiring, clock)
 }
 

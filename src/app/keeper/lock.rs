@@ -3,15 +3,42 @@
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use super::store::StoreError;
+use super::store::{StoreError, make_private_dir};
 
 /// Held for as long as the value lives; the system releases it when the process ends, however it
 /// ends.
 #[derive(Debug)]
-pub(super) struct StateLock(
-    #[expect(dead_code, reason = "kept open: closing it releases the lock")] File,
-);
+pub struct StateLock(#[expect(dead_code, reason = "kept open: closing it releases the lock")] File);
+
+/// The lock of a node's state directory, for all parts of the process that write there: taken when
+/// the first of them does, held as long as any of them lives.
+#[derive(Clone, Debug, Default)]
+pub struct SharedLock(Arc<Mutex<Option<Arc<StateLock>>>>);
+
+impl SharedLock {
+    /// Makes the directory where it is missing, and takes its lock unless this process has it.
+    ///
+    /// # Errors
+    /// When the directory cannot be used, or another process has it.
+    pub fn hold(&self, state_dir: &Path) -> Result<Arc<StateLock>, StoreError> {
+        // Nothing that holds it can leave it half-done.
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(lock) = &*held {
+            return Ok(lock.clone());
+        }
+        make_private_dir(state_dir)?;
+        match lock(state_dir)? {
+            Locked::Here(lock) => Ok(held.insert(Arc::new(lock)).clone()),
+            Locked::Elsewhere => Err(StoreError(format!(
+                "state directory `{}` is in use by another process; give each node a `state-dir` \
+                 of its own",
+                state_dir.display()
+            ))),
+        }
+    }
+}
 
 /// Who has a state directory.
 #[derive(Debug)]

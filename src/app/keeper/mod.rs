@@ -8,7 +8,7 @@ mod parent;
 mod record;
 pub mod request;
 pub mod store;
-pub mod utc;
+pub use crate::time::utc;
 mod zone;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::Sender;
 
-use self::lock::{Locked, StateLock, lock};
+pub use self::lock::{SharedLock, StateLock};
 use self::store::{Store, StoreError};
 use self::zone::{Kept, Rejected, Stepped};
 use super::judge_loop::Order;
@@ -46,7 +46,7 @@ const ASK_PARENT: u64 = 60;
 pub struct Keeper {
     /// `None`: then no zone is signed.
     state_dir: Option<PathBuf>,
-    _lock: Option<StateLock>,
+    lock: SharedLock,
     zones: BTreeMap<WireName, Kept>,
     published: HashMap<WireName, Arc<ZoneKeys>>,
     generation: u64,
@@ -74,7 +74,7 @@ impl Keeper {
     pub fn new(state_dir: Option<&Path>, trouble_count: Arc<AtomicU64>) -> Keeper {
         Keeper {
             state_dir: state_dir.map(Path::to_owned),
-            _lock: None,
+            lock: SharedLock::default(),
             zones: BTreeMap::new(),
             published: HashMap::new(),
             generation: 0,
@@ -83,6 +83,13 @@ impl Keeper {
             undeletable: HashSet::new(),
             trouble_count,
         }
+    }
+
+    /// Shares the lock of the state directory with others of this process.
+    #[must_use]
+    pub fn sharing(mut self, lock: SharedLock) -> Keeper {
+        self.lock = lock;
+        self
     }
 
     /// Takes over the zones of a configuration and gives their keys. On an error nothing has changed,
@@ -143,19 +150,7 @@ impl Keeper {
                 "no `state-dir` to keep DNSSEC keys in; set it and restart the node".to_owned(),
             ));
         };
-        if self._lock.is_none() {
-            store::make_private_dir(dir)?;
-            self._lock = match lock(dir)? {
-                Locked::Here(lock) => Some(lock),
-                Locked::Elsewhere => {
-                    return Err(StoreError(format!(
-                        "state directory `{}` is in use by another process; give each node a \
-                         `state-dir` of its own",
-                        dir.display()
-                    )));
-                }
-            };
-        }
+        self.lock.hold(dir)?;
         Ok(Store::new(dir))
     }
 

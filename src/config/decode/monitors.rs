@@ -1,5 +1,7 @@
 //! `[monitors.NAME]`
 
+mod secure;
+
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -8,7 +10,7 @@ use crate::config::diagnostic::Diagnostic;
 use crate::config::quantity::show_duration;
 use crate::config::spec::MonitorSpec;
 use crate::config::tree::Table;
-use crate::health::{HttpCheck, Monitor, MonitorKind};
+use crate::health::{HttpCheck, HttpVersion, Monitor, MonitorKind};
 use crate::net::Family;
 
 use super::composites::{self, CompositeSpec};
@@ -34,7 +36,17 @@ pub(super) enum Decoded {
 }
 
 /// The kinds; exactly one is given.
-const KINDS: &[&str] = &["tcp", "http", "udp", "dns", "icmp", "exec", "composite"];
+const KINDS: &[&str] = &[
+    "tcp",
+    "http",
+    "tls",
+    "grpc",
+    "udp",
+    "dns",
+    "icmp",
+    "exec",
+    "composite",
+];
 
 fn monitor(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Option<Decoded> {
     if r.has("composite") && KINDS.iter().filter(|k| r.has(k)).count() == 1 {
@@ -98,6 +110,8 @@ fn monitor(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Option
         let sub = r.sub(cx, word);
         kind = match *word {
             "http" => http_check(cx, &sub).map(MonitorKind::Http),
+            "tls" => secure::tls_check(cx, &sub).map(MonitorKind::Tls),
+            "grpc" => secure::grpc_check(cx, &sub).map(MonitorKind::Grpc),
             other => kinds::kind(cx, other, &sub),
         };
     }
@@ -143,10 +157,8 @@ pub(super) fn text(cx: &mut Context<'_>, r: &Reader<'_>, key: &str) -> Option<Bo
 }
 
 fn http_check(cx: &mut Context<'_>, r: &Reader<'_>) -> Option<HttpCheck> {
-    let tls: Option<Marked<bool>> = r.get(cx, "tls");
-    let verify: Option<Marked<bool>> = r.get(cx, "verify");
-    let ca_pem = r.get(cx, "ca-file").and_then(|file| ca_file(cx, file));
-    let server_name = text(cx, r, "server-name");
+    let tls = secure::trust_if_tls(cx, r);
+    let version: Option<Marked<String>> = r.get(cx, "version");
     let host = text(cx, r, "host");
     let method = text(cx, r, "method");
     let path = text(cx, r, "path");
@@ -166,24 +178,13 @@ fn http_check(cx: &mut Context<'_>, r: &Reader<'_>) -> Option<HttpCheck> {
     }
     let follow_redirects: Option<Marked<u32>> = r.get(cx, "follow-redirects");
     let max_body: Option<Marked<usize>> = r.get(cx, "max-body");
-    if tls.as_ref().is_some_and(|t| !t.value) {
-        for key in ["verify", "ca-file", "server-name"] {
-            if r.has(key) {
-                cx.push(
-                    Diagnostic::warning(
-                        r.span_of(key),
-                        format!("{} has no effect without `tls = true`", r.name_of(key)),
-                    )
-                    .help("add `tls = true` or remove it"),
-                );
-            }
-        }
-    }
     Some(HttpCheck {
-        tls: tls?.value,
-        verify: verify?.value,
-        ca_pem,
-        server_name,
+        tls: tls?,
+        version: match version?.value.as_str() {
+            "2" => HttpVersion::Http2,
+            "auto" => HttpVersion::Auto,
+            _ => HttpVersion::Http11,
+        },
         host,
         method: method?,
         path: path?,
@@ -209,23 +210,4 @@ pub(super) fn not_a_regex(r: &Reader<'_>, key: &str, plain: &str, e: &regex::Err
     .help(format!(
         "use `{plain}` for plain text; write special characters as `\\\\.` and `\\\\(`"
     ))
-}
-
-fn ca_file(cx: &mut Context<'_>, file: Marked<std::path::PathBuf>) -> Option<Box<str>> {
-    let file = super::path(cx, file);
-    let problem = match (cx.read_file)(&file.value) {
-        Ok(bytes) => match String::from_utf8(bytes) {
-            Ok(text) if text.contains("-----BEGIN CERTIFICATE-----") => return Some(text.into()),
-            _ => "it holds no PEM certificate".to_owned(),
-        },
-        Err(e) => e.to_string(),
-    };
-    cx.error(
-        file.span,
-        format!(
-            "cannot use trust anchors `{}`: {problem}",
-            file.value.display()
-        ),
-    );
-    None
 }

@@ -73,6 +73,7 @@ fn stage(cx: &mut Context<'_>, r: &Reader<'_>) -> Option<StageSpec> {
         }
         "latency" => Some(StageSpec::Latency {
             tolerance: s.get_or(cx, "tolerance", Duration::ZERO).value,
+            tolerance_percent: s.get_or(cx, "tolerance-percent", 0).value,
             fallback_band_km: s.get_or(cx, "fallback-band", 0.0).value,
         }),
         "weighted" => Some(StageSpec::Weighted),

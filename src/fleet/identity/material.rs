@@ -131,6 +131,9 @@ impl Material {
             return Err(files.bad(Certificate, "it holds no PEM certificate"));
         };
         let claims = Claims::read(own).map_err(|e| files.bad(Certificate, &e))?;
+        if claims.not_before > claims.not_after {
+            return Err(files.bad(Certificate, "it is valid at no time"));
+        }
         let key = PrivateKeyDer::from_pem_slice(key)
             .map_err(|_| files.bad(Key, "it holds no whole PEM private key"))?;
         let signer =
@@ -185,15 +188,15 @@ impl Material {
     }
 
     /// What is wrong with the validity at `now`, in seconds since 1970-01-01T00:00:00Z, or will be
-    /// within 30 days.
+    /// within 30 days, or a third of its time where that is less.
     pub fn trouble_at(&self, now: u64) -> Option<String> {
-        const SOON: u64 = 30 * 86_400;
         let c = &self.claims;
+        let soon = (30 * 86_400).min((c.not_after - c.not_before) / 3);
         if now < c.not_before {
             Some(format!("is not valid before {}", show_time(c.not_before)))
         } else if now > c.not_after {
             Some(format!("expired on {}", show_time(c.not_after)))
-        } else if now + SOON > c.not_after {
+        } else if now + soon > c.not_after {
             Some(format!("expires on {}", show_time(c.not_after)))
         } else {
             None

@@ -15,6 +15,8 @@ mod vouch;
 mod watch;
 
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
 
 pub use authority::{Authority, Issued};

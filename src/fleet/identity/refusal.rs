@@ -144,6 +144,15 @@ impl Refusals {
         self.counts[side as usize][reason as usize].load(Ordering::Relaxed)
     }
 
+    /// All counts, in metric order.
+    pub fn counts(&self) -> impl Iterator<Item = (Side, Reason, u64)> + '_ {
+        let sides = [Side::Here, Side::There].into_iter();
+        sides.flat_map(move |side| {
+            let reasons = Reason::ALL.iter();
+            reasons.map(move |reason| (side, *reason, self.count(side, *reason)))
+        })
+    }
+
     /// Notes what `who` said when it ended a TLS handshake or connection of ours: `alert` is its
     /// number (RFC 8446 section 6.2).
     pub fn alert(&self, who: &str, alert: AlertDescription) {

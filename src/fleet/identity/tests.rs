@@ -9,89 +9,13 @@ use proptest::prelude::*;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConnection, ServerConnection};
 
-use super::claims::{add_role, role_words};
+use super::claims::role_words;
+use super::testing::{START, World, roles};
 use super::*;
 use crate::fleet::credentials::{Credentials, Peer, Roles, SERVER_NAME};
 use crate::overrides::vouch::{Signed, Vouch};
-use crate::time::{Clock, SimClock};
 
 const DAY: Duration = Duration::from_secs(86_400);
-
-/// Start of [`SimClock`]'s calendar.
-const START: u64 = 1_767_225_600;
-
-fn roles(words: &str) -> Roles {
-    let mut roles = Roles::default();
-    for word in words.split(',') {
-        assert!(add_role(&mut roles, word), "{word}");
-    }
-    roles
-}
-
-/// A fleet's authority, and nodes made by it, each in a folder of its own.
-struct World {
-    dir: tempfile::TempDir,
-    clock: Arc<SimClock>,
-    ca: Issued,
-    cluster: &'static str,
-}
-
-impl World {
-    fn new(cluster: &'static str) -> World {
-        World {
-            dir: tempfile::tempdir().unwrap(),
-            clock: Arc::default(),
-            ca: Authority::make(cluster, START, 3650).unwrap(),
-            cluster,
-        }
-    }
-
-    fn files(&self, node: &str) -> Files {
-        let path = |ending: &str| self.dir.path().join(format!("{node}.{ending}"));
-        Files {
-            certificate: path("pem"),
-            key: path("key"),
-            ca: path("ca"),
-        }
-    }
-
-    fn now(&self) -> u64 {
-        self.clock.wall().unix(self.clock.now())
-    }
-
-    /// Writes a node's files, signed by `ca` and trusting `trusted`.
-    fn write(&self, ca: &Issued, trusted: &str, node: &str, has: &str, days: u32) {
-        let authority = Authority::read(ca.certificate.as_bytes(), &ca.key).unwrap();
-        let made = authority.issue(node, roles(has), self.now(), days).unwrap();
-        let files = self.files(node);
-        fs::write(&files.certificate, made.certificate).unwrap();
-        fs::write(&files.key, made.key).unwrap();
-        fs::write(&files.ca, trusted).unwrap();
-    }
-
-    fn read(&self, node: &str, has: &str) -> Result<Material, MaterialError> {
-        Material::read(&self.files(node), self.cluster, node, roles(has))
-    }
-
-    /// The identity of a node whose files are there; `roster` knows these nodes.
-    fn identity(&self, node: &str, has: &str, roster: &[(&str, &str)]) -> Arc<Identity> {
-        let material = self.read(node, has).unwrap();
-        Identity::new(
-            (self.cluster, node, roles(has)),
-            self.files(node),
-            material,
-            roster.iter().map(|(n, r)| (*n, roles(r))).collect(),
-            self.clock.clone(),
-        )
-        .unwrap()
-    }
-
-    /// A node with a new certificate for a year.
-    fn node(&self, node: &str, has: &str, roster: &[(&str, &str)]) -> Arc<Identity> {
-        self.write(&self.ca, &self.ca.certificate, node, has, 365);
-        self.identity(node, has, roster)
-    }
-}
 
 /// Lets the two shake hands; the peers as each end sees them, or what the first to refuse said.
 fn meet(client: &Identity, server: &Identity) -> Result<(Peer, Peer), String> {
@@ -187,6 +111,17 @@ fn c9_an_expired_certificate_is_refused_and_both_ends_know_why() {
         trouble.as_deref(),
         Some("expired on 2026-01-03 00:00:00 UTC")
     );
+    let trouble = |after: u32| {
+        let material = dns.in_force.load();
+        material
+            .material
+            .trouble_at(world.now() + u64::from(after) * 86_400)
+    };
+    assert_eq!(trouble(300), None);
+    assert_eq!(
+        trouble(340).as_deref(),
+        Some("expires on 2027-01-01 00:00:00 UTC")
+    );
     // Renewed, and let in again.
     world.write(&world.ca, &world.ca.certificate, "p1", "probe", 365);
     probe.look();
@@ -194,6 +129,63 @@ fn c9_an_expired_certificate_is_refused_and_both_ends_know_why() {
     // Nobody lives longer than the authority.
     world.clock.advance(3660 * DAY);
     meet(&probe, &dns).unwrap_err();
+}
+
+/// A QUIC endpoint on loopback that is both ends, as members are.
+fn endpoint(identity: &Identity) -> quinn::Endpoint {
+    use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
+    let (mut server, mut client) = ((*identity.server()).clone(), (*identity.client()).clone());
+    server.alpn_protocols = vec![b"test".to_vec()];
+    client.alpn_protocols = vec![b"test".to_vec()];
+    let server = QuicServerConfig::try_from(server).unwrap();
+    let server = quinn::ServerConfig::with_crypto(Arc::new(server));
+    let mut endpoint = quinn::Endpoint::server(server, ([127, 0, 0, 1], 0).into()).unwrap();
+    let client = QuicClientConfig::try_from(client).unwrap();
+    endpoint.set_default_client_config(quinn::ClientConfig::new(Arc::new(client)));
+    endpoint
+}
+
+#[tokio::test]
+async fn c9_over_quic_both_ends_know_why_as_well() {
+    let world = World::new("one");
+    let dns = world.node("dns1", "dns,admin", BOTH);
+    world.write(&world.ca, &world.ca.certificate, "p1", "probe", 2);
+    let probe = world.identity("p1", "probe", BOTH);
+    let server = endpoint(&dns);
+    let address = server.local_addr().unwrap();
+    let accepting = tokio::spawn(async move {
+        let mut met = Vec::new();
+        while let Some(incoming) = server.accept().await {
+            met.push(incoming.await);
+        }
+        met
+    });
+    let meet = async || {
+        let end = endpoint(&probe);
+        let connection = end.connect(address, SERVER_NAME).unwrap().await?;
+        let chain = connection.peer_identity().unwrap();
+        let chain = chain.downcast::<Vec<CertificateDer<'static>>>().unwrap();
+        assert_eq!(&*probe.peer(&chain).unwrap().node, "dns1");
+        // The other end looks at our certificate when the handshake is over for us.
+        let mut stream = connection.open_uni().await?;
+        let _ = stream.write_all(b"x").await;
+        let ended = tokio::time::timeout(Duration::from_millis(500), connection.closed()).await;
+        match ended {
+            Ok(error) => Err(error),
+            Err(_) => Ok(()),
+        }
+    };
+    meet().await.unwrap();
+    world.clock.advance(3 * DAY);
+    let error = meet().await.unwrap_err();
+    probe.refusals().quic("dns1", &error);
+    assert_eq!(
+        probe.refusals().count(Side::There, Reason::Expired),
+        1,
+        "{error}"
+    );
+    assert_eq!(dns.refusals().count(Side::Here, Reason::Expired), 1);
+    accepting.abort();
 }
 
 #[test]

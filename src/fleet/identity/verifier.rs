@@ -4,6 +4,7 @@
 //! which one signed, and since rustls looks at the validity of no authority.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -60,6 +61,24 @@ impl Anchor {
     }
 }
 
+impl Anchor {
+    /// What is wrong with the authority at `now`, when it is out of its validity.
+    fn invalid_at(&self, now: UnixTime) -> CertificateError {
+        let at = |unix| UnixTime::since_unix_epoch(Duration::from_secs(unix));
+        if now.as_secs() < self.claims.not_before {
+            let not_before = at(self.claims.not_before);
+            return CertificateError::NotValidYetContext {
+                time: now,
+                not_before,
+            };
+        }
+        CertificateError::ExpiredContext {
+            time: now,
+            not_after: at(self.claims.not_after),
+        }
+    }
+}
+
 /// All authorities of the fleet.
 #[derive(Debug)]
 pub(super) struct Anchors(pub(super) Vec<Anchor>);
@@ -93,12 +112,7 @@ impl Anchors {
         for anchor in &self.0 {
             match verify(anchor) {
                 Ok(()) if anchor.claims.valid_at(now.as_secs()) => return Ok(anchor),
-                Ok(()) => {
-                    worst = Error::General(format!(
-                        "the CA that signed it, `{}`, is not valid now",
-                        anchor.claims.subject
-                    ));
-                }
+                Ok(()) => worst = Error::InvalidCertificate(anchor.invalid_at(now)),
                 Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {}
                 Err(e) => worst = e,
             }

@@ -189,7 +189,7 @@ fn renewal_says_what_a_whole_board_says() {
             fail(&mut judge, target);
         }
         council.renew(&mut judge, &mut board, &mut rtt, NOW);
-        assert_eq!(board, board_of(&judge));
+        assert_eq!(board, council.board(&judge));
         assert_eq!(
             rtt.iter().copied().collect::<Vec<_>>(),
             judge.measurements()
@@ -255,6 +255,62 @@ fn a_part_that_cannot_be_run_has_no_say() {
         fail(&mut judge, 0);
     }
     assert!(state(&judge).serves(), "nobody knows `c`");
+}
+
+/// A vantage that cannot look any more must not vote for ever.
+#[test]
+fn what_was_seen_expires_when_nothing_can_be_seen_any_more() {
+    let (mut judge, monitors, _) = judge();
+    let at = |judge: &mut Judge, target: u32, late: Duration, outcome: Outcome| {
+        judge.observe(&Observation {
+            target: TargetId(target),
+            at: NOW + late,
+            outcome,
+        })
+    };
+    let unable = || Outcome::Fail(Failure::Unable("no right".into()));
+    pass(&mut judge, 2);
+    let bound = worst_case_detection(&monitors[2]);
+    at(&mut judge, 2, bound, unable());
+    assert_eq!(state(&judge), State::Up);
+    assert!(at(&mut judge, 2, bound * 2, unable()));
+    assert_eq!(state(&judge), State::Unknown { counts_as_up: true });
+    assert_eq!(
+        judge.vote(TargetId(3)).map(|v| v.opinion),
+        Some(crate::health::Opinion::None),
+        "the composite has no opinion either"
+    );
+    // What was out stays out.
+    let (mut judge, ..) = self::judge();
+    for target in [0, 1, 2, 0, 1, 2] {
+        fail(&mut judge, target);
+    }
+    assert_eq!(state(&judge), State::Down);
+    for target in 0..3 {
+        at(&mut judge, target, bound * 2, unable());
+    }
+    judge.give_up_waiting(NOW + bound * 2);
+    assert_eq!(state(&judge), UNKNOWN);
+    assert!(at(
+        &mut judge,
+        2,
+        bound * 3,
+        Outcome::Pass {
+            rtt: Duration::ZERO
+        }
+    ));
+    assert_eq!(state(&judge), State::Up);
+}
+
+#[test]
+fn only_what_gives_a_verdict_is_told_to_others() {
+    let (mut judge, monitors, _) = judge();
+    pass(&mut judge, 2);
+    let word = judge.word(false);
+    let key = crate::health::CheckKey::of(IpAddr::V4(Ipv4Addr::LOCALHOST), 80, &monitors[3]);
+    let told: Vec<_> = word.votes.iter().map(|(k, v)| (*k, v.opinion)).collect();
+    assert_eq!(told, [(key, crate::health::Opinion::Up)]);
+    assert_eq!(word.rtts, [(key, Duration::from_millis(3))]);
 }
 
 #[test]

@@ -92,6 +92,14 @@ impl Case {
             .map(|since| since + twice)
     }
 
+    /// This was believed before a restart; stale until somebody votes.
+    pub(super) fn remembered(state: State, since: Moment) -> Case {
+        Case {
+            stale: true,
+            ..Case::of(state, since)
+        }
+    }
+
     /// The wait for a first word is over.
     pub(super) fn give_up_waiting(&mut self, now: Moment) {
         if let State::Unknown { counts_as_up } = &mut self.state
@@ -138,6 +146,7 @@ impl Case {
             last_error,
             stale: self.stale,
             votes: Some(votes.iter().map(|(vote, _)| *vote).collect()),
+            ..Verdict::unmonitored()
         }
     }
 

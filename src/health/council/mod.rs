@@ -3,7 +3,13 @@
 //! Pure like the judge: time comes as an argument and is this node's monotonic clock, so that nobody's
 //! calendar can move a verdict. Where this node alone probes, its own word is the verdict.
 
+pub mod blind;
+mod brake;
 mod case;
+pub mod circles;
+mod failback;
+mod gate;
+pub mod memory;
 pub mod quorum;
 pub mod rules;
 mod seat;
@@ -18,22 +24,28 @@ use std::time::Duration;
 use hashbrown::HashMap;
 
 use crate::chunked::Chunked;
-use crate::ids::{TargetId, VantageId};
+use crate::ids::{EndpointId, TargetId, VantageId};
 use crate::time::Moment;
 
 use super::board::{Board, State, VantageNow, Verdict};
 use super::judge::Judge;
 use super::monitor::Monitor;
+use super::observation::{Observation, Outcome};
 use super::target::ProbeTarget;
 use super::testimony::{Says, Testimony};
 use super::vote::{CheckKey, Vote};
 
+pub use blind::Blind;
+use blind::Sight;
 use case::Case;
+pub use circles::{Circles, PoolRule};
+use gate::{Gate, Work};
+pub use memory::Remembered;
 use quorum::Counter;
-pub use quorum::{Count, Finding};
+pub use quorum::{Count, Finding, tally};
 pub use rules::{Brake, Failback, Quorum, Rules, Site, Vantage};
-pub use seat::Worth;
-use seat::{Seat, counts};
+use seat::Seat;
+pub use seat::{Worth, counts};
 
 /// Makes the board out of what all vantages say. Owns what is believed of every target.
 #[derive(Debug)]
@@ -45,16 +57,22 @@ pub struct Council {
     by_key: HashMap<CheckKey, u32>,
     /// By [`VantageId`]; this node's own is not used.
     seats: Vec<Seat>,
-    /// This node's own vantage has no vote now.
-    own_blind: bool,
+    /// What this node knows of its own sight.
+    sight: Sight,
+    /// Why this node's own vantage has no vote now.
+    blind: Option<Blind>,
+    /// What is published of what is found.
+    gate: Gate,
+    /// When all was settled last.
+    settled: Moment,
     /// Targets to decide again.
     dirty: Vec<u32>,
     /// All are.
     all_dirty: bool,
     /// Targets to decide again at a moment.
     appointments: BTreeSet<(Moment, u32)>,
-    /// Targets decided otherwise than the last board shows; `None`: all.
-    news: Option<Vec<u32>>,
+    /// Endpoints judged otherwise than the last board shows; `None`: all.
+    news: Option<Vec<EndpointId>>,
     /// Testimony of nobody known, so far.
     strangers: u64,
     counter: Counter,
@@ -68,7 +86,10 @@ impl Council {
             cases: Vec::new(),
             by_key: HashMap::new(),
             seats: Vec::new(),
-            own_blind: false,
+            sight: Sight::default(),
+            blind: None,
+            gate: Gate::default(),
+            settled: now,
             dirty: Vec::new(),
             all_dirty: true,
             appointments: BTreeSet::new(),
@@ -79,6 +100,7 @@ impl Council {
         council.take_seats(rules);
         council.cases = (0..judge.targets()).map(|_| Case::new(now)).collect();
         council.know_keys(judge);
+        council.open_gate(judge, &[], now);
         council.settle(judge, now);
         council
     }
@@ -97,6 +119,12 @@ impl Council {
         for (i, case) in self.cases.iter().enumerate() {
             *places.entry(judge.place(i)).or_insert(true) &= case.state.serves();
         }
+        let endpoints_before: Vec<Vec<EndpointId>> = match self.gate.is_busy() {
+            true => (0..self.cases.len())
+                .map(|t| judge.endpoints_of(t).collect())
+                .collect(),
+            false => Vec::new(),
+        };
         judge.adopt(monitors, targets, endpoints, now);
         let old = std::mem::take(&mut self.cases);
         self.cases = judge
@@ -117,7 +145,27 @@ impl Council {
         self.all_dirty = true;
         self.appointments.clear();
         self.news = None;
+        self.open_gate(judge, &endpoints_before, now);
         self.settle(judge, now);
+    }
+
+    /// Tells the gate who the endpoints are. `before` gives those of each target as they were
+    /// numbered, or nothing where nobody waits at the gate.
+    fn open_gate(&mut self, judge: &Judge, before: &[Vec<EndpointId>], now: Moment) {
+        let mut from = vec![None; judge.target_of().len()];
+        for (target, came_from) in judge.came_from().iter().enumerate() {
+            let old = came_from.and_then(|t| before.get(t as usize));
+            for (at, e) in judge.endpoints_of(target).enumerate() {
+                from[e.index()] = old.and_then(|o| o.get(at).or(o.first())).copied();
+            }
+        }
+        let work = Work {
+            judge,
+            cases: &self.cases,
+            now,
+        };
+        self.gate.adopt(self.rules.clone(), &from, &work);
+        self.sight.adopt(self.rules.references.len());
     }
 
     /// Gives every vantage its seat; who had one keeps it.
@@ -172,16 +220,62 @@ impl Council {
         news
     }
 
-    /// Takes in whether this node's own vantage has a vote. Says whether that is new.
-    pub fn set_own_blind(&mut self, blind: bool) -> bool {
-        let news = std::mem::replace(&mut self.own_blind, blind) != blind;
+    /// Takes in what one of this node's own probes saw. Says what [`Judge::observe`] says.
+    pub fn observed(&mut self, judge: &mut Judge, observation: &Observation) -> bool {
+        let changed = judge.observe(observation);
+        if self.rules.alone() || observation.target.index() >= self.cases.len() {
+            return changed;
+        }
+        let endpoint = judge.endpoints_of(observation.target.index()).next();
+        let Some(region) = endpoint.and_then(|e| self.rules.circles.region(e)) else {
+            // A part of a composite.
+            return changed;
+        };
+        let passed = matches!(observation.outcome, Outcome::Pass { .. });
+        self.sight
+            .probed(observation.target.0, region, passed, observation.at);
+        self.look_within(observation.at) || changed
+    }
+
+    /// Takes in whether this node reached one of its reference targets. Says whether it has its vote
+    /// back, or lost it.
+    pub fn reference(&mut self, index: usize, reached: bool, now: Moment) -> bool {
+        self.sight.reference(index, reached);
+        self.look_within(now)
+    }
+
+    /// Takes in how late this node's own timers run. Says whether it has its vote back, or lost it.
+    pub fn lag(&mut self, lag: Duration, now: Moment) -> bool {
+        self.sight.lag(lag, now);
+        self.look_within(now)
+    }
+
+    /// Finds out whether this node's own vantage may vote; whether that is new.
+    fn look_within(&mut self, now: Moment) -> bool {
+        if self.rules.alone() {
+            return false;
+        }
+        let others = self.seats.iter().any(|s| s.worth() == Worth::Valid);
+        let blind = self.sight.blind(others, now);
+        let news = std::mem::replace(&mut self.blind, blind).is_some() != blind.is_some();
         self.all_dirty |= news;
         news
     }
 
+    /// Why this node's own vantage has no vote now.
+    pub fn blind(&self) -> Option<Blind> {
+        self.blind
+    }
+
     /// Whether this node's own vantage has no vote now.
     pub fn is_blind(&self) -> bool {
-        self.own_blind
+        self.blind.is_some()
+    }
+
+    /// An operator ends the failback of an endpoint that passes again and waits; whether it waited.
+    /// It serves with the next [`Council::settle`].
+    pub fn release(&mut self, endpoint: EndpointId, now: Moment) -> bool {
+        self.gate.release(endpoint, now)
     }
 
     /// When the council must be asked again though nothing is said: somebody's word is worth less by
@@ -189,14 +283,17 @@ impl Council {
     pub fn due(&self) -> Option<Moment> {
         let seats = self.seats.iter().filter_map(Seat::due).min();
         let appointment = self.appointments.first().map(|(at, _)| *at);
-        [seats, appointment].into_iter().flatten().min()
+        let own = [self.gate.due(), self.sight.due()];
+        own.into_iter().chain([seats, appointment]).flatten().min()
     }
 
     /// Decides what there is to decide at `now`. Says whether readers see a change.
     pub fn settle(&mut self, judge: &mut Judge, now: Moment) -> bool {
+        self.settled = now;
         for seat in &mut self.seats {
             self.all_dirty |= seat.weigh(now);
         }
+        self.look_within(now);
         while let Some((_, target)) = self.appointments.first().filter(|(at, _)| *at <= now) {
             self.dirty.push(*target);
             self.appointments.pop_first();
@@ -216,10 +313,24 @@ impl Council {
         for target in &dirty {
             self.decide(judge, *target as usize, now);
         }
-        let any = !dirty.is_empty();
-        if let Some(news) = &mut self.news {
-            news.append(&mut dirty);
+        let mut news = std::mem::take(&mut self.news);
+        let mut any = !dirty.is_empty();
+        let work = Work {
+            judge,
+            cases: &self.cases,
+            now,
+        };
+        self.gate.pass(&work, &dirty, &mut |e| {
+            any = true;
+            if let Some(news) = &mut news {
+                news.push(e);
+            }
+        });
+        if let Some(news) = &mut news {
+            let targets = dirty.iter().map(|t| *t as usize);
+            news.extend(targets.flat_map(|t| judge.endpoints_of(t)));
         }
+        self.news = news;
         any
     }
 
@@ -258,7 +369,7 @@ impl Council {
     /// A vantage's vote, and what it is worth.
     fn vote(&self, judge: &Judge, vantage: VantageId, target: usize) -> (Option<Vote>, Worth) {
         if self.rules.own == Some(vantage) {
-            let worth = if self.own_blind {
+            let worth = if self.is_blind() {
                 Worth::Blind
             } else {
                 Worth::Valid
@@ -269,20 +380,22 @@ impl Council {
         (seat.vote(target), seat.worth())
     }
 
-    fn verdict(&self, judge: &Judge, target: usize) -> Verdict {
-        if self.rules.alone() {
-            return judge.verdict(target);
-        }
-        self.cases[target].verdict(self, judge, target)
+    fn verdict(&self, judge: &Judge, endpoint: EndpointId) -> Verdict {
+        let Some(target) = judge.target_of()[endpoint.index()] else {
+            return Verdict::unmonitored();
+        };
+        let mut verdict = match self.rules.alone() {
+            true => judge.verdict(target),
+            false => self.cases[target].verdict(self, judge, target),
+        };
+        self.gate.overlay(endpoint, &mut verdict, self.settled);
+        verdict
     }
 
     /// All verdicts as last settled, every one built anew.
     pub fn board(&self, judge: &Judge) -> Board {
-        let verdict = |target: &Option<usize>| match target {
-            None => Verdict::unmonitored(),
-            Some(target) => self.verdict(judge, *target),
-        };
-        let mut board: Board = judge.target_of().iter().map(verdict).collect();
+        let endpoints = (0..judge.target_of().len()).map(EndpointId::from_index);
+        let mut board: Board = endpoints.map(|e| self.verdict(judge, e)).collect();
         board.set_vantages(self.vantages());
         board
     }
@@ -305,12 +418,10 @@ impl Council {
             Some(mut news) if board.len() == endpoints && rtt.len() == endpoints => {
                 news.sort_unstable();
                 news.dedup();
-                for target in news.iter().map(|t| *t as usize) {
-                    let verdict = self.verdict(judge, target);
-                    for endpoint in judge.endpoints_of(target) {
-                        board.set(endpoint, verdict.clone());
-                        rtt.set(endpoint.index(), judge.rtt(target));
-                    }
+                for e in news {
+                    board.set(e, self.verdict(judge, e));
+                    let target = judge.target_of()[e.index()];
+                    rtt.set(e.index(), target.and_then(|t| judge.rtt(t)));
                 }
                 board.set_vantages(self.vantages());
             }
@@ -330,7 +441,7 @@ impl Council {
             let own = self.rules.own == Some(VantageId::from_index(v));
             VantageNow {
                 worth: match own {
-                    true if self.own_blind => Worth::Blind,
+                    true if self.is_blind() => Worth::Blind,
                     true => Worth::Valid,
                     false => seat.worth(),
                 },

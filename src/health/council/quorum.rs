@@ -1,6 +1,9 @@
 //! Counting votes by failure domain (requirement H3).
 
+use super::super::board::VantageNow;
+use super::super::vote::Vote;
 use super::rules::{Quorum, Rules};
+use super::seat::counts;
 
 /// Votes counted: first inside each site, then over the sites.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -59,6 +62,13 @@ impl Counter {
         }
         count
     }
+}
+
+/// Counts votes by vantage, each for what its word is worth.
+pub fn tally(rules: &Rules, votes: &[Option<Vote>], vantages: &[VantageNow]) -> Count {
+    let votes = votes.iter().zip(vantages).enumerate();
+    let votes = votes.filter_map(|(v, (vote, now))| Some((v, counts(*vote, now.worth)?)));
+    Counter::default().count(rules, votes)
 }
 
 impl Count {

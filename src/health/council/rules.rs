@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use crate::ids::{SiteId, VantageId};
 
+use super::circles::Circles;
+
 /// The rules of the council, the same on every node but for `own`.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Rules {
@@ -19,6 +21,12 @@ pub struct Rules {
     pub quorum: Quorum,
     /// What a vantage connects to, to find out whether it sees anything at all.
     pub references: Vec<SocketAddr>,
+    /// How much automation may take out at a time; `None`: no limit.
+    pub brake: Option<Brake>,
+    /// Whether a monitor that fails on all endpoints of a name at once is suspect (requirement H5).
+    pub discount_suspects: bool,
+    /// Which endpoints stand together behind names, and how they come back.
+    pub circles: Circles,
 }
 
 impl Default for Rules {
@@ -30,6 +38,9 @@ impl Default for Rules {
             own: None,
             quorum: Quorum::Majority,
             references: Vec::new(),
+            brake: None,
+            discount_suspects: false,
+            circles: Circles::default(),
         }
     }
 }
@@ -38,6 +49,16 @@ impl Rules {
     /// Whether nobody but this node probes: then its own word is the verdict.
     pub fn alone(&self) -> bool {
         self.vantages.is_empty() || (self.vantages.len() == 1 && self.own.is_some())
+    }
+
+    /// Whether endpoints that fail may be kept in.
+    pub(super) fn guards(&self) -> bool {
+        self.brake.is_some() || self.discount_suspects
+    }
+
+    /// The time over which removals add up.
+    pub(super) fn window(&self) -> Duration {
+        self.brake.unwrap_or_default().window
     }
 
     /// Whether this node probes.

@@ -160,7 +160,7 @@ impl Seat {
 }
 
 /// What counts of a vote: an opinion that is worth something.
-pub(super) fn counts(vote: Option<Vote>, worth: Worth) -> Option<bool> {
+pub fn counts(vote: Option<Vote>, worth: Worth) -> Option<bool> {
     match (worth, vote?.opinion) {
         (Worth::Valid | Worth::OnlyUp, Opinion::Up) => Some(true),
         (Worth::Valid, Opinion::Down(_)) => Some(false),

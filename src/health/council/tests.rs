@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::super::monitor::tests::monitor;
 use super::super::{
-    Board, Cause, Failure, Judge, Observation, Opinion, Outcome, ProbeTarget, Says, State,
+    Board, Cause, Failure, Guard, Judge, Observation, Opinion, Outcome, ProbeTarget, Says, State,
     Testimony, Vote, Weakness,
 };
 use super::*;
@@ -319,6 +319,76 @@ fn a_reload_keeps_verdicts_and_uses_votes_that_were_heard_before() {
     n.council
         .adopt(Arc::new(rules(3, None)), &mut n.judge, checks, n.now);
     assert_eq!((n.state(0), n.state(1)), (State::Up, State::Down));
+}
+
+/// Endpoints 0, 1 and 2 in one pool of one name.
+fn guarded(failback: Failback, brake: Option<Brake>) -> Rules {
+    let pool = PoolRule {
+        region: 0,
+        endpoints: (0..3).map(|e| (EndpointId(e), 1)).collect(),
+        failback,
+    };
+    let pools = [crate::ids::PoolId(0)];
+    Rules {
+        brake,
+        circles: Circles::new(vec![pool], vec![pools[0]; 3], [pools.to_vec()].into_iter()),
+        ..rules(1, Some(0))
+    }
+}
+
+#[test]
+fn f9_a_reload_does_not_end_a_failback() {
+    let mut n = Node::new(guarded(Failback::Manual, None));
+    n.own(0, true);
+    for _ in 0..3 {
+        n.own(0, false);
+    }
+    assert_eq!(n.state(0), State::Down);
+    for _ in 0..5 {
+        n.own(0, true);
+    }
+    let held = |n: &mut Node, e| n.board().verdict(EndpointId(e)).held;
+    assert_eq!(held(&mut n, 0), Some(Guard::Manual));
+    // 192.0.2.1 gives endpoint 1 its verdict now.
+    let targets = [target(2, &[0]), target(1, &[1])];
+    let checks = (&[monitor()][..], &targets[..], 3);
+    let rules = Arc::new(guarded(Failback::Manual, None));
+    n.council.adopt(rules, &mut n.judge, checks, n.now);
+    assert_eq!(n.state(1), State::Down);
+    assert_eq!(held(&mut n, 1), Some(Guard::Manual));
+    assert!(!n.council.release(EndpointId(0), n.now));
+    assert!(n.council.release(EndpointId(1), n.now));
+    assert_eq!(n.state(1), State::Up);
+}
+
+#[test]
+fn f4_the_brake_lets_one_go_and_then_seventy_percent_in_a_window() {
+    let mut n = Node::new(guarded(Failback::Auto, Some(Brake::default())));
+    for t in [0, 1] {
+        n.own(t, true);
+    }
+    for _ in 0..3 {
+        n.own(1, false);
+    }
+    // Both endpoints of 192.0.2.2: two of three are 66 %.
+    assert_eq!((n.state(1), n.state(2)), (State::Down, State::Down));
+    for _ in 0..3 {
+        n.own(0, false);
+    }
+    let board = n.board();
+    let verdict = board.verdict(EndpointId(0));
+    assert_eq!(
+        (verdict.state, verdict.held),
+        (State::Up, Some(Guard::Brake))
+    );
+    assert_eq!(
+        verdict.last_error.as_deref(),
+        Some("connect failed: refused")
+    );
+    n.pass(S * 59, &[]);
+    assert_eq!(n.state(0), State::Up);
+    n.pass(S * 2, &[]);
+    assert_eq!(n.state(0), State::Down);
 }
 
 proptest::proptest! {

@@ -11,7 +11,8 @@ use crate::time::Moment;
 use super::Judge;
 
 impl Judge {
-    /// What this node alone believes of a target, as a verdict. One that follows from others is as steady as the least steady of them.
+    /// What this node alone believes of a target, as a verdict. One that follows from others is as
+    /// steady as the least steady of them.
     pub(in crate::health) fn verdict(&self, target: usize) -> Verdict {
         let judged = &self.judged[target];
         let verdict = judged.belief.verdict(&judged.monitor);
@@ -77,6 +78,10 @@ impl Judge {
                 let belief = &mut self.judged[composed.whole].belief;
                 let before = belief.seen();
                 let state = belief.rise_fall.state();
+                if !matches!(state, State::Unknown { .. }) {
+                    // What is known of a part that decided it is too old.
+                    belief.rise_fall.expire();
+                }
                 if serves == Some(true) {
                     belief.rise_fall.count_as_up();
                 }

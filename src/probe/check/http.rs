@@ -2,167 +2,213 @@
 //!
 //! A probe sees what a new client sees: it never reuses a connection, takes no proxy from the
 //! environment, resolves no name and reaches exactly the target's address, whatever `Host` and server
-//! name say. It speaks HTTP/1.1.
-//!
-//! The library that carries the request does not tell how long its connect took, so the probe first
-//! opens a connection of its own to measure that, and closes it at once: a target sees two connections
-//! per probe. That keeps the round-trip time the network's, without TLS and the server's thinking,
-//! and names a refused connection by its own error.
+//! name say. It opens one connection, whose connect gives the round-trip time: the network's, without
+//! TLS and the server's thinking. Each redirect that is followed opens one more.
 
 mod answer;
-mod client;
 mod redirect;
+mod template;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
-use reqwest::{Client, Method, Url};
-use tokio::sync::OnceCell;
+use hyper::Method;
+use hyper::body::Incoming;
+use hyper::header::{HOST, HeaderValue};
+use hyper::{Request, Response, Uri};
 
-use self::answer::Expectation;
 use self::redirect::Place;
-use super::tcp;
-use crate::health::{Failure, HttpCheck};
+pub(super) use self::redirect::authority as authority_of;
+pub use self::template::Template;
+use super::conversation::{Conversation, Speech};
+use super::expiry::SeenExpiry;
+use super::socket::connect_tcp;
+use crate::health::{Failure, HttpVersion};
 use crate::time::Clock;
-
-/// Sent unless the monitor's headers name another.
-const AGENT: &str = concat!("tradewind-probe/", env!("CARGO_PKG_VERSION"));
 
 /// One target's HTTP check.
 #[derive(Debug)]
 pub struct HttpProbe {
-    check: HttpCheck,
+    template: Result<Arc<Template>, Failure>,
     addr: SocketAddr,
-    /// What does not change between runs; the reason why nothing can be asked otherwise.
-    fixed: Result<Fixed, Failure>,
-    /// Built on first use: reading the system's trust anchors takes a while.
-    client: OnceCell<Client>,
+    /// When the certificate that it showed last expires.
+    pub(super) expiry: SeenExpiry,
 }
 
-#[derive(Debug)]
-struct Fixed {
+/// What the next request says, which redirects change.
+struct Question<'t> {
     method: Method,
-    headers: HeaderMap,
-    expectation: Expectation,
-    /// Where the request seems to go: what `Host` says.
-    place: Place,
-    /// What stands for the target in the URL: its address, or the name that TLS verifies.
-    url_host: String,
+    path: String,
+    body: Option<&'t str>,
+    /// Where the request seems to go; known from the first redirect on.
+    place: Option<Place>,
 }
 
 impl HttpProbe {
-    /// The check `check` of the target `addr`.
-    pub fn new(check: &HttpCheck, addr: SocketAddr) -> HttpProbe {
+    /// The check of the target `addr` by `template`, or the reason why nothing can be asked.
+    pub fn new(template: Result<Arc<Template>, Failure>, addr: SocketAddr) -> HttpProbe {
         HttpProbe {
-            check: check.clone(),
+            template,
             addr,
-            fixed: fix(check, addr),
-            client: OnceCell::new(),
+            expiry: SeenExpiry::default(),
         }
     }
 
-    /// Asks once; gives the time to connect.
+    /// Asks once, from the address `source` if one is given; gives the time to connect.
     ///
     /// # Errors
     /// When the target does not answer as the check expects.
-    pub async fn run(&self, clock: &dyn Clock) -> Result<Duration, Failure> {
-        let fixed = self.fixed.as_ref().map_err(Failure::clone)?;
-        let client = self
-            .client
-            .get_or_try_init(|| client::build(&self.check, &fixed.url_host, self.addr))
-            .await?;
-        let rtt = tcp::connect(self.addr, clock).await?;
-
-        let mut method = fixed.method.clone();
-        let mut body = self.check.body.as_deref();
-        let mut place = fixed.place.clone();
+    pub async fn run(
+        &self,
+        source: Option<IpAddr>,
+        clock: &dyn Clock,
+    ) -> Result<Duration, Failure> {
+        let template = self.template.as_deref().map_err(Failure::clone)?;
+        if let Some(tls) = &template.tls {
+            // Before the clock runs, and before the target is bothered.
+            tls.ready().await?;
+        }
+        let mut question = Question {
+            method: template.method.clone(),
+            path: template.path.clone(),
+            body: template.body.as_deref(),
+            place: None,
+        };
+        let (mut talk, rtt) = self.open(template, source, clock).await?;
         let mut redirects = 0;
         loop {
-            let url = self.url(fixed, &place)?;
-            let mut request = client
-                .request(method.clone(), url)
-                .headers(fixed.headers.clone());
-            if let Some(body) = body {
-                request = request.body(body.to_owned());
-            }
-            let response = request.send().await.map_err(client::failure)?;
+            let response = self.ask(template, &mut talk, &question).await?;
             let location = redirect::location(&response);
-            let Some(location) = location.filter(|_| self.check.follow_redirects > 0) else {
-                fixed.expectation.judge(response).await?;
+            let Some(location) = location.filter(|_| template.follow_redirects > 0) else {
+                template.expectation.judge(&mut talk, response).await?;
                 return Ok(rtt);
             };
             redirects += 1;
-            if redirects > self.check.follow_redirects {
+            if redirects > template.follow_redirects {
                 return Err(Failure::Unexpected(format!(
                     "more than {} redirects; the last one to {location}",
-                    self.check.follow_redirects
+                    template.follow_redirects
                 )));
             }
-            place = place.redirected(&location)?;
-            if redirect::becomes_get(response.status(), &method) {
-                method = Method::GET;
-                body = None;
-            }
+            self.follow(template, &mut question, &response, &location)?;
+            // The connection was asked to close after its answer.
+            drop((response, talk));
+            (talk, _) = self.open(template, source, clock).await?;
         }
     }
 
-    /// The URL that makes the library connect to the target and ask for what `place` says.
-    fn url(&self, fixed: &Fixed, place: &Place) -> Result<Url, Failure> {
-        let scheme = if self.check.tls { "https" } else { "http" };
-        let text = format!(
-            "{scheme}://{}:{}{}",
-            fixed.url_host,
-            self.addr.port(),
-            place.path()
-        );
-        Url::parse(&text).map_err(|e| Failure::Http(format!("`{text}` is no URL: {e}")))
+    /// Connects, with TLS where told, and agrees on the version.
+    async fn open(
+        &self,
+        template: &Template,
+        source: Option<IpAddr>,
+        clock: &dyn Clock,
+    ) -> Result<(Conversation, Duration), Failure> {
+        let Some(tls) = &template.tls else {
+            let speech = match template.version {
+                HttpVersion::Http11 | HttpVersion::Auto => Speech::Http1,
+                HttpVersion::Http2 => Speech::Http2,
+            };
+            let (stream, rtt) = connect_tcp(self.addr, source, clock).await?;
+            return Ok((Conversation::open(stream, speech).await?, rtt));
+        };
+        let name = tls.name(template.host.as_deref(), self.addr.ip())?;
+        let (stream, rtt) = connect_tcp(self.addr, source, clock).await?;
+        let (stream, peer) = tls.handshake(stream, name).await?;
+        self.expiry.saw(peer.not_after);
+        let chose_2 = peer.alpn.as_deref() == Some(b"h2");
+        let speech = match template.version {
+            HttpVersion::Http2 if !chose_2 => {
+                return Err(Failure::Http(
+                    "the server does not speak HTTP/2: it did not choose `h2` in the TLS handshake"
+                        .to_owned(),
+                ));
+            }
+            _ if chose_2 => Speech::Http2,
+            _ => Speech::Http1,
+        };
+        Ok((Conversation::open(stream, speech).await?, rtt))
     }
-}
 
-/// Works out once what every run needs. A check that cannot be run fails with the reason.
-fn fix(check: &HttpCheck, addr: SocketAddr) -> Result<Fixed, Failure> {
-    let wrong = |what: String| Failure::Http(what);
-    let method = Method::from_bytes(check.method.as_bytes())
-        .map_err(|_| wrong(format!("`{}` is no request method", check.method)))?;
-    let mut headers = HeaderMap::new();
-    headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
-    let host = check
-        .host
-        .as_deref()
-        .map_or_else(|| redirect::authority(addr, check.tls), str::to_owned);
-    let mut put = |name: &str, value: &str, first: bool| -> Result<(), Failure> {
-        let key = HeaderName::from_bytes(name.as_bytes())
-            .map_err(|_| wrong(format!("`{name}` is no header name")))?;
-        let text = HeaderValue::from_str(value).map_err(|_| {
-            wrong(format!(
-                "header `{name}` has characters that no header may have"
-            ))
-        })?;
-        if first {
-            headers.insert(key, text);
-        } else {
-            headers.append(key, text);
+    async fn ask(
+        &self,
+        template: &Template,
+        talk: &mut Conversation,
+        question: &Question<'_>,
+    ) -> Result<Response<Incoming>, Failure> {
+        let broken = |what: String| Failure::Http(what);
+        let own;
+        let authority = match &template.authority {
+            Some(authority) => authority,
+            None => {
+                let text = redirect::authority(self.addr, template.tls.is_some());
+                own = HeaderValue::from_str(&text).map_err(|e| broken(e.to_string()))?;
+                &own
+            }
+        };
+        let mut request = Request::new(template.body_of(question.body));
+        *request.method_mut() = question.method.clone();
+        *request.headers_mut() = template.headers.clone();
+        let uri = match talk.speech() {
+            Speech::Http1 => {
+                request.headers_mut().insert(HOST, authority.clone());
+                template.close(request.headers_mut());
+                Uri::try_from(&question.path)
+            }
+            // `:authority` stands for `Host` (RFC 9113 section 8.3.1), and there is no `Connection`
+            // (section 8.2.2).
+            Speech::Http2 => {
+                *request.version_mut() = hyper::Version::HTTP_2;
+                let scheme = if template.tls.is_some() {
+                    "https"
+                } else {
+                    "http"
+                };
+                Uri::builder()
+                    .scheme(scheme)
+                    .authority(authority.as_bytes())
+                    .path_and_query(&question.path)
+                    .build()
+                    .map_err(|e| broken(format!("cannot ask for `{}`: {e}", question.path)))
+                    .map(Ok)?
+            }
+        };
+        *request.uri_mut() = uri.map_err(|e| broken(format!("`{}`: {e}", question.path)))?;
+        talk.ask(request).await
+    }
+
+    /// Turns `question` into what `location` asks for.
+    fn follow(
+        &self,
+        template: &Template,
+        question: &mut Question<'_>,
+        response: &Response<Incoming>,
+        location: &str,
+    ) -> Result<(), Failure> {
+        let tls = template.tls.is_some();
+        let from = match question.place.take() {
+            Some(place) => place,
+            None => {
+                let host = template.host.clone();
+                let host = host.unwrap_or_else(|| redirect::authority(self.addr, tls).into());
+                Place::first(tls, &host, &question.path)?
+            }
+        };
+        let to = from.redirected(location)?;
+        question.path = to.path();
+        question.place = Some(to);
+        if redirect::becomes_get(response.status(), &question.method) {
+            question.method = Method::GET;
+            question.body = None;
         }
         Ok(())
-    };
-    let mut named = std::collections::HashSet::new();
-    put(HOST.as_str(), &host, true)?;
-    for (name, value) in &check.headers {
-        // The first of a name takes the place of our own; more of it are added.
-        put(name, value, named.insert(name.to_ascii_lowercase()))?;
     }
-    put(CONNECTION.as_str(), "close", true)?;
-    Ok(Fixed {
-        method,
-        headers,
-        expectation: Expectation::of(check)?,
-        place: Place::first(check.tls, &host, &check.path)?,
-        url_host: client::url_host(check, addr)?,
-    })
 }
 
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod tls_tests;
+#[cfg(test)]
+mod version_tests;

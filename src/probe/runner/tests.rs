@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
-use crate::health::{Monitor, MonitorKind, ProbeTarget};
+use crate::health::{Monitor, MonitorKind, ProbeTarget, TlsCheck};
 use crate::ids::{MonitorId, TargetId};
 use crate::probe::testing::*;
 use crate::time::Moment;
@@ -28,16 +28,20 @@ fn plan(number: u64, monitor: Monitor, addrs: &[SocketAddr]) -> Arc<ProbePlan> {
 struct Probing {
     plans: watch::Sender<Arc<ProbePlan>>,
     reports: mpsc::Receiver<Report>,
+    stats: Arc<ProbeStats>,
     task: JoinHandle<()>,
 }
 
 fn probing(first: Arc<ProbePlan>) -> Probing {
     let (plans, plans_rx) = watch::channel(first);
     let (reports_tx, reports) = mpsc::channel(16);
-    let task = spawn(plans_rx, Arc::new(RuntimeClock::start()), reports_tx);
+    let clock = Arc::new(RuntimeClock::start());
+    let stats: Arc<ProbeStats> = Arc::default();
+    let task = spawn(plans_rx, clock, reports_tx, 512, stats.clone());
     Probing {
         plans,
         reports,
+        stats,
         task,
     }
 }
@@ -50,6 +54,19 @@ fn planted<R>(
 where
     R: Future<Output = Result<Duration, Failure>> + Send + 'static,
 {
+    planted_with(512, first, run_check)
+}
+
+/// As [`planted`], with at most `in_flight` checks at once.
+fn planted_with<R>(
+    in_flight: usize,
+    first: Arc<ProbePlan>,
+    run_check: impl Fn(SocketAddr) -> R + Send + Sync + 'static,
+) -> Probing
+where
+    R: Future<Output = Result<Duration, Failure>> + Send + 'static,
+{
+    let stats: Arc<ProbeStats> = Arc::default();
     let (plans, plans_rx) = watch::channel(first);
     let (reports_tx, reports) = mpsc::channel(16);
     let run_check = move |check: Arc<Check>, _: Arc<dyn Clock>| run_check(check.addr());
@@ -58,10 +75,13 @@ where
         Arc::new(RuntimeClock::start()),
         reports_tx,
         run_check,
+        in_flight,
+        stats.clone(),
     );
     Probing {
         plans,
         reports,
+        stats,
         task: tokio::spawn(runner.run()),
     }
 }
@@ -247,6 +267,82 @@ async fn h1_all_targets_are_reported_within_a_second() {
         );
         seen.insert(observation.target);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_that_finds_no_room_for_an_interval_is_no_opinion_and_counted() {
+    let hangs: SocketAddr = "192.0.2.1:80".parse().unwrap();
+    let waits: SocketAddr = "192.0.2.2:80".parse().unwrap();
+    let m = Monitor {
+        timeout: MS * 3_600_000,
+        ..monitor(MS * 1000)
+    };
+    let first = plan(1, m.clone(), &[hangs]);
+    let (started, mut started_rx) = mpsc::channel(4);
+    let mut p = planted_with(1, first, move |addr| {
+        let started = started.clone();
+        async move {
+            started.send(addr).await.unwrap();
+            match addr == hangs {
+                true => std::future::pending().await,
+                false => Ok(MS),
+            }
+        }
+    });
+    assert_eq!(started_rx.recv().await, Some(hangs));
+    p.plans.send_replace(plan(2, m.clone(), &[hangs, waits]));
+    for interval in 1..=3 {
+        let Outcome::Fail(failure @ Failure::Unable(_)) = p.next_on(1).await else {
+            panic!("no opinion")
+        };
+        let words = failure.to_string();
+        assert!(
+            words.contains("did not start within its interval"),
+            "{words}"
+        );
+        assert_eq!(p.stats.overdue.load(Relaxed), interval);
+    }
+    // Room again: it is probed on its grid.
+    p.plans.send_replace(plan(3, m, &[waits]));
+    assert_eq!(p.next_on(0).await, Outcome::Pass { rtt: MS });
+    assert_eq!(started_rx.recv().await, Some(waits));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_cannot_be_made_is_counted_as_such() {
+    let addr: SocketAddr = "192.0.2.1:80".parse().unwrap();
+    let mut p = planted(plan(1, monitor(MS * 1000), &[addr]), |_| async {
+        Err(Failure::Unable("planted".to_owned()))
+    });
+    for n in 1..=3 {
+        let words = match p.next_on(0).await {
+            Outcome::Fail(failure) => failure.to_string(),
+            pass => panic!("{pass:?}"),
+        };
+        assert_eq!(words, "cannot probe: planted");
+        assert_eq!(p.stats.unable.load(Relaxed), n);
+    }
+}
+
+#[tokio::test]
+async fn the_expiry_of_a_targets_certificate_is_kept_while_it_is_probed() {
+    let s = secure(&["127.0.0.1"], false).await;
+    let m = Monitor {
+        kind: MonitorKind::Tls(TlsCheck {
+            trust: trust(Some(&s.ca)),
+            alpn: Vec::new(),
+        }),
+        ..monitor(MS * 400)
+    };
+    let mut p = probing(plan(1, m.clone(), &[s.server.addr]));
+    let outcome = p.next_on(0).await;
+    assert!(matches!(outcome, Outcome::Pass { .. }), "{outcome:?}");
+    let seen = p.stats.certificate_not_after(s.server.addr, "m");
+    assert!(seen.is_some_and(|t| t > 1_700_000_000), "{seen:?}");
+    let other = closed().await;
+    p.plans.send_replace(plan(2, m, &[other]));
+    while p.next().await.plan == 1 {}
+    assert_eq!(p.stats.certificate_not_after(s.server.addr, "m"), None);
 }
 
 #[tokio::test]

@@ -3,9 +3,9 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::three::{REGIONS, Three, ask, near, networks};
+use super::three::{REGIONS, Three, ask, five, near, networks, one_site};
 use super::world::NOW;
-use crate::health::{Board, OverrideKind, Scope, State, Verdict};
+use crate::health::{Board, OverrideKind, Scope, SiteTime, SiteTimes, State, Verdict};
 use crate::ids::{EndpointId, NameId, PoolId, RegionId};
 use crate::steer::decision::Standing;
 use crate::steer::*;
@@ -197,7 +197,7 @@ fn t3_the_end_of_an_override_bounds_the_ttl() {
 #[test]
 fn latency_needs_every_member_measured_and_falls_back_to_distance() {
     let stage = Stage::Latency {
-        tolerance: Duration::from_millis(5),
+        tolerance: five(),
         fallback_band_km: 0.0,
     };
     let mut t = Three::new(vec![stage, Stage::Failover], Chooser::Weighted);
@@ -216,31 +216,76 @@ fn latency_needs_every_member_measured_and_falls_back_to_distance() {
     );
 }
 
-/// Until measured times are steadied, the very next probe may reorder the pools.
+/// A measured time changes only after a dwell of a minute; one that is under way, or awaited, may
+/// reorder the pools at once.
 #[test]
 fn t1_measured_times_bound_the_ttl() {
     let stage = Stage::Latency {
-        tolerance: Duration::from_millis(5),
+        tolerance: five(),
         fallback_band_km: 0.0,
     };
     let mut t = Three::new(vec![stage], Chooser::Weighted);
-    let ttl = |t: &Three| {
+    let ttl = |t: &Three, change: &dyn Fn(&mut SiteTimes)| {
         let s = t.steering();
-        let live = t.live(&s);
+        let mut sites = one_site(&t.rtt);
+        change(&mut sites);
+        let measurements = Measurements {
+            sites,
+            ..Measurements::default()
+        };
+        let board = Board::new(t.verdicts.clone());
+        let live = Live::resolve(&s, &board, &measurements, &t.overrides, NOW);
         decide(&s, &live, &ask("192.0.2.0", 1), &mut NoTrace).ttl
     };
-    assert!(
-        ttl(&t) > t.name.ttl_min,
+    let as_is = &|_: &mut SiteTimes| ();
+    assert_eq!(
+        ttl(&t, as_is),
+        t.name.ttl_max,
         "by distance: nothing measured can change it"
     );
+    t.name.ttl_max = Ttl::from_secs(300);
     t.rtt = vec![Some(Duration::from_millis(20)); 6];
-    assert_eq!(ttl(&t), t.name.ttl_min);
+    assert_eq!(ttl(&t, as_is), Ttl::from_secs(60), "a dwell");
+    for rtt in [None, t.rtt[0]] {
+        let moves = |sites: &mut SiteTimes| {
+            let time = SiteTime {
+                rtt,
+                moving: true,
+                ..SiteTime::default()
+            };
+            sites.rows[0].set(5, time);
+        };
+        assert_eq!(
+            ttl(&t, &moves),
+            t.name.ttl_min,
+            "a time of another pool is awaited, or about to change"
+        );
+    }
+    t.down(&["ap-1"]);
+    assert_eq!(ttl(&t, as_is), Ttl::from_secs(60));
+    t.verdicts[0].steady_for = Some(Duration::from_secs(25));
+    assert_eq!(
+        ttl(&t, as_is),
+        Ttl::from_secs(25),
+        "a probe may bring another endpoint back, wherever it is"
+    );
+    t.verdicts[0].steady_for = None;
+    t.order(
+        Scope::Endpoint(EndpointId(0)),
+        OverrideKind::Drain,
+        Some(200),
+    );
+    assert_eq!(
+        ttl(&t, as_is),
+        t.name.ttl_min,
+        "and so may the end of an order"
+    );
 }
 
 #[test]
 fn latency_order_does_not_hang_on_pools_that_serve_nothing() {
     let stage = Stage::Latency {
-        tolerance: Duration::from_millis(5),
+        tolerance: five(),
         fallback_band_km: 0.0,
     };
     let mut t = Three::new(vec![stage], Chooser::Weighted);

@@ -10,7 +10,7 @@ use crate::geo::table::embedded_v4;
 use crate::ids::NameId;
 use crate::net::{Family, Prefix};
 use crate::steer::refine::{Terrain, Viewpoint, refine};
-use crate::steer::{Chooser, Criterion, NoTrace, Stage, decide};
+use crate::steer::{Chooser, Criterion, NoTrace, Sight, SiteKey, Stage, decide};
 
 /// A random address of the prefix of `len` bits around `addr`, often an end of it.
 fn inside(d: &mut Dice, addr: IpAddr, len: u8) -> IpAddr {
@@ -144,9 +144,13 @@ proptest! {
                 location: w.geo.location(w.geo.locate(addr).id),
                 networks: &networks,
             };
-            let refined = refine(&terrain, &viewpoint, &|_| None, &mut NoTrace);
+            let refined = refine(&terrain, &viewpoint, &Sight::none(), &mut NoTrace);
             let (slot, _) = shape.partition.lookup(addr);
-            prop_assert_eq!(&shape.partition.plans[slot.plan.index()].tiers, &refined.tiers);
+            let plan = &shape.partition.plans[slot.plan.index()];
+            prop_assert_eq!(&plan.tiers, &refined.tiers);
+            let timed = stages.iter().any(|s| matches!(s, Stage::Latency { .. }));
+            let key = SiteKey::of(&w.steering.sites, &w.steering.regions, viewpoint.location);
+            prop_assert_eq!(plan.sites, if timed { key } else { SiteKey::default() });
             // Stages split, they neither merge nor repeat.
             let mut all: Vec<u16> = refined.tiers.0.concat();
             let count = all.len();

@@ -256,7 +256,8 @@ proptest! {
             n.families.reverse();
         }
         let s = &w.steering;
-        let turned = Steering::build(
+        let turned = Steering::build_seen_from(
+                w.steering.sites.clone(),
             s.regions.clone(), s.pools.clone(), s.endpoints.clone(), s.policies.clone(), names, &w.geo,
         );
         let other = crate::steer::Live::resolve(&turned, &w.board, &w.measurements, &w.overrides, NOW);

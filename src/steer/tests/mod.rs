@@ -3,6 +3,7 @@
 mod cases;
 mod client;
 mod health;
+mod latency;
 mod renew;
 mod three;
 mod trace;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::world::{Dice, NOW, World, random_override, random_verdict};
+use super::world::{Dice, NOW, World, random_override, random_time, random_verdict};
 use crate::health::{Board, Overrides, Verdict};
 use crate::steer::{Known, Live};
 use crate::time::Moment;
@@ -44,9 +44,10 @@ impl World {
                 };
                 self.board = Board::new(verdicts);
             }
-            4 if self.measurements.rtt.len() == n => {
-                let rtt = (!d.one_in(4)).then(|| Duration::from_millis(d.below(80) as u64));
-                self.measurements.rtt.set(d.below(n), rtt);
+            4 if !self.measurements.sites.rows.is_empty() => {
+                let rows = &mut self.measurements.sites.rows;
+                let site = d.below(rows.len());
+                rows[site].set(d.below(n), random_time(d, 2));
             }
             5 if !self.overrides.0.is_empty() => {
                 let at = d.below(self.overrides.0.len());

@@ -7,7 +7,9 @@ use super::world::{NOW, code};
 use crate::balance::mix::mix;
 use crate::geo::table::EMBEDDED;
 use crate::geo::{Coordinates, GeoTable, Location, Slot6};
-use crate::health::{Board, Override, OverrideKind, Overrides, Scope, State, Verdict};
+use crate::health::{
+    Board, Override, OverrideKind, Overrides, Scope, SiteTime, SiteTimes, Sites, State, Verdict,
+};
 use crate::ids::{EndpointId, LocationId, NameId, PolicyId, PoolId, RegionId};
 use crate::net::{Family, RangeMap};
 use crate::steer::*;
@@ -22,7 +24,10 @@ pub(super) struct Three {
     pub(super) min_live: u32,
     pub(super) verdicts: Vec<Verdict>,
     pub(super) overrides: Overrides,
+    /// Round-trip times from the only site.
     pub(super) rtt: Vec<Option<Duration>>,
+    /// The only site, unless a test says otherwise.
+    pub(super) sites: Sites,
 }
 
 pub(super) const REGIONS: [(&str, f64, f64); 3] = [
@@ -95,6 +100,7 @@ impl Three {
             verdicts: vec![Verdict::unmonitored(); 6],
             overrides: Overrides::default(),
             rtt: Vec::new(),
+            sites: Sites::of([("node", (RegionId(1), "eu"), None)]),
         }
     }
 
@@ -119,7 +125,8 @@ impl Three {
             backup: false,
             enabled: true,
         });
-        Steering::build(
+        Steering::build_seen_from(
+            self.sites.clone(),
             regions.to_vec(),
             pools.collect(),
             endpoints.collect(),
@@ -134,7 +141,8 @@ impl Three {
             steering,
             &Board::new(self.verdicts.clone()),
             &Measurements {
-                rtt: self.rtt.iter().copied().collect(),
+                sites: one_site(&self.rtt),
+                ..Measurements::default()
             },
             &self.overrides,
             NOW,
@@ -185,6 +193,15 @@ impl Three {
     }
 }
 
+/// What one site says that knows these times, all of which stand.
+pub(super) fn one_site(rtt: &[Option<Duration>]) -> SiteTimes {
+    let told = |t: &Option<Duration>| t.map_or_else(SiteTime::default, SiteTime::still);
+    SiteTimes {
+        rows: vec![rtt.iter().map(told).collect()],
+        ..SiteTimes::default()
+    }
+}
+
 pub(super) fn ask(client: &str, i: u64) -> Ask {
     Ask {
         name: NameId(0),
@@ -218,6 +235,14 @@ pub(super) fn networks(rules: &[(&str, u32)], default: u32) -> Stage {
     Stage::Geo {
         mode: GeoMode::Prefer,
         rules: all,
+    }
+}
+
+/// A tolerance of 5 ms and no percentage.
+pub(super) fn five() -> Tolerance {
+    Tolerance {
+        width: Duration::from_millis(5),
+        percent: 0,
     }
 }
 

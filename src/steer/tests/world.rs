@@ -8,7 +8,9 @@ use crate::balance::mix::{nth, scale};
 use crate::geo::location::Code;
 use crate::geo::table::EMBEDDED;
 use crate::geo::{Coordinates, GeoTable, Location, Slot6, Source};
-use crate::health::{Board, Cause, Override, OverrideKind, Overrides, Scope, State, Verdict};
+use crate::health::{
+    Board, Cause, Guard, Override, OverrideKind, Overrides, Scope, SiteTime, Sites, State, Verdict,
+};
 use crate::ids::{EndpointId, LocationId, NameId, PolicyId, PoolId, RegionId};
 use crate::net::{Family, Key, Prefix, RangeMap};
 use crate::steer::*;
@@ -88,7 +90,16 @@ impl World {
         let names: Vec<NameInput> = (0..3)
             .map(|i| random_name(d, i, policies.len(), pools.len(), endpoints.len()))
             .collect();
-        let steering = Steering::build(regions, pools, endpoints, policies, names.clone(), &geo);
+        let sites = random_sites(d, regions.len());
+        let steering = Steering::build_seen_from(
+            sites,
+            regions,
+            pools,
+            endpoints,
+            policies,
+            names.clone(),
+            &geo,
+        );
         let mut world = World {
             geo,
             steering,
@@ -108,9 +119,9 @@ impl World {
         let ill = 1 + d.below(6);
         self.board = Board::new((0..n).map(|_| random_verdict(d, ill)).collect());
         let known = d.below(4);
-        self.measurements.rtt = (0..n)
-            .map(|_| (d.below(4) <= known).then(|| Duration::from_millis(d.below(80) as u64)))
-            .collect();
+        let rows = 0..self.steering.sites.sites.len();
+        let row = |_| (0..n).map(|_| random_time(d, known)).collect();
+        self.measurements.sites.rows = rows.map(row).collect();
         let count = if d.one_in(2) { 0 } else { d.below(5) };
         self.overrides = Overrides(
             (0..count)
@@ -260,8 +271,33 @@ fn point(d: &mut Dice) -> Coordinates {
 
 fn region(i: usize, d: &mut Dice) -> Region {
     Region {
-        name: format!("region-{i}").into(),
+        name: REGIONS[i].into(),
         coordinates: point(d),
+    }
+}
+
+/// Up to four sites, of which two may be of one region.
+fn random_sites(d: &mut Dice, regions: usize) -> Sites {
+    let names = ["a", "b", "c", "d"];
+    let count = d.below(names.len() + 1);
+    Sites::of(names.iter().take(count).map(|name| {
+        let region = d.below(regions);
+        let place = (RegionId::from_index(region), REGIONS[region]);
+        (*name, place, d.one_in(2).then(|| 64500 + d.below(2) as u32))
+    }))
+}
+
+/// The names of the regions.
+const REGIONS: [&str; 4] = ["region-0", "region-1", "region-2", "region-3"];
+
+/// What a site says of an endpoint, which knows `known + 1` of four.
+pub(super) fn random_time(d: &mut Dice, known: usize) -> SiteTime {
+    if d.below(4) > known {
+        return SiteTime::default();
+    }
+    SiteTime {
+        moving: d.one_in(6),
+        ..SiteTime::still(Duration::from_millis(d.below(80) as u64))
     }
 }
 
@@ -305,7 +341,10 @@ fn random_policy(
     }
     if d.one_in(3) {
         stages.push(Stage::Latency {
-            tolerance: Duration::from_millis(10),
+            tolerance: Tolerance {
+                width: Duration::from_millis(d.below(20) as u64),
+                percent: d.below(30) as u32,
+            },
             fallback_band_km: 1000.0,
         });
         if d.one_in(2) {
@@ -428,6 +467,16 @@ pub(super) fn random_verdict(d: &mut Dice, ill: usize) -> Verdict {
         since: Moment(NOW.0 / 2),
         steady_for: (!d.one_in(4)).then(|| Duration::from_millis(d.below(60_000) as u64)),
         last_error: d.one_in(2).then(|| Arc::from("connect failed: refused")),
+        held: match d.below(12) {
+            0 if state.serves() => Some(Guard::Brake),
+            1 if state == State::Down => Some(Guard::Manual),
+            _ => None,
+        },
+        share: if d.one_in(8) {
+            5 + d.below(95) as u8
+        } else {
+            100
+        },
         ..Verdict::unmonitored()
     }
 }

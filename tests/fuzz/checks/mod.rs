@@ -11,9 +11,12 @@
 
 pub mod config;
 pub mod edns;
+pub mod fleet;
 pub mod mmdb;
 pub mod networks;
+pub mod order;
 pub mod proxy;
+pub mod push;
 pub mod query;
 pub mod zone;
 
@@ -28,5 +31,8 @@ pub const ALL: &[(&str, Check)] = &[
     ("config", config::check),
     ("mmdb", mmdb::check),
     ("networks", networks::check),
+    ("order", order::check),
     ("proxy", proxy::check),
+    ("fleet", fleet::check),
+    ("push", push::check),
 ];

@@ -4,7 +4,8 @@ use super::super::Presence::{Default, Optional, Required};
 use super::super::{Kind, OptionRow};
 use super::{HOUR, ms, opt};
 
-const KINDS: &str = "exactly one of `tcp`, `http`, `udp`, `dns`, `icmp`, `exec`, `composite`";
+const KINDS: &str =
+    "exactly one of `tcp`, `http`, `tls`, `grpc`, `udp`, `dns`, `icmp`, `exec`, `composite`";
 const NEEDS: &str = "exactly one of `all`, `any`, `of`";
 const SEND: &str = "What to send, of octets as text with the escapes `\\r`, `\\n`, `\\t`, `\\0`, `\\\\` and \
                     `\\xHH`; single quotes keep TOML from reading them first.";
@@ -130,32 +131,23 @@ pub(super) const ROWS: &[OptionRow] = &[
         "HTTPS instead of HTTP.",
         "true",
     ),
+    verify("monitors.NAME.http.verify"),
+    ca_file("monitors.NAME.http.ca-file"),
+    server_name("monitors.NAME.http.server-name", "`host` without its port"),
+    warn_days("monitors.NAME.http.warn-days"),
     opt(
-        "monitors.NAME.http.verify",
-        Kind::Bool,
-        Default("true"),
-        "Verify certificate and name.",
-        "true",
-    ),
-    opt(
-        "monitors.NAME.http.ca-file",
-        Kind::Path,
-        Optional("the public trust anchors"),
-        "Extra trust anchors, PEM.",
-        r#""ca.pem""#,
-    ),
-    opt(
-        "monitors.NAME.http.server-name",
-        Kind::Text,
-        Optional("`host` without its port"),
-        "Name for SNI and certificate verification.",
-        r#""www.gslb.example""#,
+        "monitors.NAME.http.version",
+        Kind::Choice(&["1.1", "2", "auto"]),
+        Default(r#""1.1""#),
+        "Version of HTTP. 2: by ALPN over TLS, in cleartext without asking first. auto: what the \
+         server chooses over TLS, 1.1 in cleartext.",
+        r#""auto""#,
     ),
     opt(
         "monitors.NAME.http.host",
         Kind::Text,
         Optional("the address"),
-        "`Host` header.",
+        "`Host` header, `:authority` of HTTP/2.",
         r#""www.gslb.example""#,
     ),
     opt(
@@ -221,6 +213,57 @@ pub(super) const ROWS: &[OptionRow] = &[
         "Body bytes read at most.",
         r#""64KiB""#,
     ),
+    opt(
+        "monitors.NAME.tls",
+        Kind::Table,
+        Optional(KINDS),
+        "Passes when a TLS handshake does.",
+        "{}",
+    ),
+    verify("monitors.NAME.tls.verify"),
+    ca_file("monitors.NAME.tls.ca-file"),
+    server_name("monitors.NAME.tls.server-name", "the address"),
+    warn_days("monitors.NAME.tls.warn-days"),
+    opt(
+        "monitors.NAME.tls.alpn",
+        Kind::List(&Kind::Text, 0),
+        Default("[]"),
+        "Protocols offered by ALPN, of which the server must choose one.",
+        r#"["h2", "http/1.1"]"#,
+    ),
+    opt(
+        "monitors.NAME.grpc",
+        Kind::Table,
+        Optional(KINDS),
+        "Asks `grpc.health.v1.Health/Check`; only SERVING passes. NOT_FOUND and UNIMPLEMENTED say \
+         that the wrong question was asked: they count neither for nor against the target.",
+        "{}",
+    ),
+    opt(
+        "monitors.NAME.grpc.service",
+        Kind::Text,
+        Optional("the server as a whole"),
+        "Service asked for.",
+        r#""shop.Orders""#,
+    ),
+    opt(
+        "monitors.NAME.grpc.host",
+        Kind::Text,
+        Optional("the address"),
+        "`:authority` of the request.",
+        r#""orders.gslb.example""#,
+    ),
+    opt(
+        "monitors.NAME.grpc.tls",
+        Kind::Bool,
+        Default("false"),
+        "Over TLS instead of in cleartext.",
+        "true",
+    ),
+    verify("monitors.NAME.grpc.verify"),
+    ca_file("monitors.NAME.grpc.ca-file"),
+    server_name("monitors.NAME.grpc.server-name", "`host` without its port"),
+    warn_days("monitors.NAME.grpc.warn-days"),
     opt(
         "monitors.NAME.udp",
         Kind::Table,
@@ -374,3 +417,43 @@ pub(super) const ROWS: &[OptionRow] = &[
         "2",
     ),
 ];
+
+const fn verify(path: &'static str) -> OptionRow {
+    opt(
+        path,
+        Kind::Bool,
+        Default("true"),
+        "Verify certificate and name.",
+        "true",
+    )
+}
+
+const fn ca_file(path: &'static str) -> OptionRow {
+    opt(
+        path,
+        Kind::Path,
+        Optional("the public trust anchors"),
+        "Extra trust anchors, PEM.",
+        r#""ca.pem""#,
+    )
+}
+
+const fn server_name(path: &'static str, absent: &'static str) -> OptionRow {
+    opt(
+        path,
+        Kind::Text,
+        Optional(absent),
+        "Name for SNI and certificate verification.",
+        r#""www.gslb.example""#,
+    )
+}
+
+const fn warn_days(path: &'static str) -> OptionRow {
+    opt(
+        path,
+        Kind::Integer(0, 365),
+        Default("14"),
+        "Warn of a certificate that expires within so many days; 0: only of one that has expired.",
+        "30",
+    )
+}

@@ -219,7 +219,7 @@ pub(super) const ROWS: &[OptionRow] = &[
         "policies.NAME.stages[].latency",
         Kind::Table,
         Optional("one stage"),
-        "Orders pools by measured round-trip time; falls back to proximity where nothing is known.",
+        "Orders pools by the round-trip time that the vantages nearest to the client measure; falls back to proximity where they know nothing.",
         "{}",
     ),
     opt(
@@ -228,6 +228,13 @@ pub(super) const ROWS: &[OptionRow] = &[
         Default(r#""10ms""#),
         "Round-trip times that differ by no more than this count as equal.",
         r#""10ms""#,
+    ),
+    opt(
+        "policies.NAME.stages[].latency.tolerance-percent",
+        Kind::Percent(0, 100),
+        Default(r#""10%""#),
+        "Round-trip times that differ by no more than this share of the smaller one count as equal, where that is more than `tolerance`.",
+        r#""10%""#,
     ),
     opt(
         "policies.NAME.stages[].latency.fallback-band",

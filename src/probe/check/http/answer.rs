@@ -1,9 +1,10 @@
 //! Whether an answer is the expected one.
 
+use hyper::Response;
+use hyper::body::Incoming;
 use regex::bytes::{Regex, RegexBuilder};
-use reqwest::Response;
 
-use super::client;
+use super::super::conversation::Conversation;
 use crate::health::{Failure, HttpCheck};
 
 /// What an answer must be.
@@ -37,12 +38,16 @@ impl Expectation {
 
     /// Judges an answer, reading its body only where something is expected of it, and never more
     /// than the cap.
-    pub(super) async fn judge(&self, response: Response) -> Result<(), Failure> {
+    pub(super) async fn judge(
+        &self,
+        talk: &mut Conversation,
+        response: Response<Incoming>,
+    ) -> Result<(), Failure> {
         self.judge_status(response.status().as_u16())?;
         if self.text.is_none() && self.pattern.is_none() {
             return Ok(());
         }
-        let (body, whole) = self.read(response).await?;
+        let (body, whole) = self.read(talk, response.into_body()).await?;
         let seen = if whole {
             String::new()
         } else {
@@ -91,9 +96,17 @@ impl Expectation {
     }
 
     /// The body up to the cap, and whether that is all of it.
-    async fn read(&self, mut response: Response) -> Result<(Vec<u8>, bool), Failure> {
+    async fn read(
+        &self,
+        talk: &mut Conversation,
+        mut answer: Incoming,
+    ) -> Result<(Vec<u8>, bool), Failure> {
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(client::failure)? {
+        while let Some(frame) = talk.next_frame(&mut answer).await {
+            let Ok(chunk) = frame?.into_data() else {
+                // Trailers.
+                continue;
+            };
             let room = self.max_body - body.len();
             body.extend_from_slice(&chunk[..chunk.len().min(room)]);
             if chunk.len() > room {

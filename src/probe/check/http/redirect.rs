@@ -2,8 +2,9 @@
 
 use std::net::SocketAddr;
 
-use reqwest::header::LOCATION;
-use reqwest::{Method, Response, StatusCode, Url};
+use hyper::header::LOCATION;
+use hyper::{Method, Response, StatusCode};
+use url::Url;
 
 use crate::health::Failure;
 
@@ -49,7 +50,7 @@ impl Place {
 }
 
 /// The address as a `Host` header: with the port unless it is the scheme's own.
-pub(super) fn authority(addr: SocketAddr, tls: bool) -> String {
+pub(in super::super) fn authority(addr: SocketAddr, tls: bool) -> String {
     let text = addr.to_string();
     let usual = if tls { ":443" } else { ":80" };
     match addr.port() {
@@ -59,7 +60,7 @@ pub(super) fn authority(addr: SocketAddr, tls: bool) -> String {
 }
 
 /// Where a redirect points; `None` for any other answer.
-pub(super) fn location(response: &Response) -> Option<String> {
+pub(super) fn location<B>(response: &Response<B>) -> Option<String> {
     let redirects = matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308);
     let location = response.headers().get(LOCATION).filter(|_| redirects)?;
     Some(String::from_utf8_lossy(location.as_bytes()).into_owned())

@@ -1,64 +1,43 @@
 //! Requirement H8: certificate and SNI are verified unless told not to.
 
-use std::sync::Arc;
-
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
-use rustls::ServerConfig;
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use tokio_rustls::TlsAcceptor;
-
-use super::HttpProbe;
-use crate::health::HttpCheck;
+use crate::health::{HttpCheck, TlsTrust};
 use crate::probe::testing::*;
-
-/// A server with a certificate for `names` from an authority of its own.
-struct Secure {
-    server: Server,
-    ca: String,
-}
-
-async fn secure(names: &[&str], expired: bool) -> Secure {
-    let mut params = CertificateParams::new([]).unwrap();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-
-    let names: Vec<String> = names.iter().map(|n| (*n).to_owned()).collect();
-    let mut params = CertificateParams::new(names).unwrap();
-    if expired {
-        params.not_before = date_time_ymd(2020, 1, 1);
-        params.not_after = date_time_ymd(2021, 1, 1);
-    }
-    let key = KeyPair::generate().unwrap();
-    let cert = params.signed_by(&key, &ca).unwrap();
-    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    let config =
-        ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![cert.der().clone()], key)
-            .unwrap();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
-    let server = Server::start_with(answers("200 OK", "ok"), Some(acceptor)).await;
-    Secure {
-        server,
-        ca: ca.pem(),
-    }
-}
 
 fn https(ca: Option<&str>) -> HttpCheck {
     HttpCheck {
-        tls: true,
-        ca_pem: ca.map(Into::into),
+        tls: Some(trust(ca)),
         expect_body: Some("ok".into()),
         ..http()
     }
 }
 
+/// As [`https`], for the name `name`.
+fn named(name: &str, ca: Option<&str>) -> HttpCheck {
+    HttpCheck {
+        tls: Some(TlsTrust {
+            server_name: Some(name.into()),
+            ..trust(ca)
+        }),
+        ..https(ca)
+    }
+}
+
+/// As [`https`], for the name `name`, with nothing verified.
+fn unverified(name: Option<&str>) -> HttpCheck {
+    HttpCheck {
+        tls: Some(TlsTrust {
+            verify: false,
+            server_name: name.map(Into::into),
+            ..trust(None)
+        }),
+        ..https(None)
+    }
+}
+
 async fn probe(check: &HttpCheck, server: &Server) -> Result<(), String> {
-    let probe = HttpProbe::new(check, server.addr);
+    let probe = http_probe(check, server.addr);
     let clock = RuntimeClock::start();
-    let run = tokio::time::timeout(BOUND, probe.run(&clock));
+    let run = tokio::time::timeout(BOUND, probe.run(None, &clock));
     run.await
         .expect("must end")
         .map(|_| ())
@@ -68,11 +47,8 @@ async fn probe(check: &HttpCheck, server: &Server) -> Result<(), String> {
 #[tokio::test]
 async fn h8_a_certificate_of_the_given_authority_for_the_name_passes_and_the_name_is_sent() {
     let s = secure(&["www.gslb.example"], false).await;
-    let named = HttpCheck {
-        server_name: Some("www.gslb.example".into()),
-        ..https(Some(&s.ca))
-    };
-    assert_eq!(probe(&named, &s.server).await, Ok(()));
+    let own = named("www.gslb.example", Some(&s.ca));
+    assert_eq!(probe(&own, &s.server).await, Ok(()));
     // The name of `host` without its port serves as well.
     let hosted = HttpCheck {
         host: Some("www.gslb.example:8443".into()),
@@ -97,9 +73,8 @@ async fn h8_a_certificate_of_the_given_authority_for_the_name_passes_and_the_nam
 async fn h8_server_name_and_host_may_differ() {
     let s = secure(&["origin.gslb.example"], false).await;
     let check = HttpCheck {
-        server_name: Some("origin.gslb.example".into()),
         host: Some("www.gslb.example".into()),
-        ..https(Some(&s.ca))
+        ..named("origin.gslb.example", Some(&s.ca))
     };
     assert_eq!(probe(&check, &s.server).await, Ok(()));
     assert_eq!(s.server.names(), [Some("origin.gslb.example".to_owned())]);
@@ -114,25 +89,19 @@ async fn h8_server_name_and_host_may_differ() {
 async fn h8_without_a_name_the_address_is_verified() {
     let s = secure(&["127.0.0.1"], false).await;
     assert_eq!(probe(&https(Some(&s.ca)), &s.server).await, Ok(()));
-    let other = HttpCheck {
-        server_name: Some("127.0.0.9".into()),
-        ..https(Some(&s.ca))
-    };
+    let other = named("127.0.0.9", Some(&s.ca));
     let words = probe(&other, &s.server).await.unwrap_err();
-    assert!(
-        words.contains("cannot be verified for the other address 127.0.0.9"),
-        "{words}"
-    );
+    assert!(words.contains("not valid for name"), "{words}");
+    // A certificate for another address is one for a name like any other.
+    let s = secure(&["127.0.0.9"], false).await;
+    let other = named("127.0.0.9", Some(&s.ca));
+    assert_eq!(probe(&other, &s.server).await, Ok(()));
 }
 
 #[tokio::test]
 async fn h8_an_unknown_authority_a_wrong_name_and_an_expired_certificate_fail_each_in_words() {
     let good = secure(&["www.gslb.example"], false).await;
     let old = secure(&["www.gslb.example"], true).await;
-    let named = |name: &str, ca| HttpCheck {
-        server_name: Some(name.into()),
-        ..https(ca)
-    };
     let table = [
         (
             probe(&named("www.gslb.example", None), &good.server).await,
@@ -161,11 +130,7 @@ async fn h8_an_unknown_authority_a_wrong_name_and_an_expired_certificate_fail_ea
 #[tokio::test]
 async fn h8_told_not_to_verify_any_certificate_passes_and_the_name_is_still_sent() {
     let s = secure(&["www.gslb.example"], true).await;
-    let check = HttpCheck {
-        verify: false,
-        server_name: Some("api.gslb.example".into()),
-        ..https(None)
-    };
+    let check = unverified(Some("api.gslb.example"));
     assert_eq!(probe(&check, &s.server).await, Ok(()));
     assert_eq!(s.server.names(), [Some("api.gslb.example".to_owned())]);
 }
@@ -173,15 +138,7 @@ async fn h8_told_not_to_verify_any_certificate_passes_and_the_name_is_still_sent
 #[tokio::test]
 async fn h8_a_server_without_tls_fails() {
     let server = Server::start(Does::TalksFirst).await;
-    let words = probe(
-        &HttpCheck {
-            verify: false,
-            ..https(None)
-        },
-        &server,
-    )
-    .await
-    .unwrap_err();
+    let words = probe(&unverified(None), &server).await.unwrap_err();
     assert!(words.starts_with("TLS failed: "), "{words}");
 }
 
@@ -200,4 +157,27 @@ async fn h8_a_useless_ca_is_named() {
         );
     }
     assert_eq!(server.connections(), 0);
+}
+
+#[tokio::test]
+async fn the_expiry_of_the_certificate_is_seen() {
+    let s = secure(&["www.gslb.example"], true).await;
+    let probe = http_probe(&unverified(None), s.server.addr);
+    assert_eq!(probe.expiry.get(), None);
+    probe.run(None, &RuntimeClock::start()).await.unwrap();
+    // 2021-01-01T00:00:00Z
+    assert_eq!(probe.expiry.get(), Some(1_609_459_200));
+}
+
+#[tokio::test]
+async fn monitors_of_one_trust_share_its_anchors() {
+    let mut shared = crate::probe::check::Shared::default();
+    let check = https(None);
+    let (one, two) = (shared.template(&check), shared.template(&check));
+    assert!(std::sync::Arc::ptr_eq(&one.unwrap(), &two.unwrap()));
+    let (a, b) = (trust(None), trust(None));
+    assert!(std::sync::Arc::ptr_eq(
+        &shared.tls(&a, &["h2"]),
+        &shared.tls(&b, &["h2"])
+    ));
 }

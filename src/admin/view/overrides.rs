@@ -1,0 +1,299 @@
+//! Orders as shown.
+
+use serde::Serialize;
+
+use crate::admin::desk::{AuditLine, Listing, Taken};
+use crate::health::{Scope, State};
+use crate::ids::{EndpointId, PoolId};
+use crate::overrides::{InForce, Quarantined};
+use crate::snapshot::{View, orders};
+use crate::steer::Steering;
+use crate::time::utc;
+
+/// Most endpoints beneath an order that are shown one by one.
+const SHOWN: usize = 20;
+
+/// All orders, with what they lie upon.
+#[derive(Debug, Serialize)]
+pub struct Overrides {
+    /// The view's number.
+    pub generation: u64,
+    /// Whether orders outlive this process here.
+    pub durable: bool,
+    /// In force.
+    pub overrides: Vec<Order>,
+    /// Kept but not in force: their author's clock is far ahead.
+    pub quarantined: Vec<Held>,
+}
+
+/// An order in force.
+#[derive(Debug, Serialize)]
+pub struct Order {
+    /// `state/region/eu`.
+    pub id: String,
+    /// `endpoint`, `pool`, `region` or `name`.
+    pub scope: &'static str,
+    /// Of the scope.
+    pub name: String,
+    /// `drain`, `disable`, `force-up`, `force-down` or `weight`.
+    pub kind: &'static str,
+    /// The weight ordered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight: Option<u32>,
+    /// Who.
+    pub owner: String,
+    /// Why.
+    pub reason: String,
+    /// When it was given.
+    pub given: String,
+    /// Where.
+    pub node: String,
+    /// Its stamp: what was given together has the same.
+    pub stamp: String,
+    /// When it ends by itself.
+    pub expires: Option<String>,
+    /// Seconds until then.
+    pub ends_in_seconds: Option<u64>,
+    /// The rule it broke and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub break_glass: Option<String>,
+    /// What health says beneath it; `None`: this configuration has no such thing.
+    pub beneath: Option<Beneath>,
+}
+
+/// The real state of what an order covers.
+#[derive(Debug, Default, Serialize)]
+pub struct Beneath {
+    /// Endpoints covered.
+    pub endpoints: usize,
+    /// Of them up.
+    pub up: usize,
+    /// Of them down.
+    pub down: usize,
+    /// Of them neither.
+    pub unknown: usize,
+    /// Up to 20 of those that are not up, with the last error.
+    pub not_up: Vec<NotUp>,
+}
+
+/// An endpoint that is not up beneath an order.
+#[derive(Debug, Serialize)]
+pub struct NotUp {
+    /// Its name.
+    pub endpoint: String,
+    /// `down` or `unknown`.
+    pub state: &'static str,
+    /// The last failure.
+    pub last_error: Option<String>,
+}
+
+/// An order that is kept but not in force.
+#[derive(Debug, Serialize)]
+pub struct Held {
+    /// What it says: `state/region/eu drain`.
+    pub says: Vec<String>,
+    /// Who.
+    pub owner: String,
+    /// Why.
+    pub reason: String,
+    /// The node whose clock is ahead.
+    pub node: String,
+    /// Its stamp.
+    pub stamp: String,
+    /// How far it is ahead.
+    pub ahead_seconds: u64,
+}
+
+/// An order that was taken.
+#[derive(Debug, Serialize)]
+pub struct Given {
+    /// Its stamp.
+    pub stamp: String,
+    /// What it says of each subject.
+    pub said: Vec<String>,
+    /// When it ends by itself.
+    pub expires: Option<String>,
+    /// The view of this node that has it first.
+    pub generation: u64,
+    /// Nodes where it is in force.
+    pub applied: usize,
+    /// Nodes where it must come into force.
+    pub of: usize,
+    /// Those where it is not yet.
+    pub missing: Vec<Missing>,
+    /// What a person should know.
+    pub warnings: Vec<String>,
+}
+
+/// A node where an order is not in force yet.
+#[derive(Debug, Serialize)]
+pub struct Missing {
+    /// The node.
+    pub node: String,
+    /// Why.
+    pub why: String,
+}
+
+/// Lines of the audit record.
+#[derive(Debug, Serialize)]
+pub struct Audit {
+    /// Latest first.
+    pub audit: Vec<Event>,
+}
+
+/// A line of the audit record.
+#[derive(Debug, Serialize)]
+pub struct Event {
+    /// When it was written on this node.
+    pub at: String,
+    /// `ordered`, `received`, `replaced`, `lost`, `expired`, `quarantined`, `believed` or `refused`.
+    pub event: String,
+    /// Who gave the order.
+    pub owner: String,
+    /// The node that took it.
+    pub node: String,
+    /// What exactly.
+    pub text: String,
+}
+
+impl From<AuditLine> for Event {
+    fn from(line: AuditLine) -> Event {
+        Event {
+            at: utc::show(line.at_ms / 1000),
+            event: line.event,
+            owner: line.owner,
+            node: line.node,
+            text: line.text,
+        }
+    }
+}
+
+impl From<Taken> for Given {
+    fn from(taken: Taken) -> Given {
+        let missing = taken.missing.into_iter();
+        Given {
+            stamp: taken.stamp,
+            said: taken.said,
+            expires: taken.expires.map(|ms| utc::show(ms / 1000)),
+            generation: taken.generation,
+            applied: taken.applied,
+            of: taken.of,
+            missing: missing.map(|(node, why)| Missing { node, why }).collect(),
+            warnings: taken.warnings,
+        }
+    }
+}
+
+impl Overrides {
+    /// What `listing` has, over `view`.
+    pub fn of(listing: Listing, view: &View) -> Overrides {
+        let orders = listing.standing.0.iter();
+        Overrides {
+            generation: view.generation.0,
+            durable: listing.durable,
+            overrides: orders.map(|o| Order::of(o, listing.now_ms, view)).collect(),
+            quarantined: listing.quarantined.iter().map(Held::of).collect(),
+        }
+    }
+}
+
+impl Order {
+    fn of(order: &InForce, now_ms: u64, view: &View) -> Order {
+        let InForce {
+            subject,
+            kind,
+            record,
+        } = order;
+        Order {
+            id: subject.to_string(),
+            scope: subject.scope.word(),
+            name: subject.name.to_string(),
+            kind: kind.word(),
+            weight: match kind {
+                crate::overrides::Kind::Weight(w) => Some(w.0),
+                _ => None,
+            },
+            owner: record.owner.to_string(),
+            reason: record.reason.to_string(),
+            given: utc::show(record.stamp.ms / 1000),
+            node: record.author().to_string(),
+            stamp: record.stamp.to_string(),
+            expires: record.expires.map(|ms| utc::show(ms / 1000)),
+            ends_in_seconds: record.expires.map(|ms| ms.saturating_sub(now_ms) / 1000),
+            break_glass: record.broke.as_deref().map(str::to_owned),
+            beneath: orders::scope(subject, &view.snapshot.steering).map(|s| Beneath::of(s, view)),
+        }
+    }
+}
+
+impl Held {
+    fn of(q: &Quarantined) -> Held {
+        let entries = q.record.entries.iter();
+        Held {
+            says: entries
+                .map(|e| match e.kind {
+                    Some(kind) => format!("{} {kind}", e.subject),
+                    None => format!("{} clear", e.subject),
+                })
+                .collect(),
+            owner: q.record.owner.to_string(),
+            reason: q.record.reason.to_string(),
+            node: q.record.author().to_string(),
+            stamp: q.record.stamp.to_string(),
+            ahead_seconds: q.ahead_ms / 1000,
+        }
+    }
+}
+
+impl Beneath {
+    fn of(scope: Scope, view: &View) -> Beneath {
+        let steering = &view.snapshot.steering;
+        let mut out = Beneath::default();
+        for id in covered(scope, steering) {
+            let endpoint = &steering.endpoints[id.index()];
+            let verdict = view.board.verdict(id);
+            out.endpoints += 1;
+            let state = match verdict.state {
+                _ if !endpoint.enabled => "unknown",
+                State::Up => "up",
+                State::Down => "down",
+                State::Unknown { .. } => "unknown",
+            };
+            match state {
+                "up" => out.up += 1,
+                "down" => out.down += 1,
+                _ => out.unknown += 1,
+            }
+            if state != "up" && out.not_up.len() < SHOWN {
+                out.not_up.push(NotUp {
+                    endpoint: endpoint.name.to_string(),
+                    state,
+                    last_error: verdict.last_error.as_deref().map(str::to_owned),
+                });
+            }
+        }
+        out
+    }
+}
+
+/// The endpoints that an order about `scope` covers.
+fn covered(scope: Scope, steering: &Steering) -> Vec<EndpointId> {
+    let of_pools = |pools: &mut dyn Iterator<Item = PoolId>| -> Vec<EndpointId> {
+        pools
+            .flat_map(|p| steering.pools[p.index()].endpoints.iter().copied())
+            .collect()
+    };
+    match scope {
+        Scope::Endpoint(e) => vec![e],
+        Scope::Pool(p) => of_pools(&mut std::iter::once(p)),
+        Scope::Region(r) => {
+            let pools = steering.pools.iter().enumerate();
+            of_pools(
+                &mut pools
+                    .filter(|(_, p)| p.region == r)
+                    .map(|(i, _)| PoolId::from_index(i)),
+            )
+        }
+        Scope::Name(n) => of_pools(&mut steering.group_of(n).members.iter().map(|m| m.pool)),
+    }
+}

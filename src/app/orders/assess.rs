@@ -1,0 +1,88 @@
+//! What an order would do to names, against the rules that orders must keep (requirement O2).
+
+use crate::overrides::Standing;
+use crate::snapshot::{View, orders};
+use crate::steer::Known;
+use crate::steer::capacity::{Effect, effects};
+use crate::time::{Moment, Wall};
+
+/// Most rules and warnings that are spelt out.
+const SPELT: usize = 5;
+
+/// An order that leaves less than this share of a name's capacity, in percent, is warned of.
+const LITTLE: u64 = 30;
+
+/// What an order would do.
+#[derive(Debug, Default)]
+pub(super) struct Assessment {
+    /// The rules it breaks, each with both numbers.
+    pub(super) broken: Vec<String>,
+    /// What a person should know.
+    pub(super) warnings: Vec<String>,
+}
+
+/// Compares what serves now with what would if `standing` were in force.
+pub(super) fn assess(
+    view: &View,
+    standing: &Standing,
+    demand: Option<u8>,
+    wall: Wall,
+    now: Moment,
+) -> Assessment {
+    let steering = &view.snapshot.steering;
+    let overrides = orders::resolve(standing, steering, wall);
+    let before = Known {
+        board: &view.board,
+        measurements: &view.measurements,
+        overrides: &view.overrides,
+    };
+    let after = Known {
+        overrides: &overrides,
+        ..before
+    };
+    let mut out = Assessment::default();
+    for Effect {
+        name,
+        before,
+        after,
+    } in effects(steering, before, after, now)
+    {
+        let owner = &steering.names[name.index()].owner;
+        let percent = after.percent();
+        if after.regions.is_empty() && !before.regions.is_empty() {
+            out.broken.push(format!(
+                "at least one region must stay on: name {owner} is served from {} now, and would be \
+                 from 0",
+                count(before.regions.len(), "region")
+            ));
+        }
+        let demanded = u64::from(demand.unwrap_or(0));
+        if after.serving < before.serving {
+            if percent < demanded {
+                out.broken.push(format!(
+                    "the remaining capacity must meet the demand: {percent} % of the capacity of \
+                     name {owner} would serve, {demanded} % is demanded"
+                ));
+            } else if percent < LITTLE {
+                out.warnings.push(format!(
+                    "this leaves {percent} % of the capacity of name {owner} in service"
+                ));
+            }
+        }
+    }
+    shorten(&mut out.broken);
+    shorten(&mut out.warnings);
+    out
+}
+
+fn count(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
+fn shorten(lines: &mut Vec<String>) {
+    let more = lines.len().saturating_sub(SPELT);
+    if more > 0 {
+        lines.truncate(SPELT);
+        lines.push(format!("the same of {}", count(more, "further name")));
+    }
+}

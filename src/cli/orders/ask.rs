@@ -1,0 +1,136 @@
+//! Asking one node after the other until one answers.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::Via;
+use crate::config::load::load;
+use crate::config::spec::Role;
+
+/// Where a node listens unless the configuration or the command line says otherwise.
+const DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8053);
+
+/// A node that does not take a connection within this time is passed over.
+const CONNECT: Duration = Duration::from_secs(2);
+
+/// A node waits up to 5 s for the others, and up to 5 s for its disk.
+const WHOLE: Duration = Duration::from_secs(20);
+
+/// What a node answered.
+pub(super) struct Answer {
+    pub(super) json: Value,
+    pub(super) server: String,
+}
+
+/// Asks the nodes in turn; the first that answers decides.
+pub(super) fn ask(
+    via: &Via,
+    method: &str,
+    path: &str,
+    query: &[(&str, String)],
+    body: Option<&Value>,
+) -> Result<Answer, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| format!("cannot start the runtime: {e}"))?;
+    let servers = servers(via)?;
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .connect_timeout(CONNECT)
+        .timeout(WHOLE)
+        .build()
+        .map_err(|e| e.to_string())?;
+    runtime.block_on(async {
+        let mut silent = Vec::new();
+        for server in servers {
+            match one(&client, &server, method, path, query, body).await {
+                Ok((status, json)) if status.is_success() => return Ok(Answer { json, server }),
+                Ok((_, json)) => {
+                    let detail = json.get("detail").and_then(|d| d.as_str());
+                    return Err(detail.map_or_else(|| json.to_string(), str::to_owned));
+                }
+                Err(e) => silent.push(format!("{server}: {e}")),
+            }
+        }
+        Err(format!(
+            "no node answered ({}); say with --server where one is",
+            silent.join("; ")
+        ))
+    })
+}
+
+async fn one(
+    client: &reqwest::Client,
+    server: &str,
+    method: &str,
+    path: &str,
+    query: &[(&str, String)],
+    body: Option<&Value>,
+) -> Result<(reqwest::StatusCode, Value), String> {
+    let mut url =
+        reqwest::Url::parse(server).map_err(|e| format!("`{server}` is not a URL: {e}"))?;
+    url.set_path(path);
+    if !query.is_empty() {
+        url.query_pairs_mut().extend_pairs(query);
+    }
+    let method = method.parse().map_err(|_| "no such method".to_owned())?;
+    let mut request = client.request(method, url);
+    if let Some(body) = body {
+        request = request
+            .header("content-type", "application/json")
+            .body(body.to_string());
+    }
+    let response = request.send().await.map_err(|e| match e.is_timeout() {
+        true => "no answer in time".to_owned(),
+        false => "no connection".to_owned(),
+    })?;
+    let status = response.status();
+    let text = response
+        .text()
+        .await
+        .map_err(|e| format!("the answer broke off: {e}"))?;
+    let json =
+        serde_json::from_str(&text).map_err(|e| format!("it did not answer in JSON: {e}"))?;
+    Ok((status, json))
+}
+
+fn servers(via: &Via) -> Result<Vec<String>, String> {
+    let mut servers = via.servers.clone();
+    if let Some(config) = &via.config {
+        servers.extend(of_config(config)?);
+    }
+    if servers.is_empty() {
+        servers.push(format!("http://{DEFAULT}"));
+    }
+    Ok(servers)
+}
+
+/// The admin addresses of a configuration's nodes; a node that listens everywhere is sought here.
+fn of_config(config: &Path) -> Result<Vec<String>, String> {
+    let loaded = load(config).map_err(|report| {
+        let lines: Vec<String> = report.lines().collect();
+        format!(
+            "`{}` is wrong, so the nodes in it are not known; correct it, or give --server: {}",
+            config.display(),
+            lines.join("; ")
+        )
+    })?;
+    let admins = loaded.spec.nodes.iter();
+    let admins = admins.filter(|n| n.roles.iter().any(|r| r.value == Role::Admin));
+    Ok(admins
+        .map(|n| n.admin_listen.as_ref().map_or(DEFAULT, |a| a.value))
+        .map(|mut address| {
+            if address.ip().is_unspecified() {
+                address.set_ip(match address {
+                    SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+                    SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+                });
+            }
+            format!("http://{address}")
+        })
+        .collect())
+}

@@ -1,0 +1,81 @@
+//! The operators' word against one configuration: names become endpoints, pools, regions, names.
+
+use crate::health::{Override, OverrideKind, Overrides, Scope};
+use crate::ids::{EndpointId, NameId, PoolId, RegionId};
+use crate::overrides::{Kind, ScopeKind, Standing, Subject};
+use crate::steer::Steering;
+use crate::time::Wall;
+
+/// The orders in force as `steering` understands them. One about something that this configuration
+/// does not have is left out here; it is kept, and stands again when a reload brings the thing.
+pub fn resolve(standing: &Standing, steering: &Steering, wall: Wall) -> Overrides {
+    let orders = standing.0.iter().filter_map(|order| {
+        Some(Override {
+            scope: scope(&order.subject, steering)?,
+            kind: match order.kind {
+                Kind::Drain => OverrideKind::Drain,
+                Kind::Disable => OverrideKind::Disable,
+                Kind::ForceUp => OverrideKind::ForceUp,
+                Kind::ForceDown => OverrideKind::ForceDown,
+                Kind::Weight(w) => OverrideKind::Weight(w),
+            },
+            owner: order.record.owner.clone(),
+            reason: order.record.reason.clone(),
+            expires: order.record.expires.map(|end| wall.moment(end)),
+        })
+    });
+    Overrides(orders.collect())
+}
+
+/// What a subject is in this configuration; `None`: nothing.
+pub fn scope(subject: &Subject, steering: &Steering) -> Option<Scope> {
+    let name = &*subject.name;
+    match subject.scope {
+        ScopeKind::Endpoint => {
+            let at = steering.endpoints.binary_search_by(|e| (*e.name).cmp(name));
+            Some(Scope::Endpoint(EndpointId::from_index(at.ok()?)))
+        }
+        ScopeKind::Pool => {
+            let at = steering.pools.binary_search_by(|p| (*p.name).cmp(name));
+            Some(Scope::Pool(PoolId::from_index(at.ok()?)))
+        }
+        ScopeKind::Region => {
+            let at = steering.regions.iter().position(|r| &*r.name == name)?;
+            Some(Scope::Region(RegionId::from_index(at)))
+        }
+        ScopeKind::Name => {
+            let wanted = name.parse().ok()?;
+            let at = steering.names.binary_search_by(|n| n.owner.cmp(&wanted));
+            let at = at.ok().or_else(|| {
+                let names = &mut steering.names.iter();
+                names.position(|n| n.aliases.contains(&wanted))
+            })?;
+            Some(Scope::Name(NameId::from_index(at)))
+        }
+    }
+}
+
+/// The name by which records speak of what `name` is here: of a steered name its owner, whichever
+/// alias or spelling was given.
+pub fn canonical(subject: &Subject, steering: &Steering) -> Option<String> {
+    Some(match scope(subject, steering)? {
+        Scope::Endpoint(e) => steering.endpoints[e.index()].name.to_string(),
+        Scope::Pool(p) => steering.pools[p.index()].name.to_string(),
+        Scope::Region(r) => steering.regions[r.index()].name.to_string(),
+        Scope::Name(n) => steering.names[n.index()].owner.to_string(),
+    })
+}
+
+/// The names of all things of a kind, for a person who mistook one.
+pub fn known(kind: ScopeKind, steering: &Steering) -> Vec<String> {
+    match kind {
+        ScopeKind::Endpoint => names(steering.endpoints.iter().map(|e| &e.name)),
+        ScopeKind::Pool => names(steering.pools.iter().map(|p| &p.name)),
+        ScopeKind::Region => names(steering.regions.iter().map(|r| &r.name)),
+        ScopeKind::Name => names(steering.names.iter().map(|n| &n.owner)),
+    }
+}
+
+fn names(all: impl Iterator<Item = impl ToString>) -> Vec<String> {
+    all.map(|n| n.to_string()).collect()
+}
