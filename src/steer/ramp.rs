@@ -70,10 +70,8 @@ fn blend(out: &mut Vec<Candidate>, share: impl Fn(EndpointId) -> u8, rest: &[Can
     if full == 0 {
         let others = apart(rest);
         let all: u128 = others.iter().map(|(_, part)| part).sum();
-        let given = others
-            .iter()
-            .map(|(e, part)| (*e, (lost * part / all).max(1)));
-        parts.extend(given);
+        let given = |part: u128| (lost * part).checked_div(all).unwrap_or(0).max(1);
+        parts.extend(others.iter().map(|(e, part)| (*e, given(*part))));
     }
     // Back to 64 bits: no finer than they hold.
     let sum: u128 = parts.iter().map(|(_, part)| part).sum();

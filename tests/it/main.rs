@@ -28,6 +28,7 @@ mod e2e_guard;
 mod e2e_hostile;
 mod e2e_identity;
 mod e2e_keys;
+mod e2e_latency;
 mod e2e_monitors;
 mod e2e_overrides;
 mod e2e_probe;

@@ -7,8 +7,10 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::super::judge_loop::Order;
 use super::FleetDesk;
+use crate::fleet::gossip::COMPLETE;
 use crate::fleet::listener::PREFIXES;
 use crate::fleet::{Listener, Speaker};
+use crate::health::{Opinion, Vote};
 use crate::snapshot::Publisher;
 use crate::time::Moment;
 
@@ -18,6 +20,9 @@ const LOOK: Duration = Duration::from_millis(200);
 /// The generation in force is told this often; it changes with every verdict.
 const TELL_GENERATION: Duration = Duration::from_secs(10);
 
+/// A node that has no verdict of its own after this long will have none soon, or does not probe.
+const NO_VERDICT: Duration = Duration::from_secs(10);
+
 /// So much that others say is handed on at a time.
 const BATCH: usize = 256;
 
@@ -26,6 +31,7 @@ const BATCH: usize = 256;
 pub async fn speak(desk: Arc<FleetDesk>, orders: mpsc::Sender<Order>, publisher: Publisher) {
     let mut speaker = Speaker::default();
     let mut told: Option<(Moment, u64, String)> = None;
+    let (start, mut complete) = (desk.clock.now(), false);
     loop {
         let (ask, answer) = oneshot::channel();
         if orders.send(Order::Tell(ask)).await.is_err() {
@@ -33,8 +39,16 @@ pub async fn speak(desk: Arc<FleetDesk>, orders: mpsc::Sender<Order>, publisher:
         }
         let Ok(word) = answer.await else { return };
         let now = desk.clock.now();
-        for (key, value) in speaker.say(&word.unwrap_or_default(), now) {
+        let word = word.unwrap_or_default();
+        for (key, value) in speaker.say(&word, now) {
             desk.publish(&key, &value);
+        }
+        // Until then the others go by what this node said before it was started anew.
+        let believes = |(_, vote): &(_, Vote)| vote.opinion != Opinion::None;
+        let sure = !word.votes.is_empty() && word.votes.iter().all(believes);
+        if !complete && (sure || now.since(start) >= NO_VERDICT) {
+            complete = true;
+            desk.publish(COMPLETE, "1");
         }
         let (generation, config) = (publisher.latest().generation.0, desk.config());
         let due = |(at, last, digest): &(Moment, u64, String)| {

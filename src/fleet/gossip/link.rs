@@ -36,9 +36,12 @@ mod code {
 /// TLS alert `no_application_protocol` (RFC 7301 section 3.2): another version of the protocol.
 const NO_PROTOCOL: u8 = 120;
 
-/// Until a handshake must be done; shorter than QUIC's second retransmission, after which a path
-/// that works again would be noticed late.
-const HANDSHAKE: Duration = Duration::from_secs(2);
+/// Until a connection must stand; QUIC sends again after one and three seconds, and a later attempt
+/// would notice late that a path works again.
+const HANDSHAKE: Duration = Duration::from_millis(2500);
+
+/// Until a connection that comes in must stand: the other end decides when it gives up.
+const INCOMING: Duration = Duration::from_secs(10);
 
 /// Until a message must be handed over.
 const MESSAGE: Duration = Duration::from_secs(10);
@@ -213,7 +216,7 @@ impl Links {
             let (from, epoch) = (incoming.remote_address(), self.state().epoch);
             tokio::spawn(async move {
                 let handshake = async { incoming.accept()?.await };
-                match timeout(HANDSHAKE, handshake).await {
+                match timeout(INCOMING, handshake).await {
                     Ok(Ok(connection)) => drop(links.admit(connection, epoch)),
                     Ok(Err(error)) => drop(links.failed(from, &error)),
                     // It went away in the middle.

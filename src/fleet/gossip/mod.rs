@@ -24,6 +24,7 @@ pub mod wire;
 
 pub use bus::{GossipBus, GossipOptions, RolesOf};
 pub use counters::{GossipCounters, GossipEvent};
+pub use merge::COMPLETE;
 
 #[cfg(test)]
 mod quic_tests;

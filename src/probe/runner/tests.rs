@@ -332,7 +332,7 @@ async fn the_expiry_of_a_targets_certificate_is_kept_while_it_is_probed() {
             trust: trust(Some(&s.ca)),
             alpn: Vec::new(),
         }),
-        ..monitor(MS * 400)
+        ..monitor(MS * 30_000)
     };
     let mut p = probing(plan(1, m.clone(), &[s.server.addr]));
     let outcome = p.next_on(0).await;

@@ -357,7 +357,10 @@ impl World {
             *node.changes.entry(e).or_default() += 1;
         }
         let parts = Parts {
-            measurements: Arc::new(Measurements { rtt }),
+            measurements: Arc::new(Measurements {
+                rtt,
+                ..Measurements::default()
+            }),
             wall: node.wall,
             ..Parts::new(node.snapshot.clone(), Arc::new(board))
         };
