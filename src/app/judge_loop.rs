@@ -15,6 +15,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::dnssec::{Keys, SignatureCache};
+use crate::health::council::Remembered;
 use crate::health::{
     Board, Council, Guard, Judge, LatencyMatrix, Monitor, MonitorKind, Observation, Outcome,
     Overrides, OwnWord, ProbeTarget, SiteTimes, State, TcpCheck, Testimony,
@@ -74,6 +75,8 @@ pub enum Order {
         /// Told whether it waited.
         done: oneshot::Sender<bool>,
     },
+    /// Say which verdicts are worth keeping over a restart.
+    Remember(oneshot::Sender<Vec<Remembered>>),
     /// Say what this node tells others as a vantage; `None` where it does not probe.
     Tell(oneshot::Sender<Option<OwnWord>>),
 }
@@ -117,6 +120,15 @@ pub struct JudgeLoop {
     felt: Moment,
 }
 
+/// What was kept over a restart.
+#[derive(Clone, Debug, Default)]
+pub struct Kept {
+    /// The operators' orders.
+    pub standing: Arc<Standing>,
+    /// Verdicts, as far as they are fresh.
+    pub remembered: Vec<Remembered>,
+}
+
 /// The channels of a new loop.
 pub struct Wiring {
     /// Where views go.
@@ -134,9 +146,13 @@ impl JudgeLoop {
         keys: Arc<Keys>,
         clock: Arc<dyn Clock>,
         first_round: Duration,
-        standing: Arc<Standing>,
+        kept: Kept,
     ) -> (JudgeLoop, Wiring) {
         let now = clock.now();
+        let Kept {
+            standing,
+            remembered,
+        } = kept;
         let overrides = orders::resolve(&standing, &snapshot.steering, clock.wall());
         let overrides = Arc::new(overrides);
         let mut judge = Judge::new(
@@ -153,7 +169,14 @@ impl JudgeLoop {
             snapshot.target_of.len(),
             now,
         );
-        let council = Council::new(snapshot.settings.council.clone(), &mut judge, now);
+        let mut council = Council::new(snapshot.settings.council.clone(), &mut judge, now);
+        let known = council.warm(&remembered, &mut judge, now, clock.wall().unix(now));
+        if known > 0 {
+            tracing::info!(
+                checks = known,
+                "verdicts of before the restart are believed"
+            );
+        }
         let board = Arc::new(council.board(&judge));
         let generation = Generation(1);
         let signatures: Arc<SignatureCache> = Arc::default();
@@ -272,6 +295,12 @@ impl JudgeLoop {
                         }
                         // Whoever asked may have gone.
                         let _ = done.send(waited);
+                    }
+                    Some(Order::Remember(all)) => {
+                        let now = self.clock.now();
+                        let unix = self.clock.wall().unix(now);
+                        // Whoever asked may have gone.
+                        let _ = all.send(self.council.remember(&mut self.judge, now, unix));
                     }
                     Some(Order::Tell(word)) => {
                         // Whoever asked may have gone.

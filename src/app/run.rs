@@ -29,13 +29,13 @@ use super::clock::RealClock;
 use super::control::{Controller, Ordered};
 use super::descriptors;
 use super::fleet::{self, FleetDesk, Joined};
-use super::judge_loop::{JudgeLoop, Order};
+use super::judge_loop::{JudgeLoop, Kept, Order};
 use super::keeper::{self, Keeper, SharedLock};
 use super::listeners::{self, EncryptedAddresses};
 use super::load::{Loaded, Wanted, load_all, log};
 use super::orders::{Book, Desk, Tools};
 use super::presign::PresignThread;
-use super::store::{self, Store, Stored};
+use super::store::{self, Store, Stored, Verdicts};
 use crate::admin::Control as _;
 
 /// What to run.
@@ -158,6 +158,7 @@ async fn serve(
     let gauges = Arc::new(OrderGauges::default());
     let (order_store, stored, storing) = open_store(&node, &lock, &gauges)?;
     let now_ms = clock.wall().unix_ms(clock.now());
+    let remembered = Verdicts::read(&stored.verdicts);
     let book = Book::load(&node.name, stored, now_ms);
 
     let (judge, wiring) = JudgeLoop::new(
@@ -165,7 +166,10 @@ async fn serve(
         keys,
         clock.clone(),
         node.first_round,
-        Arc::new(book.standing(now_ms)),
+        Kept {
+            standing: Arc::new(book.standing(now_ms)),
+            remembered,
+        },
     );
     let (orders, orders_rx) = mpsc::channel::<Order>(8);
     let (reports, reports_rx) = mpsc::channel(4096);
@@ -191,6 +195,11 @@ async fn serve(
         desk.clone(),
         orders.clone(),
         wiring.publisher.clone(),
+    ));
+    tokio::spawn(fleet::remember(
+        orders.clone(),
+        order_store.clone(),
+        clock.clone(),
     ));
     let tools = Tools {
         node: node.name.as_str().into(),

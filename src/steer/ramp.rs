@@ -20,7 +20,13 @@ impl GroupNow<'_> {
         lane: Lane,
         out: &mut Vec<Candidate>,
     ) -> usize {
-        let share = |e: EndpointId| self.facts.endpoint(e, self.name).share;
+        let share = |e: EndpointId| {
+            let pool = self.facts.steering.endpoints[e.index()].pool;
+            let mut members = self.group.members.iter().zip(&self.members);
+            let whole = members.find(|(m, _)| m.pool == pool);
+            let own = self.facts.endpoint(e, self.name).share;
+            whole.map_or(own, |(_, now)| own.min(now.share))
+        };
         if !self.ramps || out.iter().all(|c| share(c.endpoint) >= 100) {
             return t;
         }

@@ -48,6 +48,9 @@ pub(super) struct MemberNow {
     pub(super) ordered: bool,
     /// Whether an endpoint of it is let in by steps.
     ramping: bool,
+    /// The share that it gets as a whole: the largest of its endpoints' in the family where that is
+    /// smallest, so that both families come from the same pools (requirement A4).
+    pub(super) share: u8,
     /// Whether an endpoint of it serves though it fails its checks.
     kept: bool,
 }
@@ -129,8 +132,10 @@ impl<'a> GroupNow<'a> {
             expires: u64::MAX,
             ordered: false,
             ramping: false,
+            share: 100,
             kept: false,
         };
+        let mut top = [0; 3];
         now.note(order);
         let pool = &self.facts.steering.pools[m.pool.index()];
         for e in &pool.endpoints {
@@ -142,10 +147,12 @@ impl<'a> GroupNow<'a> {
                 match e.duty {
                     Duty::Serving => {
                         now.serving[lane as usize] += 1;
-                        now.ramping |= e.share < 100;
-                        now.kept |= e.kept;
                         if e.prime() {
                             now.live[lane as usize] += 1;
+                            let top = &mut top[lane as usize];
+                            *top = e.share.max(*top);
+                            now.ramping |= e.share < 100;
+                            now.kept |= e.kept;
                             now.steady_live = now.steady_live.min(e.steady);
                         }
                     }
@@ -158,6 +165,8 @@ impl<'a> GroupNow<'a> {
                 }
             }
         }
+        let lowest = lanes(self.group).map(|l| top[l as usize]).min();
+        now.share = lowest.unwrap_or(100);
         let enough = pool.min_live.max(1);
         now.whole = now.prime && lanes(self.group).all(|l| now.live[l as usize] >= enough);
         now
@@ -243,10 +252,8 @@ impl<'a> GroupNow<'a> {
             self.fill_whole(&tiers[t], lane, out);
             let reach = self.ramp(tiers, t, lane, out);
             // Where something failing is kept in, clients' operators shall know (requirement F3).
-            let kept = tiers[t..=reach].iter().flatten().any(|m| self.at(*m).kept)
-                && out
-                    .iter()
-                    .any(|c| self.facts.endpoint(c.endpoint, self.name).kept);
+            let kept = tiers[t].iter().map(|m| self.at(*m));
+            let kept = kept.filter(|m| m.whole).any(|m| m.kept);
             let standing = if kept {
                 Standing::Held
             } else {

@@ -95,6 +95,16 @@ impl FleetDesk {
         }
     }
 
+    /// Whether the configuration lets the owner of a change say it; a node alone may say everything. The
+    /// bus has looked already at what members say of themselves, not at what they relay.
+    pub(super) fn may_say(&self, change: &Change) -> bool {
+        let Some(identity) = &self.identity else {
+            return true;
+        };
+        let known = identity.roster().get(&change.owner);
+        known.is_some_and(|(_, roles)| roles.may_write(&change.key))
+    }
+
     /// What is run here.
     pub(super) fn config(&self) -> String {
         locked(&self.config).clone()

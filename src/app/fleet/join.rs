@@ -1,13 +1,16 @@
-//! How a node comes into the fleet: alone on an in-process bus, or as a member that gossips.
+//! How a node comes into the fleet: alone on an in-process bus, as a member that gossips, or as one that
+//! pushes to members.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::compile::Node;
 use crate::fleet::gossip::{GossipBus, GossipCounters, GossipEvent, GossipOptions};
 use crate::fleet::identity::{Identity, Material, Reason, Side};
+use crate::fleet::push::{Ingest, IngestOptions, PushBus, PushOptions};
 use crate::fleet::{LocalBus, StateBus};
 use crate::overrides::{Vouch, vouch::Alone};
 use crate::time::Clock;
@@ -59,8 +62,25 @@ impl Joined {
         tokio::spawn(identity.clone().watch(stopped.clone()));
         let vouch: Arc<dyn Vouch> = identity.clone();
         let cluster = Some(fleet.cluster.clone());
+        // More than at any earlier start, so that others know the newer of two lives.
+        let generation = clock.wall().unix_ms(clock.now());
         let Some(listen) = fleet.listen else {
-            return Err(other(format!("node `{}` has no `fleet.listen`", node.name)));
+            let bus = PushBus::start(PushOptions {
+                node: node.name.as_str().into(),
+                generation,
+                targets: fleet.push_to.clone(),
+                credentials: identity.clone(),
+                refusals: identity.refusals().clone(),
+                clock: clock.clone(),
+            });
+            return Ok(Joined {
+                bus: Arc::new(bus),
+                vouch,
+                cluster,
+                identity: Some(identity),
+                address: None,
+                gossip: None,
+            });
         };
         let socket = UdpSocket::bind(listen).map_err(|e| {
             other(format!(
@@ -72,25 +92,30 @@ impl Joined {
         let others = fleet.members.iter().filter(|m| m.name != node.name);
         let seeds = others.filter_map(|m| m.advertise.map(|a| a.to_string()));
         let roster = identity.clone();
-        let wall = clock.wall();
         let options = GossipOptions {
             node: node.name.clone(),
             cluster: fleet.cluster.clone(),
-            generation: wall.unix(clock.now()).saturating_mul(1000),
+            generation,
             advertise: fleet.advertise.unwrap_or(bound),
             seeds: seeds.collect(),
             interval: fleet.gossip_interval,
             roles_of: Arc::new(move |name| roster.roster().get(name).map(|(_, roles)| roles)),
             clock: clock.clone(),
         };
-        let gossip = GossipBus::start(
-            options,
-            socket,
-            identity.clone(),
-            Arc::new(GossipCounters::default()),
-        )
-        .map_err(|e| other(format!("cannot start gossip: {e}")))?;
+        let counters = Arc::new(GossipCounters::default());
+        let gossip = GossipBus::start(options, socket, identity.clone(), counters)
+            .map_err(|e| other(format!("cannot start gossip: {e}")))?;
         let gossip = Arc::new(gossip);
+        if let Some(address) = fleet.ingest {
+            let listener = listen_for_pushes(address)?;
+            let ingest = Ingest::new(IngestOptions {
+                credentials: identity.clone(),
+                refusals: identity.refusals().clone(),
+                bus: gossip.clone(),
+                clock: clock.clone(),
+            });
+            tokio::spawn(ingest.serve(listener, stopped.clone()));
+        }
         Ok(Joined {
             bus: gossip.clone(),
             vouch,
@@ -135,4 +160,19 @@ impl Joined {
             drop(tokio::time::timeout(std::time::Duration::from_secs(2), goodbye).await);
         }
     }
+}
+
+/// Listens where nodes push that cannot be members.
+fn listen_for_pushes(address: SocketAddr) -> Result<TcpListener, RunError> {
+    let listen = || {
+        let listener = std::net::TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        TcpListener::from_std(listener)
+    };
+    listen().map_err(|e| {
+        RunError::Other(format!(
+            "cannot listen on {address} for nodes that push: {e}; choose another address with \
+             `fleet.ingest` of the node"
+        ))
+    })
 }

@@ -3,8 +3,10 @@
 
 mod desk;
 mod join;
+mod remember;
 mod tasks;
 
 pub use desk::FleetDesk;
 pub use join::Joined;
+pub use remember::remember;
 pub use tasks::{listen, speak};

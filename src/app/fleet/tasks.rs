@@ -9,6 +9,7 @@ use super::super::judge_loop::Order;
 use super::FleetDesk;
 use crate::fleet::gossip::COMPLETE;
 use crate::fleet::listener::PREFIXES;
+use crate::fleet::push::Newest;
 use crate::fleet::{Listener, Speaker};
 use crate::health::{Opinion, Vote};
 use crate::snapshot::Publisher;
@@ -66,10 +67,18 @@ pub async fn speak(desk: Arc<FleetDesk>, orders: mpsc::Sender<Order>, publisher:
 pub async fn listen(desk: Arc<FleetDesk>, orders: mpsc::Sender<Order>) {
     let mut changes = desk.bus.subscribe("");
     let mut listener = Listener::default();
+    let mut newest = Newest::default();
     let mut batch = Vec::new();
     while changes.recv_many(&mut batch, BATCH).await > 0 {
         let mut heard = Vec::new();
         for change in batch.drain(..) {
+            // Of what several nodes relay of one that pushes, the newest counts.
+            let Some(change) = newest.take(&change) else {
+                continue;
+            };
+            if !desk.may_say(&change) {
+                continue;
+            }
             desk.note(&change);
             let key = change.key.as_str();
             let own = *change.owner == *desk.node();

@@ -86,7 +86,7 @@ fn new(hosts: &[u8]) -> (JudgeLoop, Wiring, Arc<SimClock>) {
         Arc::default(),
         clock.clone(),
         S * 5,
-        Arc::default(),
+        Kept::default(),
     );
     (judge, wiring, clock)
 }

@@ -7,6 +7,7 @@
 
 mod disk;
 mod pending;
+mod verdicts;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -20,6 +21,8 @@ use self::disk::Disk;
 use self::pending::Pending;
 use super::keeper::StateLock;
 use crate::telemetry::OrderGauges;
+
+pub use verdicts::Verdicts;
 
 /// What could not be written is tried again after this time.
 const RETRY: Duration = Duration::from_secs(2);

@@ -16,6 +16,9 @@ const LOOK_BACK: Duration = Duration::from_secs(10);
 /// A prober that runs later than this has no vote.
 const LATE: Duration = Duration::from_millis(250);
 
+/// Whether most targets failed is found out so often at most.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
 /// With so few samples nothing is said of lateness.
 const SAMPLES: usize = 20;
 
@@ -44,12 +47,18 @@ pub struct Sight {
     references: Vec<Option<bool>>,
     /// How late it ran, lately.
     lags: VecDeque<(Moment, Duration)>,
+    /// Whether that was too late.
+    late: bool,
     /// Targets probed lately, in order.
     probed: VecDeque<(Moment, u32)>,
     /// By target: whether its last probe passed.
     passed: HashMap<u32, bool>,
     /// Targets that passed and then failed, lately, with their regions.
     turned: VecDeque<(Moment, u32, u32)>,
+    /// Something turned bad that was not looked at together with the rest, and when that was done last:
+    /// where thousands fail, it is done ten times a second and not for each.
+    pending: bool,
+    looked: Option<Moment>,
     /// Targets that turned bad together, and when that was seen.
     mass: Option<(Moment, HashSet<u32>)>,
 }
@@ -60,6 +69,7 @@ impl Sight {
         *self = Sight {
             references: vec![None; references],
             lags: std::mem::take(&mut self.lags),
+            late: self.late,
             ..Sight::default()
         };
     }
@@ -81,6 +91,9 @@ impl Sight {
         {
             self.lags.pop_front();
         }
+        let mut lags: Vec<Duration> = self.lags.iter().map(|(_, lag)| *lag).collect();
+        lags.sort_unstable();
+        self.late = lags.len() >= SAMPLES && lags[lags.len() * 99 / 100] > LATE;
     }
 
     /// A probe of a target in a region ended.
@@ -105,9 +118,7 @@ impl Sight {
             self.turned.pop_front();
         }
         // A new suspicion only where something turned just now.
-        if self.mass.is_none() && before == Some(true) && !passed {
-            self.mass = self.turned_together().map(|all| (now, all));
-        }
+        self.pending |= before == Some(true) && !passed;
     }
 
     /// The targets that turned bad lately, where they are most of what passed before, in two regions or
@@ -131,24 +142,25 @@ impl Sight {
         if reached * 2 < tried {
             return Some(Blind::References);
         }
-        if self.lags.len() >= SAMPLES {
-            let mut lags: Vec<Duration> = self.lags.iter().map(|(_, lag)| *lag).collect();
-            lags.sort_unstable();
-            if lags[lags.len() * 99 / 100] > LATE {
-                return Some(Blind::Late);
-            }
+        if self.late {
+            return Some(Blind::Late);
         }
-        if let Some((since, targets)) = &self.mass {
-            let better = targets
-                .iter()
-                .filter(|t| self.passed.get(*t) == Some(&true));
-            if now.since(*since) > DOUBT || better.count() * 2 > targets.len() {
-                self.mass = None;
-            } else if others {
-                return Some(Blind::Mass);
-            }
+        let rested = |at: Moment| now.since(at) >= LOOK_AGAIN;
+        if (self.pending || self.mass.is_some()) && self.looked.is_none_or(rested) {
+            self.looked = Some(now);
+            self.mass = match self.mass.take() {
+                Some((since, targets)) => {
+                    let better = targets.iter().filter(|t| self.passed.get(*t) == Some(&true));
+                    let over = now.since(since) > DOUBT || better.count() * 2 > targets.len();
+                    (!over).then_some((since, targets))
+                }
+                None => {
+                    self.pending = false;
+                    self.turned_together().map(|all| (now, all))
+                }
+            };
         }
-        None
+        (others && self.mass.is_some()).then_some(Blind::Mass)
     }
 
     /// When a doubt ends by itself.

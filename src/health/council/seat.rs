@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 use crate::time::Moment;
 
@@ -80,13 +80,13 @@ impl Seat {
             *heard = Some(Heard { vote: *vote, chunk });
         }
         // Of what the chunk no longer speaks nothing is known.
+        let told: HashSet<CheckKey> = votes.iter().map(|(key, _)| *key).collect();
         for (key, _) in old.iter().flat_map(|o| o.iter()) {
             let Some(target) = targets.get(key) else {
                 continue;
             };
             let heard = &mut self.heard[*target as usize];
-            let told = |h: &Heard| h.chunk == chunk && !votes.iter().any(|(k, _)| k == key);
-            if heard.as_ref().is_some_and(told) {
+            if !told.contains(key) && heard.is_some_and(|h| h.chunk == chunk) {
                 *heard = None;
                 changed(*target);
             }

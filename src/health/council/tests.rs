@@ -367,6 +367,7 @@ fn f4_the_brake_lets_one_go_and_then_seventy_percent_in_a_window() {
     for t in [0, 1] {
         n.own(t, true);
     }
+    assert_eq!(n.state(0), State::Up);
     for _ in 0..3 {
         n.own(1, false);
     }

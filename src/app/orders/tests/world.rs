@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
-use crate::app::judge_loop::{JudgeLoop, Order};
+use crate::app::judge_loop::{JudgeLoop, Kept, Order};
 use crate::app::keeper::SharedLock;
 use crate::app::orders::{Book, Desk, Tools};
 use crate::app::store::{Running, Store};
@@ -394,7 +394,10 @@ impl Fleet {
             Arc::default(),
             clock.clone(),
             Duration::from_secs(5),
-            Arc::new(book.standing(now_ms)),
+            Kept {
+                standing: Arc::new(book.standing(now_ms)),
+                ..Kept::default()
+            },
         );
         let (orders, orders_rx) = mpsc::channel(8);
         let (reports, reports_rx) = mpsc::channel(8);

@@ -1,0 +1,129 @@
+//! Verdicts in the store: what a restart begins with (requirement H1).
+//!
+//! A row per check says what was published of it, and changes with it. When that was last so is said
+//! once for all, so that a quiet fleet writes one row.
+
+use std::collections::HashMap;
+
+use super::Write;
+use crate::health::CheckKey;
+use crate::health::council::Remembered;
+
+/// The row that says when all others were last so: no check has this key.
+const SEEN: u64 = u64::MAX;
+
+/// A start of a verdict is rounded to seconds; this much is no other start.
+const SAME: u64 = 2;
+
+/// What the store has.
+#[derive(Debug, Default)]
+pub struct Verdicts {
+    rows: HashMap<u64, Remembered>,
+}
+
+impl Verdicts {
+    /// What is to be written so that the store has `all`, as of `unix`.
+    pub fn update(&mut self, all: &[Remembered], unix: u64) -> Write {
+        let mut rows = Vec::new();
+        let mut gone = std::mem::take(&mut self.rows);
+        for verdict in all {
+            let same = |old: &Remembered| {
+                (old.up, old.failures) == (verdict.up, verdict.failures)
+                    && old.since_unix.abs_diff(verdict.since_unix) <= SAME
+            };
+            let known = gone.remove(&verdict.key.0).filter(same);
+            if known.is_none() {
+                rows.push((verdict.key.0, encode(verdict)));
+            }
+            self.rows.insert(verdict.key.0, known.unwrap_or(*verdict));
+        }
+        // An empty row is none: the check is no more.
+        rows.extend(gone.into_keys().map(|key| (key, Vec::new())));
+        rows.push((SEEN, unix.to_be_bytes().to_vec()));
+        Write {
+            verdicts: rows,
+            ..Write::default()
+        }
+    }
+
+    /// What was written, of rows of the store. Rows that cannot be read are left out.
+    pub fn read(rows: &[(u64, Vec<u8>)]) -> Vec<Remembered> {
+        let seen = rows.iter().find(|(key, _)| *key == SEEN);
+        let Some(seen) = seen.and_then(|(_, bytes)| bytes.as_slice().try_into().ok()) else {
+            return Vec::new();
+        };
+        let seen = u64::from_be_bytes(seen);
+        let rows = rows.iter().filter(|(key, _)| *key != SEEN);
+        rows.filter_map(|(key, bytes)| decode(*key, bytes, seen))
+            .collect()
+    }
+}
+
+fn encode(verdict: &Remembered) -> Vec<u8> {
+    let mut bytes = vec![u8::from(verdict.up), verdict.failures];
+    bytes.extend(verdict.since_unix.to_be_bytes());
+    bytes
+}
+
+fn decode(key: u64, bytes: &[u8], seen: u64) -> Option<Remembered> {
+    let (head, since) = bytes.split_at_checked(2)?;
+    Some(Remembered {
+        key: CheckKey(key),
+        up: head[0] == 1,
+        failures: head[1],
+        since_unix: u64::from_be_bytes(since.try_into().ok()?),
+        seen_unix: seen,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(key: u64, up: bool, since: u64) -> Remembered {
+        Remembered {
+            key: CheckKey(key),
+            up,
+            since_unix: since,
+            failures: 3,
+            seen_unix: 0,
+        }
+    }
+
+    /// Rows as a store has them after some writes.
+    fn stored(writes: &[Write]) -> Vec<(u64, Vec<u8>)> {
+        let mut all = std::collections::BTreeMap::new();
+        for write in writes {
+            all.extend(write.verdicts.iter().cloned());
+        }
+        all.into_iter().collect()
+    }
+
+    #[test]
+    fn h1_what_is_written_is_read_with_the_time_of_the_last_write() {
+        let mut v = Verdicts::default();
+        let first = v.update(&[verdict(1, true, 100), verdict(2, false, 150)], 200);
+        let second = v.update(&[verdict(1, true, 101), verdict(3, true, 160)], 210);
+        // Check 1 stayed, 2 went, 3 came.
+        assert_eq!(second.verdicts.len(), 3, "{second:?}");
+        let seen = |r: Remembered| Remembered {
+            seen_unix: 210,
+            ..r
+        };
+        assert_eq!(
+            Verdicts::read(&stored(&[first, second])),
+            [seen(verdict(1, true, 100)), seen(verdict(3, true, 160))]
+        );
+    }
+
+    #[test]
+    fn a_quiet_fleet_writes_one_row_and_a_broken_row_says_nothing() {
+        let mut v = Verdicts::default();
+        let all = [verdict(1, true, 100)];
+        let mut rows = stored(&[v.update(&all, 200)]);
+        assert_eq!(v.update(&all, 210).verdicts.len(), 1);
+        rows.push((9, vec![1, 2, 3]));
+        assert_eq!(Verdicts::read(&rows).len(), 1);
+        assert_eq!(Verdicts::read(&rows[..1]), [], "nobody knows when");
+    }
+}
