@@ -150,7 +150,9 @@ impl Sight {
             self.looked = Some(now);
             self.mass = match self.mass.take() {
                 Some((since, targets)) => {
-                    let better = targets.iter().filter(|t| self.passed.get(*t) == Some(&true));
+                    let better = targets
+                        .iter()
+                        .filter(|t| self.passed.get(*t) == Some(&true));
                     let over = now.since(since) > DOUBT || better.count() * 2 > targets.len();
                     (!over).then_some((since, targets))
                 }

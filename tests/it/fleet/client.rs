@@ -172,7 +172,7 @@ impl Watch {
     /// waited for.
     pub fn only(&self, wanted: &[IpAddr], since: Instant) {
         let now = Instant::now();
-        wait_for("one more query", 4 * PATIENCE, || {
+        wait_for("one more query", 20 * PATIENCE, || {
             self.runs
                 .lock()
                 .unwrap()

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Output};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -16,11 +16,14 @@ use super::lab::Lab;
 use super::process::Process;
 use super::skew::Skew;
 use crate::support::demo::tradewind;
-use crate::support::http;
 use crate::support::node::ZONE;
+use crate::support::{http, wait_for};
 
 /// The host that asks.
 pub const CLIENT: &str = "client";
+
+/// The configuration of all nodes.
+pub const CONFIG: &str = "tradewind.toml";
 
 /// The port of the targets.
 pub const WEB: u16 = 8_080;
@@ -59,7 +62,7 @@ impl World {
         for name in names {
             fs::create_dir_all(world.state_dir(name)).unwrap();
         }
-        fs::write(world.file("tradewind.toml"), config(&world)).unwrap();
+        fs::write(world.file(CONFIG), config(&world)).unwrap();
         Some(world)
     }
 
@@ -71,6 +74,16 @@ impl World {
     /// Where a node keeps what must outlive it.
     pub fn state_dir(&self, node: &str) -> PathBuf {
         self.file(&format!("state-{node}"))
+    }
+
+    /// Writes a further configuration: the common one with each of `changes` made, which must occur.
+    pub fn write_config(&self, name: &str, changes: &[(&str, &str)]) {
+        let mut text = fs::read_to_string(self.file(CONFIG)).unwrap();
+        for (old, new) in changes {
+            assert!(text.contains(old), "no {old:?} in\n{text}");
+            text = text.replace(old, new);
+        }
+        fs::write(self.file(name), text).unwrap();
     }
 
     /// A host.
@@ -113,34 +126,31 @@ impl World {
             self.launch(name);
         }
         for name in names {
-            let process = self.running.get_mut(*name).unwrap();
-            process.wait_line("ready ", PATIENCE);
+            self.wait_ready(name);
         }
+    }
+
+    /// Waits until the node on a host serves.
+    pub fn wait_ready(&mut self, host: &str) {
+        let process = self.running.get_mut(host).unwrap();
+        process.wait_line("ready ", PATIENCE);
     }
 
     /// Starts a node without waiting for it.
     pub fn launch(&mut self, name: &str) {
-        self.launch_as(name, name);
+        self.launch_with(name, name, CONFIG);
     }
 
-    /// Starts a node on a host that has another name, without waiting for it.
-    pub fn launch_as(&mut self, host: &str, node: &str) {
-        let mut command = self.node(node);
+    /// Starts a node with a configuration of its own on any host, without waiting for it.
+    pub fn launch_with(&mut self, host: &str, node: &str, config: &str) {
+        let mut command = tradewind();
+        command.args(["run", "--node", node]);
+        command.arg("--config").arg(self.file(config));
         if let Some(skew) = self.skews.get(host) {
             skew.apply(&mut command);
         }
         let process = Process::start(self.host(host), command);
         self.running.insert(host.to_owned(), process);
-    }
-
-    /// The command that runs a node.
-    pub fn node(&self, node: &str) -> Command {
-        let mut command = tradewind();
-        command.arg("run");
-        command.arg("--config").arg(self.file("tradewind.toml"));
-        command.args(["--node", node]);
-        command.arg("--state-dir").arg(self.state_dir(node));
-        command
     }
 
     /// Gives a host a wall clock that can be set, for what is started on it from now on.
@@ -216,10 +226,54 @@ impl World {
             .unwrap_or_else(|| panic!("no {endpoint} in {all}"))
             .clone()
     }
+
+    /// Waits until `/v1/health` of a node says this state of an endpoint.
+    pub fn wait_state(&self, node: &str, endpoint: &str, state: &str) {
+        let what = format!("{endpoint} is {state} at {node}");
+        wait_for(&what, PATIENCE, || {
+            (self.health(node, endpoint)["state"] == state).then_some(())
+        });
+    }
+
+    /// What `/v1/fleet` of a node says of another.
+    pub fn member(&self, node: &str, other: &str) -> Value {
+        let fleet = self.get(node, "/v1/fleet");
+        let list = fleet["members"].as_array().unwrap();
+        let found = list.iter().find(|m| m["node"] == other);
+        found
+            .unwrap_or_else(|| panic!("no {other} in {fleet}"))
+            .clone()
+    }
+
+    /// Waits until a node sees another like this: `alive`, `silent`, `left`.
+    pub fn wait_life(&self, node: &str, other: &str, life: &str) {
+        let what = format!("{other} is {life} at {node}");
+        wait_for(&what, PATIENCE, || {
+            (self.member(node, other)["state"] == life).then_some(())
+        });
+    }
+
+    /// How often a node refused what has `part` in its metric and labels, as `/v1/fleet` says.
+    pub fn refused(&self, node: &str, part: &str) -> u64 {
+        let fleet = self.get(node, "/v1/fleet");
+        let list = fleet["refused"].as_array().unwrap();
+        let about = list
+            .iter()
+            .filter(|r| r["what"].as_str().unwrap().contains(part));
+        about.map(|r| r["count"].as_u64().unwrap()).sum()
+    }
+
+    /// Runs the command line on a host.
+    pub fn cli(&self, host: &str, arguments: &[&str]) -> Output {
+        let mut command = tradewind();
+        command.args(arguments);
+        self.host(host).inside(|| command.output().unwrap())
+    }
 }
 
 /// `[monitors.web]`: fast, so that a test waits seconds. Worst-case detection is 2 × 1 s, 100 ms of
-/// jitter and 500 ms of timeout.
+/// jitter and 500 ms of timeout. A connection says whether a process lives, at the least cost to a
+/// machine that runs ten of them.
 pub const MONITOR: &str = r#"
 [monitors.web]
 interval = "1s"
@@ -227,9 +281,11 @@ timeout = "500ms"
 jitter = "10%"
 rise = 2
 fall = 2
-[monitors.web.http]
-path = "/healthz"
+tcp = {}
 "#;
 
 /// The worst case of [`MONITOR`]; `tradewind check` and `/v1/names` say the same.
 pub const DETECTION: Duration = Duration::from_millis(2_600);
+
+/// The worst time in which what one node has noticed is known to all.
+pub const PROPAGATION: Duration = Duration::from_secs(3);
