@@ -159,6 +159,7 @@ async fn serve(
     let (order_store, stored, storing) = open_store(&node, &lock, &gauges)?;
     let now_ms = clock.wall().unix_ms(clock.now());
     let remembered = Verdicts::read(&stored.verdicts);
+    let verdicts = Verdicts::with(&stored.verdicts);
     let book = Book::load(&node.name, stored, now_ms);
 
     let (judge, wiring) = JudgeLoop::new(
@@ -198,7 +199,7 @@ async fn serve(
     ));
     tokio::spawn(fleet::remember(
         orders.clone(),
-        order_store.clone(),
+        (order_store.clone(), verdicts),
         clock.clone(),
     ));
     let tools = Tools {

@@ -15,14 +15,25 @@ fn probes(n: &NodeSpec) -> bool {
     n.roles.iter().any(|r| r.value == Role::Probe)
 }
 
-/// Whether the nodes tell each other what they see, and somebody looks.
-pub(super) fn shared(spec: &Spec) -> bool {
-    spec.declared.fleet && spec.nodes.iter().any(probes)
+/// Whether `node` is told what others see, and somebody looks: it has a table `fleet`, and so has a node
+/// that probes. Without a node: whether any has.
+pub(super) fn shared(spec: &Spec, node: Option<&str>) -> bool {
+    together(spec, node) && in_fleet(spec).any(probes)
+}
+
+/// Whether the node called `node`, or any, is in the fleet.
+fn together(spec: &Spec, node: Option<&str>) -> bool {
+    in_fleet(spec).any(|n| node.is_none_or(|name| n.name.value == name))
+}
+
+/// The nodes of the fleet; the others are alone.
+fn in_fleet(spec: &Spec) -> impl Iterator<Item = &NodeSpec> {
+    spec.nodes.iter().filter(|n| n.fleet.is_some())
 }
 
 /// The rules for `node`. Nodes that are no fleet are not told what others see: each is alone.
 pub(super) fn rules(spec: &Spec, node: Option<&Node>, p: &mut Problems) -> Rules {
-    let together = spec.declared.fleet;
+    let together = together(spec, node.map(|n| n.name.as_str()));
     let mut rules = Rules {
         quorum: spec.health.quorum.value,
         brake: spec.health.brake,
@@ -34,7 +45,8 @@ pub(super) fn rules(spec: &Spec, node: Option<&Node>, p: &mut Problems) -> Rules
     nodes.sort_by(|a, b| a.name.value.cmp(&b.name.value));
     for n in nodes {
         let own = node.is_some_and(|node| node.name == n.name.value);
-        if !together && !own {
+        let heard = together && n.fleet.is_some();
+        if !heard && !own {
             continue;
         }
         let site = Site {

@@ -101,6 +101,11 @@ pub(super) fn check(spec: &Spec, p: &mut Problems) {
         nodes.filter_map(|n| n.fleet.as_ref().map(|f| (n, f)))
     };
     let first = with().next();
+    if first.is_some() {
+        for node in &spec.nodes {
+            alone_among_others(node, p);
+        }
+    }
     if let (Some(span), None) = (spec.fleet.span, &first)
         && spec.nodes.len() == spec.declared.nodes.len()
     {
@@ -123,6 +128,7 @@ pub(super) fn check(spec: &Spec, p: &mut Problems) {
     one_address_each(spec, p);
     for (node, fleet) in with() {
         keeps_orders(node, fleet, p);
+        only_members_decide(node, fleet, p);
         pushes(spec, node, fleet, p);
     }
     let members = with().filter(|(_, f)| f.push_to.is_empty()).count();
@@ -134,6 +140,20 @@ pub(super) fn check(spec: &Spec, p: &mut Problems) {
             format!("the fleet has {members} members; more than {MANY_MEMBERS} slow gossip down"),
         )
         .help = Some("let nodes that only probe push instead, with `push-to`".to_owned());
+    }
+}
+
+/// A node that probes beside the fleet tells nobody what it sees.
+fn alone_among_others(node: &NodeSpec, p: &mut Problems) {
+    if node.fleet.is_none() && super::node::has(node, Role::Probe) {
+        p.warning(
+            node.name.span,
+            format!(
+                "node `{}` probes but is not in the fleet: nobody hears what it sees",
+                node.name.value
+            ),
+        )
+        .help = Some(format!("add [nodes.{}.fleet]", node.name.value));
     }
 }
 
@@ -180,6 +200,25 @@ fn keeps_orders(node: &NodeSpec, fleet: &NodeFleetSpec, p: &mut Problems) {
             ),
         )
         .help = Some("add `state-dir = \"/var/lib/tradewind\"` to the node".to_owned());
+    }
+}
+
+/// Who answers or takes orders must hear what all others say, and be heard: a node that pushes does not.
+fn only_members_decide(node: &NodeSpec, fleet: &NodeFleetSpec, p: &mut Problems) {
+    let role = [(Role::Dns, "dns"), (Role::Admin, "admin")];
+    let role = role.iter().find(|(r, _)| super::node::has(node, *r));
+    if let (Some(first), Some((_, role))) = (fleet.push_to.first(), role) {
+        p.error(
+            first.span,
+            format!(
+                "node `{}` has the role `{role}` and pushes: it would neither hear the votes of others \
+                 nor pass orders on",
+                node.name.value
+            ),
+        )
+        .help = Some(
+            "make it a member, with `listen` instead of `push-to`, or take the role away".to_owned(),
+        );
     }
 }
 

@@ -90,7 +90,7 @@ pub fn compile(
     };
     let (targets, target_of) = match &this_node {
         // Nobody would tell it what to believe of them.
-        Some(node) if !node.probes && !council::shared(spec) => {
+        Some(node) if !node.probes && !council::shared(spec, Some(&node.name)) => {
             (Vec::new(), vec![None; pools.endpoints.len()])
         }
         _ => pools::targets(&pools, &monitors),

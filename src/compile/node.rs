@@ -162,7 +162,11 @@ pub(super) fn node(spec: &Spec, wanted: Option<&str>, p: &mut Problems) -> Optio
         return None;
     };
     let monitored = spec.pools.iter().any(|p| p.monitor.is_some());
-    if has(n, Role::Dns) && !has(n, Role::Probe) && monitored && !super::council::shared(spec) {
+    if has(n, Role::Dns)
+        && !has(n, Role::Probe)
+        && monitored
+        && !super::council::shared(spec, Some(wanted))
+    {
         p.warning(
             n.name.span,
             format!(

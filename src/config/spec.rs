@@ -82,8 +82,6 @@ pub struct Declared {
     pub pools_complete: bool,
     /// Whether all names were read in full.
     pub names_complete: bool,
-    /// Whether there is a `[fleet]`: the nodes tell each other what they see.
-    pub fleet: bool,
 }
 
 /// `[dns]`

@@ -15,6 +15,10 @@ pub const MAX_VALUE: usize = 8 * 1024;
 /// Longest key in octets.
 pub const MAX_KEY: usize = 200;
 
+/// Lives are numbered by the milliseconds of 1970 at their start; no honest clock is beyond the year 2248,
+/// and who says so would keep a node from ever being believed again.
+pub const LAST_LIFE: u64 = 1 << 43;
+
 /// A key in a node's own space: printable ASCII without spaces, 1 to [`MAX_KEY`] octets, such as
 /// `v/3` or `ov/region/eu/drain`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

@@ -14,9 +14,10 @@ pub const PREFIXES: [&str; 4] = ["hb", "v/", "r/", "m/state"];
 /// The value of `m/state` of a node that stops on purpose.
 pub const LEAVING: &str = "leaving";
 
-/// Remembers of each vantage how many chunks it had.
+/// Remembers of each vantage how many chunks it had, and how far its heartbeat was.
 #[derive(Debug, Default)]
 pub struct Listener {
+    beats: HashMap<Arc<str>, u64>,
     votes: HashMap<Arc<str>, u16>,
     rtts: HashMap<Arc<str>, u16>,
 }
@@ -34,8 +35,15 @@ impl Listener {
         };
         let key = change.key.as_str();
         if key == "hb" {
-            let Heartbeat { blind, .. } = Heartbeat::decode(&change.value)?;
-            return Ok(vec![says(Says::Alive { blind })]);
+            let Heartbeat { count, blind } = Heartbeat::decode(&change.value)?;
+            // The bus keeps the last beat of the dead: only one that moves is a sign of life, and the
+            // first of a new life.
+            let known = self.beats.insert(change.owner.clone(), count);
+            let lives = known.map_or(count <= 1, |known| known != count);
+            return Ok(lives
+                .then(|| says(Says::Alive { blind }))
+                .into_iter()
+                .collect());
         }
         if key == "m/state" {
             let leaving = &*change.value == LEAVING;
@@ -150,6 +158,21 @@ mod tests {
             }
         }
         assert_eq!(emptied, (1..16).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn h3_the_last_beat_of_the_dead_is_no_sign_of_life() {
+        let mut l = Listener::default();
+        let alive = |l: &mut Listener, value: &str| {
+            let said = l.hear(&change("hb", value)).expect("a heartbeat");
+            said.iter().any(|t| matches!(t.says, Says::Alive { .. }))
+        };
+        assert!(!alive(&mut l, "1 500 sees"), "how old it is nobody knows");
+        assert!(alive(&mut l, "1 501 sees"));
+        assert!(!alive(&mut l, "1 501 blind"), "told again");
+        // A new life begins anew.
+        assert!(alive(&mut l, "1 1 sees"));
+        assert!(alive(&mut Listener::default(), "1 1 sees"));
     }
 
     #[test]

@@ -105,6 +105,11 @@ impl FleetDesk {
         known.is_some_and(|(_, roles)| roles.may_write(&change.key))
     }
 
+    /// Whether there is nobody else.
+    pub(super) fn is_alone(&self) -> bool {
+        self.cluster.is_none()
+    }
+
     /// What is run here.
     pub(super) fn config(&self) -> String {
         locked(&self.config).clone()

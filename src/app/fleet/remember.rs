@@ -12,12 +12,15 @@ use crate::time::Clock;
 /// Time between two looks. A crash loses what changed since the last one.
 const LOOK: Duration = Duration::from_secs(5);
 
-/// Writes down verdicts that changed, until the judge loop ends.
-pub async fn remember(orders: mpsc::Sender<Order>, store: Store, clock: Arc<dyn Clock>) {
+/// Writes down verdicts that changed, until the judge loop ends. `verdicts` is what the store has.
+pub async fn remember(
+    orders: mpsc::Sender<Order>,
+    (store, mut verdicts): (Store, Verdicts),
+    clock: Arc<dyn Clock>,
+) {
     if !store.is_durable() {
         return;
     }
-    let mut verdicts = Verdicts::default();
     loop {
         tokio::time::sleep(LOOK).await;
         let (ask, answer) = oneshot::channel();

@@ -9,7 +9,8 @@ use super::super::judge_loop::Order;
 use super::FleetDesk;
 use crate::fleet::gossip::COMPLETE;
 use crate::fleet::listener::PREFIXES;
-use crate::fleet::push::Newest;
+use crate::fleet::push::{Newest, unwrap_pushed};
+use crate::fleet::speaker::HEARTBEAT;
 use crate::fleet::{Listener, Speaker};
 use crate::health::{Opinion, Vote};
 use crate::snapshot::Publisher;
@@ -30,10 +31,22 @@ const BATCH: usize = 256;
 /// Tells the fleet what this vantage sees, until the judge loop ends. A node that does not probe says
 /// that it lives, and no more.
 pub async fn speak(desk: Arc<FleetDesk>, orders: mpsc::Sender<Order>, publisher: Publisher) {
+    if desk.is_alone() {
+        return;
+    }
     let mut speaker = Speaker::default();
     let mut told: Option<(Moment, u64, String)> = None;
     let (start, mut complete) = (desk.clock.now(), false);
+    let mut asked: Option<(Moment, u64)> = None;
     loop {
+        // A vote that changes is in a view of its own; without one only the heartbeat is due.
+        let (now, generation) = (desk.clock.now(), publisher.latest().generation.0);
+        let quiet = |(at, of)| of == generation && now.since(at) < HEARTBEAT;
+        if asked.is_some_and(quiet) {
+            tokio::time::sleep(LOOK).await;
+            continue;
+        }
+        asked = Some((now, generation));
         let (ask, answer) = oneshot::channel();
         if orders.send(Order::Tell(ask)).await.is_err() {
             return;
@@ -51,7 +64,7 @@ pub async fn speak(desk: Arc<FleetDesk>, orders: mpsc::Sender<Order>, publisher:
             complete = true;
             desk.publish(COMPLETE, "1");
         }
-        let (generation, config) = (publisher.latest().generation.0, desk.config());
+        let config = desk.config();
         let due = |(at, last, digest): &(Moment, u64, String)| {
             *digest != config || (*last != generation && now.since(*at) >= TELL_GENERATION)
         };
@@ -72,13 +85,15 @@ pub async fn listen(desk: Arc<FleetDesk>, orders: mpsc::Sender<Order>) {
     while changes.recv_many(&mut batch, BATCH).await > 0 {
         let mut heard = Vec::new();
         for change in batch.drain(..) {
+            // Before anything is remembered of it: a relay may name whom it likes.
+            let said = unwrap_pushed(&change).map(|p| p.change);
+            if !desk.may_say(said.as_ref().unwrap_or(&change)) {
+                continue;
+            }
             // Of what several nodes relay of one that pushes, the newest counts.
             let Some(change) = newest.take(&change) else {
                 continue;
             };
-            if !desk.may_say(&change) {
-                continue;
-            }
             desk.note(&change);
             let key = change.key.as_str();
             let own = *change.owner == *desk.node();

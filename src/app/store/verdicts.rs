@@ -22,6 +22,28 @@ pub struct Verdicts {
 }
 
 impl Verdicts {
+    /// What a store has that holds `rows`: those that nobody asks for any more are emptied with the next
+    /// update, or a later restart would take them for fresh.
+    pub fn with(rows: &[(u64, Vec<u8>)]) -> Verdicts {
+        let known = rows
+            .iter()
+            .filter(|(key, bytes)| *key != SEEN && !bytes.is_empty());
+        let row = |(key, bytes): &(u64, Vec<u8>)| {
+            // One that cannot be read is replaced or emptied all the same.
+            let unreadable = Remembered {
+                key: CheckKey(*key),
+                up: false,
+                since_unix: 0,
+                failures: 0,
+                seen_unix: 0,
+            };
+            (*key, decode(*key, bytes, 0).unwrap_or(unreadable))
+        };
+        Verdicts {
+            rows: known.map(row).collect(),
+        }
+    }
+
     /// What is to be written so that the store has `all`, as of `unix`.
     pub fn update(&mut self, all: &[Remembered], unix: u64) -> Write {
         let mut rows = Vec::new();
@@ -114,6 +136,17 @@ mod tests {
             Verdicts::read(&stored(&[first, second])),
             [seen(verdict(1, true, 100)), seen(verdict(3, true, 160))]
         );
+    }
+
+    #[test]
+    fn h1_what_was_stored_long_ago_is_no_fresher_for_another_start() {
+        let mut v = Verdicts::default();
+        let first = v.update(&[verdict(1, false, 100), verdict(2, true, 100)], 200);
+        // Hours later only check 2 is known again.
+        let rows = stored(std::slice::from_ref(&first));
+        let second = Verdicts::with(&rows).update(&[verdict(2, true, 100)], 90_000);
+        let left = Verdicts::read(&stored(&[first, second]));
+        assert_eq!(left.iter().map(|r| r.key.0).collect::<Vec<_>>(), [2]);
     }
 
     #[test]

@@ -74,7 +74,6 @@ pub(super) fn decode(cx: &mut Context<'_>, mut root: Table) -> Spec {
             all_zones: all_zones && whole("zones"),
             pools_complete,
             names_complete,
-            fleet: root.get("fleet").is_some(),
         },
         health: health::decode(cx, &top),
         dns: dns(cx, &top),

@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::fleet::bus::{BusView, Change, Key, MAX_VALUE, Member, Owner, Value};
+use crate::fleet::bus::{BusView, Change, Key, LAST_LIFE, MAX_VALUE, Member, Owner, Value};
 use crate::fleet::credentials::Roles;
 use crate::time::Moment;
 
@@ -207,6 +207,13 @@ impl Merge {
         now: Moment,
         out: &mut Heard,
     ) {
+        if life.generation > LAST_LIFE {
+            let forged = format!("{name} {}", life.generation);
+            if self.strangers.len() < STRANGERS && self.strangers.insert(forged) {
+                self.counters.count(GossipEvent::BadValue);
+            }
+            return;
+        }
         if *name == *self.own {
             self.hear_own(life, alive, space, now, out);
             return;

@@ -86,6 +86,11 @@ pub(super) async fn run(
                 generation = next;
                 shared.counters.count(GossipEvent::Respawn);
                 shared.inner().reborn(&shared, generation);
+                // Whoever makes it happen again and again gains nothing by it.
+                tokio::select! {
+                    () = sleep(FIRST_WAIT) => {}
+                    () = told_to_stop(&mut stopped) => return,
+                }
                 continue;
             }
             Ok(Ok(Ended::Died(why))) => why,

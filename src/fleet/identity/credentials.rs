@@ -99,9 +99,13 @@ impl Identity {
         &self.node
     }
 
-    /// From now on, who else may be there, as a new configuration says. Connections stay.
+    /// From now on, who else may be there, as a new configuration says. Where that is somebody else,
+    /// those who are connected are looked at again.
     pub fn adopt_roster(&self, roster: Roster) {
-        self.roster.store(Arc::new(roster));
+        if *self.roster.load_full() != roster {
+            self.roster.store(Arc::new(roster));
+            self.changes.send_modify(|n| *n += 1);
+        }
     }
 
     /// Who may be there.

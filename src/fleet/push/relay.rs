@@ -7,7 +7,7 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use super::MAX_PUSHED;
-use crate::fleet::bus::{Change, Key, MAX_KEY};
+use crate::fleet::bus::{Change, Key, LAST_LIFE, MAX_KEY};
 
 /// Before the node's name in relayed keys.
 pub const PREFIX: &str = "px/";
@@ -50,7 +50,7 @@ pub struct Pushed {
 pub fn unwrap_pushed(change: &Change) -> Option<Pushed> {
     let (node, key) = change.key.as_str().strip_prefix(PREFIX)?.split_once('/')?;
     let mut parts = change.value.splitn(3, ' ');
-    let generation = parts.next()?.parse().ok()?;
+    let generation = parts.next()?.parse().ok().filter(|g| *g <= LAST_LIFE)?;
     let seq = parts.next()?.parse().ok()?;
     let value = parts.next()?;
     // Nothing is relayed twice.

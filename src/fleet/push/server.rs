@@ -43,6 +43,9 @@ const DOWN: [&str; 2] = ["ov/", "m/"];
 /// Time for what was written last to get out.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
+/// Longest life of a connection.
+const LONGEST: Duration = Duration::from_secs(3600);
+
 /// How far a connection has come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Stage {
@@ -258,6 +261,8 @@ impl Ingest {
             ended = self.read(reader, &writer, &slot, peer) => ended,
             ended = self.write(&writer, peer) => ended,
             () = slot.replaced() => Ok(()),
+            // It comes back at once, and says everything again.
+            () = self.look_again() => Ok(()),
         };
         match ended {
             Err(End::Bad(e)) => {
@@ -266,6 +271,16 @@ impl Ingest {
             }
             Err(e) => tracing::info!(node = &*peer.node, "push: {e}"),
             Ok(()) => {}
+        }
+    }
+
+    /// When who is connected must be looked at again: the configuration, certificates or authorities have
+    /// changed, or so much time has passed that a certificate may have expired.
+    async fn look_again(&self) {
+        let mut changes = self.options.credentials.changes();
+        tokio::select! {
+            Ok(()) = changes.changed() => {}
+            () = tokio::time::sleep(LONGEST) => {}
         }
     }
 

@@ -19,8 +19,11 @@ const LATE: Duration = Duration::from_millis(250);
 /// Whether most targets failed is found out so often at most.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
-/// With so few samples nothing is said of lateness.
-const SAMPLES: usize = 20;
+/// So often within [`LOOK_BACK`]: one late turn, such as that of a reload, says nothing.
+const LATE_TURNS: usize = 3;
+
+/// One that stood still for so long knows nothing of what happened meanwhile.
+const STOOD_STILL: Duration = Duration::from_secs(2);
 
 /// With so few targets nothing is said of "most of them".
 const TARGETS: usize = 4;
@@ -64,10 +67,13 @@ pub struct Sight {
 }
 
 impl Sight {
-    /// Another configuration: other targets, other references.
+    /// Another configuration: other targets, and perhaps other references; until these are looked at, the
+    /// old ones stand for them.
     pub(super) fn adopt(&mut self, references: usize) {
+        let mut known = std::mem::take(&mut self.references);
+        known.resize(references, None);
         *self = Sight {
-            references: vec![None; references],
+            references: known,
             lags: std::mem::take(&mut self.lags),
             late: self.late,
             ..Sight::default()
@@ -91,9 +97,8 @@ impl Sight {
         {
             self.lags.pop_front();
         }
-        let mut lags: Vec<Duration> = self.lags.iter().map(|(_, lag)| *lag).collect();
-        lags.sort_unstable();
-        self.late = lags.len() >= SAMPLES && lags[lags.len() * 99 / 100] > LATE;
+        let late = self.lags.iter().filter(|(_, lag)| *lag > LATE).count();
+        self.late = late >= LATE_TURNS || self.lags.iter().any(|(_, lag)| *lag > STOOD_STILL);
     }
 
     /// A probe of a target in a region ended.
@@ -142,7 +147,7 @@ impl Sight {
         if reached * 2 < tried {
             return Some(Blind::References);
         }
-        if self.late {
+        if others && self.late {
             return Some(Blind::Late);
         }
         let rested = |at: Moment| now.since(at) >= LOOK_AGAIN;
@@ -190,6 +195,12 @@ mod tests {
             }
             assert_eq!(s.blind(true, T), want, "{reached} of 3");
         }
+        s.adopt(3);
+        assert_eq!(
+            s.blind(true, T),
+            Some(Blind::References),
+            "a reload gives no vote back"
+        );
         s.adopt(1);
         s.reference(0, false);
         assert_eq!(s.blind(true, T), Some(Blind::References));
@@ -206,11 +217,17 @@ mod tests {
             s.lag(if n % 20 == 0 { S } else { S / 100 }, now);
         }
         assert_eq!(s.blind(true, now), Some(Blind::Late));
+        assert_eq!(s.blind(false, now), None, "nobody else could see instead");
         for _ in 0..110 {
             now = now + S / 10;
             s.lag(S / 100, now);
         }
         assert_eq!(s.blind(true, now), None);
+        // One late turn is that of a reload; one that stood still has missed what happened.
+        s.lag(S, now);
+        assert_eq!(s.blind(true, now), None);
+        s.lag(S * 3, now);
+        assert_eq!(s.blind(true, now), Some(Blind::Late));
     }
 
     #[test]

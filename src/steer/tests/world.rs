@@ -472,11 +472,7 @@ pub(super) fn random_verdict(d: &mut Dice, ill: usize) -> Verdict {
             1 if state == State::Down => Some(Guard::Manual),
             _ => None,
         },
-        share: if d.one_in(8) {
-            5 + d.below(95) as u8
-        } else {
-            100
-        },
+        share: if d.one_in(8) { 50 } else { 100 },
         ..Verdict::unmonitored()
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tradewind::compile::compile;
 use tradewind::config::load::load_texts;
+use tradewind::config::spec::NodeFleetSpec;
 use tradewind::health::council::Remembered;
 use tradewind::health::{
     Board, Council, Failure, Judge, Observation, Outcome, OwnWord, Says, Testimony, Verdict,
@@ -89,7 +90,19 @@ impl World {
         let zone = b"@ 300 IN SOA ns hostmaster 1 7200 3600 1209600 300\n@ 300 IN NS ns\nns 300 IN A 192.0.2.53\n";
         let file = (PathBuf::from("tradewind.toml"), config.as_bytes().to_vec());
         let mut loaded = load_texts(vec![file], &mut |_| Ok(zone.to_vec()));
-        loaded.spec.declared.fleet = true;
+        for node in &mut loaded.spec.nodes {
+            // How they reach each other is the world's business.
+            node.fleet = Some(NodeFleetSpec {
+                span: node.name.span,
+                listen: None,
+                advertise: None,
+                certificate: None,
+                key: None,
+                ingest: None,
+                push_to: Vec::new(),
+                complete: true,
+            });
+        }
         let names: Vec<String> = loaded
             .spec
             .nodes

@@ -287,3 +287,19 @@ fn a_dead_life_of_this_node_with_a_higher_generation_is_passed() {
     world.merge.reborn(life(901, 9));
     assert_eq!(world.merge.overtaken(world.now), None);
 }
+
+/// Whoever could be believed under the highest of all numbers would keep the node out for good.
+#[test]
+fn a_life_that_no_clock_can_have_is_not_believed_and_counted_once() {
+    let mut world = World::new();
+    let mut forged = Keys::default();
+    for _ in 0..30 {
+        forged.beat();
+        world.pass(&[("own", life(u64::MAX, 3), &forged)]);
+    }
+    for _ in 0..11 {
+        world.pass(&[("own", life(u64::MAX, 3), &forged)]);
+    }
+    assert_eq!(world.merge.overtaken(world.now), None);
+    assert_eq!(world.counters.get(GossipEvent::BadValue), 1);
+}
