@@ -1,4 +1,4 @@
-//! The log line for probes that cannot be made, at most one per while.
+//! The log line for probes that find no room within their interval, at most one per while.
 
 use std::time::Duration;
 
@@ -17,15 +17,15 @@ pub(super) struct Alarm {
 }
 
 impl Alarm {
-    /// `key` could not be probed at `now`, for the reason `why`.
-    pub(super) fn raise(&mut self, key: &TargetKey, why: &str, now: Moment) {
+    /// `key` was not probed within its interval, as it should have been by `now`.
+    pub(super) fn raise(&mut self, key: &TargetKey, now: Moment) {
         self.unsaid += 1;
         if now < self.next {
             return;
         }
         tracing::warn!(
             probes = self.unsaid, address = %key.addr, port = key.port, monitor = %key.monitor.name,
-            "probes cannot be made, which says nothing about their targets; the last one: {why}"
+            "probes did not start within their interval: too many are under way on this node"
         );
         *self = Alarm {
             unsaid: 0,

@@ -51,21 +51,13 @@ struct Runner<F> {
     run_check: F,
     timetable: Timetable,
     /// By target.
-    probed: Vec<Probed>,
+    checks: Vec<Arc<Check>>,
     tasks: JoinSet<Result<Duration, Failure>>,
     running: HashMap<Id, (Run, AbortHandle)>,
     random: Jitter,
     stats: Arc<ProbeStats>,
     certificates: Certificates,
-    unable: Alarm,
     overdue: Alarm,
-}
-
-/// A target's check, and whether its last run could not be made.
-#[derive(Clone)]
-struct Probed {
-    check: Arc<Check>,
-    unable: bool,
 }
 
 impl<F, R> Runner<F>
@@ -88,13 +80,12 @@ where
             reports,
             run_check,
             timetable: Timetable::new(in_flight),
-            probed: Vec::new(),
+            checks: Vec::new(),
             tasks: JoinSet::new(),
             running: HashMap::new(),
             random: Jitter::new(),
             certificates: Certificates::new(stats.clone()),
             stats,
-            unable: Alarm::default(),
             overdue: Alarm::default(),
         }
     }
@@ -140,11 +131,11 @@ where
     /// Goes over to the plan in force. Probes of targets that are gone end at once (requirement H7).
     fn adopt(&mut self) {
         let plan = self.plans.borrow_and_update().clone();
-        let mut old: HashMap<TargetKey, Probed> = self
+        let mut old: HashMap<TargetKey, Arc<Check>> = self
             .timetable
             .keys()
             .cloned()
-            .zip(self.probed.drain(..))
+            .zip(self.checks.drain(..))
             .collect();
         for gone in self.timetable.adopt(&plan, self.clock.now()) {
             for (_, handle) in self.running.values().filter(|(run, _)| *run == gone) {
@@ -153,22 +144,20 @@ where
         }
         let mut shared = Shared::default();
         let make_ready = |key: &TargetKey| {
-            old.remove(key).unwrap_or_else(|| Probed {
-                check: Arc::new(Check::prepare(key, &mut shared)),
-                unable: false,
-            })
+            old.remove(key)
+                .unwrap_or_else(|| Arc::new(Check::prepare(key, &mut shared)))
         };
-        self.probed = self.timetable.keys().map(make_ready).collect();
+        self.checks = self.timetable.keys().map(make_ready).collect();
         self.certificates.keep_only(self.timetable.keys());
     }
 
     fn start(&mut self, start: Start, now: Moment) {
         if start.overdue {
             self.stats.overdue.fetch_add(1, Relaxed);
-            self.overdue.raise(&start.key, &overloaded(&start.key), now);
+            self.overdue.raise(&start.key, now);
         }
         let timeout = start.key.monitor.timeout;
-        let check = self.probed[start.target.index()].check.clone();
+        let check = self.checks[start.target.index()].clone();
         let run = (self.run_check)(check, self.clock.clone());
         let limited = async move {
             tokio::time::timeout(timeout, run)
@@ -184,7 +173,7 @@ where
         let key = self.timetable.key(target);
         let why = overloaded(key);
         self.stats.overdue.fetch_add(1, Relaxed);
-        self.overdue.raise(key, &why, now);
+        self.overdue.raise(key, now);
         let outcome = Outcome::Fail(Failure::Unable(why));
         self.report(target, now, outcome).await
     }
@@ -214,17 +203,11 @@ where
     /// Counts, and tells the log what the outcome alone does not say.
     fn take_note(&mut self, target: TargetId, at: Moment, outcome: &Outcome) {
         let key = self.timetable.key(target);
-        let probed = &mut self.probed[target.index()];
         self.stats.ended.fetch_add(1, Relaxed);
-        let was_unable = std::mem::take(&mut probed.unable);
-        if let Outcome::Fail(failure @ Failure::Unable(_)) = outcome {
+        if let Outcome::Fail(Failure::Unable(_)) = outcome {
             self.stats.unable.fetch_add(1, Relaxed);
-            probed.unable = true;
-            if !was_unable {
-                self.unable.raise(key, &failure.to_string(), at);
-            }
         }
-        if let Some(not_after) = probed.check.certificate_not_after() {
+        if let Some(not_after) = self.checks[target.index()].certificate_not_after() {
             let now = self.clock.wall().unix(at);
             self.certificates.saw(key, not_after, now);
         }

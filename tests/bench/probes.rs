@@ -326,7 +326,7 @@ fn open_files() -> u64 {
 }
 
 fn measure(o: &Options, ports: Ports) {
-    let in_flight = (open_files() / 2).min(32_768) as usize;
+    let in_flight = (open_files() / 2).min(12_288) as usize;
     let before = resident("VmRSS");
     let plan = Arc::new(plan(o, ports));
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -148,12 +148,12 @@ fn a_grpc_monitor_believes_serving_alone_and_has_no_opinion_where_it_asked_wrong
         // Debian's Python is the one that Debian's gRPC is installed for.
         let mut command = Command::new("/usr/bin/python3");
         command
-            .arg(package().join("tests/it/grpc_health.py"))
+            .arg(package().join("tests/it/grpc_server.py"))
             .arg(port.to_string())
             .arg(&says);
         command
     };
-    let server = Daemon::start("grpc_health.py", dir.path(), command, |addr| {
+    let server = Daemon::start("grpc_server.py", dir.path(), command, |addr| {
         TcpStream::connect(addr).is_ok()
     });
     let monitors = [
@@ -180,7 +180,7 @@ fn a_grpc_monitor_believes_serving_alone_and_has_no_opinion_where_it_asked_wrong
         (&"unknown".into(), &true.into()),
         "{e}"
     );
-    node.wait_logged("probes cannot be made");
+    node.wait_logged("a check cannot be run on this node");
     assert!(node.metric("tradewind_probe_unable_total") > 0);
 
     std::fs::write(node.file("status"), "2").unwrap();

@@ -6,6 +6,7 @@ mod cluster;
 mod host;
 mod lab;
 mod process;
+mod push;
 mod skew;
 mod world;
 

@@ -1,7 +1,8 @@
-"""A gRPC server of the health protocol: `grpc_health.py PORT FILE`
+"""A gRPC server of the health protocol: `grpc_server.py PORT FILE`
 
 Says the status whose number stands in FILE; knows the service "shop" and the server as a whole.
-Messages are bytes as they are, so that it needs no generated code.
+Messages are bytes as they are, so that it needs no generated code. (A script called `grpc_health` would
+be imported by the library itself, which looks for a module of that name.)
 """
 
 import sys
