@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::client::within;
 use super::cluster::{AT_ONCE, DNS, NAME, all_get, order, started, watch_all};
 use super::world::{DETECTION, PROPAGATION};
 use crate::support::wait_for;
@@ -48,7 +49,7 @@ fn f8_both_sides_of_a_cut_go_on_and_agree_soon_after_it_heals() {
     world.take("web3").kill9();
     for node in ["dns2", "dns3"] {
         let what = format!("web3 is down at {node}");
-        wait_for(&what, DETECTION + PROPAGATION, || {
+        wait_for(&what, within(DETECTION + PROPAGATION), || {
             (world.health(node, "web3")["state"] == "down").then_some(())
         });
     }
@@ -62,12 +63,11 @@ fn f8_both_sides_of_a_cut_go_on_and_agree_soon_after_it_heals() {
     // The later order about `eu` stands everywhere.
     let took = all_get(&watches, &[web1], healed, CONVERGED);
     let what = "equal orders";
-    wait_for(what, CONVERGED, || {
+    wait_for(what, within(CONVERGED), || {
         let at = DNS.map(|node| stamps(&world.get(node, "/v1/overrides")));
         (at[0] == at[1] && at[1] == at[2]).then_some(())
     });
     eprintln!("agreed after {took:?}, equal after {:?}", healed.elapsed());
-    assert!(healed.elapsed() < CONVERGED + Duration::from_secs(1));
     // The drain of `us` came through as well: with `eu` gone the third target serves.
     let given = Instant::now();
     let taken = order(&world, "dns1", "drain region eu --for 10m");
