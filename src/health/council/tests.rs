@@ -356,8 +356,13 @@ fn f9_a_reload_does_not_end_a_failback() {
     n.council.adopt(rules, &mut n.judge, checks, n.now);
     assert_eq!(n.state(1), State::Down);
     assert_eq!(held(&mut n, 1), Some(Guard::Manual));
-    assert!(!n.council.release(EndpointId(0), n.now));
-    assert!(n.council.release(EndpointId(1), n.now));
+    let mut release = |e| {
+        let ordered = |waits| (waits == EndpointId(e)).then_some(u64::MAX);
+        n.council.release(ordered, Wall::default(), n.now)
+    };
+    assert_eq!(release(0), []);
+    assert_eq!(release(1), [EndpointId(1)]);
+    assert_eq!(release(1), [], "once");
     assert_eq!(n.state(1), State::Up);
 }
 
