@@ -12,7 +12,8 @@
 //!
 //! A query's way through the files: `server/udp.rs` → `engine/answer.rs` → `zone/lookup.rs` →
 //! `steer/decide.rs` → `engine/respond.rs` → `server/udp.rs`. A probe result's way: `probe/runner.rs`
-//! → `app/judge_loop.rs` → `health/judge.rs` → `steer/offer.rs` → `snapshot/publish.rs`.
+//! → `app/judge_loop.rs` → `health/judge.rs` → `health/council/mod.rs` → `steer/offer.rs` →
+//! `snapshot/publish.rs`.
 
 #![warn(missing_docs)]
 
@@ -71,6 +72,8 @@ pub mod docs {
     pub mod dnssec {}
     #[doc = include_str!("docs/fleet.md")]
     pub mod fleet {}
+    #[doc = include_str!("docs/monitors.md")]
+    pub mod monitors {}
     #[doc = include_str!("docs/overrides.md")]
     pub mod overrides {}
     #[doc = include_str!("docs/performance.md")]

@@ -97,7 +97,7 @@ fn files(certificate: &Path, key: &Path, ca: &Path) -> Files {
     }
 }
 
-/// The identity of node `name`, of what [`check`] has read.
+/// The identity of node `name`, of what was read when the configuration was.
 ///
 /// # Errors
 /// When the TLS library does not take it.

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Subcommand;
+use serde_json::Value;
 
+use super::orders::{Via, ask};
 use crate::app::clock::RealClock;
 use crate::config::{Report, load};
 use crate::fleet::credentials::Roles;
@@ -65,6 +67,11 @@ pub(super) enum FleetCommand {
         #[arg(long, default_value_t = AUTHORITY_DAYS, value_parser = clap::value_parser!(u32).range(1..=36_525))]
         days: u32,
     },
+    /// Ask a running node how the nodes of the fleet are, and who runs another configuration.
+    Status {
+        #[command(flatten)]
+        via: Via,
+    },
     /// Say what certificates are in a file: who, which roles, until when, of which CA.
     Show {
         /// A PEM file.
@@ -100,6 +107,7 @@ pub(super) fn fleet(command: &FleetCommand) -> ExitCode {
             true => finish_rotation(ca, now),
             false => start_rotation(ca, *days, now),
         }),
+        FleetCommand::Status { via } => super::done(status(via)),
         FleetCommand::Show { file } => super::done(show(file, now)),
     }
 }
@@ -108,6 +116,45 @@ pub(super) fn fleet(command: &FleetCommand) -> ExitCode {
 enum Refused {
     Config(Box<Report>),
     Other(String),
+}
+
+/// One line per node, then what is wrong.
+fn status(via: &Via) -> Result<String, String> {
+    let json = ask(via, "GET", "/v1/fleet", &[], None)?.json;
+    if via.json {
+        return Ok(json.to_string());
+    }
+    let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let mut out = match json["cluster"].as_str() {
+        Some(cluster) => format!("cluster {cluster}, as node {} sees it", text(&json["node"])),
+        None => format!("node {} is in no fleet", text(&json["node"])),
+    };
+    for m in list(&json["members"]) {
+        let roles: Vec<String> = list(&m["roles"]).iter().map(text).collect();
+        let _ = write!(
+            out,
+            "\n{}  {}  region {}  {}  config {}",
+            text(&m["node"]),
+            text(&m["state"]),
+            text(&m["region"]),
+            roles.join(","),
+            text(&m["config"]),
+        );
+        if let Some(seconds) = m["heard_seconds_ago"].as_f64() {
+            let _ = write!(out, "  heard {seconds:.0} s ago");
+        }
+        if m["blind"] == true {
+            out.push_str("  blind: has no vote");
+        }
+    }
+    for differing in list(&json["differing"]) {
+        let _ = write!(out, "\n{}", text(&differing));
+    }
+    for refused in list(&json["refused"]) {
+        let _ = write!(out, "\n{}: {}", text(&refused["what"]), refused["count"]);
+    }
+    Ok(out)
 }
 
 fn init(out: &Path, name: &str, days: u32, now: u64) -> Result<String, String> {

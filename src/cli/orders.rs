@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::{Map, Value, json};
 
-use self::ask::{Answer, ask};
+pub(super) use self::ask::{Answer, ask};
 
 /// In force, but not on every node yet.
 const PARTLY: u8 = 3;
@@ -28,7 +28,7 @@ pub(super) struct Via {
     config: Option<PathBuf>,
     /// The API's JSON instead of text.
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 /// Who, why and until when.

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
 
 use super::bus::{BusError, BusView, Change, Key, MAX_VALUE, Member, Owner, StateBus};
+use super::readers::Readers;
 use crate::time::Clock;
 
 /// What a lone node tells itself.
@@ -17,7 +18,7 @@ pub struct LocalBus {
 #[derive(Default)]
 struct Inner {
     view: Arc<BusView>,
-    readers: Vec<(String, mpsc::UnboundedSender<Change>)>,
+    readers: Readers,
 }
 
 impl LocalBus {
@@ -63,9 +64,7 @@ impl LocalBus {
             key: key.clone(),
             value: value.into(),
         };
-        inner.readers.retain(|(prefix, reader)| {
-            !key.as_str().starts_with(&**prefix) || reader.send(change.clone()).is_ok()
-        });
+        inner.readers.tell(&[change]);
     }
 }
 
@@ -86,23 +85,9 @@ impl StateBus for LocalBus {
     }
 
     fn subscribe(&self, prefix: &str) -> mpsc::UnboundedReceiver<Change> {
-        let (sender, receiver) = mpsc::unbounded_channel();
         let mut inner = self.inner();
-        for (name, owner) in &inner.view.owners {
-            for (key, value) in &owner.keys {
-                if key.as_str().starts_with(prefix) {
-                    // The receiver is right here.
-                    let _ = sender.send(Change {
-                        owner: name.clone(),
-                        generation: owner.generation,
-                        key: key.clone(),
-                        value: value.clone(),
-                    });
-                }
-            }
-        }
-        inner.readers.push((prefix.to_owned(), sender));
-        receiver
+        let view = inner.view.clone();
+        inner.readers.add(prefix, &view)
     }
 
     fn view(&self) -> Arc<BusView> {

@@ -11,6 +11,7 @@ pub mod listener;
 pub mod local;
 pub mod protocol;
 pub mod push;
+pub mod readers;
 pub mod speaker;
 
 pub use bus::{BusError, BusView, Change, Key, Member, Owner, StateBus, Value};
@@ -18,4 +19,5 @@ pub use credentials::{Credentials, Peer, Roles};
 pub use identity::Identity;
 pub use listener::Listener;
 pub use local::LocalBus;
+pub use readers::Readers;
 pub use speaker::Speaker;

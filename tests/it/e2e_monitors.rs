@@ -105,8 +105,6 @@ fn a_composite_of_name_server_ping_and_command_decides_who_is_answered() {
     let times = "interval = \"400ms\"\ntimeout = \"350ms\"\nrise = 2\nfall = 2\nretries = 1\n";
     let monitors = format!(
         "
-[health]
-brake = \"off\"
 [monitors.soa]
 {times}dns = {{ query = \"gslb.test\", type = \"SOA\" }}
 [monitors.address]

@@ -41,6 +41,7 @@ mod e2e_steer;
 mod e2e_tcp;
 mod e2e_transfer;
 mod e2e_types;
+mod fleet;
 mod fuzz;
 mod geoip;
 mod geoip_maxmind;

@@ -10,12 +10,16 @@ use super::book::Seen;
 use super::{Desk, Standing};
 use crate::admin::desk::{Asked, AuditLine, Ends, Refusal, Taken, WantedOrder, Wish};
 use crate::config::nearest;
+use crate::fleet::bus::Owner;
 use crate::health::Verdict;
 use crate::overrides::{Class, Entry, InForce, Kind, Ledger, MAX_TEXT, Record, Stamp, Subject};
 use crate::snapshot::{View, orders};
 
 /// How long an order waits for other nodes.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A node that was heard of within this may still answer.
+const RECENT: Duration = Duration::from_secs(10);
 
 /// How often it looks whether they have it.
 const LOOK: Duration = Duration::from_millis(25);
@@ -188,7 +192,14 @@ impl Desk {
     /// As [`Desk::acknowledged`], now.
     fn look_round(&self, stamp: &Stamp) -> Round {
         let (view, members) = (self.tools.bus.view(), self.tools.bus.members());
-        let alive = |node: &str| members.iter().any(|m| m.alive && &*m.node == node);
+        let now = self.tools.clock.now();
+        // The failure detector takes seconds to know a node that has just come: one that was heard of
+        // lately is waited for as well.
+        let heard = |owner: &Owner| now.since(owner.last_progress) <= RECENT;
+        let alive = |node: &str| {
+            members.iter().any(|m| m.alive && &*m.node == node)
+                || view.owners.get(node).is_some_and(|o| heard(o))
+        };
         let key = super::replicate::seen_key(&stamp.node);
         let short = super::replicate::short(stamp);
         let mut round = Round::default();

@@ -20,13 +20,13 @@ const CONNECT: Duration = Duration::from_secs(2);
 const WHOLE: Duration = Duration::from_secs(20);
 
 /// What a node answered.
-pub(super) struct Answer {
-    pub(super) json: Value,
-    pub(super) server: String,
+pub(in crate::cli) struct Answer {
+    pub(in crate::cli) json: Value,
+    pub(in crate::cli) server: String,
 }
 
 /// Asks the nodes in turn; the first that answers decides.
-pub(super) fn ask(
+pub(in crate::cli) fn ask(
     via: &Via,
     method: &str,
     path: &str,

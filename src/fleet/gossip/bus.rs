@@ -11,6 +11,7 @@ use tokio::sync::{Notify, mpsc, watch};
 
 use crate::fleet::bus::{BusError, BusView, Change, Key, MAX_VALUE, Member, StateBus, Value};
 use crate::fleet::credentials::Credentials;
+use crate::fleet::readers::Readers;
 use crate::time::Clock;
 
 use super::counters::GossipCounters;
@@ -127,7 +128,7 @@ impl GossipBus {
                 merge,
                 own: BTreeMap::new(),
                 dirty: BTreeSet::new(),
-                readers: Vec::new(),
+                readers: Readers::default(),
                 members,
             }),
         });
@@ -191,7 +192,7 @@ pub(super) struct Inner {
     pub(super) own: BTreeMap<Key, Value>,
     /// What of it gossip was not told yet.
     pub(super) dirty: BTreeSet<Key>,
-    readers: Vec<(String, mpsc::UnboundedSender<Change>)>,
+    readers: Readers,
     pub(super) members: Arc<[Member]>,
 }
 
@@ -214,27 +215,17 @@ impl Shared {
             inner.own.insert(key.clone(), change.value.clone());
         }
         inner.dirty.insert(key.clone());
-        inner.tell(std::slice::from_ref(&change));
+        inner.readers.tell(std::slice::from_ref(&change));
         drop(inner);
         self.wake.notify_one();
     }
 }
 
 impl Inner {
-    /// Tells readers what changed.
-    pub(super) fn tell(&mut self, changes: &[Change]) {
-        self.readers.retain(|(prefix, reader)| {
-            let mut theirs = changes
-                .iter()
-                .filter(|change| change.key.as_str().starts_with(&**prefix));
-            theirs.all(|change| reader.send(change.clone()).is_ok()) && !reader.is_closed()
-        });
-    }
-
     /// Tells the outcome of a pass, and who is there now.
     pub(super) fn finish(&mut self, heard: &Heard) {
         if !heard.changes.is_empty() {
-            self.tell(&heard.changes);
+            self.readers.tell(&heard.changes);
         }
         let members = self.merge.members();
         if *self.members != *members {
@@ -260,23 +251,9 @@ impl StateBus for GossipBus {
     }
 
     fn subscribe(&self, prefix: &str) -> mpsc::UnboundedReceiver<Change> {
-        let (sender, receiver) = mpsc::unbounded_channel();
         let mut inner = self.shared.inner();
-        for (name, owner) in &inner.merge.view().owners {
-            for (key, value) in &owner.keys {
-                if key.as_str().starts_with(prefix) {
-                    // The receiver is right here.
-                    let _ = sender.send(Change {
-                        owner: name.clone(),
-                        generation: owner.generation,
-                        key: key.clone(),
-                        value: value.clone(),
-                    });
-                }
-            }
-        }
-        inner.readers.push((prefix.to_owned(), sender));
-        receiver
+        let view = inner.merge.view();
+        inner.readers.add(prefix, &view)
     }
 
     fn view(&self) -> Arc<BusView> {

@@ -20,6 +20,7 @@ use crate::compile::PushTarget;
 use crate::fleet::bus::{BusError, BusView, Change, Key, Member, Owner, StateBus, Value};
 use crate::fleet::credentials::Credentials;
 use crate::fleet::identity::Refusals;
+use crate::fleet::readers::Readers;
 use crate::time::Clock;
 
 /// Wait before a connection is tried again: grows twofold from the first to the second while none is
@@ -73,7 +74,7 @@ struct State {
     /// The target whose words are believed.
     source: Option<usize>,
     view: Arc<BusView>,
-    readers: Vec<(String, mpsc::UnboundedSender<Change>)>,
+    readers: Readers,
 }
 
 impl PushBus {
@@ -249,9 +250,7 @@ impl Shared {
             key: key.clone(),
             value: value.clone(),
         };
-        state.readers.retain(|(prefix, reader)| {
-            !key.as_str().starts_with(&**prefix) || reader.send(change.clone()).is_ok()
-        });
+        state.readers.tell(&[change]);
     }
 
     fn put(&self, key: &Key, value: &str) {
@@ -283,23 +282,9 @@ impl StateBus for PushBus {
     }
 
     fn subscribe(&self, prefix: &str) -> mpsc::UnboundedReceiver<Change> {
-        let (sender, receiver) = mpsc::unbounded_channel();
         let mut state = self.shared.state();
-        for (name, owner) in &state.view.owners {
-            for (key, value) in &owner.keys {
-                if key.as_str().starts_with(prefix) {
-                    // The receiver is right here.
-                    let _ = sender.send(Change {
-                        owner: name.clone(),
-                        generation: owner.generation,
-                        key: key.clone(),
-                        value: value.clone(),
-                    });
-                }
-            }
-        }
-        state.readers.push((prefix.to_owned(), sender));
-        receiver
+        let view = state.view.clone();
+        state.readers.add(prefix, &view)
     }
 
     fn view(&self) -> Arc<BusView> {

@@ -49,9 +49,13 @@ impl Removals {
         self.circles.get(&circle).map_or(&NONE, |g| &g.endpoints)
     }
 
-    /// The sum of their weights.
-    pub(super) fn weight(&self, circle: u32) -> u64 {
-        self.circles.get(&circle).map_or(0, |g| g.weight)
+    /// The sum of the weights of those that left a circle, `e` not among them.
+    pub(super) fn weight_beside(&self, circle: u32, e: EndpointId, circles: &Circles) -> u64 {
+        let all = self.circles.get(&circle).map_or(0, |g| g.weight);
+        match self.left.contains_key(&e) {
+            true => all - circles.weight(e),
+            false => all,
+        }
     }
 
     /// An endpoint did not leave after all; whether it had.

@@ -364,12 +364,16 @@ impl Gate {
         let weight = circles.weight(e);
         let mut until = None;
         for circle in circles.of(e) {
-            let gone = self.removals.of(*circle);
-            let Some((first, _)) = gone.front() else {
+            // One that left within the window, came back and leaves again is gone once.
+            let others = || {
+                let gone = self.removals.of(*circle).iter();
+                gone.filter(|(_, o)| *o != e)
+            };
+            let Some((first, _)) = others().next() else {
                 // One may always go, or a name with one endpoint could not fail over.
                 continue;
             };
-            let sum = self.removals.weight(*circle) + weight;
+            let sum = self.removals.weight_beside(*circle, e, circles) + weight;
             if sum * 100 <= circles.capacity(*circle) * u64::from(brake.max_removal) {
                 continue;
             }
@@ -378,7 +382,7 @@ impl Gate {
             let elsewhere = |o: EndpointId| {
                 circles.region(o) != region && w.serves(o) && self.shown[o.index()].state.serves()
             };
-            if gone.iter().all(|(_, o)| circles.region(*o) == region)
+            if others().all(|(_, o)| circles.region(*o) == region)
                 && circles.endpoints(*circle).any(elsewhere)
             {
                 continue;

@@ -476,6 +476,25 @@ fn f4_the_brake_lets_one_go_and_then_seventy_percent_in_a_window() {
     assert_eq!(n.state(0), State::Down);
 }
 
+#[test]
+fn f4_one_that_comes_back_and_fails_again_is_gone_once() {
+    let mut n = Node::new(guarded(Failback::Auto, Some(Brake::default())));
+    for t in [0, 1] {
+        n.own(t, true);
+    }
+    for round in 0..2 {
+        for _ in 0..3 {
+            n.own(1, false);
+        }
+        assert_eq!(n.state(1), State::Down, "round {round}");
+        for _ in 0..5 {
+            n.own(1, true);
+        }
+        // The second return within ten minutes takes twice the passes.
+        assert_eq!(n.state(1) == State::Up, round == 0);
+    }
+}
+
 proptest::proptest! {
     /// Whatever is heard and observed, in any order.
     #[test]

@@ -16,7 +16,7 @@ use crate::app::judge_loop::{JudgeLoop, Kept, Order};
 use crate::app::keeper::SharedLock;
 use crate::app::orders::{Book, Desk, Tools};
 use crate::app::store::{Running, Store};
-use crate::fleet::{BusError, BusView, Change, Key, Member as Peer, Owner, StateBus};
+use crate::fleet::{BusError, BusView, Change, Key, Member as Peer, Owner, Readers, StateBus};
 use crate::geo::{Coordinates, GeoTable};
 use crate::health::{OverrideKind, Scope};
 use crate::ids::{EndpointId, PolicyId, PoolId, RegionId};
@@ -154,8 +154,6 @@ impl Vouch for Seal {
     }
 }
 
-type Reader = (String, mpsc::UnboundedSender<Change>);
-
 /// What all buses share: each node's view of the others, and who can hear whom.
 #[derive(Default)]
 struct Hub {
@@ -168,7 +166,7 @@ struct At {
     alive: bool,
     generation: u64,
     view: BusView,
-    readers: Vec<Reader>,
+    readers: Readers,
 }
 
 impl Hub {
@@ -205,11 +203,7 @@ impl Hub {
         let mut own = from.clone();
         own.last_progress = now;
         at.view.owners.insert(owner.clone(), Arc::new(own));
-        for change in changes {
-            at.readers.retain(|(prefix, reader)| {
-                !change.key.as_str().starts_with(&**prefix) || reader.send(change.clone()).is_ok()
-            });
-        }
+        at.readers.tell(&changes);
     }
 
     /// `reader` learns all that those it hears know.
@@ -290,23 +284,9 @@ impl StateBus for Bus {
     }
 
     fn subscribe(&self, prefix: &str) -> mpsc::UnboundedReceiver<Change> {
-        let (sender, receiver) = mpsc::unbounded_channel();
         let mut hub = self.hub.lock().unwrap();
         let at = hub.nodes.get_mut(&self.node).unwrap();
-        for (owner, o) in &at.view.owners {
-            for (key, value) in &o.keys {
-                if key.as_str().starts_with(prefix) {
-                    let _ = sender.send(Change {
-                        owner: owner.clone(),
-                        generation: o.generation,
-                        key: key.clone(),
-                        value: value.clone(),
-                    });
-                }
-            }
-        }
-        at.readers.push((prefix.to_owned(), sender));
-        receiver
+        at.readers.add(prefix, &at.view)
     }
 
     fn view(&self) -> Arc<BusView> {

@@ -1,0 +1,17 @@
+//! The fleet with real parts: nodes, probes and their targets as processes on hosts of their own,
+//! with cables that can be cut, clocks that jump and disks that fill up. `dig` is the client.
+
+mod client;
+mod cluster;
+mod host;
+mod lab;
+mod process;
+mod push;
+mod skew;
+mod world;
+
+mod admission;
+mod health;
+mod one_node;
+mod orders;
+mod partition;
