@@ -36,7 +36,7 @@ pub struct Wish {
 pub enum Asked {
     /// An order.
     Set(Kind),
-    /// No order about state, about weight, or about either any more.
+    /// No order about state, weight or failback any more, or about none of them.
     Clear(Option<Class>),
 }
 
@@ -58,7 +58,7 @@ pub struct WantedOrder {
     pub owner: String,
     /// Why.
     pub reason: String,
-    /// Until when; `None`: until it is cleared.
+    /// Until when; `None`: until it is cleared, of a failback an hour.
     pub ends: Option<Ends>,
     /// The share of each name's capacity that must go on serving, in percent.
     pub demand: Option<u8>,

@@ -68,13 +68,6 @@ pub enum Order {
     },
     /// What other nodes tell.
     Hear(Vec<Testimony>),
-    /// Let an endpoint serve that passes again and waits for its failback; answers whether it waited.
-    Release {
-        /// The endpoint, of the configuration in force.
-        endpoint: EndpointId,
-        /// Told whether it waited.
-        done: oneshot::Sender<bool>,
-    },
     /// Say which verdicts are worth keeping over a restart.
     Remember(oneshot::Sender<Vec<Remembered>>),
     /// Say what this node tells others as a vantage; `None` where it does not probe.
@@ -114,6 +107,8 @@ pub struct JudgeLoop {
     /// The operators' orders in force, and what they mean in the snapshot.
     standing: Arc<Standing>,
     overrides: Arc<Overrides>,
+    /// Endpoints whose wait for their failback operators ended, with when, in milliseconds since 1970.
+    failbacks: HashMap<EndpointId, u64>,
     /// Checks that cannot be run here.
     unable: Unable,
     /// When this node last measured how late it runs.
@@ -155,6 +150,7 @@ impl JudgeLoop {
         } = kept;
         let overrides = orders::resolve(&standing, &snapshot.steering, clock.wall());
         let overrides = Arc::new(overrides);
+        let failbacks = orders::failbacks(&standing, &snapshot.steering);
         let mut judge = Judge::new(
             &snapshot.monitors,
             &snapshot.targets,
@@ -233,6 +229,7 @@ impl JudgeLoop {
             limits,
             standing,
             overrides,
+            failbacks,
             unable: Unable::default(),
             felt: now,
         };
@@ -288,19 +285,11 @@ impl JudgeLoop {
                             dirty_since.get_or_insert(self.clock.now());
                         }
                     }
-                    Some(Order::Release { endpoint, done }) => {
-                        let waited = self.council.release(endpoint, self.clock.now());
-                        if waited {
-                            dirty_since.get_or_insert(self.clock.now());
-                        }
-                        // Whoever asked may have gone.
-                        let _ = done.send(waited);
-                    }
                     Some(Order::Remember(all)) => {
                         let now = self.clock.now();
-                        let unix = self.clock.wall().unix(now);
+                        let wall = self.clock.wall();
                         // Whoever asked may have gone.
-                        let _ = all.send(self.council.remember(&mut self.judge, now, unix));
+                        let _ = all.send(self.council.remember(&mut self.judge, now, wall));
                     }
                     Some(Order::Tell(word)) => {
                         // Whoever asked may have gone.
@@ -495,10 +484,31 @@ impl JudgeLoop {
         let steering = &self.snapshot.steering;
         let overrides = orders::resolve(&self.standing, steering, self.clock.wall());
         self.overrides = Arc::new(overrides);
+        self.failbacks = orders::failbacks(&self.standing, steering);
+    }
+
+    /// Ends the waits that operators ended. With each publication, because what began to wait before
+    /// an order may be found to do so after it: one that waited before a restart, or by an author's
+    /// calendar that is a little ahead.
+    fn let_back(&mut self, now: Moment) {
+        if self.failbacks.is_empty() {
+            return;
+        }
+        self.council.settle(&mut self.judge, now);
+        let failbacks = &self.failbacks;
+        let ordered = |e| failbacks.get(&e).copied();
+        for e in self.council.release(ordered, self.clock.wall(), now) {
+            let endpoint = &self.snapshot.steering.endpoints[e.index()];
+            tracing::info!(
+                endpoint = %endpoint.name,
+                "an operator's `failback` ends the wait of an endpoint that passes again"
+            );
+        }
     }
 
     fn publish(&mut self) {
         let now = self.clock.now();
+        self.let_back(now);
         let before = self.publisher.latest();
         let mut board = (*before.board).clone();
         let mut rtt = before.measurements.rtt.clone();

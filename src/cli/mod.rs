@@ -60,6 +60,8 @@ enum Command {
     ForceDown(orders::OrderArgs),
     /// Give it another weight.
     Weight(orders::WeightArgs),
+    /// Let what passes its checks again and waits for its failback serve now.
+    Failback(orders::OrderArgs),
     /// End the orders about an endpoint, pool, region or name.
     Clear(orders::ClearArgs),
     /// Give several orders as one: all of them or, when a rule would break, none.
@@ -196,6 +198,7 @@ pub fn main() -> ExitCode {
         Command::ForceUp(args) => orders::order("force-up", args),
         Command::ForceDown(args) => orders::order("force-down", args),
         Command::Weight(args) => orders::weight(args),
+        Command::Failback(args) => orders::order("failback", args),
         Command::Clear(args) => orders::clear(args),
         Command::Switchover(args) => orders::switchover(args),
         Command::Overrides(via) => orders::list(&via),

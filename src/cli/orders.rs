@@ -1,5 +1,5 @@
-//! `tradewind drain`, `disable`, `force-up`, `force-down`, `weight`, `clear`, `switchover`,
-//! `overrides`, `audit`: operators' orders, through the admin API of any node.
+//! `tradewind drain`, `disable`, `force-up`, `force-down`, `weight`, `failback`, `clear`,
+//! `switchover`, `overrides`, `audit`: operators' orders, through the admin API of any node.
 
 mod ask;
 mod show;
@@ -37,7 +37,8 @@ pub(super) struct Why {
     /// Why; whoever finds the order later reads it.
     #[arg(long)]
     reason: String,
-    /// How long, such as 30m, 2h or 1d; without it the order stays until it is cleared.
+    /// How long, such as 30m, 2h or 1d; without it the order stays until it is cleared, a failback for
+    /// an hour.
     #[arg(long = "for", value_name = "DURATION", conflicts_with = "until")]
     duration: Option<String>,
     /// Until when, such as 2026-01-31T12:00:00Z.
@@ -89,8 +90,8 @@ pub(super) struct ClearArgs {
     scope: String,
     /// Its name in the configuration.
     name: String,
-    /// Only the order about this: state (drain, disable, force-up, force-down) or weight.
-    #[arg(long, value_parser = ["state", "weight"])]
+    /// Only the order about this: state (drain, disable, force-up, force-down), weight or failback.
+    #[arg(long, value_parser = ["state", "weight", "failback"])]
     class: Option<String>,
     /// Why.
     #[arg(long, default_value = "")]

@@ -286,6 +286,7 @@ mod tests {
     use super::super::text::tests::record;
     use super::*;
     use crate::overrides::{Class, ScopeKind};
+    use crate::units::Weight;
     use proptest::prelude::*;
 
     /// Later than every stamp of [`record`].
@@ -401,6 +402,36 @@ mod tests {
     }
 
     const DAY: u64 = 86_400_000;
+
+    #[test]
+    fn a_failback_stands_beside_state_and_weight() {
+        let mut ledger = Ledger::default();
+        let with = |ms, kind: Kind| {
+            let mut record = order(ms, "a", Some(kind));
+            record.entries[0].subject.class = kind.class();
+            Arc::new(record)
+        };
+        ledger.accept(with(10, Kind::Drain), 20);
+        ledger.accept(with(11, Kind::Weight(Weight(3))), 20);
+        let accepted = ledger.accept(with(12, Kind::Failback), 20);
+        assert!(
+            matches!(accepted, Accepted::New { ref replaced, .. } if replaced.is_empty()),
+            "{accepted:?}"
+        );
+        let all = [Kind::Drain, Kind::Weight(Weight(3)), Kind::Failback];
+        assert_eq!(kinds(&ledger, 20), all);
+        // A later one replaces the earlier one, and nothing else.
+        let again = ledger.accept(with(13, Kind::Failback), 20);
+        assert!(
+            matches!(again, Accepted::New { ref replaced, .. } if replaced.len() == 1),
+            "{again:?}"
+        );
+        assert_eq!(kinds(&ledger, 20), all);
+        let mut wrong = order(14, "a", Some(Kind::Failback));
+        assert!(wrong.check().is_err(), "a failback is no state");
+        wrong.entries[0].subject.class = Class::Failback;
+        assert_eq!(wrong.check(), Ok(()));
+    }
 
     #[test]
     fn one_from_a_clock_an_hour_ahead_waits_until_its_time_and_is_seen() {

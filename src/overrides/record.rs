@@ -45,22 +45,33 @@ impl ScopeKind {
     }
 }
 
-/// Which of the two orders that one scope may have.
+/// Which of the three orders that one scope may have.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Class {
     /// Drain, disable, force-up, force-down: of these the last one stands.
     State,
     /// A weight. Apart from the state, so that a weight does not lift a drain.
     Weight,
+    /// A failback. Apart from both, since it changes neither.
+    Failback,
 }
 
 impl Class {
+    /// All of them.
+    pub const ALL: [Class; 3] = [Class::State, Class::Weight, Class::Failback];
+
     /// As it stands in texts.
     pub fn word(self) -> &'static str {
         match self {
             Class::State => "state",
             Class::Weight => "weight",
+            Class::Failback => "failback",
         }
+    }
+
+    /// Of what stands in texts.
+    pub fn from_word(word: &str) -> Option<Class> {
+        Class::ALL.into_iter().find(|c| c.word() == word)
     }
 }
 
@@ -68,7 +79,7 @@ impl Class {
 /// subject the later one stands.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Subject {
-    /// State or weight.
+    /// State, weight or failback.
     pub class: Class,
     /// Kind of the scope.
     pub scope: ScopeKind,
@@ -101,14 +112,18 @@ pub enum Kind {
     ForceDown,
     /// Another weight.
     Weight(Weight),
+    /// What passes again and waits for its failback since before this order's stamp serves now. Says
+    /// nothing of what begins to wait later.
+    Failback,
 }
 
 impl Kind {
-    /// Which of a scope's two orders it is.
+    /// Which of a scope's three orders it is.
     pub fn class(self) -> Class {
         match self {
             Kind::Weight(_) => Class::Weight,
-            _ => Class::State,
+            Kind::Failback => Class::Failback,
+            Kind::Drain | Kind::Disable | Kind::ForceUp | Kind::ForceDown => Class::State,
         }
     }
 
@@ -120,6 +135,7 @@ impl Kind {
             Kind::ForceUp => "force-up",
             Kind::ForceDown => "force-down",
             Kind::Weight(_) => "weight",
+            Kind::Failback => "failback",
         }
     }
 }
@@ -243,7 +259,7 @@ impl Record {
                 self.entries
                     .iter()
                     .all(|e| e.kind.is_none_or(|k| k.class() == e.subject.class)),
-                "a weight is no state",
+                "state, weight and failback are three different orders",
             ),
             (
                 self.entries

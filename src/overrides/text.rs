@@ -118,11 +118,9 @@ impl Reading {
             "expires" => self.expires = Some(value.parse().ok()?),
             "broke" => self.broke = Some(unescape(value)?.into()),
             "void" => self.voids.push(unescape(value)?.parse().ok()?),
-            "state" => self.entry(Class::State, value)?,
-            "weight" => self.entry(Class::Weight, value)?,
             "certificate" => self.certificate = Some(BASE64.decode(value.as_bytes()).ok()?.into()),
             "signature" => self.signature = Some(BASE64.decode(value.as_bytes()).ok()?.into()),
-            _ => return None,
+            other => self.entry(Class::from_word(other)?, value)?,
         }
         Some(())
     }
@@ -138,7 +136,8 @@ impl Reading {
             (Class::State, "disable") => Some(Kind::Disable),
             (Class::State, "force-up") => Some(Kind::ForceUp),
             (Class::State, "force-down") => Some(Kind::ForceDown),
-            (Class::State, _) => return None,
+            (Class::Failback, "failback") => Some(Kind::Failback),
+            (Class::State | Class::Failback, _) => return None,
         };
         self.entries.push(Entry {
             subject: Subject { class, scope, name },
@@ -213,13 +212,14 @@ pub(super) mod tests {
 
     fn entry() -> impl Strategy<Value = Entry> {
         let name = prop_oneof![Just("eu".to_owned()), Just("us".to_owned()), "\\PC{1,9}"];
-        (0..4usize, name, 0..6u32).prop_map(|(scope, name, kind)| {
+        (0..4usize, name, 0..7u32).prop_map(|(scope, name, kind)| {
             let kind = match kind {
                 0 => None,
                 1 => Some(Kind::Drain),
                 2 => Some(Kind::Disable),
                 3 => Some(Kind::ForceUp),
                 4 => Some(Kind::ForceDown),
+                5 => Some(Kind::Failback),
                 w => Some(Kind::Weight(Weight(w))),
             };
             Entry {
@@ -306,6 +306,11 @@ pub(super) mod tests {
         assert!(err(&text.replace("bob", "%62ob")).contains("canonical"));
         assert!(err(&text.replace("owner bob\n", "")).contains("missing"));
         assert!(err(&text.replace("drain", "fly")).contains("a line"));
+        assert!(err(&text.replace("drain", "failback")).contains("a line"));
+        assert!(
+            Record::parse(&text.replace("state region eu drain", "failback pool eu failback"))
+                .is_ok()
+        );
         assert!(err(&format!("{text}state region eu clear\n")).contains("twice"));
         assert!(err(&format!("{text}signature AAAA\n")).contains("missing"));
         assert!(

@@ -1,5 +1,7 @@
 //! The operators' word against one configuration: names become endpoints, pools, regions, names.
 
+use std::collections::HashMap;
+
 use crate::health::{Override, OverrideKind, Overrides, Scope};
 use crate::ids::{EndpointId, NameId, PoolId, RegionId};
 use crate::overrides::{Kind, ScopeKind, Standing, Subject};
@@ -18,6 +20,8 @@ pub fn resolve(standing: &Standing, steering: &Steering, wall: Wall) -> Override
                 Kind::ForceUp => OverrideKind::ForceUp,
                 Kind::ForceDown => OverrideKind::ForceDown,
                 Kind::Weight(w) => OverrideKind::Weight(w),
+                // It ends a wait, and steers nothing by itself.
+                Kind::Failback => return None,
             },
             owner: order.record.owner.clone(),
             reason: order.record.reason.clone(),
@@ -25,6 +29,45 @@ pub fn resolve(standing: &Standing, steering: &Steering, wall: Wall) -> Override
         })
     });
     Overrides(orders.collect())
+}
+
+/// The endpoints whose wait for their failback operators ended, each with the time of the last such
+/// order in milliseconds since 1970-01-01T00:00:00Z: waits that began before that are over.
+pub fn failbacks(standing: &Standing, steering: &Steering) -> HashMap<EndpointId, u64> {
+    let mut out = HashMap::new();
+    let orders = standing.0.iter().filter(|o| o.kind == Kind::Failback);
+    for order in orders {
+        let Some(scope) = scope(&order.subject, steering) else {
+            continue;
+        };
+        for e in covered(scope, steering) {
+            let at: &mut u64 = out.entry(e).or_default();
+            *at = order.record.stamp.ms.max(*at);
+        }
+    }
+    out
+}
+
+/// The endpoints that an order about `scope` covers.
+pub fn covered(scope: Scope, steering: &Steering) -> Vec<EndpointId> {
+    let of_pools = |pools: &mut dyn Iterator<Item = PoolId>| -> Vec<EndpointId> {
+        pools
+            .flat_map(|p| steering.pools[p.index()].endpoints.iter().copied())
+            .collect()
+    };
+    match scope {
+        Scope::Endpoint(e) => vec![e],
+        Scope::Pool(p) => of_pools(&mut std::iter::once(p)),
+        Scope::Region(r) => {
+            let pools = steering.pools.iter().enumerate();
+            of_pools(
+                &mut pools
+                    .filter(|(_, p)| p.region == r)
+                    .map(|(i, _)| PoolId::from_index(i)),
+            )
+        }
+        Scope::Name(n) => of_pools(&mut steering.group_of(n).members.iter().map(|m| m.pool)),
+    }
 }
 
 /// What a subject is in this configuration; `None`: nothing.

@@ -329,3 +329,91 @@ fn a_damaged_store_never_stops_the_start() {
     node.crash_and_restart();
     assert_eq!(ask(&node).0, "192.0.2.2");
 }
+
+#[test]
+fn f9_a_manual_failback_waits_for_the_operators_word() {
+    let dir = folder("");
+    let flag = dir.path().join("well");
+    std::fs::write(&flag, "").unwrap();
+    let (first, rest) = HEAD.split_once("[nodes.n1]\n").unwrap();
+    let monitor = format!(
+        "
+[monitors.m]
+interval = \"1s\"
+timeout = \"900ms\"
+rise = 1
+fall = 1
+exec = {{ command = [\"/usr/bin/test\", \"-e\", \"{}\"] }}
+[dns]
+first-round = \"5s\"
+",
+        flag.display()
+    );
+    let world = WORLD.replace(
+        "[pools.eu]\n",
+        "[pools.eu]\nmonitor = \"m\"\nfailback = \"manual\"\n",
+    );
+    let head = format!("{first}[nodes.n1]\nstate-dir = \"state\"\nallow-exec = true\n{rest}");
+    std::fs::write(
+        dir.path().join("tradewind.toml"),
+        format!("{head}{monitor}{world}"),
+    )
+    .unwrap();
+    let mut node = Node::start_in(dir);
+    let held = |node: &Node| -> String {
+        let health = http::get(node.admin, "/v1/health").json();
+        let mut all = health["endpoints"].as_array().unwrap().iter();
+        let eu = all.find(|e| e["name"] == "eu-1").unwrap();
+        eu["held"].as_str().unwrap_or_default().to_owned()
+    };
+    let patience = Duration::from_secs(30);
+    let answered = |node: &Node, address: &str| {
+        wait_for(address, patience, || (ask(node).0 == address).then_some(()));
+    };
+    let waits = |node: &Node| {
+        wait_for("it waits for an operator", patience, || {
+            held(node).contains("waits for an operator").then_some(())
+        });
+    };
+    answered(&node, "192.0.2.1");
+    // Nothing waits: the order is taken, and what begins to wait later is not its matter.
+    let failback = ["failback", "pool", "eu", "--reason", "disk replaced"];
+    let text = told(&node, &failback);
+    assert!(text.contains("warning: nothing of pool eu waits"), "{text}");
+    std::fs::remove_file(&flag).unwrap();
+    answered(&node, "192.0.2.2");
+    std::fs::write(&flag, "").unwrap();
+    waits(&node);
+    assert_eq!(ask(&node).0, "192.0.2.2");
+    // Nor does it end with a restart that brings the order along. Two writes of the store: the second
+    // has what is known now.
+    let store = node.file("state/orders.redb");
+    let written = || std::fs::metadata(&store).unwrap().modified().unwrap();
+    for _ in 0..2 {
+        let before = written();
+        wait_for("verdicts are written", patience, || {
+            (written() != before).then_some(())
+        });
+    }
+    node.crash_and_restart();
+    waits(&node);
+    assert_eq!(ask(&node).0, "192.0.2.2");
+
+    let text = told(&node, &failback);
+    assert!(
+        text.starts_with("failback of pool eu until 2") && !text.contains("warning"),
+        "{text}"
+    );
+    // The command has ended, so the order is obeyed.
+    assert_eq!(ask(&node).0, "192.0.2.1");
+    assert_eq!(held(&node), "");
+    let list = told(&node, &["overrides"]);
+    assert!(
+        list.contains("failback of pool eu by ") && list.contains(": disk replaced (until "),
+        "{list}"
+    );
+    // Taking the order back does not take the endpoint back.
+    told(&node, &["clear", "pool", "eu", "--class", "failback"]);
+    assert_eq!(ask(&node).0, "192.0.2.1");
+    assert_eq!(told(&node, &["overrides"]), "no orders in force\n");
+}

@@ -59,7 +59,7 @@ pub struct Several {
 pub struct Gone {
     scope: String,
     name: String,
-    /// `state` or `weight`; both without it.
+    /// `state`, `weight` or `failback`; all without it.
     class: Option<String>,
     owner: String,
     #[serde(default)]
@@ -120,15 +120,7 @@ pub async fn delete<C: Control>(
     query: Result<extract::Query<Gone>, QueryRejection>,
 ) -> Answer<Given> {
     let extract::Query(gone) = query.map_err(|e| Problem::parameter("query", e.body_text()))?;
-    let class = match gone.class.as_deref() {
-        None => None,
-        Some("state") => Some(Class::State),
-        Some("weight") => Some(Class::Weight),
-        Some(other) => {
-            let detail = format!("`{other}` is no class; give `state`, `weight` or nothing");
-            return Err(Problem::parameter("class", detail));
-        }
-    };
+    let class = gone.class.as_deref().map(class).transpose()?;
     let wanted = WantedOrder {
         wishes: vec![Wish {
             scope: scope(&gone.scope)?,
@@ -213,11 +205,12 @@ impl One {
             ("disable", None) => Asked::Set(Kind::Disable),
             ("force-up", None) => Asked::Set(Kind::ForceUp),
             ("force-down", None) => Asked::Set(Kind::ForceDown),
+            ("failback", None) => Asked::Set(Kind::Failback),
             ("clear", None) => Asked::Clear(None),
             (other, None) => {
                 let detail = format!(
                     "`{other}` is no kind of order; there are drain, disable, force-up, \
-                     force-down, weight and clear"
+                     force-down, weight, failback and clear"
                 );
                 return Err(Problem::parameter("kind", detail));
             }
@@ -228,6 +221,13 @@ impl One {
             what: kind,
         })
     }
+}
+
+fn class(word: &str) -> Result<Class, Problem> {
+    Class::from_word(word).ok_or_else(|| {
+        let detail = format!("`{word}` is no class; give `state`, `weight`, `failback` or nothing");
+        Problem::parameter("class", detail)
+    })
 }
 
 fn scope(word: &str) -> Result<ScopeKind, Problem> {

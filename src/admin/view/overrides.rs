@@ -4,10 +4,8 @@ use serde::Serialize;
 
 use crate::admin::desk::{AuditLine, Listing, Taken};
 use crate::health::{Scope, State};
-use crate::ids::{EndpointId, PoolId};
 use crate::overrides::{InForce, Quarantined};
 use crate::snapshot::{View, orders};
-use crate::steer::Steering;
 use crate::time::utc;
 
 /// Most endpoints beneath an order that are shown one by one.
@@ -35,7 +33,7 @@ pub struct Order {
     pub scope: &'static str,
     /// Of the scope.
     pub name: String,
-    /// `drain`, `disable`, `force-up`, `force-down` or `weight`.
+    /// `drain`, `disable`, `force-up`, `force-down`, `weight` or `failback`.
     pub kind: &'static str,
     /// The weight ordered.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -249,7 +247,7 @@ impl Beneath {
     fn of(scope: Scope, view: &View) -> Beneath {
         let steering = &view.snapshot.steering;
         let mut out = Beneath::default();
-        for id in covered(scope, steering) {
+        for id in orders::covered(scope, steering) {
             let endpoint = &steering.endpoints[id.index()];
             let verdict = view.board.verdict(id);
             out.endpoints += 1;
@@ -273,27 +271,5 @@ impl Beneath {
             }
         }
         out
-    }
-}
-
-/// The endpoints that an order about `scope` covers.
-fn covered(scope: Scope, steering: &Steering) -> Vec<EndpointId> {
-    let of_pools = |pools: &mut dyn Iterator<Item = PoolId>| -> Vec<EndpointId> {
-        pools
-            .flat_map(|p| steering.pools[p.index()].endpoints.iter().copied())
-            .collect()
-    };
-    match scope {
-        Scope::Endpoint(e) => vec![e],
-        Scope::Pool(p) => of_pools(&mut std::iter::once(p)),
-        Scope::Region(r) => {
-            let pools = steering.pools.iter().enumerate();
-            of_pools(
-                &mut pools
-                    .filter(|(_, p)| p.region == r)
-                    .map(|(i, _)| PoolId::from_index(i)),
-            )
-        }
-        Scope::Name(n) => of_pools(&mut steering.group_of(n).members.iter().map(|m| m.pool)),
     }
 }

@@ -11,7 +11,8 @@ use super::{Desk, Standing};
 use crate::admin::desk::{Asked, AuditLine, Ends, Refusal, Taken, WantedOrder, Wish};
 use crate::config::nearest;
 use crate::fleet::bus::Owner;
-use crate::overrides::{Class, Entry, InForce, Ledger, MAX_TEXT, Record, Stamp, Subject};
+use crate::health::Verdict;
+use crate::overrides::{Class, Entry, InForce, Kind, Ledger, MAX_TEXT, Record, Stamp, Subject};
 use crate::snapshot::{View, orders};
 
 /// How long an order waits for other nodes.
@@ -22,6 +23,10 @@ const RECENT: Duration = Duration::from_secs(10);
 
 /// How often it looks whether they have it.
 const LOOK: Duration = Duration::from_millis(25);
+
+/// How long a failback stands that has no end, in milliseconds: nodes that are cut off for a shorter
+/// time still obey it, and nobody has to clear what has done its work.
+const FAILBACK_STANDS_MS: u64 = 3_600_000;
 
 /// An order that was stamped and is on its way.
 struct Stamped {
@@ -92,7 +97,7 @@ impl Desk {
         let (now, wall) = (clock.now(), clock.wall());
         let now_ms = wall.unix_ms(now);
         let expires = match wanted.ends {
-            None => None,
+            None => only_failback(&wanted.wishes)?.then(|| now_ms + FAILBACK_STANDS_MS),
             Some(Ends::At(end)) if end <= now_ms => {
                 return Err(invalid("until", "that time has passed; give a later one"));
             }
@@ -161,6 +166,7 @@ impl Desk {
             return Err(invalid("order", &detail));
         }
         let mut warnings = assessment.warnings;
+        warnings.extend(nobody_waits(&record, &view));
         warnings.extend(assessment.broken.iter().map(|b| format!("broken: {b}")));
         Ok(Stamped {
             record: Arc::new(record),
@@ -278,7 +284,7 @@ fn entries(
                 kind: Some(kind),
             }),
             Asked::Clear(class) => {
-                let classes = [Class::State, Class::Weight].into_iter();
+                let classes = Class::ALL.into_iter();
                 let wanted = classes.filter(|c| class.is_none_or(|class| class == *c));
                 let there = |s: &Subject| {
                     let standing = ledger.standing(now_ms).0;
@@ -316,6 +322,44 @@ fn entries(
         }
     }
     Ok(entries)
+}
+
+/// Whether a failback is wanted and nothing else, which an order without end must not mix.
+fn only_failback(wishes: &[Wish]) -> Result<bool, Refusal> {
+    let failback = |w: &&Wish| w.what == Asked::Set(Kind::Failback);
+    match wishes.iter().filter(failback).count() {
+        0 => Ok(false),
+        n if n == wishes.len() => Ok(true),
+        _ => Err(invalid(
+            "orders",
+            "a failback stands for an hour and other orders until they are cleared; give an end \
+             for all of them, or the failback as an order of its own",
+        )),
+    }
+}
+
+/// Warns of failbacks of what waits for none here. It may wait on other nodes, so the order stands.
+fn nobody_waits(record: &Record, view: &View) -> Vec<String> {
+    let waits = |verdict: &Verdict| {
+        verdict.held.is_some_and(|guard| !guard.keeps_in()) || verdict.share < 100
+    };
+    let failbacks = record.entries.iter();
+    let failbacks = failbacks.filter(|e| e.kind == Some(Kind::Failback));
+    let idle = failbacks.filter(|e| {
+        let steering = &view.snapshot.steering;
+        let scope = orders::scope(&e.subject, steering);
+        let covered = scope.map(|s| orders::covered(s, steering));
+        let mut endpoints = covered.into_iter().flatten();
+        !endpoints.any(|e| waits(&view.board.verdict(e)))
+    });
+    idle.map(|e| {
+        format!(
+            "nothing of {} waits for its failback on this node now; what begins to wait after this \
+             order needs another",
+            of(&e.subject)
+        )
+    })
+    .collect()
 }
 
 /// What would be in force with `record`.

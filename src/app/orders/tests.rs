@@ -321,3 +321,39 @@ async fn an_order_about_nothing_here_is_kept_until_a_reload_brings_it() {
     fleet.adopt("b", world(&["eu", "us"])).await;
     assert_eq!(fleet.in_force("b"), [(EU, OverrideKind::Drain)]);
 }
+
+#[tokio::test]
+async fn a_failback_reaches_every_node_steers_nothing_and_ends_after_an_hour() {
+    let fleet = Fleet::start(&["a", "b"]);
+    let failback = || wanted(Asked::Set(Kind::Failback), "eu");
+    fleet.desk("a").give(drain("us")).await.unwrap();
+    let taken = fleet.desk("a").give(failback()).await.unwrap();
+    assert_eq!((taken.applied, taken.of), (2, 2), "{taken:?}");
+    assert_eq!(taken.said, ["failback of region eu"]);
+    assert!(taken.warnings[0].starts_with("nothing of region eu waits"));
+    for node in ["a", "b"] {
+        let kinds: Vec<Kind> = fleet
+            .desk(node)
+            .list()
+            .standing
+            .0
+            .iter()
+            .map(|o| o.kind)
+            .collect();
+        assert_eq!(kinds, [Kind::Drain, Kind::Failback], "{node}");
+        assert_eq!(fleet.in_force(node), [(US, OverrideKind::Drain)], "{node}");
+    }
+    fleet.advance(HOUR).await;
+    assert_eq!(fleet.desk("b").list().standing.0.len(), 1);
+    // With an end it stands that long, and only then beside other orders.
+    let mut mixed = failback();
+    mixed.wishes.extend(disable("us").wishes);
+    let Err(Refusal::Invalid { detail, .. }) = fleet.desk("a").give(mixed.clone()).await else {
+        panic!("a failback for ever was taken");
+    };
+    assert!(detail.contains("give an end for all"), "{detail}");
+    mixed.ends = Some(Ends::After(HOUR * 3));
+    assert_eq!(fleet.desk("a").give(mixed).await.unwrap().applied, 2);
+    fleet.advance(HOUR * 2).await;
+    assert_eq!(fleet.desk("b").list().standing.0.len(), 2);
+}

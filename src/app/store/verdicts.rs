@@ -50,7 +50,8 @@ impl Verdicts {
         let mut gone = std::mem::take(&mut self.rows);
         for verdict in all {
             let same = |old: &Remembered| {
-                (old.up, old.failures) == (verdict.up, verdict.failures)
+                (old.up, old.failures, old.waits_since_ms)
+                    == (verdict.up, verdict.failures, verdict.waits_since_ms)
                     && old.since_unix.abs_diff(verdict.since_unix) <= SAME
             };
             let known = gone.remove(&verdict.key.0).filter(same);
@@ -84,17 +85,29 @@ impl Verdicts {
 fn encode(verdict: &Remembered) -> Vec<u8> {
     let mut bytes = vec![u8::from(verdict.up), verdict.failures];
     bytes.extend(verdict.since_unix.to_be_bytes());
+    bytes.extend(
+        verdict
+            .waits_since_ms
+            .into_iter()
+            .flat_map(u64::to_be_bytes),
+    );
     bytes
 }
 
 fn decode(key: u64, bytes: &[u8], seen: u64) -> Option<Remembered> {
-    let (head, since) = bytes.split_at_checked(2)?;
+    let (head, times) = bytes.split_at_checked(2)?;
+    let (since, waits) = times.split_first_chunk()?;
+    let waits_since_ms = match waits {
+        [] => None,
+        waits => Some(u64::from_be_bytes(waits.try_into().ok()?)),
+    };
     Some(Remembered {
         key: CheckKey(key),
         up: head[0] == 1,
         failures: head[1],
-        since_unix: u64::from_be_bytes(since.try_into().ok()?),
+        since_unix: u64::from_be_bytes(*since),
         seen_unix: seen,
+        waits_since_ms,
     })
 }
 
@@ -109,6 +122,7 @@ mod tests {
             since_unix: since,
             failures: 3,
             seen_unix: 0,
+            waits_since_ms: (!up).then_some(since * 1000 + 7),
         }
     }
 
@@ -125,16 +139,25 @@ mod tests {
     fn h1_what_is_written_is_read_with_the_time_of_the_last_write() {
         let mut v = Verdicts::default();
         let first = v.update(&[verdict(1, true, 100), verdict(2, false, 150)], 200);
-        let second = v.update(&[verdict(1, true, 101), verdict(3, true, 160)], 210);
-        // Check 1 stayed, 2 went, 3 came.
-        assert_eq!(second.verdicts.len(), 3, "{second:?}");
+        let three = [
+            verdict(1, true, 101),
+            verdict(3, true, 160),
+            verdict(4, false, 170),
+        ];
+        let second = v.update(&three, 210);
+        // Check 1 stayed, 2 went, 3 and 4 came.
+        assert_eq!(second.verdicts.len(), 4, "{second:?}");
         let seen = |r: Remembered| Remembered {
             seen_unix: 210,
             ..r
         };
         assert_eq!(
             Verdicts::read(&stored(&[first, second])),
-            [seen(verdict(1, true, 100)), seen(verdict(3, true, 160))]
+            [
+                seen(verdict(1, true, 100)),
+                seen(verdict(3, true, 160)),
+                seen(verdict(4, false, 170))
+            ]
         );
     }
 

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::time::Moment;
+use crate::time::{Moment, Wall};
 
 use super::super::monitor::Monitor;
 use super::rules::Failback;
@@ -24,6 +24,9 @@ const STEPS: [u8; 3] = [5, 25, 50];
 pub(super) struct Return {
     /// Since when it passes.
     pub(super) since: Moment,
+    /// When the wait began, in milliseconds since 1970-01-01T00:00:00Z, where that was before a
+    /// restart.
+    pub(super) began_ms: Option<u64>,
     /// The wait for flapping ends.
     pub(super) calm: Moment,
     /// An operator said that it may serve.
@@ -53,9 +56,15 @@ impl Return {
         let passes = monitor.rise.saturating_mul(doublings - 1);
         Return {
             since,
+            began_ms: None,
             calm: since + monitor.interval.saturating_mul(passes).min(LONGEST),
             released: false,
         }
+    }
+
+    /// When the wait began, in milliseconds since 1970-01-01T00:00:00Z.
+    pub(super) fn began(&self, wall: Wall) -> u64 {
+        self.began_ms.unwrap_or_else(|| wall.unix_ms(self.since))
     }
 
     /// Where it is at `now`.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use hashbrown::{HashMap, HashSet};
 
 use crate::ids::EndpointId;
-use crate::time::Moment;
+use crate::time::{Moment, Wall};
 
 use super::super::board::{Guard, State, Verdict};
 use super::super::judge::Judge;
@@ -38,11 +38,22 @@ pub(super) struct Gate {
     /// Endpoints that pass again, and do not serve yet, or not all of their clients.
     returning: HashMap<EndpointId, Return>,
     returns: HashMap<EndpointId, Returns>,
+    /// Endpoints that waited before a restart: they go on waiting with their first return.
+    waited: HashMap<EndpointId, Waited>,
     removals: Removals,
     /// Circles whose check was suspect, and until when it is not believed; kept while nothing passes.
     suspects: HashMap<u32, Moment>,
     /// Endpoints to look at again at a moment.
     appointments: BTreeSet<(Moment, EndpointId)>,
+}
+
+/// A wait of before a restart.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Waited {
+    /// When it began, in milliseconds since 1970-01-01T00:00:00Z.
+    since_ms: u64,
+    /// What returns later than this begins to wait anew.
+    until: Moment,
 }
 
 /// What the gate knows while it works.
@@ -98,6 +109,7 @@ impl Gate {
         self.held = moved(&mut self.held, &to);
         self.returning = moved(&mut self.returning, &to);
         self.returns = moved(&mut self.returns, &to);
+        self.waited = moved(&mut self.waited, &to);
         self.removals = self.removals.moved(&to, &rules.circles);
         self.suspects.clear();
         self.appointments.clear();
@@ -111,6 +123,7 @@ impl Gate {
         !(self.held.is_empty()
             && self.returning.is_empty()
             && self.returns.is_empty()
+            && self.waited.is_empty()
             && self.removals.is_empty())
     }
 
@@ -202,7 +215,13 @@ impl Gate {
                     };
                     let nth = self.returns.entry(e).or_default().note(w.now);
                     let monitor = w.judge.monitor(target);
-                    self.returning.insert(e, Return::new(w.now, nth, monitor));
+                    let mut back = Return::new(w.now, nth, monitor);
+                    let waited = self.waited.remove(&e).filter(|waited| {
+                        // Where a probe failed since the restart, the wait starts over.
+                        w.now < waited.until && w.judge.verdict(target).last_error.is_none()
+                    });
+                    back.began_ms = waited.map(|waited| waited.since_ms);
+                    self.returning.insert(e, back);
                     self.tidy(w.now);
                 }
                 self.go_on(w, e, changed);
@@ -381,15 +400,44 @@ impl Gate {
         }
     }
 
-    /// An operator lets an endpoint back in that waits; whether it did.
-    pub(super) fn release(&mut self, e: EndpointId, now: Moment) -> bool {
-        let Some(back) = self.returning.get_mut(&e) else {
-            return false;
-        };
-        back.released = true;
-        back.calm = back.calm.min(now);
-        self.appointments.insert((now, e));
-        true
+    /// Operators let in what waits; gives those that do no longer. `ordered` says when, in
+    /// milliseconds since 1970-01-01T00:00:00Z; it ends waits that began before, and no later ones.
+    pub(super) fn release(
+        &mut self,
+        ordered: impl Fn(EndpointId) -> Option<u64>,
+        wall: Wall,
+        now: Moment,
+    ) -> Vec<EndpointId> {
+        let mut out = Vec::new();
+        for (e, back) in &mut self.returning {
+            if !back.released && ordered(*e).is_some_and(|at| back.began(wall) < at) {
+                back.released = true;
+                back.calm = back.calm.min(now);
+                self.appointments.insert((now, *e));
+                out.push(*e);
+            }
+        }
+        out
+    }
+
+    /// When an endpoint began to wait, in milliseconds since 1970-01-01T00:00:00Z; `None`: it does not.
+    pub(super) fn waits_since(&self, e: EndpointId, wall: Wall) -> Option<u64> {
+        self.returning.get(&e).map(|back| back.began(wall))
+    }
+
+    /// Takes in that an endpoint waited before a restart, since that time in milliseconds since
+    /// 1970-01-01T00:00:00Z. What returns later than `until` begins to wait anew.
+    pub(super) fn waited(&mut self, e: EndpointId, since_ms: u64, until: Moment) {
+        self.waited.insert(e, Waited { since_ms, until });
+    }
+
+    /// Votes say that a check fails: who waited before a restart and returns later, waits anew.
+    pub(super) fn fails(&mut self, endpoints: impl Iterator<Item = EndpointId>) {
+        if !self.waited.is_empty() {
+            for e in endpoints {
+                self.waited.remove(&e);
+            }
+        }
     }
 
     /// Lays over a verdict what the gate holds back.

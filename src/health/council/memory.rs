@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::time::Moment;
+use crate::time::{Moment, Wall};
 
 use super::super::board::State;
 use super::super::judge::Judge;
@@ -26,12 +26,15 @@ pub struct Remembered {
     pub failures: u8,
     /// When this was written down, in seconds since 1970.
     pub seen_unix: u64,
+    /// What is down passes again and waits for its failback since then, in milliseconds since
+    /// 1970-01-01T00:00:00Z: an order of after that ends the wait, also when it comes after the restart.
+    pub waits_since_ms: Option<u64>,
 }
 
 impl Council {
-    /// All verdicts worth remembering at `now`, which is `unix` on the calendar: those that rest on
-    /// probes.
-    pub fn remember(&self, judge: &mut Judge, now: Moment, unix: u64) -> Vec<Remembered> {
+    /// All verdicts worth remembering at `now`: those that rest on probes.
+    pub fn remember(&self, judge: &mut Judge, now: Moment, wall: Wall) -> Vec<Remembered> {
+        let unix = wall.unix(now);
         let keys = judge.keys().to_vec();
         let cases = self.cases.iter().zip(keys).enumerate();
         cases
@@ -47,6 +50,11 @@ impl Council {
                     since_unix: unix.saturating_sub(now.since(case.since).as_secs()),
                     failures: u8::try_from(judge.verdict(target).failures).unwrap_or(u8::MAX),
                     seen_unix: unix,
+                    // Of several that share the check the last that began to wait counts: an order
+                    // must not end what began after it.
+                    waits_since_ms: (!up)
+                        .then(|| judge.endpoints_of(target))
+                        .and_then(|all| all.filter_map(|e| self.gate.waits_since(e, wall)).max()),
                 })
             })
             .collect()
@@ -79,6 +87,11 @@ impl Council {
                 judge.remember(target, state, r.failures.into(), since);
             }
             self.cases[target] = Case::remembered(state, since);
+            if let Some(since_ms) = r.waits_since_ms {
+                for e in judge.endpoints_of(target) {
+                    self.gate.waited(e, since_ms, now + FRESH);
+                }
+            }
             count += 1;
         }
         self.all_dirty = true;

@@ -25,7 +25,7 @@ use hashbrown::HashMap;
 
 use crate::chunked::Chunked;
 use crate::ids::{EndpointId, TargetId, VantageId};
-use crate::time::Moment;
+use crate::time::{Moment, Wall};
 
 use super::board::{Board, State, VantageNow, Verdict};
 use super::judge::Judge;
@@ -272,10 +272,16 @@ impl Council {
         self.blind.is_some()
     }
 
-    /// An operator ends the failback of an endpoint that passes again and waits; whether it waited.
-    /// It serves with the next [`Council::settle`].
-    pub fn release(&mut self, endpoint: EndpointId, now: Moment) -> bool {
-        self.gate.release(endpoint, now)
+    /// Operators end the failback of endpoints that pass again and wait: `ordered` says of an endpoint
+    /// when one did, in milliseconds since 1970-01-01T00:00:00Z, and ends what began before on `wall`.
+    /// Gives those it ended; they serve with the next [`Council::settle`].
+    pub fn release(
+        &mut self,
+        ordered: impl Fn(EndpointId) -> Option<u64>,
+        wall: Wall,
+        now: Moment,
+    ) -> Vec<EndpointId> {
+        self.gate.release(ordered, wall, now)
     }
 
     /// When the council must be asked again though nothing is said: somebody's word is worth less by
@@ -345,6 +351,9 @@ impl Council {
         let count = counter.count(&self.rules, self.ballots(judge, target));
         self.counter = counter;
         let finding = count.finding(&self.rules);
+        if finding == Finding::Down {
+            self.gate.fails(judge.endpoints_of(target));
+        }
         let monitor = judge.monitor(target);
         let twice = monitor.interval.saturating_mul(monitor.fall);
         let case = &mut self.cases[target];

@@ -356,9 +356,93 @@ fn f9_a_reload_does_not_end_a_failback() {
     n.council.adopt(rules, &mut n.judge, checks, n.now);
     assert_eq!(n.state(1), State::Down);
     assert_eq!(held(&mut n, 1), Some(Guard::Manual));
-    assert!(!n.council.release(EndpointId(0), n.now));
-    assert!(n.council.release(EndpointId(1), n.now));
+    let mut release = |e| {
+        let ordered = |waits| (waits == EndpointId(e)).then_some(u64::MAX);
+        n.council.release(ordered, Wall::default(), n.now)
+    };
+    assert_eq!(release(0), []);
+    assert_eq!(release(1), [EndpointId(1)]);
+    assert_eq!(release(1), [], "once");
     assert_eq!(n.state(1), State::Up);
+}
+
+/// Endpoint 0 goes down and comes back at `n.now`.
+fn falls_and_returns(n: &mut Node) {
+    for _ in 0..3 {
+        n.own(0, false);
+    }
+    n.council.settle(&mut n.judge, n.now);
+    for _ in 0..5 {
+        n.own(0, true);
+    }
+    n.council.settle(&mut n.judge, n.now);
+}
+
+/// Orders a failback at `at`; the endpoints let in.
+fn failback(n: &mut Node, wall: Wall, at: u64) -> Vec<EndpointId> {
+    let ended = n.council.release(|_| Some(at), wall, n.now);
+    n.council.settle(&mut n.judge, n.now);
+    ended
+}
+
+#[test]
+fn f9_a_failback_ends_what_began_before_it_and_nothing_later() {
+    // The calendar says something else than the monotonic clock.
+    let wall = Wall::new(NOW, Duration::from_secs(1_767_225_600));
+    let mut n = Node::new(guarded(Failback::Manual, None));
+    n.own(0, true);
+    falls_and_returns(&mut n);
+    let began = wall.unix_ms(n.now);
+    assert_eq!(failback(&mut n, wall, began), [], "not before it");
+    assert_eq!(n.state(0), State::Down);
+    let order = began + 1;
+    assert_eq!(failback(&mut n, wall, order), [EndpointId(0)]);
+    assert_eq!(n.state(0), State::Up);
+    // The order still stands when the endpoint falls again.
+    n.pass(S * 3600, &[]);
+    falls_and_returns(&mut n);
+    assert_eq!(failback(&mut n, wall, order), []);
+    assert_eq!(n.state(0), State::Down);
+}
+
+/// A restart a minute after a wait began; `fails`: a probe fails before the endpoint returns. Gives
+/// who is let in by an order of just after the restart and by one of long after.
+fn over_a_restart(fails: bool) -> [Vec<EndpointId>; 2] {
+    let wall = Wall::new(NOW, Duration::from_secs(1_767_225_600));
+    let mut n = Node::new(guarded(Failback::Manual, None));
+    n.own(0, true);
+    falls_and_returns(&mut n);
+    let began = wall.unix_ms(n.now);
+    n.pass(S * 60, &[]);
+    let kept = n.council.remember(&mut n.judge, n.now, wall);
+    assert_eq!(kept[0].waits_since_ms, Some(began));
+    let mut again = Node::new(guarded(Failback::Manual, None));
+    again.now = n.now + S;
+    let unix = wall.unix(again.now);
+    again.council.warm(&kept, &mut again.judge, again.now, unix);
+    assert_eq!(again.state(0), State::Down);
+    let order = wall.unix_ms(again.now) + 1;
+    again.pass(S * 30, &[]);
+    if fails {
+        again.own(0, false);
+    }
+    for _ in 0..5 {
+        again.own(0, true);
+    }
+    again.council.settle(&mut again.judge, again.now);
+    let held = again.board().verdict(EndpointId(0)).held;
+    assert_eq!(held, Some(Guard::Manual), "no order stands yet");
+    let first = failback(&mut again, wall, order);
+    let order = wall.unix_ms(again.now) + 1;
+    let later = failback(&mut again, wall, order);
+    [first, later]
+}
+
+#[test]
+fn f9_a_wait_goes_on_over_a_restart_unless_a_probe_fails() {
+    let e = vec![EndpointId(0)];
+    assert_eq!(over_a_restart(false), [e.clone(), vec![]]);
+    assert_eq!(over_a_restart(true), [vec![], e]);
 }
 
 #[test]

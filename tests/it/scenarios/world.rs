@@ -447,11 +447,11 @@ impl World {
 
     pub(super) fn stop(&mut self, node: &str) -> Result<(), String> {
         let n = self.node(node)?;
-        let unix = self.nodes[n].wall.unix(self.now);
+        let wall = self.nodes[n].wall;
         let now = self.now;
         let node = &mut self.nodes[n];
         let mut life = node.life.take().ok_or("it does not run")?;
-        node.remembered = life.council.remember(&mut life.judge, now, unix);
+        node.remembered = life.council.remember(&mut life.judge, now, wall);
         Ok(())
     }
 
@@ -472,8 +472,10 @@ impl World {
     pub(super) fn release(&mut self, endpoint: &str) -> Result<(), String> {
         let e = tradewind::ids::EndpointId::from_index(self.endpoint(endpoint)?);
         for n in self.those("all")? {
+            let wall = self.nodes[n].wall;
             if let Some(l) = &mut self.nodes[n].life {
-                l.council.release(e, self.now);
+                let ordered = |waits| (waits == e).then_some(u64::MAX);
+                l.council.release(ordered, wall, self.now);
             }
             self.publish(n);
         }
