@@ -36,6 +36,7 @@ impl Verdicts {
                 since_unix: 0,
                 failures: 0,
                 seen_unix: 0,
+                waits_since_ms: None,
             };
             (*key, decode(*key, bytes, 0).unwrap_or(unreadable))
         };
