@@ -350,7 +350,7 @@ fn nobody_waits(record: &Record, view: &View) -> Vec<String> {
         let scope = orders::scope(&e.subject, steering);
         let covered = scope.map(|s| orders::covered(s, steering));
         let mut endpoints = covered.into_iter().flatten();
-        !endpoints.any(|e| waits(&view.board.verdict(e)))
+        !endpoints.any(|e| waits(view.board.verdict(e)))
     });
     idle.map(|e| {
         format!(

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tradewind::compile::compile;
+use tradewind::config::Marked;
 use tradewind::config::load::load_texts;
 use tradewind::config::spec::NodeFleetSpec;
 use tradewind::health::council::Remembered;
@@ -90,10 +91,13 @@ impl World {
         let zone = b"@ 300 IN SOA ns hostmaster 1 7200 3600 1209600 300\n@ 300 IN NS ns\nns 300 IN A 192.0.2.53\n";
         let file = (PathBuf::from("tradewind.toml"), config.as_bytes().to_vec());
         let mut loaded = load_texts(vec![file], &mut |_| Ok(zone.to_vec()));
+        // How they reach each other and what they keep is the world's business.
         for node in &mut loaded.spec.nodes {
-            // How they reach each other is the world's business.
+            let span = node.name.span;
+            loaded.spec.fleet.ca = Some(Marked::new("ca.pem".into(), span));
+            node.state_dir = Some(Marked::new("state".into(), span));
             node.fleet = Some(NodeFleetSpec {
-                span: node.name.span,
+                span,
                 listen: None,
                 advertise: None,
                 certificate: None,
