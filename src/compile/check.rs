@@ -81,6 +81,7 @@ pub(super) fn failover_slo(
     spec: &Spec,
     names: &[CheckedName<'_>],
     pools: &Pools<'_>,
+    alone: bool,
     p: &mut Problems,
 ) {
     let Some(slo) = &spec.dns.failover_slo else {
@@ -96,7 +97,7 @@ pub(super) fn failover_slo(
         // What a monitor does that was not read in full is not known.
         let probed = probed.into_iter().map(|m| &spec.monitors[m.index()]);
         let probed = probed.filter(|m| m.complete).map(|m| &m.monitor);
-        let Some(worst) = worst_of(probed, min.value) else {
+        let Some(worst) = worst_of(probed, min.value, alone) else {
             continue;
         };
         if worst.total() <= slo.value {

@@ -95,7 +95,13 @@ pub(super) fn circles(spec: &Spec, steering: &Steering) -> Circles {
         .filter(|p| p.failback != Failback::Auto)
         .map(|p| (p.name.as_str(), p.failback))
         .collect();
+    let relative: HashMap<&str, f64> = spec
+        .pools
+        .iter()
+        .filter_map(|p| Some((p.name.as_str(), p.relative?)))
+        .collect();
     let pools = steering.pools.iter().map(|pool| PoolRule {
+        relative: relative.get(&*pool.name).copied(),
         region: pool.region.0,
         endpoints: pool
             .endpoints

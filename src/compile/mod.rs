@@ -79,8 +79,8 @@ pub fn compile(
     check::unused(spec, p);
     dnssec::unused(spec, p);
     cycles::check(&names, &pools, &zones, p);
-    check::failover_slo(spec, &names, &pools, p);
     let mut rules = council::rules(spec, this_node.as_ref(), p);
+    check::failover_slo(spec, &names, &pools, rules.alone(), p);
     let sites = sites::sites(&rules, &regions);
 
     let inputs: Option<Vec<_>> = names.into_iter().map(CheckedName::input).collect();

@@ -284,6 +284,8 @@ pub struct PoolSpec {
     pub monitor: Option<Marked<String>>,
     /// `min-live`, default 1.
     pub min_live: Marked<u32>,
+    /// `relative-liveness`, 1.5 to 100; absent: endpoints are not compared.
+    pub relative: Option<f64>,
     /// `failback`, default auto.
     pub failback: Failback,
     /// `[[pools.NAME.endpoints]]`, not empty.

@@ -44,6 +44,7 @@ fn pool(
     let region = r.get_or(cx, "region", String::new());
     let monitor: Option<Marked<String>> = r.get(cx, "monitor");
     let min_live = r.get_or(cx, "min-live", 0_u32);
+    let relative: Option<Marked<f64>> = r.get(cx, "relative-liveness");
     let failback = super::health::failback(cx, r);
     let readers = r.tables(cx, "endpoints", |at, table| {
         let pool = &name.value;
@@ -79,6 +80,7 @@ fn pool(
         region,
         monitor,
         min_live,
+        relative: relative.map(|r| r.value),
         failback,
         endpoints,
         complete: cx.clean_since(mark) && r.misspelt().is_empty(),

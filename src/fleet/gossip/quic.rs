@@ -38,7 +38,8 @@ const STREAMS: u32 = 32;
 /// Octets that a peer may send ahead of what is read.
 const WINDOW: u32 = 1024 * 1024;
 
-const KEEP_ALIVE: Duration = Duration::from_secs(5);
+/// Pairs exchange something every five seconds on average where there are 30; one ping may be lost.
+const KEEP_ALIVE: Duration = Duration::from_secs(9);
 const IDLE: Duration = Duration::from_secs(20);
 
 /// QUIC on one socket, for all lives of the gossip task.

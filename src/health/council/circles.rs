@@ -7,7 +7,7 @@ use crate::ids::{EndpointId, PoolId};
 use super::rules::Failback;
 
 /// A pool as far as judging goes.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub struct PoolRule {
     /// Region, as a number; what fails in one region only is taken out whatever it is.
     pub region: u32,
@@ -15,6 +15,8 @@ pub struct PoolRule {
     pub endpoints: Vec<(EndpointId, u32)>,
     /// How its endpoints come back.
     pub failback: Failback,
+    /// Slower than so many times the fastest of the others is failing; `None`: they are not compared.
+    pub relative: Option<f64>,
 }
 
 impl PoolRule {
@@ -131,6 +133,18 @@ impl Circles {
         Some(self.pools[pool.index()].region)
     }
 
+    /// How much slower than the fastest of the others an endpoint may be, and who these are; `None` where
+    /// they are not compared.
+    pub(super) fn peers(
+        &self,
+        e: EndpointId,
+    ) -> Option<(f64, impl Iterator<Item = EndpointId> + '_)> {
+        let (pool, _) = self.places.get(e.index())?;
+        let pool = &self.pools[pool.index()];
+        let others = pool.endpoints.iter().map(|(o, _)| *o);
+        Some((pool.relative?, others.filter(move |o| *o != e)))
+    }
+
     /// How an endpoint comes back.
     pub(super) fn failback(&self, e: EndpointId) -> Failback {
         let pool = self.places.get(e.index()).map(|(pool, _)| *pool);
@@ -151,6 +165,7 @@ mod tests {
                 .map(|(e, w)| (EndpointId(*e), *w))
                 .collect(),
             failback: Failback::Auto,
+            relative: None,
         };
         let pools = vec![pool(0, &[(0, 1), (1, 2)]), pool(1, &[(2, 3)]), pool(1, &[])];
         let places = [0, 0, 1, 2].map(PoolId).to_vec();

@@ -11,6 +11,7 @@ mod failback;
 mod gate;
 pub mod memory;
 pub mod quorum;
+mod relative;
 pub mod rules;
 mod seat;
 #[cfg(test)]
@@ -222,6 +223,8 @@ impl Council {
 
     /// Takes in what one of this node's own probes saw. Says what [`Judge::observe`] says.
     pub fn observed(&mut self, judge: &mut Judge, observation: &Observation) -> bool {
+        let slow = relative::slow(&self.rules.circles, judge, observation);
+        let observation = slow.as_ref().unwrap_or(observation);
         let changed = judge.observe(observation);
         if self.rules.alone() || observation.target.index() >= self.cases.len() {
             return changed;

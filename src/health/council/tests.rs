@@ -327,6 +327,7 @@ fn guarded(failback: Failback, brake: Option<Brake>) -> Rules {
         region: 0,
         endpoints: (0..3).map(|e| (EndpointId(e), 1)).collect(),
         failback,
+        relative: None,
     };
     let pools = [crate::ids::PoolId(0)];
     Rules {
@@ -493,6 +494,73 @@ fn f4_one_that_comes_back_and_fails_again_is_gone_once() {
         // The second return within ten minutes takes twice the passes.
         assert_eq!(n.state(1) == State::Up, round == 0);
     }
+}
+
+/// Two endpoints of a pool and one of another: who is far slower than its peers fails, distance does
+/// not matter.
+#[test]
+fn an_endpoint_far_slower_than_its_peers_is_down_and_comes_back() {
+    let start = Moment(1_000_000_000_000);
+    let pool = |region, endpoints: &[u32], relative| PoolRule {
+        region,
+        endpoints: endpoints.iter().map(|e| (EndpointId(*e), 1)).collect(),
+        failback: Failback::Auto,
+        relative,
+    };
+    let pools = vec![pool(0, &[0, 1], Some(4.0)), pool(1, &[2], Some(4.0))];
+    let place = [0, 0, 1].map(crate::ids::PoolId).to_vec();
+    let sets = [place.clone()].into_iter();
+    let mut judge = Judge::new(
+        &[monitor()],
+        &[target(1, &[0]), target(2, &[1]), target(3, &[2])],
+        3,
+        start,
+    );
+    let rules = Rules {
+        circles: Circles::new(pools, place, sets),
+        ..rules(1, Some(0))
+    };
+    let mut council = Council::new(Arc::new(rules), &mut judge, start);
+    let mut at = start;
+    let mut see = |council: &mut Council, judge: &mut Judge, rtts: [u64; 3]| {
+        for (t, ms) in rtts.into_iter().enumerate() {
+            let observation = Observation {
+                target: crate::ids::TargetId::from_index(t),
+                at,
+                outcome: Outcome::Pass {
+                    rtt: Duration::from_millis(ms),
+                },
+            };
+            council.observed(judge, &observation);
+        }
+        at = at + S * 10;
+        council.settle(judge, at);
+        let board = council.board(judge);
+        [0, 1, 2].map(|e| board.verdict(EndpointId(e)).state)
+    };
+    let up = [State::Up; 3];
+    for _ in 0..5 {
+        assert_eq!(see(&mut council, &mut judge, [5, 8, 200]), up);
+    }
+    // 12 ms are more than twice as long, but no 10 ms more.
+    for _ in 0..5 {
+        assert_eq!(see(&mut council, &mut judge, [5, 14, 200]), up);
+    }
+    let mut seen = up;
+    for _ in 0..3 {
+        seen = see(&mut council, &mut judge, [5, 80, 200]);
+    }
+    assert_eq!(seen, [State::Up, State::Down, State::Up]);
+    let board = council.board(&judge);
+    let words = board.verdict(EndpointId(1)).last_error.clone();
+    assert_eq!(
+        words.as_deref(),
+        Some("connected in 80 ms; the fastest of its pool takes 5 ms, and 20 ms are allowed")
+    );
+    for _ in 0..5 {
+        seen = see(&mut council, &mut judge, [5, 8, 200]);
+    }
+    assert_eq!(seen, up);
 }
 
 proptest::proptest! {

@@ -33,8 +33,10 @@ fn expires(m: &Monitor, ttl: (u32, u32), dies: u64, probes: &[(u64, u64)]) -> u6
 #[test]
 fn o11_the_smallest_ttl_counts_because_larger_ones_end_before_the_switch() {
     // Interval 10 s, fall 3, jitter 10 %, timeout 2 s: 33 s to detect.
-    let time = of_monitor(&monitor(), Ttl::from_secs(5));
+    let time = of_monitor(&monitor(), Ttl::from_secs(5), true);
     assert_eq!(time.total(), Duration::from_millis(33_000 + 20 + 5_000));
+    let fleet = of_monitor(&monitor(), Ttl::from_secs(5), false);
+    assert_eq!(fleet.total(), time.total() + SPREAD);
     // It is nearly reached: dead just after a probe began, the last one late and slow.
     let mut probes = vec![(0, 0); 4];
     probes[3] = (1_000, 2_000);
@@ -52,7 +54,7 @@ proptest! {
         probes in proptest::collection::vec((0..=1_000_u64, 0..=2_000_u64), 12),
     ) {
         let m = Monitor { fall, ..monitor() };
-        let bound = of_monitor(&m, Ttl::from_secs(min)).total().as_millis() as u64;
+        let bound = of_monitor(&m, Ttl::from_secs(min), true).total().as_millis() as u64;
         // Half a percent of the time is that of the grid of questions.
         let got = expires(&m, (min, min + more), dies, &probes);
         prop_assert!(got <= bound + 50, "{} > {}", got, bound);

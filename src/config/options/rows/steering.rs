@@ -27,6 +27,13 @@ pub(super) const ROWS: &[OptionRow] = &[
         "1",
     ),
     opt(
+        "pools.NAME.relative-liveness",
+        Kind::Number(1.5, 100.0, "times the fastest"),
+        Optional("no comparison"),
+        "A probe that connects, but takes more than so many times as long as the pool's fastest other endpoint that is up, and 10 ms more, has failed: slow beside its peers is as good as down.",
+        "4.0",
+    ),
+    opt(
         "pools.NAME.failback",
         Kind::Choice(&["auto", "manual"]),
         Default(r#""auto""#),
