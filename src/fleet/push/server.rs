@@ -12,6 +12,7 @@ use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::pki_types::CertificateDer;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
@@ -42,6 +43,12 @@ const DOWN: [&str; 2] = ["ov/", "m/"];
 
 /// Time for what was written last to get out.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Who is at the other end.
+struct Guest {
+    peer: Result<Peer, String>,
+    chain: Vec<CertificateDer<'static>>,
+}
 
 /// Longest life of a connection.
 const LONGEST: Duration = Duration::from_secs(3600);
@@ -146,7 +153,10 @@ impl Ingest {
         };
         let chain = tls.get_ref().1.peer_certificates().unwrap_or_default();
         // A node that is refused is told why, over HTTP.
-        let peer = Arc::new(self.options.credentials.peer(chain));
+        let peer = Arc::new(Guest {
+            peer: self.options.credentials.peer(chain),
+            chain: chain.iter().map(|c| c.clone().into_owned()).collect(),
+        });
         let stage = Arc::new(watch::Sender::new(Stage::Idle));
         let mut seen = stage.subscribe();
         let service = service_fn(|request| {
@@ -179,7 +189,7 @@ impl Ingest {
     async fn answer(
         self: Arc<Self>,
         request: Request<Incoming>,
-        peer: &Result<Peer, String>,
+        guest: &Arc<Guest>,
         stage: &Arc<watch::Sender<Stage>>,
     ) -> Response<Either<Outgoing, Full<Bytes>>> {
         let is_first = stage.send_if_modified(|s| match s {
@@ -192,12 +202,12 @@ impl Ingest {
         if !is_first {
             return refusal(StatusCode::CONFLICT, "one push a connection", None);
         }
-        match self.admit(request, peer).await {
+        match self.admit(request, &guest.peer).await {
             Ok((reader, slot, peer)) => {
                 let (writer, outgoing) = body();
-                let stage = stage.clone();
+                let (stage, guest) = (stage.clone(), guest.clone());
                 tokio::spawn(async move {
-                    self.take(reader, writer, slot, &peer).await;
+                    self.take(reader, writer, slot, &peer, &guest.chain).await;
                     stage.send_replace(Stage::Over);
                 });
                 Response::new(Either::Left(outgoing))
@@ -256,13 +266,19 @@ impl Ingest {
     }
 
     /// Takes one push to its end.
-    async fn take(&self, reader: Reader, writer: Writer, slot: Slot, peer: &Peer) {
+    async fn take(
+        &self,
+        reader: Reader,
+        writer: Writer,
+        slot: Slot,
+        peer: &Peer,
+        chain: &[CertificateDer<'_>],
+    ) {
         let ended = tokio::select! {
             ended = self.read(reader, &writer, &slot, peer) => ended,
             ended = self.write(&writer, peer) => ended,
             () = slot.replaced() => Ok(()),
-            // It comes back at once, and says everything again.
-            () = self.look_again() => Ok(()),
+            () = self.unwelcome(chain) => Ok(()),
         };
         match ended {
             Err(End::Bad(e)) => {
@@ -274,13 +290,22 @@ impl Ingest {
         }
     }
 
-    /// When who is connected must be looked at again: the configuration, certificates or authorities have
-    /// changed, or so much time has passed that a certificate may have expired.
-    async fn look_again(&self) {
+    /// Returns when the node is no longer let in: the configuration or the authorities have changed. Or when
+    /// so much time has passed that its certificate may have expired: it comes back at once then, and says
+    /// everything again.
+    async fn unwelcome(&self, chain: &[CertificateDer<'_>]) {
         let mut changes = self.options.credentials.changes();
-        tokio::select! {
-            Ok(()) = changes.changed() => {}
-            () = tokio::time::sleep(LONGEST) => {}
+        let longest = tokio::time::sleep(LONGEST);
+        tokio::pin!(longest);
+        loop {
+            tokio::select! {
+                Ok(()) = changes.changed() => {
+                    if self.options.credentials.peer(chain).is_err() {
+                        return;
+                    }
+                }
+                () = &mut longest => return,
+            }
         }
     }
 
