@@ -81,6 +81,20 @@ pub enum BusError {
     },
 }
 
+/// Whether a value is short enough to be told.
+///
+/// # Errors
+/// When it is longer than [`MAX_VALUE`].
+pub(super) fn check_length(key: &Key, value: &str) -> Result<(), BusError> {
+    if value.len() > MAX_VALUE {
+        return Err(BusError::TooLong {
+            key: key.as_str().to_owned(),
+            octets: value.len(),
+        });
+    }
+    Ok(())
+}
+
 /// One key of one node took another value.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Change {

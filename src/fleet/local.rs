@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc;
 
-use super::bus::{BusError, BusView, Change, Key, MAX_VALUE, Member, Owner, StateBus};
+use super::bus::{BusError, BusView, Change, Key, Member, Owner, StateBus, check_length};
 use super::readers::Readers;
 use crate::time::Clock;
 
@@ -70,12 +70,7 @@ impl LocalBus {
 
 impl StateBus for LocalBus {
     fn publish(&self, key: &Key, value: &str) -> Result<(), BusError> {
-        if value.len() > MAX_VALUE {
-            return Err(BusError::TooLong {
-                key: key.as_str().to_owned(),
-                octets: value.len(),
-            });
-        }
+        check_length(key, value)?;
         self.put(key, value);
         Ok(())
     }

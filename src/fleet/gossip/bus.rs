@@ -9,7 +9,7 @@ use std::time::Duration;
 use chitchat::transport::Transport;
 use tokio::sync::{Notify, mpsc, watch};
 
-use crate::fleet::bus::{BusError, BusView, Change, Key, MAX_VALUE, Member, StateBus, Value};
+use crate::fleet::bus::{BusError, BusView, Change, Key, Member, StateBus, Value, check_length};
 use crate::fleet::credentials::Credentials;
 use crate::fleet::readers::Readers;
 use crate::time::Clock;
@@ -236,12 +236,7 @@ impl Inner {
 
 impl StateBus for GossipBus {
     fn publish(&self, key: &Key, value: &str) -> Result<(), BusError> {
-        if value.len() > MAX_VALUE {
-            return Err(BusError::TooLong {
-                key: key.as_str().to_owned(),
-                octets: value.len(),
-            });
-        }
+        check_length(key, value)?;
         self.shared.put(key, value);
         Ok(())
     }

@@ -208,10 +208,7 @@ impl Merge {
         out: &mut Heard,
     ) {
         if life.generation > LAST_LIFE {
-            let forged = format!("{name} {}", life.generation);
-            if self.strangers.len() < STRANGERS && self.strangers.insert(forged) {
-                self.counters.count(GossipEvent::BadValue);
-            }
+            self.count_once(format!("{name} {}", life.generation), GossipEvent::BadValue);
             return;
         }
         if *name == *self.own {
@@ -357,6 +354,15 @@ impl Merge {
         }
     }
 
+    /// Counts what comes again with every pass only once; whether it does now.
+    fn count_once(&mut self, who: String, event: GossipEvent) -> bool {
+        let new = self.strangers.len() < STRANGERS && self.strangers.insert(who);
+        if new {
+            self.counters.count(event);
+        }
+        new
+    }
+
     /// The first life of a name: believed at once, as far as it is here.
     fn meet(
         &mut self,
@@ -368,8 +374,7 @@ impl Merge {
         out: &mut Heard,
     ) {
         let Some(roles) = (self.roles_of)(name) else {
-            if self.strangers.len() < STRANGERS && self.strangers.insert(name.to_owned()) {
-                self.counters.count(GossipEvent::Stranger);
+            if self.count_once(name.to_owned(), GossipEvent::Stranger) {
                 out.remarks.push(Remark::Stranger(name.to_owned(), life));
             }
             return;
