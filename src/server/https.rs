@@ -1,6 +1,7 @@
 //! DNS over HTTPS (RFC 8484): HTTP/2 and HTTP/1.1 on a connection whose TLS handshake is done.
 
 mod exchange;
+mod linger;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -15,6 +16,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::hall::{Hall, Lease};
+use linger::Lingering;
 
 /// Queries that one HTTP/2 connection may have under way (RFC 9113 section 5.1.2 recommends no less).
 const STREAMS: u32 = 100;
@@ -92,7 +94,7 @@ pub(super) async fn serve<S>(
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_header_list_size(HEAD as u32);
-    let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
+    let mut connection = pin!(http.serve_connection(TokioIo::new(Lingering::new(stream)), service));
     loop {
         tokio::select! {
             biased;
