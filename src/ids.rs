@@ -82,3 +82,19 @@ dense_id!(
     /// A site: the failure domain of vantages, which is one region and one autonomous system.
     SiteId
 );
+dense_id!(
+    /// A listener: where a proxy takes traffic.
+    ListenerId
+);
+dense_id!(
+    /// A route: which requests go where.
+    RouteId
+);
+dense_id!(
+    /// An upstream: a named group of servers behind a proxy.
+    UpstreamId
+);
+dense_id!(
+    /// A backend: one server of an upstream, counted within it.
+    BackendId
+);

@@ -21,6 +21,7 @@
 pub mod chunked;
 pub mod dns;
 pub mod ids;
+pub mod message;
 pub mod net;
 pub mod telemetry;
 pub mod time;
@@ -35,8 +36,9 @@ pub mod limit;
 pub mod overrides;
 pub mod zone;
 
-// Layer 2: the decision.
+// Layer 2: the decision, for DNS and for the proxy.
 pub mod steer;
+pub mod traffic;
 
 // Layer 3: what is published.
 pub mod snapshot;
@@ -52,6 +54,7 @@ pub mod compile;
 pub mod admin;
 pub mod fleet;
 pub mod probe;
+pub mod proxy;
 pub mod server;
 
 // Layer 7: tasks, signals, the real clock.

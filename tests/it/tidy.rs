@@ -11,7 +11,16 @@ use crate::support::demo::package;
 
 /// Modules by layer, lowest first. A module names only lower layers; neighbours are strangers.
 const LAYERS: &[&[&str]] = &[
-    &["ids", "units", "time", "net", "dns", "telemetry", "chunked"],
+    &[
+        "ids",
+        "units",
+        "time",
+        "net",
+        "dns",
+        "message",
+        "telemetry",
+        "chunked",
+    ],
     &[
         "zone",
         "geo",
@@ -20,8 +29,9 @@ const LAYERS: &[&[&str]] = &[
         "dnssec",
         "limit",
         "overrides",
+        "caching",
     ],
-    &["steer"],
+    &["steer", "traffic"],
     &["snapshot"],
     &["engine", "config"],
     &["compile"],
@@ -40,8 +50,11 @@ const PURE: &[&str] = &[
     "time",
     "net",
     "dns",
+    "message",
     "telemetry",
     "chunked",
+    "caching",
+    "traffic",
     "zone",
     "geo",
     "balance",

@@ -1,0 +1,3 @@
+//! The regional proxy: HTTP in, HTTP out, thread per core.
+
+pub mod body;

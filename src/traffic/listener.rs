@@ -1,0 +1,77 @@
+//! Listeners: where traffic comes in, and what is taken there.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::net::Prefix;
+
+/// Where traffic comes in.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Listener {
+    /// Its name.
+    pub name: Box<str>,
+    /// Addresses; port 0 picks a free one.
+    pub bind: Vec<SocketAddr>,
+    /// Whether HTTP/2 is spoken: after ALPN over TLS, with prior knowledge without.
+    pub http2: bool,
+    /// Bounds of what a client may send.
+    pub limits: HttpLimits,
+    /// How long a client may take.
+    pub timeouts: HttpTimeouts,
+    /// Sources whose `Forwarded` and `X-Forwarded-*` fields are believed.
+    pub trusted_proxies: Vec<Prefix>,
+}
+
+/// Bounds of what a client may send.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HttpLimits {
+    /// Connections open at once.
+    pub connections: u32,
+    /// Octets of a request's head.
+    pub head: usize,
+    /// Header fields of a request.
+    pub fields: usize,
+    /// Octets of a request's target.
+    pub target: usize,
+    /// Octets of a request's body.
+    pub body: u64,
+    /// Requests under way on one HTTP/2 connection.
+    pub streams: u32,
+}
+
+impl Default for HttpLimits {
+    fn default() -> HttpLimits {
+        HttpLimits {
+            connections: 100_000,
+            head: 32 << 10,
+            fields: 100,
+            target: 8 << 10,
+            body: 64 << 20,
+            streams: 128,
+        }
+    }
+}
+
+/// How long a client may take.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HttpTimeouts {
+    /// For a whole head, from its first octet on; also for the TLS handshake.
+    pub head: Duration,
+    /// Between two parts of a body.
+    pub body: Duration,
+    /// Between two requests.
+    pub idle: Duration,
+    /// To take in what is sent to it.
+    pub write: Duration,
+}
+
+impl Default for HttpTimeouts {
+    fn default() -> HttpTimeouts {
+        HttpTimeouts {
+            head: Duration::from_secs(10),
+            body: Duration::from_secs(30),
+            idle: Duration::from_secs(60),
+            write: Duration::from_secs(30),
+        }
+    }
+}

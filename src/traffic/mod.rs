@@ -1,0 +1,49 @@
+//! What the proxy of a node does with traffic: listeners, routes, upstreams. Plain data, and the pure
+//! decisions over it.
+
+pub mod listener;
+pub mod route;
+pub mod upstream;
+
+pub use listener::{HttpLimits, HttpTimeouts, Listener};
+pub use route::{Action, Caller, Route, Routes};
+pub use upstream::{Backend, Upstream};
+
+use std::time::Duration;
+
+/// All that one proxy does under one configuration. Immutable; built by `compile` only.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Plan {
+    /// By [`crate::ids::ListenerId`].
+    pub listeners: Vec<Listener>,
+    /// Which requests go where.
+    pub routes: Routes,
+    /// By [`crate::ids::UpstreamId`].
+    pub upstreams: Vec<Upstream>,
+    /// Settings of the node.
+    pub node: ProxyNode,
+}
+
+/// Settings of one proxy.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ProxyNode {
+    /// The node's name (`Via`, logs).
+    pub name: Box<str>,
+    /// The zone within the region, for locality.
+    pub zone: Option<Box<str>>,
+    /// Threads; at least 1.
+    pub workers: u32,
+    /// How long a draining proxy waits for what is under way.
+    pub drain_timeout: Duration,
+}
+
+impl Default for ProxyNode {
+    fn default() -> ProxyNode {
+        ProxyNode {
+            name: Box::default(),
+            zone: None,
+            workers: 1,
+            drain_timeout: Duration::from_secs(30),
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Upstreams: named groups of servers behind the proxy.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// A named group of servers.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Upstream {
+    /// Its name.
+    pub name: Box<str>,
+    /// By [`crate::ids::BackendId`]; those that this node uses.
+    pub backends: Vec<Backend>,
+    /// Whether backends are spoken to in HTTP/2 (prior knowledge, or ALPN over TLS).
+    pub http2: bool,
+    /// How long a backend may take.
+    pub timeouts: UpstreamTimeouts,
+}
+
+/// One server of an upstream.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Backend {
+    /// Its name, unique within the upstream.
+    pub name: Box<str>,
+    /// Where it is.
+    pub address: SocketAddr,
+    /// Its share beside the others'; 0: none, unless a session is bound to it.
+    pub weight: u32,
+}
+
+/// How long a backend may take.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct UpstreamTimeouts {
+    /// To accept a connection, TLS included.
+    pub connect: Duration,
+    /// From the end of the request to the first octet of the answer.
+    pub first_byte: Duration,
+    /// Between two parts of an answer, or of a request that it takes in.
+    pub idle: Duration,
+    /// For the whole exchange; `None`: no bound.
+    pub total: Option<Duration>,
+    /// How long a connection is kept for the next request.
+    pub keep: Duration,
+}
+
+impl Default for UpstreamTimeouts {
+    fn default() -> UpstreamTimeouts {
+        UpstreamTimeouts {
+            connect: Duration::from_secs(2),
+            first_byte: Duration::from_secs(30),
+            idle: Duration::from_secs(60),
+            total: None,
+            keep: Duration::from_secs(30),
+        }
+    }
+}
