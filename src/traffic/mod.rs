@@ -7,7 +7,7 @@ pub mod upstream;
 
 pub use listener::{HttpLimits, HttpTimeouts, Listener};
 pub use route::{Action, Caller, Route, Routes};
-pub use upstream::{Backend, Upstream};
+pub use upstream::{Backend, Upstream, UpstreamTimeouts};
 
 use std::time::Duration;
 
