@@ -18,6 +18,7 @@ mod policies;
 mod pools;
 mod problems;
 mod protection;
+mod routes;
 mod sites;
 #[cfg(test)]
 mod tests;

@@ -9,11 +9,13 @@
 mod fleet;
 mod health;
 mod protection;
+mod routes;
 mod upstreams;
 
 pub use fleet::{FleetSpec, NodeFleetSpec};
 pub use health::HealthSpec;
 pub use protection::{AccessSpec, ChaosSpec, CookiesSpec, RateLimitSpec};
+pub use routes::{ActionSpec, RouteSpec};
 pub use upstreams::{BackendSpec, UpstreamSpec};
 
 use std::collections::BTreeSet;
@@ -63,6 +65,8 @@ pub struct Spec {
     pub pools: Vec<PoolSpec>,
     /// `[policies.NAME]`
     pub policies: Vec<PolicySpec>,
+    /// `[routes.NAME]`
+    pub routes: Vec<RouteSpec>,
     /// `[upstreams.NAME]`
     pub upstreams: Vec<UpstreamSpec>,
     /// `[names."NAME"]` without `alias-of`

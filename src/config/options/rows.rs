@@ -5,6 +5,7 @@ mod fleet;
 mod health;
 mod monitors;
 mod nodes;
+mod routes;
 mod steering;
 mod upstreams;
 mod zones;
@@ -56,7 +57,7 @@ const FARTHEST: f64 = 20_100.0;
 const CONTINENTS: &[&str] = &["AF", "AN", "AS", "EU", "NA", "OC", "SA"];
 const WEIGHT: Kind = Kind::Integer(0, 1_000_000);
 
-const PARTS: [&[OptionRow]; 8] = [
+const PARTS: [&[OptionRow]; 9] = [
     dns::ROWS,
     nodes::ROWS,
     fleet::ROWS,
@@ -64,6 +65,7 @@ const PARTS: [&[OptionRow]; 8] = [
     health::ROWS,
     monitors::ROWS,
     steering::ROWS,
+    routes::ROWS,
     upstreams::ROWS,
 ];
 
