@@ -29,11 +29,16 @@ pub async fn run(
     request: Request,
     record: &mut Record,
 ) -> Response {
-    match answer(worker, tier, peer, request).await {
+    let grpc = answers::is_grpc(&request.head);
+    match answer(worker, tier, peer, request, record).await {
         Ok(response) => response,
         Err(failure) => {
             record.failed(failure);
-            answers::failure(failure)
+            let mut response = answers::failure(failure);
+            if grpc {
+                answers::into_grpc(&mut response);
+            }
+            response
         }
     }
 }
@@ -43,18 +48,20 @@ async fn answer(
     tier: &Arc<Tier>,
     peer: &Peer,
     mut request: Request,
+    record: &mut Record,
 ) -> Result<Response, Failure> {
     let caller = Caller {
         listener: peer.listener,
         client: peer.ip(),
     };
     let route = tier.plan.routes.find(&request.head, caller);
+    record.route = route;
     let route = route.ok_or(Failure::NoRoute)?;
     let route = &tier.plan.routes.list[route.index()];
     let response = match &route.action {
         Action::Forward(upstream) => {
             forwarded(&mut request.head, peer);
-            forward(worker, tier, *upstream, &mut request).await
+            forward(worker, tier, *upstream, &mut request, record).await
         }
     };
     worker.reuse_request(request.head);
@@ -80,16 +87,25 @@ async fn forward(
     tier: &Arc<Tier>,
     id: UpstreamId,
     request: &mut Request,
+    record: &mut Record,
 ) -> Result<Response, Failure> {
+    record.upstream = Some(id);
     let (upstream, group) = tier.upstream(id);
     let mut tries = 0;
     loop {
         tries += 1;
         let server = choose(worker, group).ok_or(Failure::NoBackend)?.clone();
+        record.tries = tries;
+        record.server = Some(server.clone());
+        let chosen = worker.now();
+        record.queue = Some(chosen.since(record.began()));
         let body = std::mem::take(&mut request.body);
         let lease = Lease::new(server.clone());
         match attempt(worker, upstream, &server, request, body, lease, tries > 1).await {
-            Ok(response) => return Ok(response),
+            Ok(response) => {
+                record.first_byte = Some(worker.now().since(chosen));
+                return Ok(response);
+            }
             Err(failed) => {
                 let again = tries < 3 && !failed.sent;
                 match failed.body {

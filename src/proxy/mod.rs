@@ -3,6 +3,7 @@
 //! A connection lives on the worker thread that accepted it, with everything it needs: deadlines,
 //! connections to backends, memory. What the threads share is the [`tier::Tier`], published by one swap.
 
+pub mod access_log;
 pub mod answers;
 pub mod body;
 pub mod connection;
@@ -12,9 +13,11 @@ pub mod h2;
 pub mod io;
 pub mod local;
 pub mod message;
+pub mod metrics;
 pub mod record;
 pub mod run;
 pub mod stats;
+pub mod tally;
 pub mod tier;
 pub mod tunnel;
 pub mod upstream;

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use crate::net::Prefix;
 
+use super::access_log::AccessLog;
+
 /// Where traffic comes in.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Listener {
@@ -20,6 +22,8 @@ pub struct Listener {
     pub timeouts: HttpTimeouts,
     /// Sources whose `Forwarded` and `X-Forwarded-*` fields are believed.
     pub trusted_proxies: Vec<Prefix>,
+    /// Where exchanges are written down.
+    pub access_log: Option<AccessLog>,
 }
 
 /// Bounds of what a client may send.

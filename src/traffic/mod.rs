@@ -1,6 +1,7 @@
 //! What the proxy of a node does with traffic: listeners, routes, upstreams. Plain data, and the pure
 //! decisions over it.
 
+pub mod access_log;
 pub mod algorithm;
 pub mod listener;
 pub mod route;
