@@ -3,9 +3,12 @@
 mod dns;
 mod fleet;
 mod health;
+mod listeners;
 mod monitors;
 mod nodes;
+mod routes;
 mod steering;
+mod upstreams;
 mod zones;
 
 use std::time::Duration;
@@ -55,7 +58,7 @@ const FARTHEST: f64 = 20_100.0;
 const CONTINENTS: &[&str] = &["AF", "AN", "AS", "EU", "NA", "OC", "SA"];
 const WEIGHT: Kind = Kind::Integer(0, 1_000_000);
 
-const PARTS: [&[OptionRow]; 7] = [
+const PARTS: &[&[OptionRow]] = &[
     dns::ROWS,
     nodes::ROWS,
     fleet::ROWS,
@@ -63,6 +66,9 @@ const PARTS: [&[OptionRow]; 7] = [
     health::ROWS,
     monitors::ROWS,
     steering::ROWS,
+    listeners::ROWS,
+    routes::ROWS,
+    upstreams::ROWS,
 ];
 
 const COUNT: usize = {

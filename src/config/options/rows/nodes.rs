@@ -38,7 +38,7 @@ pub(super) const ROWS: &[OptionRow] = &[
         "nodes.NAME.roles",
         Kind::List(&Kind::Choice(&["dns", "probe", "proxy", "admin"]), 1),
         Required,
-        "What the node does. `proxy` is reserved and refused by this release.",
+        "What the node does: answers DNS, probes, carries traffic, serves the admin API.",
         r#"["dns", "probe", "admin"]"#,
     )
     .restart(),
@@ -150,5 +150,34 @@ pub(super) const ROWS: &[OptionRow] = &[
         Default("false"),
         "Whether monitors may run commands here (`monitors.NAME.exec`). Whoever writes the configuration can then run programs as the user of the process.",
         "true",
+    ),
+    opt(
+        "nodes.NAME.proxy.listeners",
+        Kind::List(&Kind::Ref("listeners"), 1),
+        Optional("all"),
+        "The listeners that this node has.",
+        r#"["web", "web-tls"]"#,
+    ),
+    opt(
+        "nodes.NAME.proxy.workers",
+        Kind::Integer(1, 1024),
+        Optional("one per core"),
+        "Threads that carry traffic. A connection stays on the thread that accepted it.",
+        "2",
+    )
+    .restart(),
+    opt(
+        "nodes.NAME.proxy.zone",
+        Kind::NewName,
+        Optional("none"),
+        "Zone within the region: backends of the same zone come first.",
+        r#""a""#,
+    ),
+    opt(
+        "nodes.NAME.proxy.drain-timeout",
+        Kind::Duration(ms(0), HOUR, false),
+        Default(r#""30s""#),
+        "How long a proxy that is drained or stopped waits for what is under way.",
+        r#""30s""#,
     ),
 ];
