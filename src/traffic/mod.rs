@@ -2,7 +2,9 @@
 //! decisions over it.
 
 pub mod listener;
+pub mod proxy_protocol;
 pub mod route;
+pub mod tls;
 pub mod upstream;
 
 pub use listener::{HttpLimits, HttpTimeouts, Listener};
