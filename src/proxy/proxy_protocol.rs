@@ -14,7 +14,7 @@ use crate::net::proxy_v2::{Endpoints, LONGEST};
 use crate::net::{proxy_v1, proxy_v2};
 use crate::traffic::proxy_protocol::{Beginning, ProxyProtocol, ProxyVersion};
 
-use super::tls::TlsFacts;
+use super::message::TlsFacts;
 
 /// Why a connection is not taken.
 #[derive(Debug, thiserror::Error)]
@@ -106,7 +106,7 @@ pub fn header(
             let facts = tls.map_or_else(Facts::default, |tls| Facts {
                 authority: tls.sni.clone(),
                 tls: Some(FrontTls {
-                    version: Some(tls.version.as_str().into()),
+                    version: Some(tls.version.into()),
                     verified_name: tls.client.as_ref().and_then(|c| c.common_name.clone()),
                 }),
             });

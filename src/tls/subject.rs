@@ -30,11 +30,35 @@ pub fn of(der: &[u8]) -> Option<String> {
     Some(text(certificate.subject()))
 }
 
-/// The first common name of a certificate in DER.
-pub fn common_name(der: &[u8]) -> Option<String> {
-    let (_, certificate) = X509Certificate::from_der(der).ok()?;
-    let name = certificate.subject().iter_common_name().next()?;
-    Some(name.as_str().ok()?.to_owned())
+/// A common name alone, as a subject.
+pub fn of_common_name(name: &str) -> String {
+    let mut text = "CN=".to_owned();
+    escape(name, &mut text);
+    text
+}
+
+/// What beside its subject tells one certificate from another.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Identity {
+    /// The first common name of its subject.
+    pub common_name: Option<String>,
+    /// Its issuer.
+    pub issuer: String,
+    /// Its serial number.
+    pub serial: Vec<u8>,
+}
+
+impl Identity {
+    /// That of a certificate in DER; `None` when it cannot be read.
+    pub fn of(der: &[u8]) -> Option<Identity> {
+        let (_, certificate) = X509Certificate::from_der(der).ok()?;
+        let name = certificate.subject().iter_common_name().next();
+        Some(Identity {
+            common_name: name.and_then(|n| n.as_str().ok()).map(str::to_owned),
+            issuer: text(certificate.issuer()),
+            serial: certificate.raw_serial().to_vec(),
+        })
+    }
 }
 
 /// RFC 4514 section 2.1: the last relative name first, joined by commas. Printable ASCII only, so that

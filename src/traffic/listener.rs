@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use crate::net::Prefix;
 
+use super::proxy_protocol::ProxyProtocol;
+use super::tls::ListenerTls;
+
 /// Where traffic comes in.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Listener {
@@ -20,6 +23,10 @@ pub struct Listener {
     pub timeouts: HttpTimeouts,
     /// Sources whose `Forwarded` and `X-Forwarded-*` fields are believed.
     pub trusted_proxies: Vec<Prefix>,
+    /// `None`: plain HTTP.
+    pub tls: Option<Box<ListenerTls>>,
+    /// What stands before HTTP and TLS; `None`: nothing.
+    pub proxy_protocol: Option<Box<ProxyProtocol>>,
 }
 
 /// Bounds of what a client may send.

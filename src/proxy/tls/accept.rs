@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use tokio_rustls::StartHandshake;
 use tokio_rustls::server::TlsStream;
 
-use super::facts::TlsFacts;
+use super::facts::Agreed;
 use super::listener::{HandshakeCounters, ListenerTls};
 
 /// Why there was no handshake.
@@ -69,7 +69,7 @@ pub async fn accept<IO>(
     io: IO,
     tls: &ListenerTls,
     longest: Duration,
-) -> Result<(TlsStream<IO>, TlsFacts), HandshakeError>
+) -> Result<(TlsStream<IO>, Agreed), HandshakeError>
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
@@ -96,13 +96,13 @@ where
     };
     match done {
         Ok(stream) => {
-            let facts = TlsFacts::of(stream.get_ref().1);
-            HandshakeCounters::count(if facts.resumed {
+            let agreed = Agreed::of(stream.get_ref().1);
+            HandshakeCounters::count(if agreed.resumed {
                 &counters.resumed
             } else {
                 &counters.full
             });
-            Ok((stream, facts))
+            Ok((stream, agreed))
         }
         Err(error) => {
             match error {

@@ -1,8 +1,13 @@
-//! What a handshake settled, as exchanges, logs and backends are told.
+//! What a handshake agreed on, as exchanges, logs and backends are told.
 
+use std::rc::Rc;
+
+use data_encoding::HEXLOWER;
+use ring::digest::{SHA256, digest};
 use rustls::pki_types::CertificateDer;
-use rustls::{HandshakeKind, ServerConnection};
+use rustls::{HandshakeKind, ProtocolVersion, ServerConnection};
 
+use crate::proxy::message::{ClientCertificate, TlsFacts};
 use crate::tls::subject;
 use crate::traffic::tls::TlsVersion;
 
@@ -15,68 +20,52 @@ pub enum Alpn {
     Http1,
 }
 
-impl Alpn {
-    /// What was agreed on.
-    pub fn of(protocol: Option<&[u8]>) -> Alpn {
-        if protocol == Some(b"h2") {
-            Alpn::Http2
-        } else {
-            Alpn::Http1
-        }
-    }
-}
-
-/// A client's certificate, verified.
+/// What a handshake agreed on.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ClientCertificate {
-    /// Its subject as of RFC 4514, printable ASCII.
-    pub subject: Box<str>,
-    /// The first common name of its subject.
-    pub common_name: Option<Box<str>>,
-}
-
-/// What a handshake settled.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct TlsFacts {
-    /// The version.
-    pub version: TlsVersion,
-    /// The cipher suite's name in the IANA registry.
-    pub cipher: &'static str,
+pub struct Agreed {
+    /// What exchanges are told.
+    pub facts: Rc<TlsFacts>,
     /// What is spoken.
     pub alpn: Alpn,
     /// Whether an earlier session was resumed.
     pub resumed: bool,
-    /// The host that the client asked for, in lower case.
-    pub sni: Option<Box<str>>,
-    /// Its certificate, where it showed one.
-    pub client: Option<Box<ClientCertificate>>,
 }
 
-impl TlsFacts {
+impl Agreed {
     /// Of a connection whose handshake is done.
-    pub(super) fn of(session: &ServerConnection) -> TlsFacts {
+    pub(super) fn of(session: &ServerConnection) -> Agreed {
         let version = match session.protocol_version() {
-            Some(rustls::ProtocolVersion::TLSv1_3) => TlsVersion::V13,
+            Some(ProtocolVersion::TLSv1_3) => TlsVersion::V13,
             _ => TlsVersion::V12,
         };
         let suite = session.negotiated_cipher_suite();
-        TlsFacts {
-            version,
-            cipher: suite.map_or("", |s| super::settings::cipher_name(s.suite())),
-            alpn: Alpn::of(session.alpn_protocol()),
-            resumed: session.handshake_kind() == Some(HandshakeKind::Resumed),
+        let shown = session.peer_certificates().and_then(<[_]>::first);
+        let facts = TlsFacts {
+            version: version.as_str(),
+            cipher: suite
+                .map_or("", |s| super::settings::cipher_name(s.suite()))
+                .into(),
             sni: session.server_name().map(Into::into),
-            client: session
-                .peer_certificates()
-                .and_then(<[_]>::first)
-                .and_then(client),
+            client_subject: shown.and_then(|c| subject::of(c)).map(Into::into),
+            client: shown.and_then(certificate),
+        };
+        Agreed {
+            facts: Rc::new(facts),
+            alpn: match session.alpn_protocol() {
+                Some(b"h2") => Alpn::Http2,
+                _ => Alpn::Http1,
+            },
+            resumed: session.handshake_kind() == Some(HandshakeKind::Resumed),
         }
     }
 }
 
-fn client(certificate: &CertificateDer<'_>) -> Option<Box<ClientCertificate>> {
+fn certificate(der: &CertificateDer<'_>) -> Option<Box<ClientCertificate>> {
+    let of = subject::Identity::of(der)?;
     Some(Box::new(ClientCertificate {
-        subject: subject::of(certificate)?.into(),
-        common_name: subject::common_name(certificate).map(Into::into),
+        common_name: of.common_name.map(Into::into),
+        issuer: of.issuer.into(),
+        serial: HEXLOWER.encode(&of.serial).into(),
+        fingerprint: HEXLOWER.encode(digest(&SHA256, der).as_ref()).into(),
     }))
 }

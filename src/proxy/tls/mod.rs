@@ -8,9 +8,11 @@ mod settings;
 mod shelf;
 pub mod tickets;
 pub mod upstream;
+pub mod vault;
 
 pub use accept::{HandshakeError, accept};
-pub use facts::{Alpn, ClientCertificate, TlsFacts};
+pub use facts::{Agreed, Alpn};
 pub use listener::ListenerTls;
 pub use material::{Fault, Material};
 pub use upstream::UpstreamTls;
+pub use vault::Vault;

@@ -208,7 +208,8 @@ mod tests {
         let shelf = shelf(&all, false);
         assert_eq!(found(&shelf, Some("www.example.com")), Some(1));
         assert_eq!(found(&shelf, None), Some(1), "so also for the default");
-        let only_first = shelf.find(Some("www.example.com"), |k| Arc::ptr_eq(k, &shelf.all[0]));
+        let first: *const CertifiedKey = &*shelf.all[0];
+        let only_first = shelf.find(Some("www.example.com"), |k| std::ptr::eq(k, first));
         assert!(Arc::ptr_eq(only_first.unwrap(), &shelf.all[0]));
         // What fits nobody is still the one for the name.
         let none = shelf.find(Some("www.example.com"), |_| false).unwrap();
