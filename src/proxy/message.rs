@@ -21,6 +21,8 @@ pub struct Peer {
     pub local: SocketAddr,
     /// What TLS agreed on; `None` without TLS.
     pub tls: Option<Rc<TlsFacts>>,
+    /// Differs from that of every other connection of its worker; not 0.
+    pub number: u64,
 }
 
 impl Peer {

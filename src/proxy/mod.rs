@@ -6,6 +6,7 @@
 pub mod answers;
 pub mod body;
 pub mod connection;
+pub mod door;
 pub mod exchange;
 pub mod h1;
 pub mod h2;

@@ -17,6 +17,8 @@ counters! {
     open,
     /// Connections of clients closed at once, because the listener had as many as it may.
     too_many,
+    /// Connections of clients that ended in the PROXY protocol or in TLS, before HTTP.
+    turned_away,
     /// Requests, answered or not.
     requests,
     /// Requests refused for their form.

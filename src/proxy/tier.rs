@@ -7,7 +7,11 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use hashbrown::HashMap;
 
 use crate::ids::{BackendId, UpstreamId};
+use crate::message::Name;
 use crate::traffic::{Listener, Plan, Upstream};
+
+use super::tls::vault::Doors;
+use super::tls::{ListenerTls, UpstreamTls};
 
 /// The plan, and the running state of what it names.
 #[derive(Debug, Default)]
@@ -16,6 +20,10 @@ pub struct Tier {
     pub plan: Arc<Plan>,
     /// By [`UpstreamId`].
     pub upstreams: Vec<Group>,
+    /// By [`crate::ids::ListenerId`], those that have any.
+    listener_tls: Vec<Option<Arc<ListenerTls>>>,
+    /// Request fields that tell backends who a client is: what clients send in them is removed.
+    pub reserved: Vec<Name>,
 }
 
 /// The servers of an upstream.
@@ -23,6 +31,8 @@ pub struct Tier {
 pub struct Group {
     /// By [`BackendId`].
     pub servers: Vec<Arc<Server>>,
+    /// `None`: they are spoken to without TLS.
+    pub tls: Option<Arc<UpstreamTls>>,
 }
 
 /// A server, for as long as it is in some plan at the same address.
@@ -47,9 +57,10 @@ pub struct Registry {
 
 impl Registry {
     /// The tier of a plan; servers that no plan names any more are forgotten.
-    pub fn resolve(&mut self, plan: Arc<Plan>) -> Tier {
+    pub fn resolve(&mut self, plan: Arc<Plan>, doors: Doors) -> Tier {
         let mut kept = HashMap::new();
-        let upstreams = plan.upstreams.iter().map(|upstream| {
+        let tls = doors.upstreams.into_iter().chain(std::iter::repeat(None));
+        let upstreams = plan.upstreams.iter().zip(tls).map(|(upstream, tls)| {
             let servers = upstream.backends.iter().map(|backend| {
                 let key = (upstream.name.clone(), backend.name.clone());
                 let old = self.servers.get(&key);
@@ -67,11 +78,20 @@ impl Registry {
             });
             Group {
                 servers: servers.collect(),
+                tls,
             }
         });
         let upstreams = upstreams.collect();
         self.servers = kept;
-        Tier { plan, upstreams }
+        let auth = |l: &Listener| l.tls.as_ref()?.client.as_ref()?.subject_header.clone();
+        let mut reserved: Vec<Name> = plan.listeners.iter().filter_map(auth).collect();
+        reserved.dedup();
+        Tier {
+            plan,
+            upstreams,
+            listener_tls: doors.listeners,
+            reserved,
+        }
     }
 }
 
@@ -82,6 +102,11 @@ impl Tier {
             &self.plan.upstreams[id.index()],
             &self.upstreams[id.index()],
         )
+    }
+
+    /// TLS of the listener at this place.
+    pub fn listener_tls(&self, at: usize) -> Option<&Arc<ListenerTls>> {
+        self.listener_tls.get(at)?.as_ref()
     }
 
     /// The listener called `name`.

@@ -26,7 +26,7 @@ pub struct Prepared {
 }
 
 /// The TLS of a plan that is in force, by the places in it.
-#[derive(Default)]
+#[derive(Default, Debug)]
 pub struct Doors {
     /// By listener.
     pub listeners: Vec<Option<Arc<ListenerTls>>>,
