@@ -7,11 +7,14 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use hashbrown::HashMap;
 
 use crate::ids::{BackendId, UpstreamId};
+use crate::message::Name;
 use crate::traffic::access_log::LogFormat;
 use crate::traffic::{Listener, Plan, Upstream};
 
 use super::access_log::{LogWriter, Logs};
 use super::tally::Tally;
+use super::tls::vault::Doors;
+use super::tls::{ListenerTls, UpstreamTls};
 
 /// The plan, and the running state of what it names.
 #[derive(Debug, Default)]
@@ -26,6 +29,10 @@ pub struct Tier {
     pub route_tallies: Vec<Arc<Tally>>,
     /// By [`crate::ids::ListenerId`]; `None`: nothing is written down.
     pub logs: Vec<Option<Log>>,
+    /// By [`crate::ids::ListenerId`], those that have any.
+    listener_tls: Vec<Option<Arc<ListenerTls>>>,
+    /// Request fields that tell backends who a client is: what clients send in them is removed.
+    pub reserved: Vec<Name>,
 }
 
 /// With more routes than this they are not counted one by one: a page of metrics that nobody can load
@@ -48,6 +55,8 @@ pub struct Log {
 pub struct Group {
     /// By [`BackendId`].
     pub servers: Vec<Arc<Server>>,
+    /// `None`: they are spoken to without TLS.
+    pub tls: Option<Arc<UpstreamTls>>,
 }
 
 /// A server, for as long as it is in some plan at the same address.
@@ -95,10 +104,11 @@ fn tallies<'n>(
 
 impl Registry {
     /// The tier of a plan; servers that no plan names any more are forgotten.
-    pub fn resolve(&mut self, plan: Arc<Plan>) -> Tier {
+    pub fn resolve(&mut self, plan: Arc<Plan>, doors: Doors) -> Tier {
         let workers = plan.node.workers as usize;
         let mut kept = HashMap::new();
-        let upstreams = plan.upstreams.iter().map(|upstream| {
+        let tls = doors.upstreams.into_iter().chain(std::iter::repeat(None));
+        let upstreams = plan.upstreams.iter().zip(tls).map(|(upstream, tls)| {
             let servers = upstream.backends.iter().map(|backend| {
                 let key = (upstream.name.clone(), backend.name.clone());
                 let old = self.servers.get(&key);
@@ -117,6 +127,7 @@ impl Registry {
             });
             Group {
                 servers: servers.collect(),
+                tls,
             }
         });
         let upstreams = upstreams.collect();
@@ -139,12 +150,17 @@ impl Registry {
             })
         });
         let logs = logs.collect();
+        let auth = |l: &Listener| l.tls.as_ref()?.client.as_ref()?.subject_header.clone();
+        let mut reserved: Vec<Name> = plan.listeners.iter().filter_map(auth).collect();
+        reserved.dedup();
         Tier {
             plan,
             upstreams,
             listener_tallies,
             route_tallies,
             logs,
+            listener_tls: doors.listeners,
+            reserved,
         }
     }
 }
@@ -156,6 +172,11 @@ impl Tier {
             &self.plan.upstreams[id.index()],
             &self.upstreams[id.index()],
         )
+    }
+
+    /// TLS of the listener at this place.
+    pub fn listener_tls(&self, at: usize) -> Option<&Arc<ListenerTls>> {
+        self.listener_tls.get(at)?.as_ref()
     }
 
     /// The listener called `name`.

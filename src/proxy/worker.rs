@@ -40,6 +40,7 @@ pub struct Worker {
     requests: RefCell<Vec<Box<RequestHead>>>,
     responses: RefCell<Vec<Box<ResponseHead>>>,
     random: Cell<u64>,
+    connections: Cell<u64>,
     draining: Cell<bool>,
 }
 
@@ -65,6 +66,7 @@ impl Worker {
             requests: RefCell::default(),
             responses: RefCell::default(),
             random: Cell::new(seed | 1),
+            connections: Cell::new(0),
             draining: Cell::new(false),
         })
     }
@@ -100,6 +102,13 @@ impl Worker {
         if draining {
             self.watches.end_idling();
         }
+    }
+
+    /// The number of a client's connection: differs from all others of this worker, and is not 0.
+    pub fn number_connection(&self) -> u64 {
+        let number = self.connections.get() + 1;
+        self.connections.set(number);
+        number
     }
 
     /// A random word (xorshift64*): for choosing, not for secrets.

@@ -6,6 +6,8 @@ use std::time::Duration;
 use crate::net::Prefix;
 
 use super::access_log::AccessLog;
+use super::proxy_protocol::ProxyProtocol;
+use super::tls::ListenerTls;
 
 /// Where traffic comes in.
 #[derive(Clone, PartialEq, Debug)]
@@ -24,6 +26,10 @@ pub struct Listener {
     pub trusted_proxies: Vec<Prefix>,
     /// Where exchanges are written down.
     pub access_log: Option<AccessLog>,
+    /// `None`: plain HTTP.
+    pub tls: Option<Box<ListenerTls>>,
+    /// What stands before HTTP and TLS; `None`: nothing.
+    pub proxy_protocol: Option<Box<ProxyProtocol>>,
 }
 
 /// Bounds of what a client may send.

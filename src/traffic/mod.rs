@@ -4,7 +4,9 @@
 pub mod access_log;
 pub mod algorithm;
 pub mod listener;
+pub mod proxy_protocol;
 pub mod route;
+pub mod tls;
 pub mod upstream;
 
 pub use algorithm::{Algorithm, HashKey, HashMethod, Hashing};

@@ -14,6 +14,7 @@ use crate::traffic::listener::{HttpLimits, HttpTimeouts, Listener};
 
 use super::context::Context;
 use super::objects::objects;
+use super::proxy_tls;
 use super::reader::Reader;
 
 /// The proxy's part of a node's table.
@@ -83,6 +84,7 @@ fn listener(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Liste
     let (limits, timeouts) = (HttpLimits::default(), HttpTimeouts::default());
     let trusted: Option<Vec<Marked<Prefix>>> = r.list(cx, "trusted-proxies");
     let size = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+    let mut files = Vec::new();
     let settings = Listener {
         name: name.as_str().into(),
         bind: bind.iter().map(|b| b.value).collect(),
@@ -104,10 +106,13 @@ fn listener(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Liste
         },
         access_log: r.has("access-log").then(|| access_log(cx, r)).flatten(),
         trusted_proxies: trusted.into_iter().flatten().map(|p| p.value).collect(),
+        tls: proxy_tls::listener(cx, r, &mut files),
+        proxy_protocol: proxy_tls::proxy_protocol(cx, r),
     };
     ListenerSpec {
         name,
         settings,
         bind,
+        files,
     }
 }

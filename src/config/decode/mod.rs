@@ -18,6 +18,7 @@ mod octets;
 mod policies;
 mod pools;
 mod protection;
+mod proxy_tls;
 mod reader;
 mod routes;
 mod transfers;

@@ -6,6 +6,7 @@ mod health;
 mod listeners;
 mod monitors;
 mod nodes;
+mod proxy_tls;
 mod routes;
 mod steering;
 mod upstreams;
@@ -69,6 +70,7 @@ const PARTS: &[&[OptionRow]] = &[
     listeners::ROWS,
     routes::ROWS,
     upstreams::ROWS,
+    proxy_tls::ROWS,
 ];
 
 const COUNT: usize = {

@@ -115,11 +115,12 @@ pub async fn serve(
     }
     // TLS says goodbye; nobody waits for it.
     if let Ok(client) = Rc::try_unwrap(client)
-        && let Io::Other(mut other) = client.io.into_inner()
+        && let mut io = client.io.into_inner()
+        && !matches!(io, Io::Tcp(_))
     {
         watch.set(LINGER);
         let _ = watch
-            .bound(tokio::io::AsyncWriteExt::shutdown(&mut other))
+            .bound(tokio::io::AsyncWriteExt::shutdown(&mut io))
             .await;
     }
     None
