@@ -1,7 +1,11 @@
 //! What the proxy of a node does with traffic: listeners, routes, upstreams. Plain data, and the pure
 //! decisions over it.
 
+pub mod fields;
+pub mod forwarded;
+pub mod guards;
 pub mod listener;
+pub mod pages;
 pub mod route;
 pub mod upstream;
 
