@@ -19,6 +19,7 @@ mod policies;
 mod pools;
 mod protection;
 mod reader;
+mod routes;
 mod transfers;
 mod upstreams;
 mod value;
@@ -90,6 +91,7 @@ pub(super) fn decode(cx: &mut Context<'_>, mut root: Table) -> Spec {
         pools,
         monitors,
         policies: policies::decode(cx, root),
+        routes: routes::decode(cx, root),
         upstreams: upstreams::decode(cx, root),
         names,
         aliases,

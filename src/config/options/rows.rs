@@ -6,6 +6,7 @@ mod health;
 mod listeners;
 mod monitors;
 mod nodes;
+mod routes;
 mod steering;
 mod upstreams;
 mod zones;
@@ -57,7 +58,7 @@ const FARTHEST: f64 = 20_100.0;
 const CONTINENTS: &[&str] = &["AF", "AN", "AS", "EU", "NA", "OC", "SA"];
 const WEIGHT: Kind = Kind::Integer(0, 1_000_000);
 
-const PARTS: [&[OptionRow]; 9] = [
+const PARTS: &[&[OptionRow]] = &[
     dns::ROWS,
     nodes::ROWS,
     fleet::ROWS,
@@ -66,6 +67,7 @@ const PARTS: [&[OptionRow]; 9] = [
     monitors::ROWS,
     steering::ROWS,
     listeners::ROWS,
+    routes::ROWS,
     upstreams::ROWS,
 ];
 
