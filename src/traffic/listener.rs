@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::net::Prefix;
+use super::features::ListenerFeatures;
 
 /// Where traffic comes in.
 #[derive(Clone, PartialEq, Debug)]
@@ -18,8 +18,8 @@ pub struct Listener {
     pub limits: HttpLimits,
     /// How long a client may take.
     pub timeouts: HttpTimeouts,
-    /// Sources whose `Forwarded` and `X-Forwarded-*` fields are believed.
-    pub trusted_proxies: Vec<Prefix>,
+    /// What else is done with what comes in here.
+    pub features: ListenerFeatures,
 }
 
 /// Bounds of what a client may send.

@@ -2,6 +2,7 @@
 //! decisions over it.
 
 pub mod algorithm;
+pub mod features;
 pub mod fields;
 pub mod forwarded;
 pub mod guards;
@@ -11,6 +12,7 @@ pub mod route;
 pub mod upstream;
 
 pub use algorithm::{Algorithm, HashKey, HashMethod, Hashing};
+pub use features::{Features, ListenerFeatures};
 pub use listener::{HttpLimits, HttpTimeouts, Listener};
 pub use route::{Action, Caller, PathRules, Route, Routes};
 pub use upstream::{Backend, Upstream, UpstreamTimeouts};
@@ -26,6 +28,12 @@ pub struct Plan {
     pub routes: Routes,
     /// By [`crate::ids::UpstreamId`].
     pub upstreams: Vec<Upstream>,
+    /// By [`crate::ids::RateLimitId`].
+    pub rate_limits: Vec<guards::RateRule>,
+    /// By [`crate::ids::ErrorPagesId`].
+    pub error_pages: Vec<pages::ErrorPages>,
+    /// By [`crate::ids::AuthId`].
+    pub auths: Vec<guards::ForwardAuth>,
     /// Settings of the node.
     pub node: ProxyNode,
 }

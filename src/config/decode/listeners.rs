@@ -8,10 +8,10 @@ use crate::config::diagnostic::Diagnostic;
 use crate::config::spec::{ListenerSpec, NodeProxySpec};
 use crate::config::tree::Table;
 use crate::config::{Marked, Span};
-use crate::net::Prefix;
 use crate::traffic::listener::{HttpLimits, HttpTimeouts, Listener};
 
 use super::context::Context;
+use super::features;
 use super::objects::objects;
 use super::reader::Reader;
 
@@ -61,7 +61,7 @@ pub(super) fn decode(cx: &mut Context<'_>, root: &Table) -> Vec<ListenerSpec> {
 fn listener(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> ListenerSpec {
     let bind: Vec<Marked<SocketAddr>> = r.list(cx, "bind").unwrap_or_default();
     let (limits, timeouts) = (HttpLimits::default(), HttpTimeouts::default());
-    let trusted: Option<Vec<Marked<Prefix>>> = r.list(cx, "trusted-proxies");
+    let (own, features) = features::listener(cx, r);
     let size = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
     let settings = Listener {
         name: name.as_str().into(),
@@ -82,11 +82,12 @@ fn listener(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Liste
             write: r.get_or(cx, "write-timeout", timeouts.write).value,
             tunnel: r.get_or(cx, "tunnel-timeout", timeouts.tunnel).value,
         },
-        trusted_proxies: trusted.into_iter().flatten().map(|p| p.value).collect(),
+        features: own,
     };
     ListenerSpec {
         name,
         settings,
+        features,
         bind,
     }
 }

@@ -32,7 +32,7 @@ pub struct Facts<'a> {
     /// The request's id.
     pub request_id: &'a [u8],
     /// The client's TLS connection.
-    pub tls: Option<&'a TlsFacts>,
+    pub tls: TlsView<'a>,
 }
 
 impl<'a> Facts<'a> {
@@ -51,33 +51,20 @@ impl<'a> Facts<'a> {
             node: "",
             region: "",
             request_id: b"",
-            tls: None,
+            tls: TlsView::default(),
         }
     }
 }
 
-/// What is known of a client's TLS connection; made once per connection.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct TlsFacts {
+/// What is known of a client's TLS connection; empty where it is not known.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct TlsView<'a> {
     /// `TLSv1.2` or `TLSv1.3`.
-    pub version: &'static str,
+    pub version: &'a str,
     /// The cipher suite, by its IANA name.
-    pub cipher: Box<str>,
-    /// The server name that the client asked for; empty without one.
-    pub server_name: Box<str>,
-    /// The client's certificate, once it is verified.
-    pub client: Option<ClientCertificate>,
-}
-
-/// A verified certificate of a client.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct ClientCertificate {
-    /// Subject (RFC 4514).
-    pub subject: Box<str>,
-    /// Issuer (RFC 4514).
-    pub issuer: Box<str>,
-    /// Serial number, in hexadecimal.
-    pub serial: Box<str>,
-    /// SHA-256 of the certificate, in hexadecimal.
-    pub fingerprint: Box<str>,
+    pub cipher: &'a str,
+    /// The server name that the client asked for.
+    pub server_name: &'a str,
+    /// The subject of the client's certificate (RFC 4514), once it is verified.
+    pub client_subject: &'a str,
 }

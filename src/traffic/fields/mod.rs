@@ -11,7 +11,7 @@ mod template;
 mod variable;
 
 pub use change::{FieldChanges, Rendered, is_framing};
-pub use facts::{ClientCertificate, Facts, TlsFacts};
+pub use facts::{Facts, TlsView};
 pub use preset::{Hsts, security_headers};
 pub use template::{Escape, Template, TemplateError};
 pub use variable::{Variable, write_ip, write_number};

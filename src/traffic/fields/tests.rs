@@ -232,12 +232,8 @@ proptest! {
         let mut head = head();
         head.target = target;
         head.authority = host;
-        let tls = TlsFacts {
-            client: Some(ClientCertificate { subject: subject.into(), ..Default::default() }),
-            ..TlsFacts::default()
-        };
         let mut facts = Facts::new(&head, "192.0.2.7:1".parse().unwrap());
-        facts.tls = Some(&tls);
+        facts.tls.client_subject = &subject;
         for escape in [Escape::Field, Escape::Plain, Escape::Html, Escape::Json] {
             let mut out = Vec::new();
             let t = Template::field("${target}|${path}|${query}|${host}|${query:x}|${client-cert-subject}");

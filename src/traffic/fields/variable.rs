@@ -36,9 +36,6 @@ macro_rules! plain {
 
 plain! {
     Backend = "backend",
-    ClientCertFingerprint = "client-cert-fingerprint",
-    ClientCertIssuer = "client-cert-issuer",
-    ClientCertSerial = "client-cert-serial",
     ClientCertSubject = "client-cert-subject",
     ClientIp = "client-ip",
     ClientPort = "client-port",
@@ -124,7 +121,6 @@ impl Variable {
 
 impl Plain {
     fn write(self, facts: &Facts<'_>, out: &mut Vec<u8>) {
-        let certificate = facts.tls.and_then(|t| t.client.as_ref());
         let text: &[u8] = match self {
             Plain::ClientIp => return write_ip(facts.client.ip(), out),
             Plain::ClientPort => return write_number(u32::from(facts.client.port()), out),
@@ -143,13 +139,10 @@ impl Plain {
             Plain::Backend => facts.backend.as_bytes(),
             Plain::Node => facts.node.as_bytes(),
             Plain::Region => facts.region.as_bytes(),
-            Plain::TlsVersion => facts.tls.map_or(b"", |t| t.version.as_bytes()),
-            Plain::TlsCipher => facts.tls.map_or(b"", |t| t.cipher.as_bytes()),
-            Plain::TlsSni => facts.tls.map_or(b"", |t| t.server_name.as_bytes()),
-            Plain::ClientCertSubject => certificate.map_or(b"", |c| c.subject.as_bytes()),
-            Plain::ClientCertIssuer => certificate.map_or(b"", |c| c.issuer.as_bytes()),
-            Plain::ClientCertSerial => certificate.map_or(b"", |c| c.serial.as_bytes()),
-            Plain::ClientCertFingerprint => certificate.map_or(b"", |c| c.fingerprint.as_bytes()),
+            Plain::TlsVersion => facts.tls.version.as_bytes(),
+            Plain::TlsCipher => facts.tls.cipher.as_bytes(),
+            Plain::TlsSni => facts.tls.server_name.as_bytes(),
+            Plain::ClientCertSubject => facts.tls.client_subject.as_bytes(),
         };
         out.extend_from_slice(text);
     }

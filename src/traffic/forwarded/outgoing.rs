@@ -180,6 +180,9 @@ impl Telling {
 
 /// Copies the members of a list-based field, so that one can be added.
 fn append_to(fields: &Fields, field: Known, text: &mut Vec<u8>) {
+    if !fields.has(field) {
+        return;
+    }
     for value in fields.all(field) {
         text.extend_from_slice(value.trim_ascii());
         text.extend_from_slice(b", ");
