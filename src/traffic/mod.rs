@@ -3,13 +3,19 @@
 
 pub mod access_log;
 pub mod algorithm;
+pub mod features;
+pub mod fields;
+pub mod forwarded;
+pub mod guards;
 pub mod listener;
+pub mod pages;
 pub mod proxy_protocol;
 pub mod route;
 pub mod tls;
 pub mod upstream;
 
 pub use algorithm::{Algorithm, HashKey, HashMethod, Hashing};
+pub use features::{Features, ListenerFeatures};
 pub use listener::{HttpLimits, HttpTimeouts, Listener};
 pub use route::{Action, Caller, PathRules, Route, Routes};
 pub use upstream::{Backend, Upstream, UpstreamTimeouts};
@@ -25,6 +31,12 @@ pub struct Plan {
     pub routes: Routes,
     /// By [`crate::ids::UpstreamId`].
     pub upstreams: Vec<Upstream>,
+    /// By [`crate::ids::RateLimitId`].
+    pub rate_limits: Vec<guards::RateRule>,
+    /// By [`crate::ids::ErrorPagesId`].
+    pub error_pages: Vec<pages::ErrorPages>,
+    /// By [`crate::ids::AuthId`].
+    pub auths: Vec<guards::ForwardAuth>,
     /// Settings of the node.
     pub node: ProxyNode,
 }

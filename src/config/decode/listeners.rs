@@ -8,11 +8,11 @@ use crate::config::diagnostic::Diagnostic;
 use crate::config::spec::{ListenerSpec, NodeProxySpec};
 use crate::config::tree::Table;
 use crate::config::{Marked, Span};
-use crate::net::Prefix;
 use crate::traffic::access_log::{AccessLog, LogFormat, LogTarget};
 use crate::traffic::listener::{HttpLimits, HttpTimeouts, Listener};
 
 use super::context::Context;
+use super::features;
 use super::objects::objects;
 use super::proxy_tls;
 use super::reader::Reader;
@@ -82,7 +82,7 @@ fn access_log(cx: &mut Context<'_>, r: &Reader<'_>) -> Option<AccessLog> {
 fn listener(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> ListenerSpec {
     let bind: Vec<Marked<SocketAddr>> = r.list(cx, "bind").unwrap_or_default();
     let (limits, timeouts) = (HttpLimits::default(), HttpTimeouts::default());
-    let trusted: Option<Vec<Marked<Prefix>>> = r.list(cx, "trusted-proxies");
+    let (own, features) = features::listener(cx, r);
     let size = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
     let mut files = Vec::new();
     let settings = Listener {
@@ -105,13 +105,14 @@ fn listener(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Liste
             tunnel: r.get_or(cx, "tunnel-timeout", timeouts.tunnel).value,
         },
         access_log: r.has("access-log").then(|| access_log(cx, r)).flatten(),
-        trusted_proxies: trusted.into_iter().flatten().map(|p| p.value).collect(),
         tls: proxy_tls::listener(cx, r, &mut files),
         proxy_protocol: proxy_tls::proxy_protocol(cx, r),
+        features: own,
     };
     ListenerSpec {
         name,
         settings,
+        features,
         bind,
         files,
     }

@@ -1,6 +1,7 @@
 //! The rows, in the order of the reference page; one file for what belongs together.
 
 mod dns;
+mod features;
 mod fleet;
 mod health;
 mod listeners;
@@ -71,6 +72,7 @@ const PARTS: &[&[OptionRow]] = &[
     routes::ROWS,
     upstreams::ROWS,
     proxy_tls::ROWS,
+    features::ROWS,
 ];
 
 const COUNT: usize = {
