@@ -9,10 +9,12 @@
 mod fleet;
 mod health;
 mod protection;
+mod upstreams;
 
 pub use fleet::{FleetSpec, NodeFleetSpec};
 pub use health::HealthSpec;
 pub use protection::{AccessSpec, ChaosSpec, CookiesSpec, RateLimitSpec};
+pub use upstreams::{BackendSpec, UpstreamSpec};
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
@@ -61,6 +63,8 @@ pub struct Spec {
     pub pools: Vec<PoolSpec>,
     /// `[policies.NAME]`
     pub policies: Vec<PolicySpec>,
+    /// `[upstreams.NAME]`
+    pub upstreams: Vec<UpstreamSpec>,
     /// `[names."NAME"]` without `alias-of`
     pub names: Vec<NameSpec>,
     /// `[names."NAME"]` with `alias-of`

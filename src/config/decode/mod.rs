@@ -19,6 +19,7 @@ mod pools;
 mod protection;
 mod reader;
 mod transfers;
+mod upstreams;
 mod value;
 
 pub(super) use context::Context;
@@ -87,6 +88,7 @@ pub(super) fn decode(cx: &mut Context<'_>, mut root: Table) -> Spec {
         pools,
         monitors,
         policies: policies::decode(cx, root),
+        upstreams: upstreams::decode(cx, root),
         names,
         aliases,
     }

@@ -50,18 +50,6 @@ fn node(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Option<No
     let has = |role| roles.iter().any(|r| r.value == role);
     let encrypted = encrypted::decode(cx, &dns, has(Role::Dns));
     let fleet = fleet::node(cx, r, has(Role::Dns));
-    if let Some(proxy) = roles.iter().find(|r| r.value == Role::Proxy) {
-        cx.push(
-            Diagnostic::error(
-                proxy.span,
-                format!(
-                    "{} has the role `proxy`, which this release does not have",
-                    r.subject()
-                ),
-            )
-            .help("remove the role; endpoints may be any address"),
-        );
-    }
     if let Some(listen) = admin_listen.as_ref().filter(|a| !a.ip().is_loopback())
         && has(Role::Admin)
     {

@@ -6,6 +6,7 @@ mod health;
 mod monitors;
 mod nodes;
 mod steering;
+mod upstreams;
 mod zones;
 
 use std::time::Duration;
@@ -55,7 +56,7 @@ const FARTHEST: f64 = 20_100.0;
 const CONTINENTS: &[&str] = &["AF", "AN", "AS", "EU", "NA", "OC", "SA"];
 const WEIGHT: Kind = Kind::Integer(0, 1_000_000);
 
-const PARTS: [&[OptionRow]; 7] = [
+const PARTS: [&[OptionRow]; 8] = [
     dns::ROWS,
     nodes::ROWS,
     fleet::ROWS,
@@ -63,6 +64,7 @@ const PARTS: [&[OptionRow]; 7] = [
     health::ROWS,
     monitors::ROWS,
     steering::ROWS,
+    upstreams::ROWS,
 ];
 
 const COUNT: usize = {
