@@ -2,11 +2,13 @@
 //! decisions over it.
 
 pub mod algorithm;
+pub mod compression;
 pub mod listener;
 pub mod route;
 pub mod upstream;
 
 pub use algorithm::{Algorithm, HashKey, HashMethod, Hashing};
+pub use compression::{Coding, Compression};
 pub use listener::{HttpLimits, HttpTimeouts, Listener};
 pub use route::{Action, Caller, Route, Routes};
 pub use upstream::{Backend, Upstream, UpstreamTimeouts};
