@@ -3,25 +3,22 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use bytes::BytesMut;
-use tokio::net::TcpStream;
-
 use crate::ids::UpstreamId;
 use crate::message::{Known, RequestHead};
 use crate::traffic::{Action, Caller, Upstream};
 
 use super::answers::{self, Failure};
 use super::body::Body;
-use super::io::Io;
 use super::message::{Peer, Request, Response};
 use super::record::Record;
 use super::stats::count;
 use super::tier::{Group, Server, Tier};
+use super::upstream::NotAnswered;
+use super::upstream::connect::connect;
 use super::upstream::h1::{self, Order};
+use super::upstream::h2;
 use super::upstream::lease::Lease;
 use super::upstream::pool::Line;
-use super::upstream::{NotAnswered, Why};
-use super::watch::Watch;
 use super::worker::Worker;
 
 /// Answers a request. Never fails: what goes wrong is an answer too, and `record` says what it was.
@@ -124,6 +121,9 @@ async fn attempt(
         upgrade: request.upgrade.as_deref(),
         timeouts: &upstream.timeouts,
     };
+    if upstream.http2 {
+        return attempt_h2(&order, upstream, server, body, lease, fresh).await;
+    }
     let kept = if fresh {
         None
     } else {
@@ -135,7 +135,7 @@ async fn attempt(
             line
         }
         None => match connect(worker, upstream, server).await {
-            Ok(line) => line,
+            Ok(io) => Line::new(io),
             Err(why) => {
                 return Err(NotAnswered {
                     why,
@@ -148,24 +148,35 @@ async fn attempt(
     h1::send(&order, line, body, lease).await
 }
 
-/// A new connection to a backend.
-async fn connect(
-    worker: &Rc<Worker>,
+async fn attempt_h2(
+    order: &Order<'_>,
     upstream: &Upstream,
     server: &Arc<Server>,
-) -> Result<Line, Why> {
-    count(&worker.stats.connects);
-    let watch = Watch::new(&worker.watches);
-    watch.set(upstream.timeouts.connect);
-    let connected = watch.bound(TcpStream::connect(server.address)).await;
-    let tcp = connected
-        .ok_or(Why::ConnectTimeout)?
-        .map_err(|_| Why::Refused)?;
-    // Small writes are whole messages here.
-    let _ = tcp.set_nodelay(true);
-    Ok(Line {
-        io: Io::Tcp(tcp),
-        inbox: BytesMut::new(),
-        used: false,
-    })
+    body: Body,
+    lease: Lease,
+    fresh: bool,
+) -> Result<Response, NotAnswered> {
+    let kept = if fresh {
+        None
+    } else {
+        order.worker.shared.get(server.id)
+    };
+    let opened = match kept {
+        Some(sender) => {
+            count(&order.worker.stats.reuses);
+            Ok(sender)
+        }
+        None => match connect(order.worker, upstream, server).await {
+            Ok(io) => h2::open(order, server.id, io).await,
+            Err(why) => Err(why),
+        },
+    };
+    match opened {
+        Ok(sender) => h2::send(order, sender, body, lease).await,
+        Err(why) => Err(NotAnswered {
+            why,
+            sent: false,
+            body: Some(body),
+        }),
+    }
 }

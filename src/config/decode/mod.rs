@@ -8,6 +8,7 @@ mod fleet;
 mod health;
 mod https;
 mod known;
+mod listeners;
 mod monitor_kinds;
 mod monitors;
 mod names;
@@ -18,6 +19,7 @@ mod policies;
 mod pools;
 mod protection;
 mod reader;
+mod routes;
 mod transfers;
 mod upstreams;
 mod value;
@@ -77,6 +79,7 @@ pub(super) fn decode(cx: &mut Context<'_>, mut root: Table) -> Spec {
             names_complete,
         },
         health: health::decode(cx, &top),
+        listeners: listeners::decode(cx, root),
         dns: dns(cx, &top),
         fleet: fleet::fleet(cx, &top),
         regions: regions(cx, root),
@@ -88,6 +91,7 @@ pub(super) fn decode(cx: &mut Context<'_>, mut root: Table) -> Spec {
         pools,
         monitors,
         policies: policies::decode(cx, root),
+        routes: routes::decode(cx, root),
         upstreams: upstreams::decode(cx, root),
         names,
         aliases,

@@ -353,7 +353,6 @@ struct Answer {
     upload: Upload,
     line: Option<Line>,
     /// Counts the request for as long as it is under way.
-    #[expect(dead_code, reason = "held for its Drop")]
     lease: Lease,
     framing: Left,
 }

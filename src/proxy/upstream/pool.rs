@@ -22,6 +22,17 @@ pub struct Line {
     pub used: bool,
 }
 
+impl Line {
+    /// A new connection.
+    pub fn new(io: Io) -> Line {
+        Line {
+            io,
+            inbox: BytesMut::new(),
+            used: false,
+        }
+    }
+}
+
 struct Idle {
     line: Line,
     until: Moment,
