@@ -30,6 +30,7 @@ pub mod units;
 
 // Layer 1: neighbours that do not know each other.
 pub mod balance;
+pub mod caching;
 pub mod dnssec;
 pub mod geo;
 pub mod health;

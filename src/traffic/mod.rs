@@ -3,6 +3,7 @@
 
 pub mod access_log;
 pub mod algorithm;
+pub mod compression;
 pub mod features;
 pub mod fields;
 pub mod forwarded;
@@ -15,6 +16,7 @@ pub mod tls;
 pub mod upstream;
 
 pub use algorithm::{Algorithm, HashKey, HashMethod, Hashing};
+pub use compression::{Coding, Compression};
 pub use features::{Features, ListenerFeatures};
 pub use listener::{HttpLimits, HttpTimeouts, Listener};
 pub use route::{Action, Caller, PathRules, Route, Routes};
