@@ -19,6 +19,7 @@ mod policies;
 mod pools;
 mod problems;
 mod protection;
+mod routes;
 mod sites;
 #[cfg(test)]
 mod tests;

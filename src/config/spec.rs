@@ -10,12 +10,14 @@ mod fleet;
 mod health;
 mod listeners;
 mod protection;
+mod routes;
 mod upstreams;
 
 pub use fleet::{FleetSpec, NodeFleetSpec};
 pub use health::HealthSpec;
 pub use listeners::{ListenerSpec, NodeProxySpec, TlsFile};
 pub use protection::{AccessSpec, ChaosSpec, CookiesSpec, RateLimitSpec};
+pub use routes::{ActionSpec, RouteSpec};
 pub use upstreams::{BackendSpec, UpstreamSpec};
 
 use std::collections::BTreeSet;
@@ -67,6 +69,8 @@ pub struct Spec {
     pub policies: Vec<PolicySpec>,
     /// `[listeners.NAME]`
     pub listeners: Vec<ListenerSpec>,
+    /// `[routes.NAME]`
+    pub routes: Vec<RouteSpec>,
     /// `[upstreams.NAME]`
     pub upstreams: Vec<UpstreamSpec>,
     /// `[names."NAME"]` without `alias-of`

@@ -301,6 +301,7 @@ async fn work(worker: Rc<Worker>, mut told: UnboundedReceiver<Order>) {
         loop {
             sweeps.tick().await;
             pool.pool.sweep(pool.watches.coarse());
+            pool.shared.sweep();
         }
     });
     let mut accepting: Vec<(Place, Task<()>)> = Vec::new();

@@ -8,7 +8,8 @@ use hashbrown::HashMap;
 
 use crate::ids::{BackendId, UpstreamId};
 use crate::message::Name;
-use crate::traffic::{Listener, Plan, Upstream};
+use crate::traffic::proxy_protocol::ProxyVersion;
+use crate::traffic::{self, Listener, Plan, Upstream};
 
 use super::tls::vault::Doors;
 use super::tls::{ListenerTls, UpstreamTls};
@@ -31,8 +32,14 @@ pub struct Tier {
 pub struct Group {
     /// By [`BackendId`].
     pub servers: Vec<Arc<Server>>,
-    /// `None`: they are spoken to without TLS.
-    pub tls: Option<Arc<UpstreamTls>>,
+}
+
+/// How the servers of an upstream are spoken to: a connection that was begun otherwise is of no use.
+#[derive(Clone, PartialEq, Debug)]
+struct Way {
+    http2: bool,
+    tls: Option<Box<traffic::tls::UpstreamTls>>,
+    told: Option<ProxyVersion>,
 }
 
 /// A server, for as long as it is in some plan at the same address.
@@ -44,6 +51,9 @@ pub struct Server {
     pub name: Box<str>,
     /// Where it is.
     pub address: SocketAddr,
+    /// TLS with it; `None`: it is spoken to without.
+    pub tls: Option<Arc<UpstreamTls>>,
+    way: Arc<Way>,
     /// Requests under way, over all workers.
     pub in_flight: AtomicU32,
 }
@@ -61,15 +71,23 @@ impl Registry {
         let mut kept = HashMap::new();
         let tls = doors.upstreams.into_iter().chain(std::iter::repeat(None));
         let upstreams = plan.upstreams.iter().zip(tls).map(|(upstream, tls)| {
+            let way = Arc::new(Way {
+                http2: upstream.http2,
+                tls: upstream.tls.clone(),
+                told: upstream.proxy_protocol,
+            });
             let servers = upstream.backends.iter().map(|backend| {
                 let key = (upstream.name.clone(), backend.name.clone());
                 let old = self.servers.get(&key);
-                let same = old.filter(|s| s.address == backend.address).cloned();
+                let same = old.filter(|s| s.address == backend.address && s.way == way);
+                let same = same.cloned();
                 let server = same.unwrap_or_else(|| {
                     Arc::new(Server {
                         id: self.next.fetch_add(1, Ordering::Relaxed),
                         name: backend.name.clone(),
                         address: backend.address,
+                        tls: tls.clone(),
+                        way: way.clone(),
                         in_flight: AtomicU32::new(0),
                     })
                 });
@@ -78,7 +96,6 @@ impl Registry {
             });
             Group {
                 servers: servers.collect(),
-                tls,
             }
         });
         let upstreams = upstreams.collect();

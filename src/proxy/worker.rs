@@ -11,6 +11,7 @@ use crate::time::{Clock, Moment};
 
 use super::stats::WorkerStats;
 use super::tier::Tier;
+use super::upstream::h2::Shared;
 use super::upstream::pool::Pool;
 use super::watch::Watches;
 
@@ -26,6 +27,8 @@ pub struct Worker {
     pub watches: Rc<Watches>,
     /// Idle connections to backends.
     pub pool: Pool,
+    /// Connections to backends that speak HTTP/2.
+    pub shared: Shared,
     /// What it counts.
     pub stats: Arc<WorkerStats>,
     clock: Arc<dyn Clock>,
@@ -49,6 +52,7 @@ impl Worker {
         Rc::new(Worker {
             watches: Watches::new(clock.clone()),
             pool: Pool::default(),
+            shared: Shared::default(),
             stats,
             clock,
             tier: RefCell::new(Cache::new(tier)),

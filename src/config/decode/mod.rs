@@ -20,6 +20,7 @@ mod pools;
 mod protection;
 mod proxy_tls;
 mod reader;
+mod routes;
 mod transfers;
 mod upstreams;
 mod value;
@@ -91,6 +92,7 @@ pub(super) fn decode(cx: &mut Context<'_>, mut root: Table) -> Spec {
         pools,
         monitors,
         policies: policies::decode(cx, root),
+        routes: routes::decode(cx, root),
         upstreams: upstreams::decode(cx, root),
         names,
         aliases,

@@ -7,6 +7,7 @@ mod listeners;
 mod monitors;
 mod nodes;
 mod proxy_tls;
+mod routes;
 mod steering;
 mod upstreams;
 mod zones;
@@ -58,7 +59,7 @@ const FARTHEST: f64 = 20_100.0;
 const CONTINENTS: &[&str] = &["AF", "AN", "AS", "EU", "NA", "OC", "SA"];
 const WEIGHT: Kind = Kind::Integer(0, 1_000_000);
 
-const PARTS: [&[OptionRow]; 10] = [
+const PARTS: &[&[OptionRow]] = &[
     dns::ROWS,
     nodes::ROWS,
     fleet::ROWS,
@@ -67,6 +68,7 @@ const PARTS: [&[OptionRow]; 10] = [
     monitors::ROWS,
     steering::ROWS,
     listeners::ROWS,
+    routes::ROWS,
     upstreams::ROWS,
     proxy_tls::ROWS,
 ];

@@ -159,6 +159,7 @@ async fn request(
         head,
         body,
         upgrade,
+        told: None,
     };
     let Response {
         head: mut answer,

@@ -190,6 +190,7 @@ async fn answer(
                 head,
                 body,
                 upgrade: None,
+                told: None,
             };
             exchange::run(&worker, &tier, &peer, request, &mut record).await
         }

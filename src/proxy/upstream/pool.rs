@@ -27,6 +27,18 @@ pub struct Line {
     pub owner: u64,
 }
 
+impl Line {
+    /// A new connection; `owner` as in [`Line::owner`].
+    pub fn new(io: Io, owner: u64) -> Line {
+        Line {
+            io,
+            inbox: BytesMut::new(),
+            used: false,
+            owner,
+        }
+    }
+}
+
 struct Idle {
     line: Line,
     until: Moment,
@@ -42,7 +54,11 @@ pub struct Pool {
 
 impl Pool {
     /// A connection to the server, the one used last, which has not been closed as far as is known.
-    pub fn take(&self, server: u64, now: Moment) -> Option<Line> {
+    /// With an `owner` other than 0: one that belongs to this connection of a client.
+    pub fn take(&self, server: u64, owner: u64, now: Moment) -> Option<Line> {
+        if owner != 0 {
+            return self.take_owned(server, owner, now);
+        }
         let mut idle = self.idle.borrow_mut();
         let lines = idle.get_mut(&server)?;
         let mut cx = Context::from_waker(Waker::noop());
@@ -55,8 +71,7 @@ impl Pool {
         None
     }
 
-    /// A connection to the server that belongs to this connection of a client.
-    pub fn take_owned(&self, server: u64, owner: u64, now: Moment) -> Option<Line> {
+    fn take_owned(&self, server: u64, owner: u64, now: Moment) -> Option<Line> {
         let mut owned = self.owned.borrow_mut();
         let lines = owned.get_mut(&owner)?;
         let mut cx = Context::from_waker(Waker::noop());
