@@ -1,11 +1,13 @@
 //! The rows, in the order of the reference page; one file for what belongs together.
 
 mod dns;
+mod features;
 mod fleet;
 mod health;
 mod listeners;
 mod monitors;
 mod nodes;
+mod proxy_tls;
 mod routes;
 mod steering;
 mod upstreams;
@@ -69,6 +71,8 @@ const PARTS: &[&[OptionRow]] = &[
     listeners::ROWS,
     routes::ROWS,
     upstreams::ROWS,
+    proxy_tls::ROWS,
+    features::ROWS,
 ];
 
 const COUNT: usize = {
