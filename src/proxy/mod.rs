@@ -5,6 +5,7 @@
 
 pub mod answers;
 pub mod body;
+pub mod chooser;
 pub mod connection;
 pub mod exchange;
 pub mod h1;
@@ -12,8 +13,10 @@ pub mod h2;
 pub mod io;
 pub mod local;
 pub mod message;
+pub mod pick;
 pub mod record;
 pub mod run;
+pub mod session;
 pub mod stats;
 pub mod tier;
 pub mod tunnel;

@@ -4,11 +4,13 @@
 pub mod algorithm;
 pub mod listener;
 pub mod route;
+pub mod session;
 pub mod upstream;
 
 pub use algorithm::{Algorithm, HashKey, HashMethod, Hashing};
 pub use listener::{HttpLimits, HttpTimeouts, Listener};
 pub use route::{Action, Caller, Route, Routes};
+pub use session::Session;
 pub use upstream::{Backend, Upstream, UpstreamTimeouts};
 
 use std::time::Duration;

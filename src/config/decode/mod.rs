@@ -19,6 +19,7 @@ mod policies;
 mod pools;
 mod protection;
 mod reader;
+mod sessions;
 mod transfers;
 mod upstreams;
 mod value;

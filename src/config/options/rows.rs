@@ -6,6 +6,7 @@ mod health;
 mod listeners;
 mod monitors;
 mod nodes;
+mod sessions;
 mod steering;
 mod upstreams;
 mod zones;
@@ -57,7 +58,7 @@ const FARTHEST: f64 = 20_100.0;
 const CONTINENTS: &[&str] = &["AF", "AN", "AS", "EU", "NA", "OC", "SA"];
 const WEIGHT: Kind = Kind::Integer(0, 1_000_000);
 
-const PARTS: [&[OptionRow]; 9] = [
+const PARTS: [&[OptionRow]; 10] = [
     dns::ROWS,
     nodes::ROWS,
     fleet::ROWS,
@@ -67,6 +68,7 @@ const PARTS: [&[OptionRow]; 9] = [
     steering::ROWS,
     listeners::ROWS,
     upstreams::ROWS,
+    sessions::ROWS,
 ];
 
 const COUNT: usize = {
