@@ -6,8 +6,8 @@ use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
 
-use crate::message::RequestHead;
 use crate::message::http1::{self, HeadRules, Parsed, Refusal, RequestFraming};
+use crate::message::{Method, RequestHead};
 use crate::proxy::io::Io;
 use crate::proxy::watch::Watch;
 use crate::proxy::worker::Worker;
@@ -65,7 +65,11 @@ fn parse(
             return Err(NoHead::Http2);
         }
     }
-    http1::request(octets, rules, head).map_err(NoHead::Refused)
+    let parsed = http1::request(octets, rules, head).map_err(NoHead::Refused)?;
+    if head.method == Method::Connect && parsed != Parsed::Partial {
+        return Err(NoHead::Refused(Refusal::Connect));
+    }
+    Ok(parsed)
 }
 
 impl Client {

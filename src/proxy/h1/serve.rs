@@ -15,6 +15,7 @@ use crate::message::http1::{
 };
 use crate::message::{Known, RequestHead, Scheme, Version};
 use crate::proxy::answers::{self, Failure};
+use crate::proxy::body::BodyError;
 use crate::proxy::exchange;
 use crate::proxy::io::Io;
 use crate::proxy::message::{Peer, Request, Response};
@@ -150,18 +151,28 @@ async fn request(
     };
     let upgrade = framing.upgrade.then(|| protocol(&head)).flatten();
     hop::strip_request(&mut head.fields, upgrade.is_some());
-    let body = incoming::body(client, framing.body, &rules, &worker.watches);
-    let request = Request {
-        head,
-        body,
-        upgrade,
+    let response = if matches!(framing.body, BodyFraming::Length(n) if n > rules.most) {
+        // Told before: nothing of it is read, and no backend hears of it.
+        client.body.set(BodyState::Broken);
+        worker.reuse_request(head);
+        let failure = Failure::Body(BodyError::TooLong);
+        record.failed(failure);
+        answers::failure(failure)
+    } else {
+        let body = incoming::body(client, framing.body, &rules, &worker.watches);
+        let request = Request {
+            head,
+            body,
+            upgrade,
+        };
+        exchange::run(worker, tier, peer, request, &mut record).await
     };
     let Response {
         head: mut answer,
         mut body,
         upgrade: upgraded,
         close,
-    } = exchange::run(worker, tier, peer, request, &mut record).await;
+    } = response;
     if let Some(upgraded) = upgraded {
         let sent = switch(client, watch, &answer).await;
         if sent.is_ok() {
