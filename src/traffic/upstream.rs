@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::algorithm::Algorithm;
+use super::proxy_protocol::ProxyVersion;
 use super::session::Session;
+use super::tls::UpstreamTls;
 
 /// A named group of servers.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -24,6 +26,10 @@ pub struct Upstream {
     pub http2: bool,
     /// How long a backend may take.
     pub timeouts: UpstreamTimeouts,
+    /// `None`: backends are spoken to without TLS.
+    pub tls: Option<Box<UpstreamTls>>,
+    /// How backends are told whom a connection is for; a connection then serves one client's only.
+    pub proxy_protocol: Option<ProxyVersion>,
 }
 
 /// One server of an upstream.

@@ -1,11 +1,14 @@
 //! The rows, in the order of the reference page; one file for what belongs together.
 
 mod dns;
+mod features;
 mod fleet;
 mod health;
 mod listeners;
 mod monitors;
 mod nodes;
+mod proxy_tls;
+mod routes;
 mod sessions;
 mod steering;
 mod upstreams;
@@ -58,7 +61,7 @@ const FARTHEST: f64 = 20_100.0;
 const CONTINENTS: &[&str] = &["AF", "AN", "AS", "EU", "NA", "OC", "SA"];
 const WEIGHT: Kind = Kind::Integer(0, 1_000_000);
 
-const PARTS: [&[OptionRow]; 10] = [
+const PARTS: &[&[OptionRow]] = &[
     dns::ROWS,
     nodes::ROWS,
     fleet::ROWS,
@@ -67,8 +70,11 @@ const PARTS: [&[OptionRow]; 10] = [
     monitors::ROWS,
     steering::ROWS,
     listeners::ROWS,
+    routes::ROWS,
     upstreams::ROWS,
     sessions::ROWS,
+    proxy_tls::ROWS,
+    features::ROWS,
 ];
 
 const COUNT: usize = {
