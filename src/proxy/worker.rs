@@ -9,6 +9,7 @@ use arc_swap::{ArcSwap, Cache};
 use crate::message::{RequestHead, ResponseHead};
 use crate::time::{Clock, Moment, Wall};
 
+use super::pick::AllTurns;
 use super::stats::WorkerStats;
 use super::tier::Tier;
 use super::upstream::h2::Shared;
@@ -33,6 +34,8 @@ pub struct Worker {
     pub stats: Arc<WorkerStats>,
     /// Which of the workers it is.
     pub number: usize,
+    /// Whose turn it is at each upstream.
+    pub turns: AllTurns,
     clock: Arc<dyn Clock>,
     wall: Cell<Wall>,
     tier: RefCell<Cache<Arc<ArcSwap<Tier>>, Arc<Tier>>>,
@@ -59,6 +62,7 @@ impl Worker {
             shared: Shared::default(),
             stats,
             number,
+            turns: AllTurns::new(number),
             wall: Cell::new(clock.wall()),
             clock,
             tier: RefCell::new(Cache::new(tier)),
