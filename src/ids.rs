@@ -98,3 +98,7 @@ dense_id!(
     /// A backend: one server of an upstream, counted within it.
     BackendId
 );
+dense_id!(
+    /// A cache of a proxy.
+    CacheId
+);

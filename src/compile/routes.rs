@@ -4,7 +4,7 @@ use hashbrown::HashMap;
 
 use crate::config::Spec;
 use crate::config::spec::{ActionSpec, RouteSpec};
-use crate::ids::UpstreamId;
+use crate::ids::{CacheId, UpstreamId};
 use crate::traffic::route::Conflict;
 use crate::traffic::{Action, PathRules, Route, Routes};
 
@@ -14,6 +14,7 @@ use super::Problems;
 pub(super) fn routes(
     spec: &Spec,
     upstreams: &HashMap<&str, UpstreamId>,
+    caches: &HashMap<&str, CacheId>,
     p: &mut Problems,
 ) -> Routes {
     let mut specs: Vec<&RouteSpec> = spec.routes.iter().collect();
@@ -33,6 +34,13 @@ pub(super) fn routes(
             name: s.name.as_str().into(),
             rule: s.rule.clone(),
             action: action.unwrap_or(Action::Forward(UpstreamId(0))),
+            // A cache that is not there was reported.
+            cache: s
+                .cache
+                .as_ref()
+                .and_then(|c| caches.get(c.as_str()))
+                .copied(),
+            compression: s.compression.clone(),
         });
     }
     let (routes, conflicts) = Routes::build(list, PathRules::default());

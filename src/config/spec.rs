@@ -6,6 +6,7 @@
 //! then left out, or stands as something harmless, and `complete` is false: from what such an object
 //! lacks nothing follows.
 
+mod caches;
 mod fleet;
 mod health;
 mod listeners;
@@ -13,6 +14,7 @@ mod protection;
 mod routes;
 mod upstreams;
 
+pub use caches::CacheSpec;
 pub use fleet::{FleetSpec, NodeFleetSpec};
 pub use health::HealthSpec;
 pub use listeners::{ListenerSpec, NodeProxySpec};
@@ -69,6 +71,8 @@ pub struct Spec {
     pub policies: Vec<PolicySpec>,
     /// `[listeners.NAME]`
     pub listeners: Vec<ListenerSpec>,
+    /// `[caches.NAME]`
+    pub caches: Vec<CacheSpec>,
     /// `[routes.NAME]`
     pub routes: Vec<RouteSpec>,
     /// `[upstreams.NAME]`

@@ -3,12 +3,16 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use tokio::task::spawn_local;
+
 use crate::ids::UpstreamId;
-use crate::message::{Known, RequestHead};
-use crate::traffic::{Action, Caller, Upstream};
+use crate::message::{Known, Method, RequestHead};
+use crate::traffic::{Action, Caller, Compression, Route, Upstream};
 
 use super::answers::{self, Failure};
 use super::body::Body;
+use super::cache::{self, Looked, Ticket};
+use super::compress;
 use super::message::{Peer, Request, Response};
 use super::record::Record;
 use super::stats::count;
@@ -53,12 +57,92 @@ async fn answer(
     let route = &tier.plan.routes.list[route.index()];
     let response = match &route.action {
         Action::Forward(upstream) => {
-            forwarded(&mut request.head, peer);
-            forward(worker, tier, *upstream, &mut request).await
+            let own = route.compression.as_ref();
+            let compression = own.or_else(|| {
+                let listener = &tier.plan.listeners[peer.listener.index()];
+                listener.compression.as_ref()
+            });
+            if route.cache.is_some() || compression.is_some() {
+                let place = Place {
+                    worker,
+                    tier,
+                    peer,
+                    route,
+                    upstream: *upstream,
+                    compression,
+                };
+                // Boxed: routes without a cache do not pay for its room.
+                Box::pin(cached(&place, &mut request)).await
+            } else {
+                forwarded(&mut request.head, peer);
+                forward(worker, tier, *upstream, &mut request).await
+            }
         }
     };
     worker.reuse_request(request.head);
     response
+}
+
+/// Where a request is on its way.
+struct Place<'a> {
+    worker: &'a Rc<Worker>,
+    tier: &'a Arc<Tier>,
+    peer: &'a Peer,
+    route: &'a Route,
+    upstream: UpstreamId,
+    compression: Option<&'a Compression>,
+}
+
+/// Has the cache answer, or a backend by way of it; compresses what is to be compressed.
+async fn cached(at: &Place<'_>, request: &mut Request) -> Result<Response, Failure> {
+    let coding = at.compression.and_then(|c| c.choose(&request.head.fields));
+    let Some(cache) = at.route.cache else {
+        let is_head = request.head.method == Method::Head;
+        let mut response = at.forward(request).await?;
+        if let Some(rules) = at.compression {
+            compress::apply(rules, is_head, coding, &mut response);
+        }
+        return Ok(response);
+    };
+    let cache = at.tier.cache(cache);
+    match cache::look(at.worker, cache, &at.route.name, coding, request).await {
+        Looked::Answer(response) => Ok(response),
+        Looked::Refresh(response, ticket) => {
+            refresh(at, ticket);
+            Ok(response)
+        }
+        Looked::Ask(ticket) => {
+            ticket.prepare(&mut request.head);
+            let result = at.forward(request).await;
+            ticket.settle(at.worker, at.compression, result)
+        }
+    }
+}
+
+/// Fetches an object anew beside its exchange.
+fn refresh(at: &Place<'_>, ticket: Ticket) {
+    let (worker, tier, peer) = (at.worker.clone(), at.tier.clone(), at.peer.clone());
+    let (upstream, compression) = (at.upstream, at.compression.cloned());
+    let mut request = Request {
+        head: Box::new(ticket.request().clone()),
+        body: Body::Empty,
+        upgrade: None,
+    };
+    spawn_local(async move {
+        ticket.prepare(&mut request.head);
+        forwarded(&mut request.head, &peer);
+        let result = forward(&worker, &tier, upstream, &mut request).await;
+        ticket
+            .settle_alone(&worker, compression.as_ref(), result)
+            .await;
+    });
+}
+
+impl Place<'_> {
+    async fn forward(&self, request: &mut Request) -> Result<Response, Failure> {
+        forwarded(&mut request.head, self.peer);
+        forward(self.worker, self.tier, self.upstream, request).await
+    }
 }
 
 /// Tells the backend who asks.

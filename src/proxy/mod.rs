@@ -5,6 +5,8 @@
 
 pub mod answers;
 pub mod body;
+pub mod cache;
+pub mod compress;
 pub mod connection;
 pub mod exchange;
 pub mod h1;

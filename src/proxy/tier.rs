@@ -6,8 +6,10 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use hashbrown::HashMap;
 
-use crate::ids::{BackendId, UpstreamId};
+use crate::ids::{BackendId, CacheId, UpstreamId};
 use crate::traffic::{Listener, Plan, Upstream};
+
+use super::cache::{self, Cache};
 
 /// The plan, and the running state of what it names.
 #[derive(Debug, Default)]
@@ -16,6 +18,8 @@ pub struct Tier {
     pub plan: Arc<Plan>,
     /// By [`UpstreamId`].
     pub upstreams: Vec<Group>,
+    /// By [`CacheId`].
+    pub caches: Vec<Cache>,
 }
 
 /// The servers of an upstream.
@@ -42,6 +46,7 @@ pub struct Server {
 #[derive(Debug, Default)]
 pub struct Registry {
     servers: HashMap<(Box<str>, Box<str>), Arc<Server>>,
+    caches: Vec<Cache>,
     next: AtomicU64,
 }
 
@@ -71,7 +76,12 @@ impl Registry {
         });
         let upstreams = upstreams.collect();
         self.servers = kept;
-        Tier { plan, upstreams }
+        self.caches = cache::resolve(&plan.caches, &self.caches);
+        Tier {
+            plan,
+            upstreams,
+            caches: self.caches.clone(),
+        }
     }
 }
 
@@ -82,6 +92,11 @@ impl Tier {
             &self.plan.upstreams[id.index()],
             &self.upstreams[id.index()],
         )
+    }
+
+    /// A cache.
+    pub fn cache(&self, id: CacheId) -> &Cache {
+        &self.caches[id.index()]
     }
 
     /// The listener called `name`.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, Cache};
 
 use crate::message::{RequestHead, ResponseHead};
-use crate::time::{Clock, Moment};
+use crate::time::{Clock, Moment, Wall};
 
 use super::stats::WorkerStats;
 use super::tier::Tier;
@@ -71,6 +71,11 @@ impl Worker {
     /// The time.
     pub fn now(&self) -> Moment {
         self.clock.now()
+    }
+
+    /// The calendar.
+    pub fn wall(&self) -> Wall {
+        self.clock.wall()
     }
 
     /// Whether the proxy takes no new requests on connections that live.

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use crate::net::Prefix;
 
+use super::compression::Compression;
+
 /// Where traffic comes in.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Listener {
@@ -18,6 +20,8 @@ pub struct Listener {
     pub limits: HttpLimits,
     /// How long a client may take.
     pub timeouts: HttpTimeouts,
+    /// What of the responses is compressed, where their route says nothing of it.
+    pub compression: Option<Compression>,
     /// Sources whose `Forwarded` and `X-Forwarded-*` fields are believed.
     pub trusted_proxies: Vec<Prefix>,
 }

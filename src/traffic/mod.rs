@@ -24,6 +24,8 @@ pub struct Plan {
     pub routes: Routes,
     /// By [`crate::ids::UpstreamId`].
     pub upstreams: Vec<Upstream>,
+    /// By [`crate::ids::CacheId`].
+    pub caches: Vec<crate::caching::Rules>,
     /// Settings of the node.
     pub node: ProxyNode,
 }

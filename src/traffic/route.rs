@@ -17,8 +17,9 @@ pub mod trace;
 
 use std::net::IpAddr;
 
-use crate::ids::{ListenerId, RouteId, UpstreamId};
+use crate::ids::{CacheId, ListenerId, RouteId, UpstreamId};
 use crate::message::RequestHead;
+use crate::traffic::compression::Compression;
 
 pub use check::Conflict;
 pub use condition::{Asked, Condition, Test};
@@ -47,6 +48,10 @@ pub struct Route {
     pub rule: Rule,
     /// What is done with its requests.
     pub action: Action,
+    /// The cache that keeps its responses.
+    pub cache: Option<CacheId>,
+    /// What of its responses is compressed; `None`: as its listener says.
+    pub compression: Option<Compression>,
 }
 
 impl Route {
@@ -56,6 +61,8 @@ impl Route {
             name: name.into(),
             rule: Rule::default(),
             action,
+            cache: None,
+            compression: None,
         }
     }
 }

@@ -82,6 +82,7 @@ fn listener(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Liste
             write: r.get_or(cx, "write-timeout", timeouts.write).value,
             tunnel: r.get_or(cx, "tunnel-timeout", timeouts.tunnel).value,
         },
+        compression: super::caches::compression(cx, r),
         trusted_proxies: trusted.into_iter().flatten().map(|p| p.value).collect(),
     };
     ListenerSpec {

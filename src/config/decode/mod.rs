@@ -1,5 +1,6 @@
 //! The merged TOML tree → [`Spec`], collecting every error.
 
+mod caches;
 mod composites;
 mod context;
 mod dnssec;
@@ -91,6 +92,7 @@ pub(super) fn decode(cx: &mut Context<'_>, mut root: Table) -> Spec {
         pools,
         monitors,
         policies: policies::decode(cx, root),
+        caches: caches::decode(cx, root),
         routes: routes::decode(cx, root),
         upstreams: upstreams::decode(cx, root),
         names,

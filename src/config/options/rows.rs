@@ -1,5 +1,6 @@
 //! The rows, in the order of the reference page; one file for what belongs together.
 
+mod caches;
 mod dns;
 mod fleet;
 mod health;
@@ -69,6 +70,7 @@ const PARTS: &[&[OptionRow]] = &[
     listeners::ROWS,
     routes::ROWS,
     upstreams::ROWS,
+    caches::ROWS,
 ];
 
 const COUNT: usize = {

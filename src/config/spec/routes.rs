@@ -1,6 +1,7 @@
 //! `[routes.NAME]`
 
 use crate::config::Marked;
+use crate::traffic::Compression;
 use crate::traffic::route::Rule;
 
 /// `[routes.NAME]`
@@ -14,6 +15,10 @@ pub struct RouteSpec {
     pub rule: Rule,
     /// What is done with them.
     pub action: ActionSpec,
+    /// `cache`: the cache that keeps its responses.
+    pub cache: Option<Marked<String>>,
+    /// `compression`; `None`: as its listener says.
+    pub compression: Option<Compression>,
     /// Whether all of it was read.
     pub complete: bool,
 }
