@@ -102,3 +102,15 @@ dense_id!(
     /// A cache of a proxy.
     CacheId
 );
+dense_id!(
+    /// A rate limit of requests through a proxy.
+    RateLimitId
+);
+dense_id!(
+    /// A set of error pages.
+    ErrorPagesId
+);
+dense_id!(
+    /// An external authorisation.
+    AuthId
+);

@@ -25,6 +25,7 @@ pub mod message;
 pub mod net;
 pub mod telemetry;
 pub mod time;
+pub mod tls;
 pub mod units;
 
 // Layer 1: neighbours that do not know each other.

@@ -9,12 +9,14 @@ use crate::traffic::route::Conflict;
 use crate::traffic::{Action, PathRules, Route, Routes};
 
 use super::Problems;
+use super::features::Shared;
 
 /// All routes, sorted by name, so that the order of the file does not matter (O6).
 pub(super) fn routes(
     spec: &Spec,
     upstreams: &HashMap<&str, UpstreamId>,
     caches: &HashMap<&str, CacheId>,
+    shared: &Shared<'_>,
     p: &mut Problems,
 ) -> Routes {
     let mut specs: Vec<&RouteSpec> = spec.routes.iter().collect();
@@ -41,6 +43,7 @@ pub(super) fn routes(
                 .and_then(|c| caches.get(c.as_str()))
                 .copied(),
             compression: s.compression.clone(),
+            features: shared.features(&s.features, p),
         });
     }
     let (routes, conflicts) = Routes::build(list, PathRules::default());

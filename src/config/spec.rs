@@ -7,6 +7,7 @@
 //! lacks nothing follows.
 
 mod caches;
+mod features;
 mod fleet;
 mod health;
 mod listeners;
@@ -15,9 +16,10 @@ mod routes;
 mod upstreams;
 
 pub use caches::CacheSpec;
+pub use features::{AuthSpec, ErrorPagesSpec, FeaturesSpec, PageSpec, RateRuleSpec};
 pub use fleet::{FleetSpec, NodeFleetSpec};
 pub use health::HealthSpec;
-pub use listeners::{ListenerSpec, NodeProxySpec};
+pub use listeners::{ListenerSpec, NodeProxySpec, TlsFile};
 pub use protection::{AccessSpec, ChaosSpec, CookiesSpec, RateLimitSpec};
 pub use routes::{ActionSpec, RouteSpec};
 pub use upstreams::{BackendSpec, UpstreamSpec};
@@ -75,6 +77,12 @@ pub struct Spec {
     pub caches: Vec<CacheSpec>,
     /// `[routes.NAME]`
     pub routes: Vec<RouteSpec>,
+    /// `[rate-limits.NAME]`
+    pub rate_rules: Vec<RateRuleSpec>,
+    /// `[error-pages.NAME]`
+    pub error_pages: Vec<ErrorPagesSpec>,
+    /// `[auth.NAME]`
+    pub auths: Vec<AuthSpec>,
     /// `[upstreams.NAME]`
     pub upstreams: Vec<UpstreamSpec>,
     /// `[names."NAME"]` without `alias-of`

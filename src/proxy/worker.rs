@@ -31,12 +31,16 @@ pub struct Worker {
     pub shared: Shared,
     /// What it counts.
     pub stats: Arc<WorkerStats>,
+    /// Which of the workers it is.
+    pub number: usize,
     clock: Arc<dyn Clock>,
+    wall: Cell<Wall>,
     tier: RefCell<Cache<Arc<ArcSwap<Tier>>, Arc<Tier>>>,
     scratch: RefCell<Box<[u8]>>,
     requests: RefCell<Vec<Box<RequestHead>>>,
     responses: RefCell<Vec<Box<ResponseHead>>>,
     random: Cell<u64>,
+    connections: Cell<u64>,
     draining: Cell<bool>,
 }
 
@@ -46,6 +50,7 @@ impl Worker {
         tier: Arc<ArcSwap<Tier>>,
         clock: Arc<dyn Clock>,
         stats: Arc<WorkerStats>,
+        number: usize,
         seed: u64,
     ) -> Rc<Worker> {
         Rc::new(Worker {
@@ -53,12 +58,15 @@ impl Worker {
             pool: Pool::default(),
             shared: Shared::default(),
             stats,
+            number,
+            wall: Cell::new(clock.wall()),
             clock,
             tier: RefCell::new(Cache::new(tier)),
             scratch: RefCell::new(vec![0; SCRATCH].into()),
             requests: RefCell::default(),
             responses: RefCell::default(),
             random: Cell::new(seed | 1),
+            connections: Cell::new(0),
             draining: Cell::new(false),
         })
     }
@@ -75,7 +83,17 @@ impl Worker {
 
     /// The calendar.
     pub fn wall(&self) -> Wall {
-        self.clock.wall()
+        self.wall.get()
+    }
+
+    /// Milliseconds since 1970 of a moment.
+    pub fn unix_ms(&self, at: Moment) -> u64 {
+        self.wall.get().unix_ms(at)
+    }
+
+    /// Looks at the calendar again: the machine's clock may have been set.
+    pub fn set_wall(&self) {
+        self.wall.set(self.clock.wall());
     }
 
     /// Whether the proxy takes no new requests on connections that live.
@@ -89,6 +107,13 @@ impl Worker {
         if draining {
             self.watches.end_idling();
         }
+    }
+
+    /// The number of a client's connection: differs from all others of this worker, and is not 0.
+    pub fn number_connection(&self) -> u64 {
+        let number = self.connections.get() + 1;
+        self.connections.set(number);
+        number
     }
 
     /// A random word (xorshift64*): for choosing, not for secrets.

@@ -3,7 +3,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::net::Prefix;
+use super::access_log::AccessLog;
+use super::features::ListenerFeatures;
+use super::proxy_protocol::ProxyProtocol;
+use super::tls::ListenerTls;
 
 use super::compression::Compression;
 
@@ -22,8 +25,14 @@ pub struct Listener {
     pub timeouts: HttpTimeouts,
     /// What of the responses is compressed, where their route says nothing of it.
     pub compression: Option<Compression>,
-    /// Sources whose `Forwarded` and `X-Forwarded-*` fields are believed.
-    pub trusted_proxies: Vec<Prefix>,
+    /// Where exchanges are written down.
+    pub access_log: Option<AccessLog>,
+    /// `None`: plain HTTP.
+    pub tls: Option<Box<ListenerTls>>,
+    /// What stands before HTTP and TLS; `None`: nothing.
+    pub proxy_protocol: Option<Box<ProxyProtocol>>,
+    /// What else is done with what comes in here.
+    pub features: ListenerFeatures,
 }
 
 /// Bounds of what a client may send.

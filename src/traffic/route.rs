@@ -19,6 +19,7 @@ use std::net::IpAddr;
 
 use crate::ids::{CacheId, ListenerId, RouteId, UpstreamId};
 use crate::message::RequestHead;
+use crate::traffic::Features;
 use crate::traffic::compression::Compression;
 
 pub use check::Conflict;
@@ -52,6 +53,8 @@ pub struct Route {
     pub cache: Option<CacheId>,
     /// What of its responses is compressed; `None`: as its listener says.
     pub compression: Option<Compression>,
+    /// What else is done with them.
+    pub features: Option<Box<Features>>,
 }
 
 impl Route {
@@ -63,6 +66,7 @@ impl Route {
             action,
             cache: None,
             compression: None,
+            features: None,
         }
     }
 }

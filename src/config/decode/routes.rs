@@ -8,6 +8,7 @@ use crate::traffic::route::path::{PathError, normalize};
 use crate::traffic::route::{HostPattern, PathPattern, PathRules, Pattern, Rule};
 
 use super::context::Context;
+use super::features;
 use super::objects::objects;
 use super::reader::Reader;
 
@@ -30,6 +31,7 @@ fn route(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> RouteSpe
         conditions: Vec::new(),
     };
     let action = action(cx, r);
+    let features = features::route(cx, r);
     RouteSpec {
         name,
         listeners: Vec::new(),
@@ -37,6 +39,7 @@ fn route(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> RouteSpe
         action,
         cache: r.get(cx, "cache"),
         compression: super::caches::compression(cx, r),
+        features,
         complete: cx.clean_since(mark) && r.misspelt().is_empty(),
     }
 }

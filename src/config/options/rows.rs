@@ -2,11 +2,13 @@
 
 mod caches;
 mod dns;
+mod features;
 mod fleet;
 mod health;
 mod listeners;
 mod monitors;
 mod nodes;
+mod proxy_tls;
 mod routes;
 mod steering;
 mod upstreams;
@@ -71,6 +73,8 @@ const PARTS: &[&[OptionRow]] = &[
     routes::ROWS,
     upstreams::ROWS,
     caches::ROWS,
+    proxy_tls::ROWS,
+    features::ROWS,
 ];
 
 const COUNT: usize = {

@@ -1,6 +1,7 @@
 //! `[routes.NAME]`
 
 use crate::config::Marked;
+use crate::config::spec::FeaturesSpec;
 use crate::traffic::Compression;
 use crate::traffic::route::Rule;
 
@@ -19,6 +20,8 @@ pub struct RouteSpec {
     pub cache: Option<Marked<String>>,
     /// `compression`; `None`: as its listener says.
     pub compression: Option<Compression>,
+    /// What else is done with them.
+    pub features: FeaturesSpec,
     /// Whether all of it was read.
     pub complete: bool,
 }

@@ -27,8 +27,8 @@ const ROUNDS: usize = 3;
 
 /// What is to be done with a request.
 pub enum Looked {
-    /// This answers it.
-    Answer(Response),
+    /// This answers it; the word says how.
+    Answer(Response, &'static str),
     /// This answers it, and the object is to be fetched anew meanwhile, with the ticket.
     Refresh(Response, Ticket),
     /// A backend is to be asked, and the ticket to be settled with what comes of it.
@@ -105,7 +105,7 @@ struct Search<'a> {
 
 /// What the memory says.
 enum Found {
-    Answer(Response),
+    Answer(Response, &'static str),
     Refresh(Response, Arc<Object>),
     /// Nothing that answers by itself.
     Ask {
@@ -129,11 +129,11 @@ impl Search<'_> {
         let stats = &self.cache.memory.stats;
         for _ in 0..ROUNDS {
             let (why, stored, if_error, pass) = match self.find() {
-                Found::Answer(response) => return Looked::Answer(response),
+                Found::Answer(response, word) => return Looked::Answer(response, word),
                 Found::Refresh(response, object) => {
                     return match self.cache.memory.flights.join(&self.flight_key()) {
                         // Somebody fetches it already.
-                        Joined::Follow(_) => Looked::Answer(response),
+                        Joined::Follow(_) => Looked::Answer(response, "stale"),
                         Joined::Lead(lead) => {
                             let stored = Some((object, true));
                             let purpose = Purpose::Store;
@@ -150,7 +150,7 @@ impl Search<'_> {
                 } => (why, stored, if_error, pass),
             };
             if self.directives.only_if_cached {
-                return Looked::Answer(self.not_cached(why));
+                return Looked::Answer(self.not_cached(why), "miss");
             }
             let is_part = self.head.fields.has(Known::Range) && stored.is_none();
             if self.head.method == Method::Head || is_part {
@@ -174,7 +174,7 @@ impl Search<'_> {
                     match watch.bound(flight.settled()).await {
                         Some(Settled::Shared(object, reader)) => {
                             if let Some(response) = self.shared(why, &object, reader) {
-                                return Looked::Answer(response);
+                                return Looked::Answer(response, "collapsed");
                             }
                             return Looked::Ask(self.ticket(Purpose::Store, why, stored, None));
                         }
@@ -187,9 +187,8 @@ impl Search<'_> {
             }
         }
         let (why, stored) = match self.find() {
-            Found::Answer(response) | Found::Refresh(response, _) => {
-                return Looked::Answer(response);
-            }
+            Found::Answer(response, word) => return Looked::Answer(response, word),
+            Found::Refresh(response, _) => return Looked::Answer(response, "stale"),
             Found::Ask {
                 why,
                 stored,
@@ -227,13 +226,13 @@ impl Search<'_> {
         match reuse::decide(&object.terms, &self.directives, now.at) {
             Reuse::Fresh => {
                 count(&stats.hits);
-                Found::Answer(respond())
+                Found::Answer(respond(), "hit")
             }
             Reuse::Stale { revalidate } => {
                 count(&stats.stale);
                 match revalidate {
                     true => Found::Refresh(respond(), object.clone()),
-                    false => Found::Answer(respond()),
+                    false => Found::Answer(respond(), "stale"),
                 }
             }
             Reuse::Validate { if_error } => Found::Ask {

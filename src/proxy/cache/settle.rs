@@ -72,6 +72,15 @@ impl Ticket {
         }
     }
 
+    /// What the log says of it.
+    pub fn word(&self) -> &'static str {
+        match self.why {
+            Why::Bypass | Why::Method => "pass",
+            Why::UriMiss | Why::VaryMiss => "miss",
+            Why::Request | Why::Stale => "validate",
+        }
+    }
+
     /// The request as the client sent it, for a fetch beside its exchange.
     pub fn request(&self) -> &RequestHead {
         &self.request

@@ -165,7 +165,7 @@ async fn answer(
     if peer.tls.is_some() {
         head.scheme = Scheme::Https;
     }
-    let mut record = Record::begin(&worker, &peer, &head);
+    let mut record = Record::begin(&worker, &tier, &peer, &head);
     let is_head = head.method == crate::message::Method::Head;
     let listener = tier.plan.listeners.get(peer.listener.index());
     let response = match (taken, listener) {
