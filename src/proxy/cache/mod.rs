@@ -6,6 +6,7 @@
 pub mod answer;
 pub mod flight;
 pub mod look;
+pub mod metrics;
 pub mod object;
 pub mod settle;
 pub mod stats;
