@@ -10,6 +10,7 @@ mod monitors;
 mod nodes;
 mod proxy_tls;
 mod routes;
+mod sessions;
 mod steering;
 mod upstreams;
 mod zones;
@@ -75,6 +76,7 @@ const PARTS: &[&[OptionRow]] = &[
     caches::ROWS,
     proxy_tls::ROWS,
     features::ROWS,
+    sessions::ROWS,
 ];
 
 const COUNT: usize = {

@@ -1,9 +1,10 @@
 //! One client's HTTP/1.1 connection, from its first request to its last.
 
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -155,13 +156,27 @@ async fn request(
         head,
         body,
         upgrade,
+        interim: (version == Version::Http11).then(|| client.interim.clone()),
     };
-    let Response {
+    let answered = {
+        let mut answering = pin!(exchange::run(worker, tier, peer, request, &mut record));
+        poll_fn(|cx| match answering.as_mut().poll(cx) {
+            Poll::Ready(response) => Poll::Ready(Some(response)),
+            // Nobody would read the answer: the backend need not go on.
+            Poll::Pending => client.poll_gone(cx, worker).map(|()| None),
+        })
+        .await
+    };
+    let Some(Response {
         head: mut answer,
         mut body,
         upgrade: upgraded,
         close,
-    } = exchange::run(worker, tier, peer, request, &mut record).await;
+    }) = answered
+    else {
+        record.received(client.received.take());
+        return Next::Close;
+    };
     if let Some(upgraded) = upgraded {
         let sent = switch(client, watch, &answer).await;
         if sent.is_ok() {

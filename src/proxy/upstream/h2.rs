@@ -116,7 +116,7 @@ pub async fn send(
         // Only once all is sent the backend has the word.
         if uploaded.poll(cx).is_ready() {
             if !watch.is_set() {
-                watch.set(order.timeouts.first_byte);
+                order.give(&watch, order.timeouts.first_byte);
             }
             return watch.poll(cx).map(|()| None);
         }
