@@ -7,7 +7,7 @@ use crate::message::{Known, RequestHead};
 use crate::traffic::{Action, Caller};
 
 use super::answers::{self, Failure};
-use super::forward::forward;
+use super::cached::Way;
 use super::message::{Peer, Request, Response};
 use super::record::Record;
 use super::tier::Tier;
@@ -54,7 +54,14 @@ async fn answer(
         Action::Forward(upstream) => {
             forwarded(&mut request.head, peer);
             tell_client(&mut request.head, tier, peer);
-            forward(worker, tier, *upstream, peer, &mut request, record).await
+            let way = Way {
+                worker,
+                tier,
+                peer,
+                route,
+                upstream: *upstream,
+            };
+            way.answer(&mut request, record).await
         }
     };
     worker.reuse_request(request.head);

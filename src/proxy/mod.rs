@@ -6,7 +6,10 @@
 pub mod access_log;
 pub mod answers;
 pub mod body;
+pub mod cache;
+pub mod cached;
 pub mod chooser;
+pub mod compress;
 pub mod connection;
 pub mod door;
 pub mod exchange;

@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use hashbrown::HashMap;
 
-use crate::ids::{BackendId, UpstreamId};
+use crate::ids::{BackendId, CacheId, UpstreamId};
 use crate::message::Name;
 use crate::traffic::access_log::LogFormat;
 use crate::traffic::{Listener, Plan, Upstream};
 
 use super::access_log::{LogWriter, Logs};
+use super::cache::{self, Cache};
 use super::tally::Tally;
 use super::tls::vault::Doors;
 use super::tls::{ListenerTls, UpstreamTls};
@@ -23,6 +24,8 @@ pub struct Tier {
     pub plan: Arc<Plan>,
     /// By [`UpstreamId`].
     pub upstreams: Vec<Group>,
+    /// By [`CacheId`].
+    pub caches: Vec<Cache>,
     /// By [`crate::ids::ListenerId`].
     pub listener_tallies: Vec<Arc<Tally>>,
     /// By [`crate::ids::RouteId`]; empty when there are more than [`ROUTES_COUNTED`].
@@ -78,6 +81,7 @@ pub struct Server {
 #[derive(Debug, Default)]
 pub struct Registry {
     servers: HashMap<(Box<str>, Box<str>), Arc<Server>>,
+    caches: Vec<Cache>,
     listeners: HashMap<Box<str>, Arc<Tally>>,
     routes: HashMap<Box<str>, Arc<Tally>>,
     /// Where access logs go.
@@ -132,6 +136,7 @@ impl Registry {
         });
         let upstreams = upstreams.collect();
         self.servers = kept;
+        self.caches = cache::resolve(&plan.caches, &self.caches);
         let names = plan.listeners.iter().map(|l| &l.name);
         let listener_tallies = tallies(names, &mut self.listeners, workers);
         let routes = &plan.routes.list[..];
@@ -156,6 +161,7 @@ impl Registry {
         Tier {
             plan,
             upstreams,
+            caches: self.caches.clone(),
             listener_tallies,
             route_tallies,
             logs,
@@ -172,6 +178,11 @@ impl Tier {
             &self.plan.upstreams[id.index()],
             &self.upstreams[id.index()],
         )
+    }
+
+    /// A cache.
+    pub fn cache(&self, id: CacheId) -> &Cache {
+        &self.caches[id.index()]
     }
 
     /// TLS of the listener at this place.

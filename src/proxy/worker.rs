@@ -85,6 +85,11 @@ impl Worker {
         self.clock.now()
     }
 
+    /// The calendar.
+    pub fn wall(&self) -> Wall {
+        self.wall.get()
+    }
+
     /// Milliseconds since 1970 of a moment.
     pub fn unix_ms(&self, at: Moment) -> u64 {
         self.wall.get().unix_ms(at)

@@ -35,6 +35,8 @@ pub struct Plan {
     pub routes: Routes,
     /// By [`crate::ids::UpstreamId`].
     pub upstreams: Vec<Upstream>,
+    /// By [`crate::ids::CacheId`].
+    pub caches: Vec<crate::caching::Rules>,
     /// By [`crate::ids::RateLimitId`].
     pub rate_limits: Vec<guards::RateRule>,
     /// By [`crate::ids::ErrorPagesId`].
