@@ -4,11 +4,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::ids::UpstreamId;
-use crate::message::{Known, RequestHead};
 use crate::traffic::{Action, Caller, Upstream};
 
 use super::answers::{self, Failure};
 use super::body::Body;
+use super::features::{self, Visit};
 use super::message::{Peer, Request, Response};
 use super::record::Record;
 use super::stats::count;
@@ -26,56 +26,64 @@ pub async fn run(
     worker: &Rc<Worker>,
     tier: &Arc<Tier>,
     peer: &Peer,
-    request: Request,
+    mut request: Request,
     record: &mut Record,
 ) -> Response {
-    match answer(worker, tier, peer, request).await {
-        Ok(response) => response,
-        Err(failure) => {
-            record.failed(failure);
-            answers::failure(failure)
-        }
-    }
+    let listener = &tier.plan.listeners[peer.listener.index()];
+    let mut visit = features::arrive(worker, listener, peer, &mut request.head);
+    let answered = answer(worker, tier, peer, &mut request, &mut visit).await;
+    let own = answered.is_err();
+    let mut response = answered.unwrap_or_else(|failure| {
+        record.failed(failure);
+        answers::failure(failure)
+    });
+    features::leave(
+        worker,
+        tier,
+        peer,
+        &request.head,
+        &mut visit,
+        own,
+        &mut response,
+    );
+    worker.reuse_request(request.head);
+    response
 }
 
 async fn answer(
     worker: &Rc<Worker>,
     tier: &Arc<Tier>,
     peer: &Peer,
-    mut request: Request,
+    request: &mut Request,
+    visit: &mut Visit,
 ) -> Result<Response, Failure> {
+    let listener = &tier.plan.listeners[peer.listener.index()];
+    if let Some(elsewhere) = features::secure(listener, &request.head) {
+        return elsewhere;
+    }
     let caller = Caller {
         listener: peer.listener,
-        client: peer.ip(),
+        client: visit.address().ip(),
     };
     let route = tier.plan.routes.find(&request.head, caller);
     let route = route.ok_or(Failure::NoRoute)?;
-    let route = &tier.plan.routes.list[route.index()];
-    let response = match &route.action {
+    visit.route = Some(route);
+    features::guard(worker, tier, listener, &request.head, visit)?;
+    if let Some(auth) = visit.features(&tier.plan).and_then(|f| f.auth)
+        && let Some(refusal) = features::ask(worker, tier, peer, request, visit, auth).await?
+    {
+        return Ok(refusal);
+    }
+    match &tier.plan.routes.list[route.index()].action {
         Action::Forward(upstream) => {
-            forwarded(&mut request.head, peer);
-            forward(worker, tier, *upstream, &mut request).await
+            features::outgoing(worker, tier, peer, &mut request.head, visit);
+            forward(worker, tier, *upstream, request).await
         }
-    };
-    worker.reuse_request(request.head);
-    response
-}
-
-/// Tells the backend who asks.
-fn forwarded(head: &mut RequestHead, peer: &Peer) {
-    use std::io::Write;
-    let mut text = [0_u8; 64];
-    let mut left = &mut text[..];
-    // An address is shorter than 64 octets.
-    let _ = write!(left, "{}", peer.ip());
-    let used = 64 - left.len();
-    head.fields.push_known(Known::XForwardedFor, &text[..used]);
-    let scheme = head.scheme.as_str();
-    head.fields.set(Known::XForwardedProto, scheme.as_bytes());
+    }
 }
 
 /// Has a backend answer.
-async fn forward(
+pub(super) async fn forward(
     worker: &Rc<Worker>,
     tier: &Arc<Tier>,
     id: UpstreamId,

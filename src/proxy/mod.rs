@@ -7,6 +7,7 @@ pub mod answers;
 pub mod body;
 pub mod connection;
 pub mod exchange;
+pub mod features;
 pub mod h1;
 pub mod h2;
 pub mod io;

@@ -86,7 +86,7 @@ impl Proxy {
     /// The first listener that cannot be had, or threads that cannot be started.
     pub fn start(plan: Arc<Plan>, clock: &Arc<dyn Clock>, seed: u64) -> io::Result<Proxy> {
         let workers = plan.node.workers.max(1);
-        let mut registry = Registry::default();
+        let mut registry = Registry::new(seed);
         let tier = Arc::new(ArcSwap::from_pointee(registry.resolve(plan.clone())));
         let mut hands = Vec::new();
         for number in 0..workers {

@@ -17,6 +17,8 @@ counters! {
     open,
     /// Connections of clients closed at once, because the listener had as many as it may.
     too_many,
+    /// Connections of clients closed at once, because their source had or made too many.
+    turned_away,
     /// Requests, answered or not.
     requests,
     /// Requests refused for their form.

@@ -9,6 +9,8 @@ use hashbrown::HashMap;
 use crate::ids::{BackendId, UpstreamId};
 use crate::traffic::{Listener, Plan, Upstream};
 
+use super::features::Guards;
+
 /// The plan, and the running state of what it names.
 #[derive(Debug, Default)]
 pub struct Tier {
@@ -16,6 +18,8 @@ pub struct Tier {
     pub plan: Arc<Plan>,
     /// By [`UpstreamId`].
     pub upstreams: Vec<Group>,
+    /// Counters of limits.
+    pub guards: Arc<Guards>,
 }
 
 /// The servers of an upstream.
@@ -43,9 +47,19 @@ pub struct Server {
 pub struct Registry {
     servers: HashMap<(Box<str>, Box<str>), Arc<Server>>,
     next: AtomicU64,
+    guards: Arc<Guards>,
 }
 
 impl Registry {
+    /// No servers yet. `seed` is random.
+    pub fn new(seed: u64) -> Registry {
+        let seed = [seed, seed.rotate_left(32) ^ 0x9E37_79B9_7F4A_7C15];
+        Registry {
+            guards: Arc::new(Guards::new(seed)),
+            ..Registry::default()
+        }
+    }
+
     /// The tier of a plan; servers that no plan names any more are forgotten.
     pub fn resolve(&mut self, plan: Arc<Plan>) -> Tier {
         let mut kept = HashMap::new();
@@ -71,7 +85,12 @@ impl Registry {
         });
         let upstreams = upstreams.collect();
         self.servers = kept;
-        Tier { plan, upstreams }
+        self.guards = Arc::new(self.guards.follow(&plan));
+        Tier {
+            plan,
+            upstreams,
+            guards: self.guards.clone(),
+        }
     }
 }
 

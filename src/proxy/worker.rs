@@ -9,6 +9,7 @@ use arc_swap::{ArcSwap, Cache};
 use crate::message::{RequestHead, ResponseHead};
 use crate::time::{Clock, Moment};
 
+use super::features::Paper;
 use super::stats::WorkerStats;
 use super::tier::Tier;
 use super::upstream::h2::Shared;
@@ -31,6 +32,8 @@ pub struct Worker {
     pub shared: Shared,
     /// What it counts.
     pub stats: Arc<WorkerStats>,
+    /// Where texts are written.
+    pub paper: RefCell<Paper>,
     clock: Arc<dyn Clock>,
     tier: RefCell<Cache<Arc<ArcSwap<Tier>>, Arc<Tier>>>,
     scratch: RefCell<Box<[u8]>>,
@@ -53,6 +56,7 @@ impl Worker {
             pool: Pool::default(),
             shared: Shared::default(),
             stats,
+            paper: RefCell::default(),
             clock,
             tier: RefCell::new(Cache::new(tier)),
             scratch: RefCell::new(vec![0; SCRATCH].into()),
