@@ -72,9 +72,9 @@ const PARTS: &[&[OptionRow]] = &[
     listeners::ROWS,
     routes::ROWS,
     upstreams::ROWS,
-    sessions::ROWS,
     proxy_tls::ROWS,
     features::ROWS,
+    sessions::ROWS,
 ];
 
 const COUNT: usize = {
