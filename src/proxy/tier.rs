@@ -1,18 +1,23 @@
 //! The plan with what runs: all that one exchange needs, published together.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use hashbrown::HashMap;
 
+use crate::balance::candidate::{Candidate, UNIT};
+use crate::balance::peak_ewma::PeakEwma;
 use crate::ids::{BackendId, CacheId, UpstreamId};
 use crate::message::Name;
+use crate::time::Moment;
 use crate::traffic::access_log::LogFormat;
 use crate::traffic::{Listener, Plan, Upstream};
 
 use super::access_log::{LogWriter, Logs};
 use super::cache::{self, Cache};
+use super::chooser::{Chooser, Choosers};
 use super::features::Guards;
 use super::tally::Tally;
 use super::tls::vault::Doors;
@@ -27,6 +32,8 @@ pub struct Tier {
     pub upstreams: Vec<Group>,
     /// By [`CacheId`].
     pub caches: Vec<Cache>,
+    /// By [`UpstreamId`]: how their backends are chosen.
+    pub choosers: Vec<Arc<Chooser>>,
     /// By [`crate::ids::ListenerId`].
     pub listener_tallies: Vec<Arc<Tally>>,
     /// By [`crate::ids::RouteId`]; empty when there are more than [`ROUTES_COUNTED`].
@@ -78,6 +85,10 @@ pub struct Server {
     pub tally: Tally,
     /// Requests under way, over all workers.
     pub in_flight: AtomicU32,
+    /// In units of [`UNIT`].
+    weight: AtomicU32,
+    /// Times to the first octet of its answers, where they matter.
+    pub ewma: Mutex<PeakEwma>,
 }
 
 /// The servers of all plans so far: a reload finds those it keeps.
@@ -87,6 +98,7 @@ pub struct Registry {
     caches: Vec<Cache>,
     listeners: HashMap<Box<str>, Arc<Tally>>,
     routes: HashMap<Box<str>, Arc<Tally>>,
+    choosers: Choosers,
     /// Where access logs go.
     pub logs: Logs,
     next: AtomicU64,
@@ -137,8 +149,12 @@ impl Registry {
                         address: backend.address,
                         tally: Tally::new(workers),
                         in_flight: AtomicU32::new(0),
+                        weight: AtomicU32::new(0),
+                        ewma: Mutex::default(),
                     })
                 });
+                let weight = backend.weight.saturating_mul(UNIT);
+                server.weight.store(weight, Ordering::Relaxed);
                 kept.insert(key, server.clone());
                 server
             });
@@ -174,6 +190,7 @@ impl Registry {
         self.guards = Arc::new(self.guards.follow(&plan));
         Tier {
             guards: self.guards.clone(),
+            choosers: self.choosers.adopt(&plan),
             plan,
             upstreams,
             caches: self.caches.clone(),
@@ -209,6 +226,41 @@ impl Tier {
     pub fn listener(&self, name: &str) -> Option<(usize, &Listener)> {
         let listeners = self.plan.listeners.iter().enumerate();
         listeners.into_iter().find(|(_, l)| &*l.name == name)
+    }
+}
+
+impl Candidate for Server {
+    fn eligible(&self, _: Moment) -> bool {
+        true
+    }
+
+    fn serves_bound(&self, _: Moment) -> bool {
+        true
+    }
+
+    fn draining(&self) -> bool {
+        false
+    }
+
+    fn eligible_in_panic(&self) -> bool {
+        true
+    }
+
+    fn weight(&self, _: Moment) -> u32 {
+        self.weight.load(Ordering::Relaxed)
+    }
+
+    fn in_flight(&self) -> u32 {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    fn has_room(&self) -> bool {
+        true
+    }
+
+    fn ewma(&self, now: Moment) -> Duration {
+        let ewma = self.ewma.lock().unwrap_or_else(PoisonError::into_inner);
+        ewma.get(now)
     }
 }
 
