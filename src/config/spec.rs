@@ -17,7 +17,7 @@ mod upstreams;
 pub use features::{AuthSpec, ErrorPagesSpec, FeaturesSpec, PageSpec, RateRuleSpec};
 pub use fleet::{FleetSpec, NodeFleetSpec};
 pub use health::HealthSpec;
-pub use listeners::{ListenerSpec, NodeProxySpec};
+pub use listeners::{ListenerSpec, NodeProxySpec, TlsFile};
 pub use protection::{AccessSpec, ChaosSpec, CookiesSpec, RateLimitSpec};
 pub use routes::{ActionSpec, RouteSpec};
 pub use upstreams::{BackendSpec, UpstreamSpec};

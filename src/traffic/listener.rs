@@ -3,7 +3,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::access_log::AccessLog;
 use super::features::ListenerFeatures;
+use super::proxy_protocol::ProxyProtocol;
+use super::tls::ListenerTls;
 
 /// Where traffic comes in.
 #[derive(Clone, PartialEq, Debug)]
@@ -18,6 +21,12 @@ pub struct Listener {
     pub limits: HttpLimits,
     /// How long a client may take.
     pub timeouts: HttpTimeouts,
+    /// Where exchanges are written down.
+    pub access_log: Option<AccessLog>,
+    /// `None`: plain HTTP.
+    pub tls: Option<Box<ListenerTls>>,
+    /// What stands before HTTP and TLS; `None`: nothing.
+    pub proxy_protocol: Option<Box<ProxyProtocol>>,
     /// What else is done with what comes in here.
     pub features: ListenerFeatures,
 }

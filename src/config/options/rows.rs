@@ -7,7 +7,9 @@ mod health;
 mod listeners;
 mod monitors;
 mod nodes;
+mod proxy_tls;
 mod routes;
+mod sessions;
 mod steering;
 mod upstreams;
 mod zones;
@@ -70,7 +72,9 @@ const PARTS: &[&[OptionRow]] = &[
     listeners::ROWS,
     routes::ROWS,
     upstreams::ROWS,
+    proxy_tls::ROWS,
     features::ROWS,
+    sessions::ROWS,
 ];
 
 const COUNT: usize = {

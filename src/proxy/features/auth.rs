@@ -3,8 +3,9 @@
 use crate::ids::AuthId;
 use crate::proxy::answers::Failure;
 use crate::proxy::body::Body;
-use crate::proxy::exchange::forward;
+use crate::proxy::forward::forward;
 use crate::proxy::message::{Peer, Request, Response};
+use crate::proxy::record::Record;
 use crate::proxy::tier::Tier;
 use crate::proxy::watch::Watch;
 use crate::proxy::worker::Worker;
@@ -29,6 +30,7 @@ pub async fn ask(
     peer: &Peer,
     request: &mut Request,
     visit: &Visit,
+    record: &mut Record,
     id: AuthId,
 ) -> Result<Option<Response>, Failure> {
     let auth = &tier.plan.auths[id.index()];
@@ -38,11 +40,19 @@ pub async fn ask(
         head: Box::new(question),
         body: Body::Empty,
         upgrade: None,
+        interim: None,
     };
     let watch = Watch::new(&worker.watches);
     watch.set(auth.timeout);
     // Boxed: an exchange that asks nobody does not carry the room of another one.
-    let answer = Box::pin(forward(worker, tier, auth.upstream, &mut asked));
+    let answer = Box::pin(forward(
+        worker,
+        tier,
+        auth.upstream,
+        peer,
+        &mut asked,
+        record,
+    ));
     let answered = watch.bound(answer).await;
     worker.reuse_request(asked.head);
     let why = match answered {
@@ -52,6 +62,7 @@ pub async fn ask(
                 // Nobody wants it; a long one costs the connection.
                 let _ = watch.bound(response.body.collect(DRAIN)).await;
                 worker.reuse_response(response.head);
+                forget(record);
                 return Ok(None);
             }
             Ruling::Answer => return Ok(Some(response)),
@@ -67,7 +78,16 @@ pub async fn ask(
         "cannot ask whether a request may pass"
     );
     if auth.allow_on_error {
+        forget(record);
         return Ok(None);
     }
     Err(Failure::AuthFailed)
+}
+
+/// The request goes on: what is written down is about who answers it, not about who was asked.
+fn forget(record: &mut Record) {
+    record.upstream = None;
+    record.server = None;
+    record.tries = 0;
+    record.first_byte = None;
 }

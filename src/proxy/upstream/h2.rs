@@ -56,11 +56,11 @@ impl Shared {
     }
 }
 
-/// Begins to speak HTTP/2 on a connection, and keeps it for the requests to come.
+/// Begins to speak HTTP/2 on a connection; `keep`s it for the requests to come.
 ///
 /// # Errors
 /// When the other side does not speak it.
-pub async fn open(order: &Order<'_>, server: u64, io: Io) -> Result<Sender, Why> {
+pub async fn open(order: &Order<'_>, server: u64, io: Io, keep: bool) -> Result<Sender, Why> {
     let watch = Watch::new(&order.worker.watches);
     watch.set(order.timeouts.connect);
     let mut builder = Builder::new(Local);
@@ -81,8 +81,10 @@ pub async fn open(order: &Order<'_>, server: u64, io: Io) -> Result<Sender, Why>
             tracing::trace!(%error, "HTTP/2 connection to a backend broken");
         }
     });
-    let shared = &order.worker.shared;
-    shared.senders.borrow_mut().insert(server, sender.clone());
+    if keep {
+        let shared = &order.worker.shared;
+        shared.senders.borrow_mut().insert(server, sender.clone());
+    }
     Ok(sender)
 }
 
@@ -114,7 +116,7 @@ pub async fn send(
         // Only once all is sent the backend has the word.
         if uploaded.poll(cx).is_ready() {
             if !watch.is_set() {
-                watch.set(order.timeouts.first_byte);
+                order.give(&watch, order.timeouts.first_byte);
             }
             return watch.poll(cx).map(|()| None);
         }
