@@ -80,3 +80,9 @@ impl Carrier {
         }
     }
 }
+
+impl crate::telemetry::Metrics for Carrier {
+    fn render(&self, page: &mut crate::telemetry::Page) {
+        self.proxy.render(page);
+    }
+}

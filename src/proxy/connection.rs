@@ -89,5 +89,4 @@ pub async fn serve(
         Box::pin(h2::serve(io, ahead, peer, worker.clone())).await;
     }
     worker.pool.forget(number);
-    worker.shared.forget(number);
 }

@@ -1,11 +1,11 @@
 //! A request and its response on their way through the proxy, whatever version carried them.
 
+use std::cell::RefCell;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
 use crate::ids::ListenerId;
 use crate::message::{RequestHead, ResponseHead};
-use crate::net::proxy_v2::Endpoints;
 
 use super::body::Body;
 use super::io::Io;
@@ -70,35 +70,12 @@ pub struct Request {
     pub body: Body,
     /// The protocol that it asks to go on with (RFC 9110 section 7.8), in lower case.
     pub upgrade: Option<Box<[u8]>>,
-    /// Whom its backend is told a connection is for, where it is told.
-    pub told: Option<Box<Told>>,
+    /// Where interim answers (1xx) go; `None`: the client cannot be sent any.
+    pub interim: Option<Interim>,
 }
 
-/// Whom a backend is told a connection is for: it then carries the requests of one client's connection
-/// only.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Told {
-    /// The client's connection.
-    pub owner: u64,
-    /// Its two ends.
-    pub endpoints: Endpoints,
-    /// What its TLS agreed on.
-    pub tls: Option<Rc<TlsFacts>>,
-}
-
-impl Told {
-    /// What there is to tell of a client.
-    pub fn of(peer: &Peer) -> Told {
-        Told {
-            owner: peer.number,
-            endpoints: Endpoints {
-                source: peer.source,
-                destination: peer.local,
-            },
-            tls: peer.tls.clone(),
-        }
-    }
-}
+/// Interim answers that wait to be sent to a client of HTTP/1.1, as octets.
+pub type Interim = Rc<RefCell<Vec<u8>>>;
 
 /// A response.
 pub struct Response {

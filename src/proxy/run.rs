@@ -114,7 +114,7 @@ impl Proxy {
             let thread = std::thread::Builder::new()
                 .name(format!("proxy-{number}"))
                 .spawn(move || {
-                    let worker = Worker::new(tier, clock, own, seed);
+                    let worker = Worker::new(tier, clock, own, number as usize, seed);
                     LocalSet::new().block_on(&runtime, work(worker, told));
                 })?;
             hands.push(Hand {
@@ -225,6 +225,12 @@ impl Proxy {
         self.hands.iter().map(|h| &h.stats)
     }
 
+    /// Lines of access logs that were lost.
+    pub fn lost_lines(&self) -> u64 {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.registry.logs.dropped()
+    }
+
     /// Connections end as they become idle, and answers say so; or no longer. Listeners stay open, so
     /// that nobody is refused who still comes.
     pub fn drain(&self, draining: bool) {
@@ -302,6 +308,7 @@ async fn work(worker: Rc<Worker>, mut told: UnboundedReceiver<Order>) {
             sweeps.tick().await;
             pool.pool.sweep(pool.watches.coarse());
             pool.shared.sweep();
+            pool.set_wall();
         }
     });
     let mut accepting: Vec<(Place, Task<()>)> = Vec::new();

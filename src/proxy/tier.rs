@@ -8,9 +8,11 @@ use hashbrown::HashMap;
 
 use crate::ids::{BackendId, UpstreamId};
 use crate::message::Name;
-use crate::traffic::proxy_protocol::ProxyVersion;
-use crate::traffic::{self, Listener, Plan, Upstream};
+use crate::traffic::access_log::LogFormat;
+use crate::traffic::{Listener, Plan, Upstream};
 
+use super::access_log::{LogWriter, Logs};
+use super::tally::Tally;
 use super::tls::vault::Doors;
 use super::tls::{ListenerTls, UpstreamTls};
 
@@ -21,10 +23,31 @@ pub struct Tier {
     pub plan: Arc<Plan>,
     /// By [`UpstreamId`].
     pub upstreams: Vec<Group>,
+    /// By [`crate::ids::ListenerId`].
+    pub listener_tallies: Vec<Arc<Tally>>,
+    /// By [`crate::ids::RouteId`]; empty when there are more than [`ROUTES_COUNTED`].
+    pub route_tallies: Vec<Arc<Tally>>,
+    /// By [`crate::ids::ListenerId`]; `None`: nothing is written down.
+    pub logs: Vec<Option<Log>>,
     /// By [`crate::ids::ListenerId`], those that have any.
     listener_tls: Vec<Option<Arc<ListenerTls>>>,
     /// Request fields that tell backends who a client is: what clients send in them is removed.
     pub reserved: Vec<Name>,
+}
+
+/// With more routes than this they are not counted one by one: a page of metrics that nobody can load
+/// helps nobody.
+pub const ROUTES_COUNTED: usize = 1000;
+
+/// An access log.
+#[derive(Clone, Debug)]
+pub struct Log {
+    /// What a line looks like.
+    pub format: LogFormat,
+    /// So many in 10,000 of what went well.
+    pub sample: u32,
+    /// Where the lines go.
+    pub writer: Arc<LogWriter>,
 }
 
 /// The servers of an upstream.
@@ -32,14 +55,8 @@ pub struct Tier {
 pub struct Group {
     /// By [`BackendId`].
     pub servers: Vec<Arc<Server>>,
-}
-
-/// How the servers of an upstream are spoken to: a connection that was begun otherwise is of no use.
-#[derive(Clone, PartialEq, Debug)]
-struct Way {
-    http2: bool,
-    tls: Option<Box<traffic::tls::UpstreamTls>>,
-    told: Option<ProxyVersion>,
+    /// `None`: they are spoken to without TLS.
+    pub tls: Option<Arc<UpstreamTls>>,
 }
 
 /// A server, for as long as it is in some plan at the same address.
@@ -51,9 +68,8 @@ pub struct Server {
     pub name: Box<str>,
     /// Where it is.
     pub address: SocketAddr,
-    /// TLS with it; `None`: it is spoken to without.
-    pub tls: Option<Arc<UpstreamTls>>,
-    way: Arc<Way>,
+    /// What is counted of its exchanges.
+    pub tally: Tally,
     /// Requests under way, over all workers.
     pub in_flight: AtomicU32,
 }
@@ -62,32 +78,47 @@ pub struct Server {
 #[derive(Debug, Default)]
 pub struct Registry {
     servers: HashMap<(Box<str>, Box<str>), Arc<Server>>,
+    listeners: HashMap<Box<str>, Arc<Tally>>,
+    routes: HashMap<Box<str>, Arc<Tally>>,
+    /// Where access logs go.
+    pub logs: Logs,
     next: AtomicU64,
+}
+
+/// The tallies of these names, those there were already among them.
+fn tallies<'n>(
+    names: impl Iterator<Item = &'n Box<str>>,
+    old: &mut HashMap<Box<str>, Arc<Tally>>,
+    workers: usize,
+) -> Vec<Arc<Tally>> {
+    let found: Vec<(Box<str>, Arc<Tally>)> = names
+        .map(|name| {
+            let kept = old.get(name).cloned();
+            let tally = kept.unwrap_or_else(|| Arc::new(Tally::new(workers)));
+            (name.clone(), tally)
+        })
+        .collect();
+    *old = found.iter().cloned().collect();
+    found.into_iter().map(|(_, tally)| tally).collect()
 }
 
 impl Registry {
     /// The tier of a plan; servers that no plan names any more are forgotten.
     pub fn resolve(&mut self, plan: Arc<Plan>, doors: Doors) -> Tier {
+        let workers = plan.node.workers as usize;
         let mut kept = HashMap::new();
         let tls = doors.upstreams.into_iter().chain(std::iter::repeat(None));
         let upstreams = plan.upstreams.iter().zip(tls).map(|(upstream, tls)| {
-            let way = Arc::new(Way {
-                http2: upstream.http2,
-                tls: upstream.tls.clone(),
-                told: upstream.proxy_protocol,
-            });
             let servers = upstream.backends.iter().map(|backend| {
                 let key = (upstream.name.clone(), backend.name.clone());
                 let old = self.servers.get(&key);
-                let same = old.filter(|s| s.address == backend.address && s.way == way);
-                let same = same.cloned();
+                let same = old.filter(|s| s.address == backend.address).cloned();
                 let server = same.unwrap_or_else(|| {
                     Arc::new(Server {
                         id: self.next.fetch_add(1, Ordering::Relaxed),
                         name: backend.name.clone(),
                         address: backend.address,
-                        tls: tls.clone(),
-                        way: way.clone(),
+                        tally: Tally::new(workers),
                         in_flight: AtomicU32::new(0),
                     })
                 });
@@ -96,16 +127,38 @@ impl Registry {
             });
             Group {
                 servers: servers.collect(),
+                tls,
             }
         });
         let upstreams = upstreams.collect();
         self.servers = kept;
+        let names = plan.listeners.iter().map(|l| &l.name);
+        let listener_tallies = tallies(names, &mut self.listeners, workers);
+        let routes = &plan.routes.list[..];
+        let counted = if routes.len() > ROUTES_COUNTED {
+            &[]
+        } else {
+            routes
+        };
+        let route_tallies = tallies(counted.iter().map(|r| &r.name), &mut self.routes, workers);
+        let logs = plan.listeners.iter().map(|l| {
+            let log = l.access_log.as_ref()?;
+            Some(Log {
+                format: log.format,
+                sample: log.sample,
+                writer: self.logs.writer(&log.to)?,
+            })
+        });
+        let logs = logs.collect();
         let auth = |l: &Listener| l.tls.as_ref()?.client.as_ref()?.subject_header.clone();
         let mut reserved: Vec<Name> = plan.listeners.iter().filter_map(auth).collect();
         reserved.dedup();
         Tier {
             plan,
             upstreams,
+            listener_tallies,
+            route_tallies,
+            logs,
             listener_tls: doors.listeners,
             reserved,
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, Cache};
 
 use crate::message::{RequestHead, ResponseHead};
-use crate::time::{Clock, Moment};
+use crate::time::{Clock, Moment, Wall};
 
 use super::stats::WorkerStats;
 use super::tier::Tier;
@@ -31,7 +31,10 @@ pub struct Worker {
     pub shared: Shared,
     /// What it counts.
     pub stats: Arc<WorkerStats>,
+    /// Which of the workers it is.
+    pub number: usize,
     clock: Arc<dyn Clock>,
+    wall: Cell<Wall>,
     tier: RefCell<Cache<Arc<ArcSwap<Tier>>, Arc<Tier>>>,
     scratch: RefCell<Box<[u8]>>,
     requests: RefCell<Vec<Box<RequestHead>>>,
@@ -47,6 +50,7 @@ impl Worker {
         tier: Arc<ArcSwap<Tier>>,
         clock: Arc<dyn Clock>,
         stats: Arc<WorkerStats>,
+        number: usize,
         seed: u64,
     ) -> Rc<Worker> {
         Rc::new(Worker {
@@ -54,6 +58,8 @@ impl Worker {
             pool: Pool::default(),
             shared: Shared::default(),
             stats,
+            number,
+            wall: Cell::new(clock.wall()),
             clock,
             tier: RefCell::new(Cache::new(tier)),
             scratch: RefCell::new(vec![0; SCRATCH].into()),
@@ -73,6 +79,16 @@ impl Worker {
     /// The time.
     pub fn now(&self) -> Moment {
         self.clock.now()
+    }
+
+    /// Milliseconds since 1970 of a moment.
+    pub fn unix_ms(&self, at: Moment) -> u64 {
+        self.wall.get().unix_ms(at)
+    }
+
+    /// Looks at the calendar again: the machine's clock may have been set.
+    pub fn set_wall(&self) {
+        self.wall.set(self.clock.wall());
     }
 
     /// Whether the proxy takes no new requests on connections that live.

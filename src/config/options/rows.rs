@@ -1,6 +1,7 @@
 //! The rows, in the order of the reference page; one file for what belongs together.
 
 mod dns;
+mod features;
 mod fleet;
 mod health;
 mod listeners;
@@ -8,6 +9,7 @@ mod monitors;
 mod nodes;
 mod proxy_tls;
 mod routes;
+mod sessions;
 mod steering;
 mod upstreams;
 mod zones;
@@ -71,6 +73,8 @@ const PARTS: &[&[OptionRow]] = &[
     routes::ROWS,
     upstreams::ROWS,
     proxy_tls::ROWS,
+    features::ROWS,
+    sessions::ROWS,
 ];
 
 const COUNT: usize = {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::Marked;
+use crate::config::spec::FeaturesSpec;
 use crate::traffic::Listener;
 
 /// `[listeners.NAME]`
@@ -13,6 +14,8 @@ pub struct ListenerSpec {
     pub name: Marked<String>,
     /// What it says by itself.
     pub settings: Listener,
+    /// What it refers to.
+    pub features: FeaturesSpec,
     /// `bind`, with its places.
     pub bind: Vec<Marked<std::net::SocketAddr>>,
     /// The files of `tls`, with their places.

@@ -35,22 +35,16 @@ type Sender = SendRequest<Outgoing<Uploaded>>;
 /// Connections to backends that speak HTTP/2, by server. Each worker has its own.
 #[derive(Default)]
 pub struct Shared {
-    senders: RefCell<HashMap<Place, Sender>>,
-    /// How many belong to a client's connection.
-    owned: Cell<usize>,
+    senders: RefCell<HashMap<u64, Sender>>,
 }
-
-/// A server, and the client's connection that a connection to it belongs to; 0: it serves all.
-pub type Place = (u64, u64);
 
 impl Shared {
     /// A connection to the server that is still open.
-    pub fn get(&self, server: Place) -> Option<Sender> {
+    pub fn get(&self, server: u64) -> Option<Sender> {
         let mut senders = self.senders.borrow_mut();
         let sender = senders.get(&server)?;
         if sender.is_closed() {
             senders.remove(&server);
-            self.recount(&senders);
             return None;
         }
         Some(sender.clone())
@@ -58,31 +52,15 @@ impl Shared {
 
     /// Forgets the connections that have ended.
     pub fn sweep(&self) {
-        let mut senders = self.senders.borrow_mut();
-        senders.retain(|_, s| !s.is_closed());
-        self.recount(&senders);
-    }
-
-    /// Closes what belongs to a client's connection that has ended.
-    pub fn forget(&self, owner: u64) {
-        if self.owned.get() > 0 {
-            let mut senders = self.senders.borrow_mut();
-            senders.retain(|(_, o), _| *o != owner);
-            self.recount(&senders);
-        }
-    }
-
-    fn recount(&self, senders: &HashMap<Place, Sender>) {
-        let owned = senders.keys().filter(|(_, owner)| *owner != 0);
-        self.owned.set(owned.count());
+        self.senders.borrow_mut().retain(|_, s| !s.is_closed());
     }
 }
 
-/// Begins to speak HTTP/2 on a connection, and keeps it for the requests to come.
+/// Begins to speak HTTP/2 on a connection; `keep`s it for the requests to come.
 ///
 /// # Errors
 /// When the other side does not speak it.
-pub async fn open(order: &Order<'_>, server: Place, io: Io) -> Result<Sender, Why> {
+pub async fn open(order: &Order<'_>, server: u64, io: Io, keep: bool) -> Result<Sender, Why> {
     let watch = Watch::new(&order.worker.watches);
     watch.set(order.timeouts.connect);
     let mut builder = Builder::new(Local);
@@ -103,11 +81,9 @@ pub async fn open(order: &Order<'_>, server: Place, io: Io) -> Result<Sender, Wh
             tracing::trace!(%error, "HTTP/2 connection to a backend broken");
         }
     });
-    let shared = &order.worker.shared;
-    let mut senders = shared.senders.borrow_mut();
-    senders.insert(server, sender.clone());
-    if server.1 != 0 {
-        shared.recount(&senders);
+    if keep {
+        let shared = &order.worker.shared;
+        shared.senders.borrow_mut().insert(server, sender.clone());
     }
     Ok(sender)
 }
@@ -140,7 +116,7 @@ pub async fn send(
         // Only once all is sent the backend has the word.
         if uploaded.poll(cx).is_ready() {
             if !watch.is_set() {
-                watch.set(order.timeouts.first_byte);
+                order.give(&watch, order.timeouts.first_byte);
             }
             return watch.poll(cx).map(|()| None);
         }

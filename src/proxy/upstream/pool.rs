@@ -28,7 +28,7 @@ pub struct Line {
 }
 
 impl Line {
-    /// A new connection; `owner` as in [`Line::owner`].
+    /// A new connection; `owner` is 0 or the client's connection that it belongs to.
     pub fn new(io: Io, owner: u64) -> Line {
         Line {
             io,
@@ -54,11 +54,7 @@ pub struct Pool {
 
 impl Pool {
     /// A connection to the server, the one used last, which has not been closed as far as is known.
-    /// With an `owner` other than 0: one that belongs to this connection of a client.
-    pub fn take(&self, server: u64, owner: u64, now: Moment) -> Option<Line> {
-        if owner != 0 {
-            return self.take_owned(server, owner, now);
-        }
+    pub fn take(&self, server: u64, now: Moment) -> Option<Line> {
         let mut idle = self.idle.borrow_mut();
         let lines = idle.get_mut(&server)?;
         let mut cx = Context::from_waker(Waker::noop());
@@ -71,7 +67,8 @@ impl Pool {
         None
     }
 
-    fn take_owned(&self, server: u64, owner: u64, now: Moment) -> Option<Line> {
+    /// A connection to the server that belongs to this connection of a client.
+    pub fn take_owned(&self, server: u64, owner: u64, now: Moment) -> Option<Line> {
         let mut owned = self.owned.borrow_mut();
         let lines = owned.get_mut(&owner)?;
         let mut cx = Context::from_waker(Waker::noop());
