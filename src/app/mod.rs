@@ -1,6 +1,7 @@
 //! The application: the only place that starts tasks, reads the real clock and listens to signals.
 
-pub mod certificates;
+pub mod caches;
+mod certificates;
 pub mod clock;
 pub mod control;
 mod descriptors;

@@ -289,6 +289,9 @@ async fn serve(
             clock: clock.clone(),
             control: controller.clone(),
             orders: order_desk,
+            caches: carrier
+                .clone()
+                .map(|c| c as Arc<dyn admin::caches::CacheDesk>),
             ready: is_serving,
         };
         let stopped = stopped.clone();

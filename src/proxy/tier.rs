@@ -6,12 +6,16 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use hashbrown::HashMap;
 
-use crate::ids::{BackendId, UpstreamId};
+use crate::ids::{BackendId, CacheId, UpstreamId};
 use crate::message::Name;
 use crate::traffic::access_log::LogFormat;
+use crate::traffic::proxy_protocol::ProxyVersion;
+use crate::traffic::tls::UpstreamTls as TlsSettings;
 use crate::traffic::{Listener, Plan, Upstream};
 
 use super::access_log::{LogWriter, Logs};
+use super::cache::{self, Cache};
+use super::features::Guards;
 use super::tally::Tally;
 use super::tls::vault::Doors;
 use super::tls::{ListenerTls, UpstreamTls};
@@ -23,6 +27,8 @@ pub struct Tier {
     pub plan: Arc<Plan>,
     /// By [`UpstreamId`].
     pub upstreams: Vec<Group>,
+    /// By [`CacheId`].
+    pub caches: Vec<Cache>,
     /// By [`crate::ids::ListenerId`].
     pub listener_tallies: Vec<Arc<Tally>>,
     /// By [`crate::ids::RouteId`]; empty when there are more than [`ROUTES_COUNTED`].
@@ -33,6 +39,8 @@ pub struct Tier {
     listener_tls: Vec<Option<Arc<ListenerTls>>>,
     /// Request fields that tell backends who a client is: what clients send in them is removed.
     pub reserved: Vec<Name>,
+    /// Counters of limits.
+    pub guards: Arc<Guards>,
 }
 
 /// With more routes than this they are not counted one by one: a page of metrics that nobody can load
@@ -59,7 +67,15 @@ pub struct Group {
     pub tls: Option<Arc<UpstreamTls>>,
 }
 
-/// A server, for as long as it is in some plan at the same address.
+/// How the servers of an upstream are spoken to: a connection that was begun otherwise is of no use.
+#[derive(Clone, PartialEq, Debug)]
+struct Way {
+    http2: bool,
+    tls: Option<Box<TlsSettings>>,
+    told: Option<ProxyVersion>,
+}
+
+/// A server, for as long as it is in some plan at the same address, spoken to in the same way.
 #[derive(Debug)]
 pub struct Server {
     /// Differs from every other server of this process.
@@ -68,6 +84,7 @@ pub struct Server {
     pub name: Box<str>,
     /// Where it is.
     pub address: SocketAddr,
+    way: Arc<Way>,
     /// What is counted of its exchanges.
     pub tally: Tally,
     /// Requests under way, over all workers.
@@ -78,11 +95,13 @@ pub struct Server {
 #[derive(Debug, Default)]
 pub struct Registry {
     servers: HashMap<(Box<str>, Box<str>), Arc<Server>>,
+    caches: Vec<Cache>,
     listeners: HashMap<Box<str>, Arc<Tally>>,
     routes: HashMap<Box<str>, Arc<Tally>>,
     /// Where access logs go.
     pub logs: Logs,
     next: AtomicU64,
+    guards: Arc<Guards>,
 }
 
 /// The tallies of these names, those there were already among them.
@@ -103,21 +122,37 @@ fn tallies<'n>(
 }
 
 impl Registry {
+    /// No servers yet. `seed` is random.
+    pub fn new(seed: u64) -> Registry {
+        let seed = [seed, seed.rotate_left(32) ^ 0x9E37_79B9_7F4A_7C15];
+        Registry {
+            guards: Arc::new(Guards::new(seed)),
+            ..Registry::default()
+        }
+    }
+
     /// The tier of a plan; servers that no plan names any more are forgotten.
     pub fn resolve(&mut self, plan: Arc<Plan>, doors: Doors) -> Tier {
         let workers = plan.node.workers as usize;
         let mut kept = HashMap::new();
         let tls = doors.upstreams.into_iter().chain(std::iter::repeat(None));
         let upstreams = plan.upstreams.iter().zip(tls).map(|(upstream, tls)| {
+            let way = Arc::new(Way {
+                http2: upstream.http2,
+                tls: upstream.tls.clone(),
+                told: upstream.proxy_protocol,
+            });
             let servers = upstream.backends.iter().map(|backend| {
                 let key = (upstream.name.clone(), backend.name.clone());
                 let old = self.servers.get(&key);
-                let same = old.filter(|s| s.address == backend.address).cloned();
+                let same = old.filter(|s| s.address == backend.address && s.way == way);
+                let same = same.cloned();
                 let server = same.unwrap_or_else(|| {
                     Arc::new(Server {
                         id: self.next.fetch_add(1, Ordering::Relaxed),
                         name: backend.name.clone(),
                         address: backend.address,
+                        way: way.clone(),
                         tally: Tally::new(workers),
                         in_flight: AtomicU32::new(0),
                     })
@@ -132,6 +167,7 @@ impl Registry {
         });
         let upstreams = upstreams.collect();
         self.servers = kept;
+        self.caches = cache::resolve(&plan.caches, &self.caches);
         let names = plan.listeners.iter().map(|l| &l.name);
         let listener_tallies = tallies(names, &mut self.listeners, workers);
         let routes = &plan.routes.list[..];
@@ -153,9 +189,12 @@ impl Registry {
         let auth = |l: &Listener| l.tls.as_ref()?.client.as_ref()?.subject_header.clone();
         let mut reserved: Vec<Name> = plan.listeners.iter().filter_map(auth).collect();
         reserved.dedup();
+        self.guards = Arc::new(self.guards.follow(&plan));
         Tier {
+            guards: self.guards.clone(),
             plan,
             upstreams,
+            caches: self.caches.clone(),
             listener_tallies,
             route_tallies,
             logs,
@@ -172,6 +211,11 @@ impl Tier {
             &self.plan.upstreams[id.index()],
             &self.upstreams[id.index()],
         )
+    }
+
+    /// A cache.
+    pub fn cache(&self, id: CacheId) -> &Cache {
+        &self.caches[id.index()]
     }
 
     /// TLS of the listener at this place.

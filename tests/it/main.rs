@@ -37,6 +37,7 @@ mod e2e_proxy;
 mod e2e_proxy_grpc;
 mod e2e_proxy_hostile;
 mod e2e_proxy_http2;
+mod e2e_proxy_operation;
 mod e2e_proxy_protocol;
 mod e2e_proxy_smuggling;
 mod e2e_proxy_tls;
