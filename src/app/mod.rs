@@ -15,6 +15,7 @@ pub mod load;
 pub mod orders;
 pub mod presign;
 pub mod proxy;
+mod proxy_tls;
 pub mod run;
 pub mod store;
 mod unable;

@@ -113,6 +113,7 @@ impl Way<'_> {
             head: Box::new(ticket.request().clone()),
             body: Body::Empty,
             upgrade: None,
+            interim: None,
         };
         spawn_local(async move {
             let mut record = Record::beside(&worker, &tier, &peer);

@@ -13,6 +13,7 @@ pub mod compress;
 pub mod connection;
 pub mod door;
 pub mod exchange;
+pub mod features;
 pub mod forward;
 pub mod h1;
 pub mod h2;

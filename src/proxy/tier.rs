@@ -13,6 +13,7 @@ use crate::traffic::{Listener, Plan, Upstream};
 
 use super::access_log::{LogWriter, Logs};
 use super::cache::{self, Cache};
+use super::features::Guards;
 use super::tally::Tally;
 use super::tls::vault::Doors;
 use super::tls::{ListenerTls, UpstreamTls};
@@ -36,6 +37,8 @@ pub struct Tier {
     listener_tls: Vec<Option<Arc<ListenerTls>>>,
     /// Request fields that tell backends who a client is: what clients send in them is removed.
     pub reserved: Vec<Name>,
+    /// Counters of limits.
+    pub guards: Arc<Guards>,
 }
 
 /// With more routes than this they are not counted one by one: a page of metrics that nobody can load
@@ -87,6 +90,7 @@ pub struct Registry {
     /// Where access logs go.
     pub logs: Logs,
     next: AtomicU64,
+    guards: Arc<Guards>,
 }
 
 /// The tallies of these names, those there were already among them.
@@ -107,6 +111,15 @@ fn tallies<'n>(
 }
 
 impl Registry {
+    /// No servers yet. `seed` is random.
+    pub fn new(seed: u64) -> Registry {
+        let seed = [seed, seed.rotate_left(32) ^ 0x9E37_79B9_7F4A_7C15];
+        Registry {
+            guards: Arc::new(Guards::new(seed)),
+            ..Registry::default()
+        }
+    }
+
     /// The tier of a plan; servers that no plan names any more are forgotten.
     pub fn resolve(&mut self, plan: Arc<Plan>, doors: Doors) -> Tier {
         let workers = plan.node.workers as usize;
@@ -158,7 +171,9 @@ impl Registry {
         let auth = |l: &Listener| l.tls.as_ref()?.client.as_ref()?.subject_header.clone();
         let mut reserved: Vec<Name> = plan.listeners.iter().filter_map(auth).collect();
         reserved.dedup();
+        self.guards = Arc::new(self.guards.follow(&plan));
         Tier {
+            guards: self.guards.clone(),
             plan,
             upstreams,
             caches: self.caches.clone(),

@@ -52,6 +52,8 @@ pub struct Plan {
 pub struct ProxyNode {
     /// The node's name (`Via`, logs).
     pub name: Box<str>,
+    /// The name of its region.
+    pub region: Box<str>,
     /// The zone within the region, for locality.
     pub zone: Option<Box<str>>,
     /// Threads; at least 1.
@@ -64,6 +66,7 @@ impl Default for ProxyNode {
     fn default() -> ProxyNode {
         ProxyNode {
             name: Box::default(),
+            region: Box::default(),
             zone: None,
             workers: 1,
             drain_timeout: Duration::from_secs(30),

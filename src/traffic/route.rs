@@ -112,6 +112,15 @@ pub enum Action {
     Forward(UpstreamId),
 }
 
+impl Action {
+    /// The upstream that answers, where it is always the same.
+    pub fn upstream(&self) -> Option<UpstreamId> {
+        match self {
+            Action::Forward(upstream) => Some(*upstream),
+        }
+    }
+}
+
 /// All routes of a proxy.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Routes {
