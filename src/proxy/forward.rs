@@ -78,11 +78,14 @@ async fn attempt(
     lease: Lease,
     fresh: bool,
 ) -> Result<Response, NotAnswered> {
+    let total = way.upstream.timeouts.total;
     let order = Order {
         worker,
         head: &request.head,
         upgrade: request.upgrade.as_deref(),
         timeouts: &way.upstream.timeouts,
+        until: total.map(|t| worker.watches.coarse() + t),
+        interim: request.interim.as_ref(),
     };
     if way.upstream.http2 {
         return attempt_h2(&order, way, body, lease, fresh).await;

@@ -12,6 +12,7 @@ pub mod listener;
 pub mod pages;
 pub mod proxy_protocol;
 pub mod route;
+pub mod session;
 pub mod tls;
 pub mod upstream;
 
@@ -20,6 +21,7 @@ pub use compression::{Coding, Compression};
 pub use features::{Features, ListenerFeatures};
 pub use listener::{HttpLimits, HttpTimeouts, Listener};
 pub use route::{Action, Caller, PathRules, Route, Routes};
+pub use session::Session;
 pub use upstream::{Backend, Upstream, UpstreamTimeouts};
 
 use std::time::Duration;

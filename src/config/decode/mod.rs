@@ -23,6 +23,7 @@ mod protection;
 mod proxy_tls;
 mod reader;
 mod routes;
+mod sessions;
 mod transfers;
 mod upstreams;
 mod value;

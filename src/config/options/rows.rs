@@ -9,6 +9,7 @@ mod monitors;
 mod nodes;
 mod proxy_tls;
 mod routes;
+mod sessions;
 mod steering;
 mod upstreams;
 mod zones;
@@ -73,6 +74,7 @@ const PARTS: &[&[OptionRow]] = &[
     upstreams::ROWS,
     proxy_tls::ROWS,
     features::ROWS,
+    sessions::ROWS,
 ];
 
 const COUNT: usize = {

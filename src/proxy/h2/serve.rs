@@ -1,5 +1,6 @@
 //! One client's HTTP/2 connection.
 
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::pin::pin;
 use std::rc::Rc;
@@ -107,6 +108,8 @@ const LEAVE: std::time::Duration = std::time::Duration::from_secs(5);
 /// Told how the answer ended.
 struct Finish {
     record: Option<Record>,
+    /// Octets of the request's body.
+    octets: Rc<Cell<u64>>,
     stream: Stream,
 }
 
@@ -121,7 +124,8 @@ impl Told for Finish {
             Err(None) => End::ClientGone,
             Err(Some(why)) => End::Cut(why),
         };
-        if let Some(record) = self.record.take() {
+        if let Some(mut record) = self.record.take() {
+            record.received(self.octets.get());
             record.finish(octets, end);
         }
     }
@@ -149,6 +153,7 @@ async fn answer(
         head.scheme = Scheme::Https;
     }
     let mut record = Record::begin(&worker, &tier, &peer, &head);
+    let octets = Rc::new(Cell::new(0));
     let is_head = head.method == crate::message::Method::Head;
     let listener = tier.plan.listeners.get(peer.listener.index());
     let response = match (taken, listener) {
@@ -168,11 +173,18 @@ async fn answer(
             hop::strip_request(&mut head.fields, false);
             let watch = Watch::new(&worker.watches);
             let timeout = listener.timeouts.body;
-            let body = translate::received(incoming, listener.limits.body, watch, timeout);
+            let body = translate::received(
+                incoming,
+                listener.limits.body,
+                watch,
+                timeout,
+                octets.clone(),
+            );
             let request = Request {
                 head,
                 body,
                 upgrade: None,
+                interim: None,
             };
             exchange::run(&worker, &tier, &peer, request, &mut record).await
         }
@@ -193,6 +205,7 @@ async fn answer(
     worker.reuse_response(head);
     let finish = Finish {
         record: Some(record),
+        octets,
         stream,
     };
     translated.map(|()| Outgoing::new(body, finish))

@@ -1,6 +1,8 @@
 //! Between hyper's messages and ours.
 
+use std::cell::Cell;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -121,13 +123,25 @@ pub struct Received {
     allowed: u64,
     watch: Watch,
     timeout: std::time::Duration,
+    /// Where it is told how many octets have come.
+    octets: Option<Rc<Cell<u64>>>,
 }
 
-/// The body of a message that hyper reads: at most so many octets, and not slower than that.
-pub fn received(body: Incoming, most: u64, watch: Watch, timeout: std::time::Duration) -> Body {
+/// The body of a message that hyper reads: at most so many octets, and not slower than that. `octets`
+/// is told how many have come.
+pub fn received(
+    body: Incoming,
+    most: u64,
+    watch: Watch,
+    timeout: std::time::Duration,
+    octets: Rc<Cell<u64>>,
+) -> Body {
     match receive(body, most, watch, timeout) {
         None => Body::Empty,
-        Some((length, received)) => Body::stream(length, received),
+        Some((length, mut received)) => {
+            received.octets = Some(octets);
+            Body::stream(length, received)
+        }
     }
 }
 
@@ -147,6 +161,7 @@ pub fn receive(
         allowed: most,
         watch,
         timeout,
+        octets: None,
     };
     Some((length, received))
 }
@@ -174,6 +189,9 @@ impl Source for Received {
                         return Poll::Ready(Some(Err(BodyError::TooLong)));
                     };
                     self.allowed = left;
+                    if let Some(octets) = &self.octets {
+                        octets.set(octets.get() + data.len() as u64);
+                    }
                     return Poll::Ready(Some(Ok(Frame::Data(data))));
                 }
                 Err(frame) => {
