@@ -9,6 +9,8 @@ use arc_swap::{ArcSwap, Cache};
 use crate::message::{RequestHead, ResponseHead};
 use crate::time::{Clock, Moment, Wall};
 
+use super::features::Paper;
+use super::pick::AllTurns;
 use super::stats::WorkerStats;
 use super::tier::Tier;
 use super::upstream::h2::Shared;
@@ -33,6 +35,10 @@ pub struct Worker {
     pub stats: Arc<WorkerStats>,
     /// Which of the workers it is.
     pub number: usize,
+    /// Whose turn it is at each upstream.
+    pub turns: AllTurns,
+    /// Where texts are written.
+    pub paper: RefCell<Paper>,
     clock: Arc<dyn Clock>,
     wall: Cell<Wall>,
     tier: RefCell<Cache<Arc<ArcSwap<Tier>>, Arc<Tier>>>,
@@ -59,7 +65,9 @@ impl Worker {
             shared: Shared::default(),
             stats,
             number,
+            turns: AllTurns::new(number),
             wall: Cell::new(clock.wall()),
+            paper: RefCell::default(),
             clock,
             tier: RefCell::new(Cache::new(tier)),
             scratch: RefCell::new(vec![0; SCRATCH].into()),
@@ -79,6 +87,11 @@ impl Worker {
     /// The time.
     pub fn now(&self) -> Moment {
         self.clock.now()
+    }
+
+    /// The calendar.
+    pub fn wall(&self) -> Wall {
+        self.wall.get()
     }
 
     /// Milliseconds since 1970 of a moment.
