@@ -34,7 +34,11 @@ fn client(proxy: &Proxy, cases: &str) -> String {
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&out.stdout).into_owned();
-    assert!(out.status.success(), "{text}{}", String::from_utf8_lossy(&out.stderr));
+    assert!(
+        out.status.success(),
+        "{text}{}",
+        String::from_utf8_lossy(&out.stderr)
+    );
     text
 }
 
@@ -45,7 +49,10 @@ fn config(backend: &str) -> String {
     let long = short
         .replace("max-body = \"1MiB\"", "max-body = \"64MiB\"")
         .replace("body-timeout = \"1s\"", "body-timeout = \"20s\"")
-        .replace("first-byte-timeout = \"1s\"\nidle-timeout = \"1s\"", "first-byte-timeout = \"5s\"");
+        .replace(
+            "first-byte-timeout = \"1s\"\nidle-timeout = \"1s\"",
+            "first-byte-timeout = \"5s\"",
+        );
     format!("{long}{backend}")
 }
 
@@ -56,8 +63,19 @@ fn every_kind_of_call_gets_through() {
     let proxy = Proxy::start(&config(&backend_entry("app", "grpc", server.addr)));
     let said = client(&proxy, "calls");
     for case in [
-        "unary", "large", "client-stream", "server-stream", "both-streams", "empty-stream",
-        "metadata", "status", "status-words", "unimplemented", "cancelled", "deadline", "at-once",
+        "unary",
+        "large",
+        "client-stream",
+        "server-stream",
+        "both-streams",
+        "empty-stream",
+        "metadata",
+        "status",
+        "status-words",
+        "unimplemented",
+        "cancelled",
+        "deadline",
+        "at-once",
         "trailers-only",
     ] {
         assert!(said.contains(&format!("{case}: ok\n")), "{case}\n{said}");
@@ -91,11 +109,15 @@ fn p1_a_call_whose_server_dies_ends() {
     let asked = std::thread::scope(|scope| {
         let waiting = scope.spawn(|| client(&proxy, "wait"));
         wait_for("the call is under way", Duration::from_secs(20), || {
-            dir.path().join("called").exists().then_some(()).or_else(|| {
-                // The server says so in its log.
-                let said = std::fs::read_to_string(dir.path().join("daemon.log")).ok()?;
-                said.contains("called").then_some(())
-            })
+            dir.path()
+                .join("called")
+                .exists()
+                .then_some(())
+                .or_else(|| {
+                    // The server says so in its log.
+                    let said = std::fs::read_to_string(dir.path().join("daemon.log")).ok()?;
+                    said.contains("called").then_some(())
+                })
         });
         drop(server);
         waiting.join().unwrap()

@@ -122,7 +122,9 @@ pub async fn send(
         }
         loop {
             ready!(watch.poll(cx));
-            let late = order.until.is_some_and(|u| u <= order.worker.watches.coarse());
+            let late = order
+                .until
+                .is_some_and(|u| u <= order.worker.watches.coarse());
             if all_sent || late || uploaded.is_stuck_at(seen) {
                 return Poll::Ready(None);
             }
