@@ -4,6 +4,7 @@
 //! connections to backends, memory. What the threads share is the [`tier::Tier`], published by one swap.
 
 pub mod answers;
+pub mod backend;
 pub mod body;
 pub mod connection;
 pub mod exchange;

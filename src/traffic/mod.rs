@@ -3,11 +3,17 @@
 
 pub mod algorithm;
 pub mod listener;
+pub mod orders;
+pub mod resilience;
+pub mod retry;
 pub mod route;
 pub mod upstream;
 
 pub use algorithm::{Algorithm, HashKey, HashMethod, Hashing};
 pub use listener::{HttpLimits, HttpTimeouts, Listener};
+pub use orders::{BackendOrders, Word};
+pub use resilience::{DrainSticky, QueueRules, Resilience, RouteResilience};
+pub use retry::{NoRetry, RetryRules};
 pub use route::{Action, Caller, Route, Routes};
 pub use upstream::{Backend, Upstream, UpstreamTimeouts};
 

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::algorithm::Algorithm;
+use super::orders::Word;
+use super::resilience::Resilience;
 
 /// A named group of servers.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -21,6 +23,8 @@ pub struct Upstream {
     pub http2: bool,
     /// How long a backend may take.
     pub timeouts: UpstreamTimeouts,
+    /// What is done about backends that fail or are full.
+    pub resilience: Resilience,
 }
 
 /// One server of an upstream.
@@ -36,6 +40,10 @@ pub struct Backend {
     pub backup: bool,
     /// The zone it stands in, for locality.
     pub zone: Option<Box<str>>,
+    /// Requests under way at once; `None`: as the upstream says.
+    pub max_connections: Option<u32>,
+    /// An operator's word.
+    pub word: Word,
 }
 
 impl Backend {
@@ -47,6 +55,8 @@ impl Backend {
             weight: 1,
             backup: false,
             zone: None,
+            max_connections: None,
+            word: Word::Serve,
         }
     }
 }

@@ -18,6 +18,7 @@ mod policies;
 mod pools;
 mod protection;
 mod reader;
+mod resilience;
 mod transfers;
 mod upstreams;
 mod value;

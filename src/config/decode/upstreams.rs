@@ -17,6 +17,7 @@ use crate::traffic::{
 use super::context::Context;
 use super::objects::objects;
 use super::reader::Reader;
+use super::resilience;
 use super::value::{is_header, nearest};
 
 pub(super) fn decode(cx: &mut Context<'_>, root: &Table) -> Vec<UpstreamSpec> {
@@ -35,11 +36,14 @@ fn upstream(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Upstr
         zone_first: r.get_or(cx, "zone-first", 0).value,
         http2: r.get_or(cx, "http2", false).value,
         timeouts: timeouts(cx, r),
+        resilience: resilience::resilience(cx, r),
     };
+    let monitor = r.get(cx, "monitor");
     let backends = backends(cx, &name.value, r);
     UpstreamSpec {
         name,
         settings,
+        monitor,
         backends,
         complete: cx.clean_since(mark) && r.misspelt().is_empty(),
     }
@@ -211,6 +215,7 @@ fn backend(cx: &mut Context<'_>, r: &Reader<'_>, seen: &mut Seen) -> Option<Back
     let address: Option<Marked<SocketAddr>> = r.get(cx, "address");
     let weight = r.get_or(cx, "weight", 0_u32);
     let backup = r.get_or(cx, "backup", false);
+    let max_connections = resilience::number(cx, r, "max-connections");
     let region: Option<Marked<String>> = r.get(cx, "region");
     let zone: Option<Marked<String>> = r.get(cx, "zone");
     let enabled = r.get_or(cx, "enabled", false);
@@ -250,6 +255,7 @@ fn backend(cx: &mut Context<'_>, r: &Reader<'_>, seen: &mut Seen) -> Option<Back
         settings: Backend {
             weight: weight.value,
             backup: backup.value,
+            max_connections,
             zone: zone.map(|z| z.value.into()),
             ..Backend::new(&name.value, address.value)
         },

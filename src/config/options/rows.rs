@@ -5,6 +5,7 @@ mod fleet;
 mod health;
 mod monitors;
 mod nodes;
+mod resilience;
 mod steering;
 mod upstreams;
 mod zones;
@@ -56,7 +57,7 @@ const FARTHEST: f64 = 20_100.0;
 const CONTINENTS: &[&str] = &["AF", "AN", "AS", "EU", "NA", "OC", "SA"];
 const WEIGHT: Kind = Kind::Integer(0, 1_000_000);
 
-const PARTS: [&[OptionRow]; 8] = [
+const PARTS: [&[OptionRow]; 9] = [
     dns::ROWS,
     nodes::ROWS,
     fleet::ROWS,
@@ -65,6 +66,7 @@ const PARTS: [&[OptionRow]; 8] = [
     monitors::ROWS,
     steering::ROWS,
     upstreams::ROWS,
+    resilience::ROWS,
 ];
 
 const COUNT: usize = {
