@@ -8,6 +8,7 @@ use crate::snapshot::Publisher;
 use crate::telemetry::Stats;
 use crate::time::Clock;
 
+use super::backends::BackendDesk;
 use super::desk::OrderDesk;
 use super::problem::Problem;
 
@@ -23,6 +24,8 @@ pub struct State<C> {
     pub control: Arc<C>,
     /// Takes operators' orders.
     pub orders: Arc<dyn OrderDesk>,
+    /// Knows the proxy's backends.
+    pub backends: Arc<dyn BackendDesk>,
     /// Whether the first round is over and DNS is served.
     pub ready: watch::Receiver<bool>,
 }
@@ -35,6 +38,7 @@ impl<C> Clone for State<C> {
             clock: self.clock.clone(),
             control: self.control.clone(),
             orders: self.orders.clone(),
+            backends: self.backends.clone(),
             ready: self.ready.clone(),
         }
     }

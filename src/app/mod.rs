@@ -1,5 +1,6 @@
 //! The application: the only place that starts tasks, reads the real clock and listens to signals.
 
+pub mod backends;
 pub mod certificates;
 pub mod clock;
 pub mod control;
@@ -13,6 +14,7 @@ pub mod listeners;
 pub mod load;
 pub mod orders;
 pub mod presign;
+pub mod proxy;
 pub mod run;
 pub mod store;
 mod unable;

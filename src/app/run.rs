@@ -24,6 +24,7 @@ use crate::telemetry::{DnsCounters, OrderGauges, ProbeStats, Stats};
 use crate::time::Clock;
 use crate::units::Generation;
 
+use super::backends::{self, BackendBook};
 use super::certificates::{Certificate, Certificates};
 use super::clock::RealClock;
 use super::control::{Controller, Ordered};
@@ -35,6 +36,7 @@ use super::listeners::{self, EncryptedAddresses};
 use super::load::{Loaded, Wanted, load_all, log};
 use super::orders::{Book, Desk, Tools};
 use super::presign::PresignThread;
+use super::proxy;
 use super::store::{self, Store, Stored, Verdicts};
 use crate::admin::Control as _;
 
@@ -57,6 +59,8 @@ pub struct Ready {
     pub dns: Vec<SocketAddr>,
     /// Encrypted DNS.
     pub encrypted: EncryptedAddresses,
+    /// The proxy's listeners, by name.
+    pub proxy: Vec<(Box<str>, SocketAddr)>,
     /// Admin API.
     pub admin: Option<SocketAddr>,
     /// Where other members of the fleet reach it, UDP.
@@ -72,6 +76,10 @@ impl std::fmt::Display for Ready {
             write!(f, "{}{a}", if i > 0 { "," } else { "" })?;
         }
         write!(f, "{}", self.encrypted)?;
+        for (i, (name, a)) in self.proxy.iter().enumerate() {
+            let before = if i == 0 { " proxy=" } else { "," };
+            write!(f, "{before}{name}={a}")?;
+        }
         if let Some(a) = self.admin {
             write!(f, " admin={a}")?;
         }
@@ -160,6 +168,9 @@ async fn serve(
     let now_ms = clock.wall().unix_ms(clock.now());
     let remembered = Verdicts::read(&stored.verdicts);
     let verdicts = Verdicts::with(&stored.verdicts);
+    let traffic = &compiled.snapshot.traffic;
+    let carrier = proxy::start(&node, traffic, backends::read(&stored.backends), &clock)?;
+    let _backend_probes = carrier.as_ref().map(|c| c.probes().start(c, &clock));
     let book = Book::load(&node.name, stored, now_ms);
 
     let (judge, wiring) = JudgeLoop::new(
@@ -208,12 +219,19 @@ async fn serve(
         clock: clock.clone(),
         vouch: joined.vouch.clone(),
         bus: joined.bus.clone(),
-        store: order_store,
+        store: order_store.clone(),
         judge: orders.clone(),
         publisher: wiring.publisher.clone(),
         gauges: gauges.clone(),
     };
     let order_desk = Desk::new(tools, book);
+    let backends = BackendBook::new(
+        carrier.clone(),
+        order_store,
+        order_desk.clone(),
+        &node.name,
+        clock.clone(),
+    );
     // A node that only probes or carries traffic may not speak of orders, and needs none.
     let takes_orders = !node.dns_listen.is_empty() || node.admin_listen.is_some();
     let order_task = takes_orders.then(|| tokio::spawn(order_desk.clone().run(stopped.clone())));
@@ -225,6 +243,7 @@ async fn serve(
         certificates: certificates.clone(),
         keeper,
         fleet: desk,
+        carrier: carrier.clone(),
         clock: clock.clone(),
     });
 
@@ -270,6 +289,7 @@ async fn serve(
             clock: clock.clone(),
             control: controller.clone(),
             orders: order_desk,
+            backends,
             ready: is_serving,
         };
         let stopped = stopped.clone();
@@ -340,6 +360,7 @@ async fn serve(
         node: node.name.clone(),
         dns,
         encrypted: encrypted_addresses,
+        proxy: carrier.as_ref().map(|c| c.addresses()).unwrap_or_default(),
         admin: admin_addr,
         fleet: joined.address,
         generation: wiring.publisher.latest().generation,
@@ -356,6 +377,13 @@ async fn serve(
     tracing::info!("stopping");
     // Others are told while DNS still answers.
     joined.leave().await;
+    if let Some(carrier) = carrier {
+        tokio::select! {
+            () = carrier.drain() => {}
+            // Told twice: at once.
+            () = signals.stop() => {}
+        }
+    }
     stop.send_replace(true);
     for server in servers {
         server.stop();

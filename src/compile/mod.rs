@@ -11,6 +11,7 @@ mod disabled_tests;
 mod dnssec;
 mod fleet;
 mod geo;
+mod listeners;
 mod monitors;
 mod names;
 mod node;
@@ -18,6 +19,7 @@ mod policies;
 mod pools;
 mod problems;
 mod protection;
+mod routes;
 mod sites;
 #[cfg(test)]
 mod tests;

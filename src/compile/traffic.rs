@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use crate::config::Spec;
 use crate::config::spec::{NodeSpec, Role};
-use crate::traffic::{Plan, ProxyNode};
+use crate::traffic::Plan;
 
-use super::{Problems, node, upstreams};
+use super::{Problems, listeners, node, routes, upstreams};
 
 /// The plan of the node called `wanted`; an empty one without the role `proxy`. All parts are checked
 /// either way.
@@ -17,15 +17,15 @@ pub(super) fn plan(spec: &Spec, wanted: Option<&str>, p: &mut Problems) -> Arc<P
         .find(|n| Some(n.name.as_str()) == wanted && node::has(n, Role::Proxy));
     let region = this.map(|n| n.region.as_str());
     let upstreams = upstreams::upstreams(spec, region, p);
+    let routes = routes::routes(spec, &upstreams.by_name, p);
     let Some(this) = this else {
         return Arc::default();
     };
     Arc::new(Plan {
+        listeners: listeners::listeners(spec, this),
+        routes,
         upstreams: upstreams.list,
-        node: ProxyNode {
-            name: this.name.as_str().into(),
-            ..ProxyNode::default()
-        },
+        node: listeners::node(this),
         ..Plan::default()
     })
 }

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use crate::message::http1::{self, Refusal};
 use crate::message::{Known, ResponseHead};
 
+use super::backend::Unavailable;
 use super::body::{Body, BodyError};
 use super::message::Response;
 use super::upstream::Why;
@@ -22,6 +23,8 @@ pub enum Failure {
     NoRoute,
     /// No backend may have it.
     NoBackend,
+    /// The upstream cannot take it now.
+    Busy(Unavailable),
     /// A backend did not answer.
     Backend(Why),
     /// It was not answered in the time it had in all.
@@ -37,7 +40,7 @@ impl Failure {
             Failure::Body(BodyError::TooLong) => 413,
             Failure::Body(_) | Failure::Backend(Why::Body(_)) => 400,
             Failure::NoRoute => 404,
-            Failure::NoBackend => 503,
+            Failure::NoBackend | Failure::Busy(_) => 503,
             Failure::Backend(Why::ConnectTimeout | Why::Timeout) | Failure::TooLate => 504,
             Failure::Backend(_) => 502,
         }
@@ -53,6 +56,7 @@ impl Failure {
             Failure::Body(_) | Failure::Backend(Why::Body(_)) => "body-broken",
             Failure::NoRoute => "no-route",
             Failure::NoBackend => "no-backend",
+            Failure::Busy(busy) => busy.why.word(),
             Failure::TooLate => "total-timeout",
             Failure::Backend(why) => match why {
                 Why::Refused => "connect-refused",
@@ -85,7 +89,12 @@ pub fn failure(failure: Failure) -> Response {
         .push_known(Known::ContentType, b"text/plain; charset=utf-8");
     if status == 503 {
         // A client that comes back at once makes it worse.
-        head.fields.push_known(Known::RetryAfter, b"5");
+        let after = match failure {
+            Failure::Busy(busy) => busy.retry_after.as_secs(),
+            _ => 5,
+        };
+        head.fields
+            .push_known(Known::RetryAfter, after.to_string().as_bytes());
     }
     let text = format!("{status} {}\n", http1::write::reason(status));
     let mut response = Response::new(head, Body::Whole(Bytes::from(text)));

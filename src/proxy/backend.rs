@@ -186,6 +186,11 @@ impl BackendState {
         }
     }
 
+    /// Its weight in force, without its share.
+    pub fn configured_weight(&self) -> u32 {
+        self.weight.load(Ordering::Relaxed) / UNIT
+    }
+
     /// Requests under way at most.
     pub fn limit(&self) -> Option<u32> {
         let limit = self.limit.load(Ordering::Relaxed);
@@ -255,6 +260,11 @@ impl BackendState {
     /// Whether what is under way to it must end.
     pub fn is_cut(&self) -> bool {
         self.has(gate::CUT)
+    }
+
+    /// Whether anybody listens to how long answers take.
+    pub fn is_timed(&self) -> bool {
+        self.timed.load(Ordering::Relaxed)
     }
 
     fn heard(&self, took: Duration, now: Moment) {

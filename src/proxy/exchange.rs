@@ -6,17 +6,17 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use tokio::net::TcpStream;
 
-use crate::ids::UpstreamId;
 use crate::message::{Known, RequestHead};
 use crate::traffic::{Action, Caller, Upstream};
 
 use super::answers::{self, Failure};
 use super::body::Body;
+use super::forward::forward;
 use super::io::Io;
 use super::message::{Peer, Request, Response};
 use super::record::Record;
 use super::stats::count;
-use super::tier::{Group, Server, Tier};
+use super::tier::{Server, Tier};
 use super::upstream::h1::{self, Order};
 use super::upstream::lease::Lease;
 use super::upstream::pool::Line;
@@ -77,39 +77,8 @@ fn forwarded(head: &mut RequestHead, peer: &Peer) {
     head.fields.set(Known::XForwardedProto, scheme.as_bytes());
 }
 
-/// Has a backend answer.
-async fn forward(
-    worker: &Rc<Worker>,
-    tier: &Arc<Tier>,
-    id: UpstreamId,
-    request: &mut Request,
-) -> Result<Response, Failure> {
-    let (upstream, group) = tier.upstream(id);
-    let mut tries = 0;
-    loop {
-        tries += 1;
-        let server = choose(worker, group).ok_or(Failure::NoBackend)?.clone();
-        let body = std::mem::take(&mut request.body);
-        let lease = Lease::new(server.clone());
-        match attempt(worker, upstream, &server, request, body, lease, tries > 1).await {
-            Ok(response) => return Ok(response),
-            Err(failed) => {
-                let again = tries < 3 && !failed.sent;
-                match failed.body {
-                    Some(body) if again => request.body = body,
-                    _ => return Err(failed.why.into()),
-                }
-            }
-        }
-    }
-}
-
-fn choose<'t>(worker: &Worker, group: &'t Group) -> Option<&'t Arc<Server>> {
-    let at = worker.random() as usize % group.servers.len().max(1);
-    group.servers.get(at)
-}
-
-async fn attempt(
+/// One try at one backend.
+pub(super) async fn attempt(
     worker: &Rc<Worker>,
     upstream: &Upstream,
     server: &Arc<Server>,

@@ -75,6 +75,7 @@ struct Inner {
 /// A proxy that runs. Dropping it ends its threads, and with them what is under way.
 pub struct Proxy {
     tier: Arc<ArcSwap<Tier>>,
+    clock: Arc<dyn Clock>,
     hands: Vec<Hand>,
     inner: Mutex<Inner>,
 }
@@ -87,7 +88,9 @@ impl Proxy {
     pub fn start(plan: Arc<Plan>, clock: &Arc<dyn Clock>, seed: u64) -> io::Result<Proxy> {
         let workers = plan.node.workers.max(1);
         let mut registry = Registry::default();
-        let tier = Arc::new(ArcSwap::from_pointee(registry.resolve(plan.clone())));
+        let tier = Arc::new(ArcSwap::from_pointee(
+            registry.resolve(plan.clone(), clock.now()),
+        ));
         let mut hands = Vec::new();
         for number in 0..workers {
             let stats = Arc::new(WorkerStats::default());
@@ -112,6 +115,7 @@ impl Proxy {
         }
         let proxy = Proxy {
             tier,
+            clock: clock.clone(),
             hands,
             inner: Mutex::new(Inner {
                 registry,
@@ -145,7 +149,7 @@ impl Proxy {
                 fresh.push((place.clone(), bind_all(place, self.hands.len())?));
             }
         }
-        let tier = inner.registry.resolve(plan.clone());
+        let tier = inner.registry.resolve(plan.clone(), self.clock.now());
         self.tier.store(Arc::new(tier));
         for (place, sockets) in fresh {
             let address = sockets.first().and_then(|s| s.local_addr().ok());

@@ -14,7 +14,7 @@ pub use listener::{HttpLimits, HttpTimeouts, Listener};
 pub use orders::{BackendOrders, Word};
 pub use resilience::{DrainSticky, QueueRules, Resilience, RouteResilience};
 pub use retry::{NoRetry, RetryRules};
-pub use route::{Action, Caller, Route, Routes};
+pub use route::{Action, Caller, PathRules, Route, Routes};
 pub use upstream::{Backend, Upstream, UpstreamTimeouts};
 
 use std::time::Duration;

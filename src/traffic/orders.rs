@@ -111,7 +111,11 @@ impl Place {
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "backend `{}` of upstream `{}`", self.backend, self.upstream)
+        write!(
+            f,
+            "backend `{}` of upstream `{}`",
+            self.backend, self.upstream
+        )
     }
 }
 
@@ -226,18 +230,30 @@ impl BackendOrders {
     pub fn give(&mut self, place: &Place, wish: &Given<Wish>, plan: &Plan) -> Result<(), Refused> {
         let configured = plan.upstreams.iter().find(|u| u.name == place.upstream);
         let configured = configured.ok_or_else(|| {
-            let known: Vec<_> = plan.upstreams.iter().map(|u| format!("`{}`", u.name)).collect();
+            let known: Vec<_> = plan
+                .upstreams
+                .iter()
+                .map(|u| format!("`{}`", u.name))
+                .collect();
             Refused::Unknown(format!(
                 "there is no upstream `{}` here; there are: {}",
                 place.upstream,
-                if known.is_empty() { "none".to_owned() } else { known.join(", ") }
+                if known.is_empty() {
+                    "none".to_owned()
+                } else {
+                    known.join(", ")
+                }
             ))
         })?;
         let mut now = configured.clone();
         self.lay_over(&mut now);
         let is_there = now.backends.iter().any(|b| b.name == place.backend);
         if !is_there && !matches!(wish.what, Wish::Add(..)) {
-            let known: Vec<_> = now.backends.iter().map(|b| format!("`{}`", b.name)).collect();
+            let known: Vec<_> = now
+                .backends
+                .iter()
+                .map(|b| format!("`{}`", b.name))
+                .collect();
             return Err(Refused::Unknown(format!(
                 "there is no {place}; it has: {}",
                 known.join(", ")
@@ -389,7 +405,11 @@ mod tests {
     }
 
     fn names(plan: &Plan) -> Vec<&str> {
-        plan.upstreams[0].backends.iter().map(|b| &*b.name).collect()
+        plan.upstreams[0]
+            .backends
+            .iter()
+            .map(|b| &*b.name)
+            .collect()
     }
 
     #[test]
@@ -428,7 +448,10 @@ mod tests {
             "there is no backend `b7` of upstream `api`; it has: `b1`, `b2`, `b3`"
         );
         let text = refused(&mut o, "b1", Wish::Weight(Some(1_000_001)));
-        assert!(text.contains("1000001") && text.contains("1000000"), "{text}");
+        assert!(
+            text.contains("1000001") && text.contains("1000000"),
+            "{text}"
+        );
         let text = refused(&mut o, "b1", Wish::Add(added(9), 1));
         assert!(text.contains("already"), "{text}");
         let text = refused(&mut o, "new", Wish::Add(added(1), 1));

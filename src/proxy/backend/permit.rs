@@ -36,10 +36,12 @@ impl Permit {
     pub fn backend(&self) -> &Arc<BackendState> {
         &self.backend
     }
+}
 
+impl BackendState {
     /// A request is sent to it.
     pub fn begin(&self, is_retry: bool) {
-        let counters = &self.backend.counters;
+        let counters = &self.counters;
         counters.requests.fetch_add(1, Ordering::Relaxed);
         if is_retry {
             counters.retries.fetch_add(1, Ordering::Relaxed);
@@ -47,22 +49,22 @@ impl Permit {
     }
 
     /// It answered with `status`, whose first octet took so long.
-    pub fn answered(&self, status: u16, took: Duration, now: Moment) {
-        self.backend.heard(took, now);
+    pub fn answered(self: &Arc<Self>, status: u16, took: Duration, now: Moment) {
+        self.heard(took, now);
         if let Some(fault) = Fault::of_status(status) {
             self.failed(fault, now);
-        } else if self.backend.heeds.load(Ordering::Relaxed)
-            && let Some(upstream) = self.backend.upstream()
+        } else if self.heeds.load(Ordering::Relaxed)
+            && let Some(upstream) = self.upstream()
         {
-            upstream.succeeded(&self.backend);
+            upstream.succeeded(self);
         }
     }
 
     /// The request failed.
-    pub fn failed(&self, fault: Fault, now: Moment) {
-        self.backend.counters.failed(fault);
-        if let Some(upstream) = self.backend.upstream() {
-            upstream.failed(&self.backend, fault, now);
+    pub fn failed(self: &Arc<Self>, fault: Fault, now: Moment) {
+        self.counters.failed(fault);
+        if let Some(upstream) = self.upstream() {
+            upstream.failed(self, fault, now);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What runs of an upstream: the health of its backends, its circuit, its retry budget, its queue.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -111,23 +112,30 @@ impl std::fmt::Debug for UpstreamState {
     }
 }
 
+impl Admitted {
+    /// Whether anything is held for the request.
+    pub fn is_guarded(&self) -> bool {
+        self.0.is_some()
+    }
+}
+
 /// A request that was let in; to be told how it ended.
 #[derive(Debug, Default)]
 #[must_use]
-pub struct Admitted(Option<Box<Guarded>>);
+pub struct Admitted(Option<Guarded>);
 
 #[derive(Debug)]
 struct Guarded {
     upstream: Arc<UpstreamState>,
-    admission: Option<Admission>,
+    admission: Cell<Option<Admission>>,
     counted: bool,
     at: Moment,
 }
 
 impl Admitted {
     /// How the request ended, retries included: the last status, or the last failure.
-    pub fn ended(&mut self, status: Option<u16>, fault: Option<Fault>, now: Moment) {
-        let Some(guarded) = &mut self.0 else {
+    pub fn ended(&self, status: Option<u16>, fault: Option<Fault>, now: Moment) {
+        let Some(guarded) = &self.0 else {
             return;
         };
         let Some(admission) = guarded.admission.take() else {
@@ -251,7 +259,7 @@ impl UpstreamState {
         let rules = self.rules.load();
         let mut guarded = Guarded {
             upstream: self.clone(),
-            admission: None,
+            admission: Cell::new(None),
             counted: false,
             at: now,
         };
@@ -265,12 +273,12 @@ impl UpstreamState {
             let mut circuit = self.circuit.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(circuit) = &mut *circuit {
                 match circuit.admit(circuit_rules, now) {
-                    Ok(admission) => guarded.admission = Some(admission),
+                    Ok(admission) => guarded.admission.set(Some(admission)),
                     Err(wait) => return Err(self.unavailable(Busy::CircuitOpen, wait)),
                 }
             }
         }
-        Ok(Admitted(Some(Box::new(guarded))))
+        Ok(Admitted(Some(guarded)))
     }
 
     fn circuit_ended(&self, admission: Admission, ended: Option<Option<Fault>>, now: Moment) {
@@ -303,7 +311,10 @@ impl UpstreamState {
     /// ends, or a probe may have passed.
     pub fn no_backend(&self, now: Moment) -> Unavailable {
         let inner = self.inner();
-        let ends = inner.members.values().filter_map(|m| m.passive.ejected_until());
+        let ends = inner
+            .members
+            .values()
+            .filter_map(|m| m.passive.ejected_until());
         let ends = ends.min().map(|end| now.until(end));
         let rules = self.rules.load();
         let probed = rules.monitor.as_ref().map(|m| m.interval);
@@ -707,15 +718,20 @@ impl Member {
         let weight = backend.weight.saturating_mul(UNIT);
         state.weight.store(weight, Ordering::Relaxed);
         let limit = backend.max_connections.or(rules.max_connections);
-        state.limit.store(limit.unwrap_or(UNBOUNDED), Ordering::Relaxed);
+        state
+            .limit
+            .store(limit.unwrap_or(UNBOUNDED), Ordering::Relaxed);
         let outlier = rules.passive.as_ref().is_some_and(|p| p.outlier.is_some());
         let timed = outlier || upstream.algorithm == Algorithm::LeastTime;
         state.timed.store(timed, Ordering::Relaxed);
-        match (&rules.monitor, &self.active) {
-            (None, _) => self.active = None,
-            (Some(_), None) => self.active = Some(Active::new(rules.initial, now)),
+        // One of a family that the monitor leaves out counts as having none.
+        let monitor = rules.monitor.as_ref();
+        let monitored = monitor.is_some_and(|m| m.probes(state.address.ip()));
+        match &self.active {
+            _ if !monitored => self.active = None,
+            None => self.active = Some(Active::new(rules.initial, now)),
             // Knows more than any configuration.
-            (Some(_), Some(_)) => {}
+            Some(_) => {}
         }
         self.show_active();
         if rules.passive.is_none() {

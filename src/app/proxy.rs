@@ -1,0 +1,138 @@
+//! The proxy of this node: started with the node, told of every reload, drained at the end.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::compile::Node;
+use crate::proxy::run::{BindError, Proxy};
+use crate::time::Clock;
+use crate::traffic::orders::{Given, Place, Refused, Wish};
+use crate::traffic::{BackendOrders, Plan};
+
+use super::backends::Probes;
+use super::descriptors;
+use super::limits;
+use super::run::RunError;
+
+/// How often it is looked whether all is done.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// The proxy, on a node with the role.
+pub struct Carrier {
+    proxy: Proxy,
+    laid: Mutex<Laid>,
+    probes: Probes,
+}
+
+/// What the configuration says, and what operators laid over it.
+struct Laid {
+    base: Arc<Plan>,
+    orders: BackendOrders,
+}
+
+/// What a node carries traffic with; `None` without the role `proxy`.
+pub type SharedCarrier = Option<Arc<Carrier>>;
+
+/// Starts the proxy of a node.
+///
+/// # Errors
+/// When a listener cannot be had.
+pub(super) fn start(
+    node: &Node,
+    plan: &Arc<Plan>,
+    orders: BackendOrders,
+    clock: &Arc<dyn Clock>,
+) -> Result<SharedCarrier, RunError> {
+    if !node.proxies_traffic {
+        return Ok(None);
+    }
+    let mut seed = [0; 8];
+    limits::random(&mut seed);
+    let over = orders.over(plan);
+    let proxy = Proxy::start(over.clone(), clock, u64::from_ne_bytes(seed))
+        .map_err(|e| RunError::Other(e.to_string()))?;
+    let probes = Probes::new(descriptors::for_probes(descriptors::raise()));
+    probes.follow(&over);
+    let base = plan.clone();
+    Ok(Some(Arc::new(Carrier {
+        proxy,
+        laid: Mutex::new(Laid { base, orders }),
+        probes,
+    })))
+}
+
+impl Carrier {
+    /// Works by another plan from the next request on.
+    ///
+    /// # Errors
+    /// When a new listener cannot be had; then nothing changes.
+    pub fn adopt(&self, plan: &Arc<Plan>) -> Result<(), BindError> {
+        let mut laid = self.laid();
+        let over = laid.orders.over(plan);
+        self.proxy.adopt(&over)?;
+        laid.base = plan.clone();
+        self.probes.follow(&over);
+        Ok(())
+    }
+
+    /// Takes an order about a backend; in force when this returns. Gives all that stand now.
+    ///
+    /// # Errors
+    /// Says why not; nothing is changed then.
+    pub fn order(&self, place: &Place, wish: &Given<Wish>) -> Result<BackendOrders, Refused> {
+        let mut laid = self.laid();
+        let mut orders = laid.orders.clone();
+        orders.give(place, wish, &laid.base)?;
+        let over = orders.over(&laid.base);
+        let adopted = self.proxy.adopt(&over);
+        adopted.map_err(|e| Refused::Conflict(e.to_string()))?;
+        self.probes.follow(&over);
+        laid.orders = orders.clone();
+        Ok(orders)
+    }
+
+    /// The orders that stand.
+    pub fn orders(&self) -> BackendOrders {
+        self.laid().orders.clone()
+    }
+
+    /// Its probes of backends.
+    pub fn probes(&self) -> &Probes {
+        &self.probes
+    }
+
+    fn laid(&self) -> MutexGuard<'_, Laid> {
+        // Each step leaves it whole.
+        self.laid.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where it listens.
+    pub fn addresses(&self) -> Vec<(Box<str>, SocketAddr)> {
+        self.proxy.addresses()
+    }
+
+    /// The running proxy.
+    pub fn proxy(&self) -> &Proxy {
+        &self.proxy
+    }
+
+    /// Ends connections as they become idle, and waits until all have ended or the drain timeout is
+    /// over.
+    pub async fn drain(&self) {
+        self.proxy.drain(true);
+        let longest = self.proxy.tier().plan.node.drain_timeout;
+        let ended = async {
+            while self.proxy.open().iter().any(|(_, _, open)| *open > 0) {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        if tokio::time::timeout(longest, ended).await.is_err() {
+            let left: u32 = self.proxy.open().iter().map(|(_, _, open)| open).sum();
+            tracing::warn!(
+                connections = left,
+                "the drain timeout is over; these connections are cut"
+            );
+        }
+    }
+}

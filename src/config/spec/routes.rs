@@ -1,0 +1,28 @@
+//! `[routes.NAME]`
+
+use crate::config::Marked;
+use crate::traffic::route::Rule;
+
+/// `[routes.NAME]`
+#[derive(Clone, PartialEq, Debug)]
+pub struct RouteSpec {
+    /// Table key.
+    pub name: Marked<String>,
+    /// `listeners`; empty: all.
+    pub listeners: Vec<Marked<String>>,
+    /// Which requests it is for; its listeners are above.
+    pub rule: Rule,
+    /// What is done with them.
+    pub action: ActionSpec,
+    /// Whether all of it was read.
+    pub complete: bool,
+}
+
+/// What a route does: exactly one.
+#[derive(Clone, PartialEq, Debug)]
+pub enum ActionSpec {
+    /// It could not be read.
+    Unread,
+    /// `forward = "api"`
+    Forward(Marked<String>),
+}
