@@ -42,7 +42,7 @@ fn line<T>(what: &str, given: &Given<T>) -> String {
 }
 
 /// All orders out of a store. What cannot be read is left out, with a line in the log.
-pub fn read(stored: &[(String, String)]) -> BackendOrders {
+pub(in crate::app) fn read(stored: &[(String, String)]) -> BackendOrders {
     let mut orders = BackendOrders::default();
     for (key, text) in stored {
         let place = key.split_once('/').map(|(u, b)| Place::new(u, b));
