@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::compile::Node;
-use crate::proxy::run::{BindError, Proxy};
+use crate::proxy::run::{AdoptError, Proxy};
 use crate::time::Clock;
 use crate::traffic::orders::{Given, Place, Refused, Wish};
 use crate::traffic::{BackendOrders, Plan};
@@ -66,8 +66,8 @@ impl Carrier {
     /// Works by another plan from the next request on.
     ///
     /// # Errors
-    /// When a new listener cannot be had; then nothing changes.
-    pub fn adopt(&self, plan: &Arc<Plan>) -> Result<(), BindError> {
+    /// When a new listener or its TLS cannot be had; then nothing changes.
+    pub fn adopt(&self, plan: &Arc<Plan>) -> Result<(), AdoptError> {
         let mut laid = self.laid();
         let over = laid.orders.over(plan);
         self.proxy.adopt(&over)?;
@@ -134,5 +134,11 @@ impl Carrier {
                 "the drain timeout is over; these connections are cut"
             );
         }
+    }
+}
+
+impl crate::telemetry::Metrics for Carrier {
+    fn render(&self, page: &mut crate::telemetry::Page) {
+        self.proxy.render(page);
     }
 }

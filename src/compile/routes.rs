@@ -9,11 +9,13 @@ use crate::traffic::route::Conflict;
 use crate::traffic::{Action, PathRules, Route, Routes};
 
 use super::Problems;
+use super::features::Shared;
 
 /// All routes, sorted by name, so that the order of the file does not matter (O6).
 pub(super) fn routes(
     spec: &Spec,
     upstreams: &HashMap<&str, UpstreamId>,
+    shared: &Shared<'_>,
     p: &mut Problems,
 ) -> Routes {
     let mut specs: Vec<&RouteSpec> = spec.routes.iter().collect();
@@ -33,6 +35,7 @@ pub(super) fn routes(
             name: s.name.as_str().into(),
             rule: s.rule.clone(),
             action: action.unwrap_or(Action::Forward(UpstreamId(0))),
+            features: shared.features(&s.features, p),
         });
     }
     let (routes, conflicts) = Routes::build(list, PathRules::default());

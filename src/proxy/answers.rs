@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::message::http1::{self, Refusal};
-use crate::message::{Known, ResponseHead};
+use crate::message::{Known, RequestHead, ResponseHead};
 
 use super::backend::Unavailable;
 use super::body::{Body, BodyError};
@@ -104,4 +104,36 @@ pub fn failure(failure: Failure) -> Response {
         Failure::Refused(_) | Failure::SlowHead | Failure::Body(_)
     );
     response
+}
+
+/// Whether a request is one of gRPC, whose clients look for a status of its own.
+pub fn is_grpc(head: &RequestHead) -> bool {
+    let kind = head.fields.get(Known::ContentType).unwrap_or_default();
+    kind.strip_prefix(b"application/grpc")
+        .is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
+}
+
+/// Turns an answer of our own into one that gRPC understands: trailers only, HTTP status 200.
+pub fn into_grpc(response: &mut Response) {
+    let status = response.head.status;
+    // The mapping of gRPC's own document on HTTP statuses.
+    let code: &[u8] = match status {
+        400 => b"13",
+        401 => b"16",
+        403 => b"7",
+        404 => b"12",
+        408 => b"1",
+        413 | 431 => b"8",
+        429 | 502 | 503 | 504 => b"14",
+        _ => b"2",
+    };
+    let fields = &mut response.head.fields;
+    fields.set(Known::ContentType, b"application/grpc");
+    fields.set(Known::GrpcStatus, code);
+    let words = http1::write::reason(status);
+    let text = format!("the proxy answered {status} {words}");
+    fields.set(Known::GrpcMessage, text.as_bytes());
+    fields.remove(Known::ContentLength);
+    response.head.status = 200;
+    response.body = Body::Empty;
 }

@@ -32,6 +32,7 @@ use crate::time::Moment;
 use crate::traffic::{Backend, DrainSticky};
 
 use self::queue::Queue;
+use super::tally::Tally;
 
 /// Reasons why a backend is not used, as bits of [`BackendState::gates`].
 pub(super) mod gate {
@@ -103,7 +104,9 @@ pub struct BackendState {
     pub name: Box<str>,
     /// Where it is.
     pub address: SocketAddr,
-    /// What is counted.
+    /// What is counted of its exchanges.
+    pub tally: Tally,
+    /// What is counted of its failures.
     pub counters: Counters,
     gates: AtomicU32,
     /// In [`UNIT`]s.
@@ -125,11 +128,18 @@ pub struct BackendState {
 }
 
 impl BackendState {
-    fn new(id: u64, backend: &Backend, beat: Arc<Beat>, queue: Arc<Queue>) -> BackendState {
+    fn new(
+        id: u64,
+        backend: &Backend,
+        workers: usize,
+        beat: Arc<Beat>,
+        queue: Arc<Queue>,
+    ) -> BackendState {
         BackendState {
             id,
             name: backend.name.clone(),
             address: backend.address,
+            tally: Tally::new(workers),
             counters: Counters::default(),
             gates: AtomicU32::new(0),
             weight: AtomicU32::new(backend.weight.saturating_mul(UNIT)),
@@ -195,11 +205,6 @@ impl BackendState {
     pub fn limit(&self) -> Option<u32> {
         let limit = self.limit.load(Ordering::Relaxed);
         (limit != UNBOUNDED).then_some(limit)
-    }
-
-    /// Whether it has room for one more request.
-    pub fn has_room(&self) -> bool {
-        self.in_flight.load(Ordering::Relaxed) < self.limit.load(Ordering::Relaxed)
     }
 
     /// Takes a place, if there is one.
@@ -321,6 +326,10 @@ impl Candidate for BackendState {
 
     fn in_flight(&self) -> u32 {
         self.in_flight.load(Ordering::Relaxed)
+    }
+
+    fn has_room(&self) -> bool {
+        self.in_flight.load(Ordering::Relaxed) < self.limit.load(Ordering::Relaxed)
     }
 
     fn ewma(&self, now: Moment) -> Duration {

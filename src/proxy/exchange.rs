@@ -3,25 +3,14 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use bytes::BytesMut;
-use tokio::net::TcpStream;
-
 use crate::message::{Known, RequestHead};
-use crate::traffic::{Action, Caller, Upstream};
+use crate::traffic::{Action, Caller};
 
 use super::answers::{self, Failure};
-use super::body::Body;
 use super::forward::forward;
-use super::io::Io;
 use super::message::{Peer, Request, Response};
 use super::record::Record;
-use super::stats::count;
-use super::tier::{Server, Tier};
-use super::upstream::h1::{self, Order};
-use super::upstream::lease::Lease;
-use super::upstream::pool::Line;
-use super::upstream::{NotAnswered, Why};
-use super::watch::Watch;
+use super::tier::Tier;
 use super::worker::Worker;
 
 /// Answers a request. Never fails: what goes wrong is an answer too, and `record` says what it was.
@@ -32,11 +21,16 @@ pub async fn run(
     request: Request,
     record: &mut Record,
 ) -> Response {
-    match answer(worker, tier, peer, request).await {
+    let grpc = answers::is_grpc(&request.head);
+    match answer(worker, tier, peer, request, record).await {
         Ok(response) => response,
         Err(failure) => {
             record.failed(failure);
-            answers::failure(failure)
+            let mut response = answers::failure(failure);
+            if grpc {
+                answers::into_grpc(&mut response);
+            }
+            response
         }
     }
 }
@@ -46,18 +40,21 @@ async fn answer(
     tier: &Arc<Tier>,
     peer: &Peer,
     mut request: Request,
+    record: &mut Record,
 ) -> Result<Response, Failure> {
     let caller = Caller {
         listener: peer.listener,
         client: peer.ip(),
     };
     let route = tier.plan.routes.find(&request.head, caller);
+    record.route = route;
     let route = route.ok_or(Failure::NoRoute)?;
     let route = &tier.plan.routes.list[route.index()];
     let response = match &route.action {
         Action::Forward(upstream) => {
             forwarded(&mut request.head, peer);
-            forward(worker, tier, *upstream, &mut request).await
+            tell_client(&mut request.head, tier, peer);
+            forward(worker, tier, *upstream, peer, &mut request, record).await
         }
     };
     worker.reuse_request(request.head);
@@ -77,64 +74,19 @@ fn forwarded(head: &mut RequestHead, peer: &Peer) {
     head.fields.set(Known::XForwardedProto, scheme.as_bytes());
 }
 
-/// One try at one backend.
-pub(super) async fn attempt(
-    worker: &Rc<Worker>,
-    upstream: &Upstream,
-    server: &Arc<Server>,
-    request: &Request,
-    body: Body,
-    lease: Lease,
-    fresh: bool,
-) -> Result<Response, NotAnswered> {
-    let order = Order {
-        worker,
-        head: &request.head,
-        upgrade: request.upgrade.as_deref(),
-        timeouts: &upstream.timeouts,
+/// Tells the backend the subject of the client's certificate, where its listener says so. What clients
+/// send in such a field is removed, whatever listener they come by.
+fn tell_client(head: &mut RequestHead, tier: &Tier, peer: &Peer) {
+    for name in &tier.reserved {
+        head.fields.remove_named(name);
+    }
+    let listener = &tier.plan.listeners[peer.listener.index()];
+    let Some(tls) = &listener.tls else {
+        return;
     };
-    let kept = if fresh {
-        None
-    } else {
-        worker.pool.take(server.id, worker.watches.coarse())
-    };
-    let line = match kept {
-        Some(line) => {
-            count(&worker.stats.reuses);
-            line
-        }
-        None => match connect(worker, upstream, server).await {
-            Ok(line) => line,
-            Err(why) => {
-                return Err(NotAnswered {
-                    why,
-                    sent: false,
-                    body: Some(body),
-                });
-            }
-        },
-    };
-    h1::send(&order, line, body, lease).await
-}
-
-/// A new connection to a backend.
-async fn connect(
-    worker: &Rc<Worker>,
-    upstream: &Upstream,
-    server: &Arc<Server>,
-) -> Result<Line, Why> {
-    count(&worker.stats.connects);
-    let watch = Watch::new(&worker.watches);
-    watch.set(upstream.timeouts.connect);
-    let connected = watch.bound(TcpStream::connect(server.address)).await;
-    let tcp = connected
-        .ok_or(Why::ConnectTimeout)?
-        .map_err(|_| Why::Refused)?;
-    // Small writes are whole messages here.
-    let _ = tcp.set_nodelay(true);
-    Ok(Line {
-        io: Io::Tcp(tcp),
-        inbox: BytesMut::new(),
-        used: false,
-    })
+    if let Some(name) = tls.client.as_ref().and_then(|c| c.subject_header.as_ref())
+        && let Some(subject) = peer.tls.as_ref().and_then(|t| t.client_subject.as_ref())
+    {
+        head.fields.set_named(name, subject.as_bytes());
+    }
 }

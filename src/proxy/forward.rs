@@ -1,133 +1,170 @@
-//! Has a backend answer a request: chosen, waited for, tried again where that is safe.
+//! Having a backend answer: choosing one, waiting for one that is full, asking it, and asking another when
+//! that is safe.
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
-use crate::balance::candidate::Candidate;
+use crate::health::backend::Fault;
 use crate::ids::UpstreamId;
 use crate::time::Moment;
-use crate::traffic::NoRetry;
 use crate::traffic::retry::{BodySent, Failed, RetryRules, Try};
 
 use super::answers::Failure;
 use super::backend::queue::Wanted;
 use super::backend::{Admitted, Permit};
 use super::body::Body;
-use super::exchange::attempt;
-use super::message::{Request, Response};
+use super::message::{Peer, Request, Response};
+use super::pick::{Ask, NoPick, Picked};
+use super::record::Record;
 use super::replay::Replay;
-use super::tier::{Group, Server, Tier};
-use super::upstream::{Lease, NotAnswered, Why};
+use super::session::Bond;
+use super::stats::count;
+use super::tier::{Group, Tier};
+use super::upstream::connect::{Way, connect};
+use super::upstream::h1::{self, Order};
+use super::upstream::h2;
+use super::upstream::lease::Lease;
+use super::upstream::pool::Line;
+use super::upstream::{NotAnswered, Why};
 use super::worker::Worker;
 
+/// Tries of one request at most: the first one and ten more.
+const TRIES: usize = 11;
+
 /// Has a backend of the upstream answer.
+///
+/// # Errors
+/// Why none did.
 pub async fn forward(
     worker: &Rc<Worker>,
     tier: &Arc<Tier>,
     id: UpstreamId,
+    peer: &Peer,
     request: &mut Request,
+    record: &mut Record,
 ) -> Result<Response, Failure> {
+    record.upstream = Some(id);
     let (upstream, group) = tier.upstream(id);
     let rules = &upstream.resilience.retries;
-    let admitted = group.state.admit(worker.watches.coarse());
-    let admitted = admitted.map_err(Failure::Busy)?;
+    let now = worker.now();
+    let admitted = group.state.admit(now).map_err(Failure::Busy)?;
     let admitted = admitted.is_guarded().then(|| Rc::new(admitted));
+    let client = record.client.unwrap_or_else(|| peer.ip());
+    let sessions = group.chooser.sessions.as_ref();
+    let mut seat = Seat {
+        worker,
+        group,
+        id,
+        hash: group.chooser.picker.hash(&request.head, client),
+        bond: sessions.map_or_else(Bond::default, |s| s.claim(&request.head, client, now)),
+        tried: [0; TRIES],
+        count: 0,
+    };
+    if let Some(sessions) = sessions {
+        sessions.send(&mut request.head);
+    }
     let replay = replayed(request, rules);
+    // Nothing to send again is always there.
+    let bare = replay.is_none() && matches!(request.body, Body::Empty);
     let mut tries = 0;
-    let mut tried: Option<Arc<Server>> = None;
     loop {
         tries += 1;
-        let permit = place(worker, group, tried.as_ref()).await?;
+        let (permit, place) = seat.take(worker.now()).await?;
         let server = permit.backend().clone();
         server.begin(tries > 1);
+        record.tries = tries;
+        record.server = Some(server.clone());
+        let chosen = worker.now();
+        record.queue = Some(chosen.since(record.began()));
         let body = match &replay {
             Some(replay) => replay.again(),
             None => std::mem::take(&mut request.body),
         };
         let lease = Lease::new(permit, admitted.clone());
-        let began = begun(worker, &server);
-        let done = attempt(worker, upstream, &server, request, body, lease, tries > 1).await;
-        let now = worker.watches.coarse();
-        let (failed, why, sent, mut left) = match done {
-            Ok(response) => {
+        let way = Way {
+            upstream,
+            tls: group.tls.as_deref(),
+            server: &server,
+            peer,
+        };
+        let done = attempt(worker, &way, request, body, lease, tries > 1).await;
+        let now = worker.now();
+        let (failed, sent, left, why) = match done {
+            Ok(mut response) => {
+                let took = now.since(chosen);
+                record.first_byte = Some(took);
                 let status = response.head.status;
-                server.answered(status, took(worker, began), now);
-                let failed = Failed::Status(status);
-                let named =
+                server.answered(status, took, now);
+                let asks =
                     rules.on_status.contains(&status) || rules.undone_status.contains(&status);
-                if !named || response.upgrade.is_some() {
-                    ended(admitted.as_deref(), Some(status), None, now);
-                    return Ok(response);
-                }
-                let body = replay.as_ref().map_or(whole(&request.body), Replay::sent);
                 let t = Try {
                     method: &request.head.method,
                     tries,
                     sent: true,
-                    body,
-                    failed,
+                    body: body_sent(replay.as_ref(), bare, None),
+                    failed: Failed::Status(status),
                 };
-                if group.state.may_retry(&t, None, now).is_err() {
-                    ended(admitted.as_deref(), Some(status), None, now);
-                    return Ok(response);
+                if asks && group.state.may_retry(&t, None, now).is_ok() {
+                    seat.avoid(place);
+                    continue;
                 }
-                tried = Some(server);
-                continue;
+                ended(admitted.as_deref(), Some(status), None, now);
+                if let Some(sessions) = sessions {
+                    let scheme = request.head.scheme;
+                    sessions.answer(&seat.bond, &mut response.head, scheme, now);
+                }
+                return Ok(response);
             }
-            Err(NotAnswered { why, sent, body }) => (failed(why), why, sent, body),
-        };
-        let Some(failed) = failed else {
-            // The client's own doing: it says nothing of the backend.
-            return Err(why.into());
-        };
-        if let Some(fault) = failed.fault() {
-            // A kept connection that was closed in the very moment is nobody's fault.
-            if sent || matches!(why, Why::Refused | Why::ConnectTimeout | Why::Tls) {
-                server.failed(fault, now);
+            Err(NotAnswered { why, sent, body }) => {
+                let left = body.is_some();
+                if let (Some(body), None) = (body, &replay) {
+                    request.body = body;
+                }
+                let Some(failed) = failed(why) else {
+                    // The client's own doing: it says nothing of the backend.
+                    return Err(why.into());
+                };
+                (failed, sent, left, why)
             }
+        };
+        // A kept connection that its backend closed as it idled is nobody's fault, and another one no
+        // retry (RFC 9112 section 9.3.1).
+        let stale = why == Why::Closed && !sent;
+        if !stale && let Some(fault) = failed.fault() {
+            server.failed(fault, now);
         }
-        let body = match (&replay, &mut left) {
-            (Some(replay), _) => replay.sent(),
-            (None, Some(body)) => {
-                request.body = std::mem::take(body);
-                BodySent::Untouched
-            }
-            (None, None) => BodySent::Gone,
-        };
         let t = Try {
             method: &request.head.method,
             tries,
             sent,
-            body,
+            body: body_sent(replay.as_ref(), bare, Some(left)),
             failed,
         };
-        if again(group, &t, why, now).is_err() {
+        let again = match (stale, t.body) {
+            (true, BodySent::Untouched | BodySent::Kept) if tries == 1 => Ok(()),
+            _ => group.state.may_retry(&t, None, now),
+        };
+        if let Err(no) = again {
             ended(admitted.as_deref(), None, failed.fault(), now);
+            tracing::debug!(upstream = %upstream.name, backend = %server.name, "not tried again: {no}");
             return Err(why.into());
         }
-        // What was closed as it idled is tried at the same backend as well as at another.
-        tried = (sent || failed == Failed::Connect).then_some(server);
+        if !stale {
+            seat.avoid(place);
+        }
     }
 }
 
-/// Whether the request is tried again.
-fn again(group: &Group, t: &Try<'_>, why: Why, now: Moment) -> Result<(), NoRetry> {
-    // A connection that the backend closed while it idled is no failure, and its replacement no retry
-    // (RFC 9112 section 9.3.1): neither configured nor budgeted, but done once.
-    let stale = why == Why::Closed && !t.sent && t.body != BodySent::Gone;
-    if stale && t.tries == 1 {
-        return Ok(());
+/// What became of the request's body. `left`: whether a try that failed gave it back.
+fn body_sent(replay: Option<&Replay>, bare: bool, left: Option<bool>) -> BodySent {
+    match replay {
+        Some(replay) => replay.sent(),
+        None if bare || left == Some(true) => BodySent::Untouched,
+        None => BodySent::Gone,
     }
-    group.state.may_retry(t, None, now)
 }
 
-fn ended(
-    admitted: Option<&Admitted>,
-    status: Option<u16>,
-    fault: Option<crate::health::backend::Fault>,
-    now: Moment,
-) {
+fn ended(admitted: Option<&Admitted>, status: Option<u16>, fault: Option<Fault>, now: Moment) {
     if let Some(admitted) = admitted {
         admitted.ended(status, fault, now);
     }
@@ -135,22 +172,13 @@ fn ended(
 
 /// The body as one that can be sent again, where it may have to be.
 fn replayed(request: &mut Request, rules: &RetryRules) -> Option<Replay> {
-    let may = request.head.method.is_idempotent() || !rules.undone_status.is_empty();
-    let fits = request
-        .body
-        .length()
-        .is_none_or(|n| n <= rules.keep_body as u64);
-    let streams = !matches!(request.body, Body::Empty);
-    let wanted = rules.attempts > 0 && rules.keep_body > 0 && streams && may && fits;
-    wanted.then(|| Replay::new(std::mem::take(&mut request.body), rules.keep_body))
-}
-
-/// What became of a body that was given away and is not replayed.
-fn whole(left: &Body) -> BodySent {
-    match left {
-        Body::Empty => BodySent::Untouched,
-        _ => BodySent::Gone,
+    if matches!(request.body, Body::Empty) || rules.attempts == 0 || rules.keep_body == 0 {
+        return None;
     }
+    let may = request.head.method.is_idempotent() || !rules.undone_status.is_empty();
+    let length = request.body.length();
+    let fits = length.is_none_or(|n| n <= rules.keep_body as u64);
+    (may && fits).then(|| Replay::new(std::mem::take(&mut request.body), rules.keep_body))
 }
 
 /// What a failure is called in the rule about retries; `None` when the client failed.
@@ -163,48 +191,148 @@ fn failed(why: Why) -> Option<Failed> {
     }
 }
 
-/// The time, where anybody wants to know how long the answer takes.
-fn begun(worker: &Worker, server: &Server) -> Option<Moment> {
-    server.is_timed().then(|| worker.watches.now())
+/// Where one request is given a place.
+struct Seat<'a> {
+    worker: &'a Worker,
+    group: &'a Group,
+    id: UpstreamId,
+    hash: u64,
+    bond: Bond,
+    /// Places of backends that failed it.
+    tried: [usize; TRIES],
+    count: usize,
 }
 
-fn took(worker: &Worker, began: Option<Moment>) -> Duration {
-    began.map_or(Duration::ZERO, |began| worker.watches.now().since(began))
-}
-
-/// A place at a backend: now, or after waiting for one.
-async fn place(
-    worker: &Worker,
-    group: &Group,
-    not: Option<&Arc<Server>>,
-) -> Result<Permit, Failure> {
-    let now = worker.watches.coarse();
-    let Some(server) = choose(worker, group, not, now) else {
-        return Err(Failure::Busy(group.state.no_backend(now)));
-    };
-    if let Some(permit) = Permit::take(server) {
-        return Ok(permit);
+impl Seat<'_> {
+    /// Another backend is better.
+    fn avoid(&mut self, place: usize) {
+        if let Some(slot) = self.tried.get_mut(self.count) {
+            *slot = place;
+            self.count += 1;
+        }
     }
-    let waited = group.state.wait(Wanted::Any, &group.backends).await;
-    waited.map_err(Failure::Busy)
+
+    /// A place at a backend: now, or after waiting for one.
+    async fn take(&mut self, now: Moment) -> Result<(Permit, usize), Failure> {
+        let (group, chooser) = (self.group, &self.group.chooser);
+        let ask = Ask {
+            now,
+            random: self.worker.random(),
+            hash: self.hash,
+            tried: &self.tried[..self.count],
+        };
+        let bond = &mut self.bond;
+        let turns = &self.worker.turns;
+        let picked = turns.with(self.id, &chooser.picker, |turns| {
+            chooser.choose(bond, turns, &group.servers, &ask)
+        });
+        let wanted = match picked {
+            Ok(picked) => {
+                let server = &group.servers[picked.place()];
+                if let Some(permit) = Permit::take(server) {
+                    return Ok((permit, picked.place()));
+                }
+                match picked {
+                    Picked::Only(_) => Wanted::One(server.clone()),
+                    Picked::Any(_) => Wanted::Any,
+                }
+            }
+            Err(NoPick::Full) => Wanted::Any,
+            Err(NoPick::Nobody | NoPick::SessionGone) => {
+                return Err(Failure::Busy(group.state.no_backend(now)));
+            }
+        };
+        let waited = group.state.wait(wanted, &group.servers).await;
+        let permit = waited.map_err(Failure::Busy)?;
+        let same = |s: &Arc<super::tier::Server>| Arc::ptr_eq(s, permit.backend());
+        let Some(place) = group.servers.iter().position(same) else {
+            // A backend of a plan after ours: not for us.
+            return Err(Failure::Busy(group.state.no_backend(now)));
+        };
+        if let Some(sessions) = &chooser.sessions {
+            sessions.bind(&mut self.bond, place, self.worker.now());
+        }
+        Ok((permit, place))
+    }
 }
 
-/// A backend at random of those that may be used, with room if any has it, another than `not` if
-/// there is one.
-fn choose<'t>(
-    worker: &Worker,
-    group: &'t Group,
-    not: Option<&Arc<Server>>,
-    now: Moment,
-) -> Option<&'t Arc<Server>> {
-    let usable = |b: &&Arc<Server>| b.eligible(now) && b.weight(now) > 0;
-    let another = |b: &&Arc<Server>| not.is_none_or(|not| !Arc::ptr_eq(not, b));
-    let one_of = |fits: &dyn Fn(&&Arc<Server>) -> bool| {
-        let count = group.backends.iter().filter(|b| fits(b)).count();
-        let at = worker.random() as usize % count.max(1);
-        group.backends.iter().filter(|b| fits(b)).nth(at)
+async fn attempt(
+    worker: &Rc<Worker>,
+    way: &Way<'_>,
+    request: &Request,
+    body: Body,
+    lease: Lease,
+    fresh: bool,
+) -> Result<Response, NotAnswered> {
+    let total = way.upstream.timeouts.total;
+    let order = Order {
+        worker,
+        head: &request.head,
+        upgrade: request.upgrade.as_deref(),
+        timeouts: &way.upstream.timeouts,
+        until: total.map(|t| worker.watches.coarse() + t),
+        interim: request.interim.as_ref(),
     };
-    one_of(&|b| usable(b) && another(b) && b.has_room())
-        .or_else(|| one_of(&|b| usable(b) && b.has_room()))
-        .or_else(|| one_of(&usable))
+    if way.upstream.http2 {
+        return attempt_h2(&order, way, body, lease, fresh).await;
+    }
+    let now = worker.watches.coarse();
+    let kept = if fresh {
+        None
+    } else if way.is_told() {
+        worker.pool.take_owned(way.server.id, way.peer.number, now)
+    } else {
+        worker.pool.take(way.server.id, now)
+    };
+    let line = match kept {
+        Some(line) => {
+            count(&worker.stats.reuses);
+            line
+        }
+        None => match connect(worker, way).await {
+            Ok(io) => Line::new(io, if way.is_told() { way.peer.number } else { 0 }),
+            Err(why) => {
+                return Err(NotAnswered {
+                    why,
+                    sent: false,
+                    body: Some(body),
+                });
+            }
+        },
+    };
+    h1::send(&order, line, body, lease).await
+}
+
+async fn attempt_h2(
+    order: &Order<'_>,
+    way: &Way<'_>,
+    body: Body,
+    lease: Lease,
+    fresh: bool,
+) -> Result<Response, NotAnswered> {
+    // A connection that begins with one client's address carries nobody else's requests.
+    let shared = !way.is_told();
+    let kept = if fresh || !shared {
+        None
+    } else {
+        order.worker.shared.get(way.server.id)
+    };
+    let opened = match kept {
+        Some(sender) => {
+            count(&order.worker.stats.reuses);
+            Ok(sender)
+        }
+        None => match connect(order.worker, way).await {
+            Ok(io) => h2::open(order, way.server.id, io, shared).await,
+            Err(why) => Err(why),
+        },
+    };
+    match opened {
+        Ok(sender) => h2::send(order, sender, body, lease).await,
+        Err(why) => Err(NotAnswered {
+            why,
+            sent: false,
+            body: Some(body),
+        }),
+    }
 }

@@ -2,13 +2,22 @@
 
 use std::sync::Arc;
 
-use crate::ids::UpstreamId;
+use hashbrown::HashMap;
+
+use crate::ids::{BackendId, UpstreamId};
+use crate::message::Name;
 use crate::time::Moment;
+use crate::traffic::access_log::LogFormat;
 use crate::traffic::{Listener, Plan, Upstream};
 
-use super::backend;
+use super::access_log::{LogWriter, Logs};
+use super::backend::{self, UpstreamState};
+use super::chooser::{Chooser, Choosers};
+use super::tally::Tally;
+use super::tls::vault::Doors;
+use super::tls::{ListenerTls, UpstreamTls};
 
-pub use super::backend::{BackendState as Server, Members as Group};
+pub use super::backend::BackendState as Server;
 
 /// The plan, and the running state of what it names.
 #[derive(Debug, Default)]
@@ -17,24 +26,120 @@ pub struct Tier {
     pub plan: Arc<Plan>,
     /// By [`UpstreamId`].
     pub upstreams: Vec<Group>,
+    /// By [`crate::ids::ListenerId`].
+    pub listener_tallies: Vec<Arc<Tally>>,
+    /// By [`crate::ids::RouteId`]; empty when there are more than [`ROUTES_COUNTED`].
+    pub route_tallies: Vec<Arc<Tally>>,
+    /// By [`crate::ids::ListenerId`]; `None`: nothing is written down.
+    pub logs: Vec<Option<Log>>,
+    /// By [`crate::ids::ListenerId`], those that have any.
+    listener_tls: Vec<Option<Arc<ListenerTls>>>,
+    /// Request fields that tell backends who a client is: what clients send in them is removed.
+    pub reserved: Vec<Name>,
 }
 
-/// The running state of all plans so far: a reload finds what it keeps.
+/// With more routes than this they are not counted one by one: a page of metrics that nobody can load
+/// helps nobody.
+pub const ROUTES_COUNTED: usize = 1000;
+
+/// An access log.
+#[derive(Clone, Debug)]
+pub struct Log {
+    /// What a line looks like.
+    pub format: LogFormat,
+    /// So many in 10,000 of what went well.
+    pub sample: u32,
+    /// Where the lines go.
+    pub writer: Arc<LogWriter>,
+}
+
+/// The servers of an upstream.
+#[derive(Debug)]
+pub struct Group {
+    /// What they share: health, circuit, queue, budget.
+    pub state: Arc<UpstreamState>,
+    /// By [`BackendId`].
+    pub servers: Box<[Arc<Server>]>,
+    /// How one of them is chosen.
+    pub chooser: Arc<Chooser>,
+    /// `None`: they are spoken to without TLS.
+    pub tls: Option<Arc<UpstreamTls>>,
+}
+
+/// The servers of all plans so far: a reload finds those it keeps.
 #[derive(Debug, Default)]
 pub struct Registry {
     backends: backend::Registry,
+    /// How backends are chosen.
+    pub choosers: Choosers,
+    listeners: HashMap<Box<str>, Arc<Tally>>,
+    routes: HashMap<Box<str>, Arc<Tally>>,
+    /// Where access logs go.
+    pub logs: Logs,
+}
+
+/// The tallies of these names, those there were already among them.
+fn tallies<'n>(
+    names: impl Iterator<Item = &'n Box<str>>,
+    old: &mut HashMap<Box<str>, Arc<Tally>>,
+    workers: usize,
+) -> Vec<Arc<Tally>> {
+    let found: Vec<(Box<str>, Arc<Tally>)> = names
+        .map(|name| {
+            let kept = old.get(name).cloned();
+            let tally = kept.unwrap_or_else(|| Arc::new(Tally::new(workers)));
+            (name.clone(), tally)
+        })
+        .collect();
+    *old = found.iter().cloned().collect();
+    found.into_iter().map(|(_, tally)| tally).collect()
 }
 
 impl Registry {
-    /// The tier of a plan, from now on; what no plan names any more is forgotten.
-    pub fn resolve(&mut self, plan: Arc<Plan>, now: Moment) -> Tier {
-        let upstreams = self.backends.adopt(&plan, now);
-        Tier { plan, upstreams }
-    }
-
-    /// The upstreams in force.
-    pub fn backends(&self) -> &backend::Registry {
-        &self.backends
+    /// The tier of a plan; servers that no plan names any more are forgotten.
+    pub fn resolve(&mut self, plan: Arc<Plan>, doors: Doors, now: Moment) -> Tier {
+        let workers = plan.node.workers as usize;
+        let tls = doors.upstreams.into_iter().chain(std::iter::repeat(None));
+        let states = self.backends.adopt(&plan, now, workers).into_iter();
+        let choosers = self.choosers.adopt(&plan).into_iter();
+        let upstreams = states.zip(choosers).zip(tls);
+        let upstreams = upstreams.map(|((members, chooser), tls)| Group {
+            state: members.state,
+            servers: members.backends,
+            chooser,
+            tls,
+        });
+        let upstreams = upstreams.collect();
+        let names = plan.listeners.iter().map(|l| &l.name);
+        let listener_tallies = tallies(names, &mut self.listeners, workers);
+        let routes = &plan.routes.list[..];
+        let counted = if routes.len() > ROUTES_COUNTED {
+            &[]
+        } else {
+            routes
+        };
+        let route_tallies = tallies(counted.iter().map(|r| &r.name), &mut self.routes, workers);
+        let logs = plan.listeners.iter().map(|l| {
+            let log = l.access_log.as_ref()?;
+            Some(Log {
+                format: log.format,
+                sample: log.sample,
+                writer: self.logs.writer(&log.to)?,
+            })
+        });
+        let logs = logs.collect();
+        let auth = |l: &Listener| l.tls.as_ref()?.client.as_ref()?.subject_header.clone();
+        let mut reserved: Vec<Name> = plan.listeners.iter().filter_map(auth).collect();
+        reserved.dedup();
+        Tier {
+            plan,
+            upstreams,
+            listener_tallies,
+            route_tallies,
+            logs,
+            listener_tls: doors.listeners,
+            reserved,
+        }
     }
 }
 
@@ -47,9 +152,21 @@ impl Tier {
         )
     }
 
+    /// TLS of the listener at this place.
+    pub fn listener_tls(&self, at: usize) -> Option<&Arc<ListenerTls>> {
+        self.listener_tls.get(at)?.as_ref()
+    }
+
     /// The listener called `name`.
     pub fn listener(&self, name: &str) -> Option<(usize, &Listener)> {
         let listeners = self.plan.listeners.iter().enumerate();
         listeners.into_iter().find(|(_, l)| &*l.name == name)
+    }
+}
+
+impl Group {
+    /// One server.
+    pub fn server(&self, id: BackendId) -> &Arc<Server> {
+        &self.servers[id.index()]
     }
 }

@@ -1,20 +1,33 @@
 //! What the proxy of a node does with traffic: listeners, routes, upstreams. Plain data, and the pure
 //! decisions over it.
 
+pub mod access_log;
 pub mod algorithm;
+pub mod compression;
+pub mod features;
+pub mod fields;
+pub mod forwarded;
+pub mod guards;
 pub mod listener;
 pub mod orders;
+pub mod pages;
+pub mod proxy_protocol;
 pub mod resilience;
 pub mod retry;
 pub mod route;
+pub mod session;
+pub mod tls;
 pub mod upstream;
 
 pub use algorithm::{Algorithm, HashKey, HashMethod, Hashing};
+pub use compression::{Coding, Compression};
+pub use features::{Features, ListenerFeatures};
 pub use listener::{HttpLimits, HttpTimeouts, Listener};
 pub use orders::{BackendOrders, Word};
 pub use resilience::{DrainSticky, QueueRules, Resilience, RouteResilience};
 pub use retry::{NoRetry, RetryRules};
 pub use route::{Action, Caller, PathRules, Route, Routes};
+pub use session::Session;
 pub use upstream::{Backend, Upstream, UpstreamTimeouts};
 
 use std::time::Duration;
@@ -28,6 +41,12 @@ pub struct Plan {
     pub routes: Routes,
     /// By [`crate::ids::UpstreamId`].
     pub upstreams: Vec<Upstream>,
+    /// By [`crate::ids::RateLimitId`].
+    pub rate_limits: Vec<guards::RateRule>,
+    /// By [`crate::ids::ErrorPagesId`].
+    pub error_pages: Vec<pages::ErrorPages>,
+    /// By [`crate::ids::AuthId`].
+    pub auths: Vec<guards::ForwardAuth>,
     /// Settings of the node.
     pub node: ProxyNode,
 }

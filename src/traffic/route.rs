@@ -19,6 +19,7 @@ use std::net::IpAddr;
 
 use crate::ids::{ListenerId, RouteId, UpstreamId};
 use crate::message::RequestHead;
+use crate::traffic::Features;
 
 pub use check::Conflict;
 pub use condition::{Asked, Condition, Test};
@@ -47,6 +48,8 @@ pub struct Route {
     pub rule: Rule,
     /// What is done with its requests.
     pub action: Action,
+    /// What else is done with them.
+    pub features: Option<Box<Features>>,
 }
 
 impl Route {
@@ -56,6 +59,7 @@ impl Route {
             name: name.into(),
             rule: Rule::default(),
             action,
+            features: None,
         }
     }
 }

@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use super::algorithm::Algorithm;
 use super::orders::Word;
+use super::proxy_protocol::ProxyVersion;
 use super::resilience::Resilience;
+use super::session::Session;
+use super::tls::UpstreamTls;
 
 /// A named group of servers.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -19,12 +22,18 @@ pub struct Upstream {
     /// Backends of the node's own zone come first while at least this share of them is healthy, 0 to
     /// 100 percent.
     pub zone_first: u32,
+    /// How the requests of one client are kept with one backend; `None`: they are not.
+    pub session: Option<Session>,
     /// Whether backends are spoken to in HTTP/2 (prior knowledge, or ALPN over TLS).
     pub http2: bool,
     /// How long a backend may take.
     pub timeouts: UpstreamTimeouts,
     /// What is done about backends that fail or are full.
     pub resilience: Resilience,
+    /// `None`: backends are spoken to without TLS.
+    pub tls: Option<Box<UpstreamTls>>,
+    /// How backends are told whom a connection is for; a connection then serves one client's only.
+    pub proxy_protocol: Option<ProxyVersion>,
 }
 
 /// One server of an upstream.

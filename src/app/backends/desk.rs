@@ -97,7 +97,7 @@ impl BackendDesk for BackendBook {
             let tier = carrier.proxy().tier();
             let groups = tier.upstreams.iter();
             let group = groups.into_iter().find(|g| g.state.name == place.upstream);
-            let found = group?.backends.iter().find(|b| b.name == place.backend);
+            let found = group?.servers.iter().find(|b| b.name == place.backend);
             Some(found?.in_flight())
         };
         let before = under_way(&place);

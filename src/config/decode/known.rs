@@ -36,6 +36,9 @@ impl Known {
             "tsig-keys",
             "upstreams",
             "listeners",
+            "rate-limits",
+            "error-pages",
+            "auth",
         ] {
             let tables = trees.iter().filter_map(|t| t.table(kind));
             let keys = tables.flat_map(|t| t.entries.iter().map(|e| e.key.clone()));

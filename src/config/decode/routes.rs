@@ -8,6 +8,7 @@ use crate::traffic::route::path::{PathError, normalize};
 use crate::traffic::route::{HostPattern, PathPattern, PathRules, Pattern, Rule};
 
 use super::context::Context;
+use super::features;
 use super::objects::objects;
 use super::reader::Reader;
 
@@ -30,11 +31,13 @@ fn route(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> RouteSpe
         conditions: Vec::new(),
     };
     let action = action(cx, r);
+    let features = features::route(cx, r);
     RouteSpec {
         name,
         listeners: Vec::new(),
         rule,
         action,
+        features,
         complete: cx.clean_since(mark) && r.misspelt().is_empty(),
     }
 }

@@ -16,8 +16,10 @@ use crate::traffic::{
 
 use super::context::Context;
 use super::objects::objects;
+use super::proxy_tls;
 use super::reader::Reader;
 use super::resilience;
+use super::sessions;
 use super::value::{is_header, nearest};
 
 pub(super) fn decode(cx: &mut Context<'_>, root: &Table) -> Vec<UpstreamSpec> {
@@ -29,14 +31,18 @@ pub(super) fn decode(cx: &mut Context<'_>, root: &Table) -> Vec<UpstreamSpec> {
 
 fn upstream(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> UpstreamSpec {
     let mark = cx.mark();
+    let mut files = Vec::new();
     let settings = Upstream {
         name: name.as_str().into(),
         backends: Vec::new(),
         algorithm: algorithm(cx, r),
         zone_first: r.get_or(cx, "zone-first", 0).value,
+        session: sessions::decode(cx, r),
         http2: r.get_or(cx, "http2", false).value,
         timeouts: timeouts(cx, r),
         resilience: resilience::resilience(cx, r),
+        tls: proxy_tls::upstream(cx, r, &mut files),
+        proxy_protocol: proxy_tls::proxy_version(cx, r),
     };
     let monitor = r.get(cx, "monitor");
     let backends = backends(cx, &name.value, r);
@@ -45,6 +51,7 @@ fn upstream(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Upstr
         settings,
         monitor,
         backends,
+        files,
         complete: cx.clean_since(mark) && r.misspelt().is_empty(),
     }
 }
@@ -137,7 +144,7 @@ const WORDS: [&str; 7] = [
 ];
 
 /// What of a request an option of `r` names.
-fn key(
+pub(super) fn key(
     cx: &mut Context<'_>,
     r: &Reader<'_>,
     option: &str,
@@ -182,7 +189,7 @@ fn key(
 }
 
 /// Whether a query parameter can be called so, as it stands in a target.
-pub(super) fn is_parameter(name: &str) -> bool {
+fn is_parameter(name: &str) -> bool {
     !name.is_empty()
         && name
             .bytes()

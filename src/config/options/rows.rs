@@ -1,13 +1,16 @@
 //! The rows, in the order of the reference page; one file for what belongs together.
 
 mod dns;
+mod features;
 mod fleet;
 mod health;
 mod listeners;
 mod monitors;
 mod nodes;
+mod proxy_tls;
 mod resilience;
 mod routes;
+mod sessions;
 mod steering;
 mod upstreams;
 mod zones;
@@ -71,6 +74,9 @@ const PARTS: &[&[OptionRow]] = &[
     routes::ROWS,
     upstreams::ROWS,
     resilience::ROWS,
+    proxy_tls::ROWS,
+    features::ROWS,
+    sessions::ROWS,
 ];
 
 const COUNT: usize = {

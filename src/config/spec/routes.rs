@@ -1,6 +1,7 @@
 //! `[routes.NAME]`
 
 use crate::config::Marked;
+use crate::config::spec::FeaturesSpec;
 use crate::traffic::route::Rule;
 
 /// `[routes.NAME]`
@@ -14,6 +15,8 @@ pub struct RouteSpec {
     pub rule: Rule,
     /// What is done with them.
     pub action: ActionSpec,
+    /// What else is done with them.
+    pub features: FeaturesSpec,
     /// Whether all of it was read.
     pub complete: bool,
 }

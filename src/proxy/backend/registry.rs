@@ -28,14 +28,14 @@ pub struct Members {
 impl Registry {
     /// Goes over to `plan`; gives its upstreams by [`crate::ids::UpstreamId`]. What is known of
     /// upstreams and backends of the same names is kept; a backend at another address is a new one.
-    pub fn adopt(&mut self, plan: &Plan, now: Moment) -> Vec<Members> {
+    pub fn adopt(&mut self, plan: &Plan, now: Moment, workers: usize) -> Vec<Members> {
         let mut kept = HashMap::with_capacity(plan.upstreams.len());
         let mut all = Vec::with_capacity(plan.upstreams.len());
         for upstream in &plan.upstreams {
             let known = self.upstreams.remove(&upstream.name);
             let state = known.unwrap_or_else(|| UpstreamState::new(upstream, now));
             let next = &mut self.next;
-            let backends = state.adopt(upstream, now, || {
+            let backends = state.adopt(upstream, now, workers, || {
                 *next += 1;
                 *next
             });

@@ -63,7 +63,7 @@ fn adopt(registry: &mut Registry, upstream: &Upstream, now: Moment) -> Members {
         upstreams: vec![upstream.clone()],
         ..Plan::default()
     };
-    registry.adopt(&plan, now).remove(0)
+    registry.adopt(&plan, now, 1).remove(0)
 }
 
 fn members(count: u8, resilience: Resilience) -> Members {

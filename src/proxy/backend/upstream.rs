@@ -188,6 +188,7 @@ impl UpstreamState {
         &self,
         upstream: &Upstream,
         now: Moment,
+        workers: usize,
         mut next_id: impl FnMut() -> u64,
     ) -> Vec<Arc<BackendState>> {
         let rules = &upstream.resilience;
@@ -215,7 +216,8 @@ impl UpstreamState {
             let known = known.filter(|m| m.state.address == backend.address);
             let mut member = known.unwrap_or_else(|| {
                 let beat = self.beat.clone();
-                let state = BackendState::new(next_id(), backend, beat, self.queue.clone());
+                let state =
+                    BackendState::new(next_id(), backend, workers, beat, self.queue.clone());
                 let state = Arc::new(state);
                 if !is_new && rules.monitor.is_none() {
                     state.begin_ramp(rules.slow_start, now);

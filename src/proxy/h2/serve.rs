@@ -1,5 +1,6 @@
 //! One client's HTTP/2 connection.
 
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::pin::pin;
 use std::rc::Rc;
@@ -127,6 +128,8 @@ impl Drop for Stream {
 /// Told how the answer ended.
 struct Finish {
     record: Option<Record>,
+    /// Octets of the request's body.
+    octets: Rc<Cell<u64>>,
     #[expect(dead_code, reason = "held for its Drop")]
     stream: Stream,
 }
@@ -138,7 +141,8 @@ impl Told for Finish {
             Err(None) => End::ClientGone,
             Err(Some(why)) => End::Cut(why),
         };
-        if let Some(record) = self.record.take() {
+        if let Some(mut record) = self.record.take() {
+            record.received(self.octets.get());
             record.finish(octets, end);
         }
     }
@@ -165,7 +169,8 @@ async fn answer(
     if peer.tls.is_some() {
         head.scheme = Scheme::Https;
     }
-    let mut record = Record::begin(&worker, &peer, &head);
+    let mut record = Record::begin(&worker, &tier, &peer, &head);
+    let octets = Rc::new(Cell::new(0));
     let is_head = head.method == crate::message::Method::Head;
     let listener = tier.plan.listeners.get(peer.listener.index());
     let response = match (taken, listener) {
@@ -185,11 +190,18 @@ async fn answer(
             hop::strip_request(&mut head.fields, false);
             let watch = Watch::new(&worker.watches);
             let timeout = listener.timeouts.body;
-            let body = translate::received(incoming, listener.limits.body, watch, timeout);
+            let body = translate::received(
+                incoming,
+                listener.limits.body,
+                watch,
+                timeout,
+                octets.clone(),
+            );
             let request = Request {
                 head,
                 body,
                 upgrade: None,
+                interim: None,
             };
             exchange::run(&worker, &tier, &peer, request, &mut record).await
         }
@@ -210,6 +222,7 @@ async fn answer(
     worker.reuse_response(head);
     let finish = Finish {
         record: Some(record),
+        octets,
         stream,
     };
     translated.map(|()| Outgoing::new(body, finish))

@@ -1,6 +1,8 @@
 //! Between hyper's messages and ours.
 
+use std::cell::Cell;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -118,12 +120,37 @@ pub struct Received {
     allowed: u64,
     watch: Watch,
     timeout: std::time::Duration,
+    /// Where it is told how many octets have come.
+    octets: Option<Rc<Cell<u64>>>,
 }
 
-/// The body of a message that hyper reads: at most so many octets, and not slower than that.
-pub fn received(body: Incoming, most: u64, watch: Watch, timeout: std::time::Duration) -> Body {
+/// The body of a message that hyper reads: at most so many octets, and not slower than that. `octets`
+/// is told how many have come.
+pub fn received(
+    body: Incoming,
+    most: u64,
+    watch: Watch,
+    timeout: std::time::Duration,
+    octets: Rc<Cell<u64>>,
+) -> Body {
+    match receive(body, most, watch, timeout) {
+        None => Body::Empty,
+        Some((length, mut received)) => {
+            received.octets = Some(octets);
+            Body::stream(length, received)
+        }
+    }
+}
+
+/// As [`received`]: its length, where it is known, and the stream; `None` when it is empty.
+pub fn receive(
+    body: Incoming,
+    most: u64,
+    watch: Watch,
+    timeout: std::time::Duration,
+) -> Option<(Option<u64>, Received)> {
     if body.is_end_stream() {
-        return Body::Empty;
+        return None;
     }
     let length = body.size_hint().exact();
     let received = Received {
@@ -131,8 +158,9 @@ pub fn received(body: Incoming, most: u64, watch: Watch, timeout: std::time::Dur
         allowed: most,
         watch,
         timeout,
+        octets: None,
     };
-    Body::stream(length, received)
+    Some((length, received))
 }
 
 impl Source for Received {
@@ -158,6 +186,9 @@ impl Source for Received {
                         return Poll::Ready(Some(Err(BodyError::TooLong)));
                     };
                     self.allowed = left;
+                    if let Some(octets) = &self.octets {
+                        octets.set(octets.get() + data.len() as u64);
+                    }
                     return Poll::Ready(Some(Ok(Frame::Data(data))));
                 }
                 Err(frame) => {
@@ -202,6 +233,16 @@ impl<E: Told> Outgoing<E> {
             outgoing.tell(Ok(()));
         }
         outgoing
+    }
+}
+
+impl<E: Told> Outgoing<E> {
+    /// The body, when nothing of it was sent.
+    pub fn into_unsent(mut self) -> Option<Body> {
+        let unsent = self.sent == 0 && self.end.is_some();
+        // Nobody is told: it goes out another way.
+        self.end = None;
+        unsent.then(|| std::mem::take(&mut self.body))
     }
 }
 

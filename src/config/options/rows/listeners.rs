@@ -103,4 +103,25 @@ pub(super) const ROWS: &[OptionRow] = &[
         "Sources whose `Forwarded` and `X-Forwarded-*` fields are believed. Of others they are replaced.",
         r#"["10.0.0.0/8"]"#,
     ),
+    opt(
+        "listeners.NAME.access-log.to",
+        Kind::Text,
+        Required,
+        "`stdout`, or the path of a file, which is opened again when it was moved away.",
+        r#""stdout""#,
+    ),
+    opt(
+        "listeners.NAME.access-log.format",
+        Kind::Choice(&["json", "combined"]),
+        Default(r#""json""#),
+        "One JSON object per line, or the combined format of Apache and nginx.",
+        r#""json""#,
+    ),
+    opt(
+        "listeners.NAME.access-log.sample",
+        Kind::Percent(0, 100),
+        Default(r#""100%""#),
+        "Of exchanges that went well so many are written; those that failed always are.",
+        r#""10%""#,
+    ),
 ];
