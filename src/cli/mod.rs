@@ -77,8 +77,8 @@ enum Command {
     Dnssec(dnssec::DnssecCommand),
     /// Make and show the certificates of a fleet's nodes.
     #[command(subcommand)]
+    Fleet(fleet::FleetCommand),
     /// Show the backends of a node's proxy, drain, weigh, add and remove them; purge its caches.
-    /// Show the backends of a node's proxy, drain, weigh, add and remove them.
     #[command(subcommand)]
     Proxy(proxy::ProxyCommand),
     /// Build and ask GeoIP databases.
