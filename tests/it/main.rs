@@ -34,6 +34,7 @@ mod e2e_overrides;
 mod e2e_probe;
 mod e2e_probe_secure;
 mod e2e_proxy;
+mod e2e_proxy_compare;
 mod e2e_readme;
 mod e2e_reload;
 mod e2e_scale;
