@@ -1,6 +1,14 @@
 //! Choosing among equals: pure functions over weights, hashes and turns.
+//!
+//! [`weighted`], [`rendezvous`] and [`round_robin`] fill DNS answers with several items. The others
+//! choose one server for a request among [`candidate::Candidates`]: each is one file, and random words
+//! and time are arguments.
 
+pub mod candidate;
 pub mod mix;
+pub mod peak_ewma;
 pub mod rendezvous;
 pub mod round_robin;
 pub mod weighted;
+
+pub use candidate::{Candidate, Candidates};

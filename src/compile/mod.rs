@@ -11,6 +11,7 @@ mod disabled_tests;
 mod dnssec;
 mod fleet;
 mod geo;
+mod listeners;
 mod monitors;
 mod names;
 mod node;
@@ -21,7 +22,11 @@ mod protection;
 mod sites;
 #[cfg(test)]
 mod tests;
+mod traffic;
+#[cfg(test)]
+mod traffic_tests;
 mod transfers;
+mod upstreams;
 mod zones;
 
 use std::sync::Arc;
@@ -76,6 +81,7 @@ pub fn compile(
     let signed = dnssec::zones(spec, inputs, &parsed_zones.largest_ttls(), &names, p);
     let zones = zones::build(spec, parsed_zones, &names, sources, p);
     let transfers = transfers::transfers(spec, inputs, p);
+    let traffic = traffic::plan(spec, node, p);
     check::unused(spec, p);
     dnssec::unused(spec, p);
     cycles::check(&names, &pools, &zones, p);
@@ -113,6 +119,7 @@ pub fn compile(
         monitors,
         targets,
         target_of,
+        traffic,
         settings: Settings {
             node: node_name,
             nodes: node::all(spec),

@@ -8,11 +8,15 @@
 
 mod fleet;
 mod health;
+mod listeners;
 mod protection;
+mod upstreams;
 
 pub use fleet::{FleetSpec, NodeFleetSpec};
 pub use health::HealthSpec;
+pub use listeners::{ListenerSpec, NodeProxySpec};
 pub use protection::{AccessSpec, ChaosSpec, CookiesSpec, RateLimitSpec};
+pub use upstreams::{BackendSpec, UpstreamSpec};
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
@@ -61,6 +65,10 @@ pub struct Spec {
     pub pools: Vec<PoolSpec>,
     /// `[policies.NAME]`
     pub policies: Vec<PolicySpec>,
+    /// `[listeners.NAME]`
+    pub listeners: Vec<ListenerSpec>,
+    /// `[upstreams.NAME]`
+    pub upstreams: Vec<UpstreamSpec>,
     /// `[names."NAME"]` without `alias-of`
     pub names: Vec<NameSpec>,
     /// `[names."NAME"]` with `alias-of`
@@ -152,6 +160,8 @@ pub struct NodeSpec {
     pub state_dir: Option<Marked<PathBuf>>,
     /// `fleet`; without it the node is alone.
     pub fleet: Option<NodeFleetSpec>,
+    /// `proxy`
+    pub proxy: NodeProxySpec,
     /// `allow-exec`: whether monitors may run commands, default false.
     pub allow_exec: bool,
 }

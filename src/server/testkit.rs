@@ -21,6 +21,7 @@ pub(crate) fn empty_view() -> View {
         monitors: Vec::new(),
         targets: Vec::new(),
         target_of: Vec::new(),
+        traffic: Arc::default(),
         settings: Settings::default(),
     };
     View::new(

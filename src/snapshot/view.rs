@@ -10,6 +10,7 @@ use crate::limit::{RateTable, Rules, Secrets};
 use crate::net::Prefix;
 use crate::steer::{Known, Live, Measurements, Steering};
 use crate::time::{Moment, Wall};
+use crate::traffic::Plan;
 use crate::units::Generation;
 use crate::zone::ZoneSet;
 
@@ -69,6 +70,8 @@ pub struct Snapshot {
     pub targets: Vec<ProbeTarget>,
     /// For each endpoint its target; `None` without monitor.
     pub target_of: Vec<Option<TargetId>>,
+    /// What this node's proxy does; empty without role `proxy`.
+    pub traffic: Arc<Plan>,
     /// Settings.
     pub settings: Settings,
 }

@@ -1,13 +1,15 @@
 //! What the proxy of a node does with traffic: listeners, routes, upstreams. Plain data, and the pure
 //! decisions over it.
 
+pub mod algorithm;
 pub mod listener;
 pub mod route;
 pub mod upstream;
 
+pub use algorithm::{Algorithm, HashKey, HashMethod, Hashing};
 pub use listener::{HttpLimits, HttpTimeouts, Listener};
 pub use route::{Action, Caller, Route, Routes};
-pub use upstream::{Backend, Upstream};
+pub use upstream::{Backend, Upstream, UpstreamTimeouts};
 
 use std::time::Duration;
 

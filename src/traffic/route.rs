@@ -1,9 +1,33 @@
 //! Routes: which requests go where.
+//!
+//! A route names hosts and paths and may ask for more ([`Condition`]). Of the routes that match a
+//! request the first in this order is taken: the higher `priority`, the more specific host (a name,
+//! then the longer wildcard, then any), the more specific path (exact, then regular expressions by
+//! the length of their literal start, then the longer prefix, then any), the more conditions. Two that
+//! are equal in all of it and can meet are refused when the configuration is read ([`Conflict`]), and
+//! so is a route that no request can reach.
+
+pub mod check;
+pub mod condition;
+pub mod host;
+mod index;
+pub mod path;
+pub mod pattern;
+pub mod trace;
 
 use std::net::IpAddr;
 
 use crate::ids::{ListenerId, RouteId, UpstreamId};
 use crate::message::RequestHead;
+
+pub use check::Conflict;
+pub use condition::{Asked, Condition, Test};
+pub use host::HostPattern;
+pub use path::{PathPattern, PathRules};
+pub use pattern::Pattern;
+pub use trace::{Failure, Trace};
+
+use index::Index;
 
 /// Who asks, and where.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -19,8 +43,55 @@ pub struct Caller {
 pub struct Route {
     /// Its name.
     pub name: Box<str>,
+    /// Which requests it is for.
+    pub rule: Rule,
     /// What is done with its requests.
     pub action: Action,
+}
+
+impl Route {
+    /// A route for every request.
+    pub fn new(name: &str, action: Action) -> Route {
+        Route {
+            name: name.into(),
+            rule: Rule::default(),
+            action,
+        }
+    }
+}
+
+/// Which requests a route is for: those that one of the hosts, one of the paths and all conditions
+/// match.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Rule {
+    /// Where they come in; empty: anywhere.
+    pub listeners: Vec<ListenerId>,
+    /// Higher is asked first; 0 where nothing is said.
+    pub priority: i32,
+    /// Empty: any.
+    pub hosts: Vec<HostPattern>,
+    /// Empty: any.
+    pub paths: Vec<PathPattern>,
+    /// What else must hold.
+    pub conditions: Vec<Condition>,
+}
+
+impl Rule {
+    /// The hosts; [`HostPattern::Any`] where none is named.
+    pub fn hosts(&self) -> &[HostPattern] {
+        match self.hosts[..] {
+            [] => &[HostPattern::Any],
+            _ => &self.hosts,
+        }
+    }
+
+    /// The paths; [`PathPattern::Any`] where none is named.
+    pub fn paths(&self) -> &[PathPattern] {
+        match self.paths[..] {
+            [] => &[PathPattern::Any],
+            _ => &self.paths,
+        }
+    }
 }
 
 /// What is done with a request.
@@ -33,13 +104,41 @@ pub enum Action {
 /// All routes of a proxy.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Routes {
-    /// By [`RouteId`], the first that matches wins.
+    /// By [`RouteId`].
     pub list: Vec<Route>,
+    /// How paths are read; see [`path::normalize`].
+    pub paths: PathRules,
+    index: Index,
 }
 
 impl Routes {
-    /// The route of a request.
-    pub fn find(&self, _head: &RequestHead, _caller: Caller) -> Option<RouteId> {
-        (!self.list.is_empty()).then_some(RouteId(0))
+    /// Orders the routes, and says what is wrong with their order.
+    pub fn build(list: Vec<Route>, paths: PathRules) -> (Routes, Vec<Conflict>) {
+        let index = Index::build(&list);
+        let conflicts = check::conflicts(&list, &index);
+        (Routes { list, paths, index }, conflicts)
+    }
+
+    /// The route of a request whose target has been through [`path::normalize`]. Its cost depends on
+    /// how many routes share host and path with the request, not on how many there are.
+    #[inline]
+    pub fn find(&self, head: &RequestHead, caller: Caller) -> Option<RouteId> {
+        self.find_traced(head, caller, &mut ())
+    }
+
+    /// As [`Routes::find`]; `trace` is told why other routes are not taken.
+    pub fn find_traced<T: Trace>(
+        &self,
+        head: &RequestHead,
+        caller: Caller,
+        trace: &mut T,
+    ) -> Option<RouteId> {
+        let asked = Asked {
+            head,
+            host: host::canonical(head.host()),
+            path: head.path(),
+            client: caller.client.to_canonical(),
+        };
+        self.index.find(&self.list, &asked, caller.listener, trace)
     }
 }

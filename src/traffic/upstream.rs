@@ -3,13 +3,20 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::algorithm::Algorithm;
+
 /// A named group of servers.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub struct Upstream {
     /// Its name.
     pub name: Box<str>,
-    /// By [`crate::ids::BackendId`]; those that this node uses.
+    /// By [`crate::ids::BackendId`], sorted by name; those that this node uses.
     pub backends: Vec<Backend>,
+    /// How one of them is chosen.
+    pub algorithm: Algorithm,
+    /// Backends of the node's own zone come first while at least this share of them is healthy, 0 to
+    /// 100 percent.
+    pub zone_first: u32,
     /// Whether backends are spoken to in HTTP/2 (prior knowledge, or ALPN over TLS).
     pub http2: bool,
     /// How long a backend may take.
@@ -25,6 +32,23 @@ pub struct Backend {
     pub address: SocketAddr,
     /// Its share beside the others'; 0: none, unless a session is bound to it.
     pub weight: u32,
+    /// Whether it serves only while no other can.
+    pub backup: bool,
+    /// The zone it stands in, for locality.
+    pub zone: Option<Box<str>>,
+}
+
+impl Backend {
+    /// A backend of weight 1, in no zone.
+    pub fn new(name: &str, address: SocketAddr) -> Backend {
+        Backend {
+            name: name.into(),
+            address,
+            weight: 1,
+            backup: false,
+            zone: None,
+        }
+    }
 }
 
 /// How long a backend may take.

@@ -234,6 +234,7 @@ fn view_with(settings: Settings) -> View {
         monitors: Vec::new(),
         targets: Vec::new(),
         target_of: vec![None; endpoints],
+        traffic: Arc::default(),
         settings,
     };
     View::new(

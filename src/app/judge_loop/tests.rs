@@ -74,6 +74,7 @@ fn snapshot(hosts: &[u8]) -> Arc<Snapshot> {
         target_of: (0..hosts.len())
             .map(|t| Some(TargetId::from_index(t)))
             .collect(),
+        traffic: Arc::default(),
         settings: Settings::default(),
     })
 }

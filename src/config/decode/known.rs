@@ -34,6 +34,8 @@ impl Known {
             "pools",
             "policies",
             "tsig-keys",
+            "upstreams",
+            "listeners",
         ] {
             let tables = trees.iter().filter_map(|t| t.table(kind));
             let keys = tables.flat_map(|t| t.entries.iter().map(|e| e.key.clone()));

@@ -8,6 +8,7 @@ mod fleet;
 mod health;
 mod https;
 mod known;
+mod listeners;
 mod monitor_kinds;
 mod monitors;
 mod names;
@@ -19,6 +20,7 @@ mod pools;
 mod protection;
 mod reader;
 mod transfers;
+mod upstreams;
 mod value;
 
 pub(super) use context::Context;
@@ -76,6 +78,7 @@ pub(super) fn decode(cx: &mut Context<'_>, mut root: Table) -> Spec {
             names_complete,
         },
         health: health::decode(cx, &top),
+        listeners: listeners::decode(cx, root),
         dns: dns(cx, &top),
         fleet: fleet::fleet(cx, &top),
         regions: regions(cx, root),
@@ -87,6 +90,7 @@ pub(super) fn decode(cx: &mut Context<'_>, mut root: Table) -> Spec {
         pools,
         monitors,
         policies: policies::decode(cx, root),
+        upstreams: upstreams::decode(cx, root),
         names,
         aliases,
     }

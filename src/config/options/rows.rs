@@ -3,9 +3,11 @@
 mod dns;
 mod fleet;
 mod health;
+mod listeners;
 mod monitors;
 mod nodes;
 mod steering;
+mod upstreams;
 mod zones;
 
 use std::time::Duration;
@@ -55,7 +57,7 @@ const FARTHEST: f64 = 20_100.0;
 const CONTINENTS: &[&str] = &["AF", "AN", "AS", "EU", "NA", "OC", "SA"];
 const WEIGHT: Kind = Kind::Integer(0, 1_000_000);
 
-const PARTS: [&[OptionRow]; 7] = [
+const PARTS: [&[OptionRow]; 9] = [
     dns::ROWS,
     nodes::ROWS,
     fleet::ROWS,
@@ -63,6 +65,8 @@ const PARTS: [&[OptionRow]; 7] = [
     health::ROWS,
     monitors::ROWS,
     steering::ROWS,
+    listeners::ROWS,
+    upstreams::ROWS,
 ];
 
 const COUNT: usize = {

@@ -259,6 +259,7 @@ impl World {
                         monitors: Vec::new(),
                         targets: Vec::new(),
                         target_of: vec![None; count],
+                        traffic: Arc::default(),
                         settings: Settings {
                             council: Default::default(),
                             node: "node1".into(),

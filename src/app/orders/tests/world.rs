@@ -95,6 +95,7 @@ pub(super) fn world(regions: &[&str]) -> Arc<Snapshot> {
         monitors: Vec::new(),
         targets: Vec::new(),
         target_of: vec![None; regions.len()],
+        traffic: Arc::default(),
         settings: Settings::default(),
     })
 }

@@ -38,7 +38,7 @@ pub(super) const ROWS: &[OptionRow] = &[
         "nodes.NAME.roles",
         Kind::List(&Kind::Choice(&["dns", "probe", "proxy", "admin"]), 1),
         Required,
-        "What the node does. `proxy` is reserved and refused by this release.",
+        "What the node does: answers DNS, probes, carries traffic, serves the admin API.",
         r#"["dns", "probe", "admin"]"#,
     )
     .restart(),

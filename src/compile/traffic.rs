@@ -1,0 +1,29 @@
+//! What the proxy of a node does with traffic: one part after the other into one plan.
+
+use std::sync::Arc;
+
+use crate::config::Spec;
+use crate::config::spec::{NodeSpec, Role};
+use crate::traffic::Plan;
+
+use super::{Problems, listeners, node, upstreams};
+
+/// The plan of the node called `wanted`; an empty one without the role `proxy`. All parts are checked
+/// either way.
+pub(super) fn plan(spec: &Spec, wanted: Option<&str>, p: &mut Problems) -> Arc<Plan> {
+    let this: Option<&NodeSpec> = spec
+        .nodes
+        .iter()
+        .find(|n| Some(n.name.as_str()) == wanted && node::has(n, Role::Proxy));
+    let region = this.map(|n| n.region.as_str());
+    let upstreams = upstreams::upstreams(spec, region, p);
+    let Some(this) = this else {
+        return Arc::default();
+    };
+    Arc::new(Plan {
+        listeners: listeners::listeners(spec, this),
+        upstreams: upstreams.list,
+        node: listeners::node(this),
+        ..Plan::default()
+    })
+}

@@ -1,0 +1,148 @@
+//! Rows of `[upstreams]`: backends, and how one is chosen for a request.
+
+use super::super::Presence::{Default, Optional, Required};
+use super::super::{Kind, OptionRow};
+use super::{DAY, HOUR, WEIGHT, ms, opt, secs};
+
+pub(super) const ROWS: &[OptionRow] = &[
+    opt(
+        "upstreams.NAME.algorithm",
+        Kind::Choice(&[
+            "round-robin",
+            "least-connections",
+            "least-time",
+            "two-choices",
+            "random",
+            "hash",
+        ]),
+        Default(r#""round-robin""#),
+        "How a backend is chosen; all heed weights. `round-robin`: in turn, smoothly by weight; `least-connections`: the fewest requests under way for its weight; `least-time`: the lowest recent response time (peak EWMA) of two drawn at random, weighed by the requests under way; `two-choices`: the less busy of two drawn at random; `random`: by weight; `hash`: by something of the request.",
+        r#""least-connections""#,
+    ),
+    opt(
+        "upstreams.NAME.hash.on",
+        Kind::Text,
+        Required,
+        "What is hashed: `source` (the client's address), `host`, `path`, `uri` (path and query), `header:NAME`, `cookie:NAME` or `query:NAME` (a parameter). Where a request lacks it, the client's address is hashed.",
+        r#""cookie:user""#,
+    ),
+    opt(
+        "upstreams.NAME.hash.method",
+        Kind::Choice(&["maglev", "ring", "modulo"]),
+        Default(r#""maglev""#),
+        "How the hash names a backend. `maglev` and `ring` are consistent: a change of the backends moves little more than the requests that must move. `modulo` shares most evenly, but a change moves nearly all.",
+        r#""maglev""#,
+    ),
+    opt(
+        "upstreams.NAME.hash.bound",
+        Kind::Number(1.05, 10.0, "times the average"),
+        Optional("no bound"),
+        "A backend that has more than so many times its share of the requests under way takes no more: they go to the next by hash. Not with `modulo`.",
+        "1.25",
+    ),
+    opt(
+        "upstreams.NAME.zone-first",
+        Kind::Percent(0, 100),
+        Default(r#""50%""#),
+        "Backends of the node's own zone (`nodes.NAME.proxy.zone`) come first while at least this share of them is healthy; with fewer, and where there are none, all zones serve alike. `\"0%\"`: while there is one.",
+        r#""50%""#,
+    ),
+    opt(
+        "upstreams.NAME.http2",
+        Kind::Bool,
+        Default("false"),
+        "Speaks HTTP/2 to the backends: with prior knowledge, or as ALPN settles it over TLS. gRPC needs it.",
+        "false",
+    ),
+    opt(
+        "upstreams.NAME.connect-timeout",
+        Kind::Duration(ms(1), secs(300), false),
+        Default(r#""2s""#),
+        "For a backend to accept a connection, TLS included.",
+        r#""2s""#,
+    ),
+    opt(
+        "upstreams.NAME.first-byte-timeout",
+        Kind::Duration(ms(1), DAY, false),
+        Default(r#""30s""#),
+        "From the end of the request to the first octet of the answer.",
+        r#""30s""#,
+    ),
+    opt(
+        "upstreams.NAME.idle-timeout",
+        Kind::Duration(ms(1), DAY, false),
+        Default(r#""60s""#),
+        "Between two parts of an answer, or of a request that the backend takes in.",
+        r#""60s""#,
+    ),
+    opt(
+        "upstreams.NAME.total-timeout",
+        Kind::Duration(ms(1), DAY, false),
+        Optional("no bound"),
+        "For the whole exchange with the backend.",
+        r#""2m""#,
+    ),
+    opt(
+        "upstreams.NAME.keep-alive-timeout",
+        Kind::Duration(ms(1), HOUR, false),
+        Default(r#""30s""#),
+        "How long a connection to a backend is kept for the next request; make it shorter than the backend's own.",
+        r#""30s""#,
+    ),
+    opt(
+        "upstreams.NAME.backends",
+        Kind::Tables(1),
+        Required,
+        "The servers, each a `[[upstreams.NAME.backends]]` table.",
+        r#"[{ name = "api-1", address = "10.0.0.1:8080" }]"#,
+    ),
+    opt(
+        "upstreams.NAME.backends[].name",
+        Kind::NewName,
+        Required,
+        "Name, unique within the upstream. Hashes, sessions and orders go by it: another address under the same name is the same backend.",
+        r#""api-1""#,
+    ),
+    opt(
+        "upstreams.NAME.backends[].address",
+        Kind::Socket,
+        Required,
+        "Where it is.",
+        r#""10.0.0.1:8080""#,
+    ),
+    opt(
+        "upstreams.NAME.backends[].weight",
+        WEIGHT,
+        Default("1"),
+        "Relative share; 0 takes no new clients, and keeps those whose session is bound to it.",
+        "1",
+    ),
+    opt(
+        "upstreams.NAME.backends[].backup",
+        Kind::Bool,
+        Default("false"),
+        "Serves only while no other backend can.",
+        "false",
+    ),
+    opt(
+        "upstreams.NAME.backends[].region",
+        Kind::Ref("regions"),
+        Optional("proxies of all regions use it"),
+        "Only proxies in this region use it.",
+        r#""eu""#,
+    ),
+    opt(
+        "upstreams.NAME.backends[].zone",
+        Kind::NewName,
+        Optional("in no zone"),
+        "Zone it stands in; see `zone-first`.",
+        r#""a""#,
+    ),
+    opt(
+        "upstreams.NAME.backends[].enabled",
+        Kind::Bool,
+        Default("true"),
+        "With `false` it is neither probed nor used.",
+        "true",
+    ),
+];
