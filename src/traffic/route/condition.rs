@@ -212,7 +212,9 @@ fn is_type(value: &[u8], wanted: &[u8]) -> bool {
     let end = value.iter().position(|b| *b == b';');
     let value = value[..end.unwrap_or(value.len())].trim_ascii();
     match wanted.strip_suffix(b"*") {
-        Some(kind) => value.get(..kind.len()).is_some_and(|v| v.eq_ignore_ascii_case(kind)),
+        Some(kind) => value
+            .get(..kind.len())
+            .is_some_and(|v| v.eq_ignore_ascii_case(kind)),
         None => value.eq_ignore_ascii_case(wanted),
     }
 }
@@ -328,7 +330,10 @@ mod tests {
             (Condition::Header(name("X-A"), exact("two")), true),
             (Condition::Header(name("X-A"), exact("TWO")), false),
             (Condition::Header(name("X-A"), regex("^on")), true),
-            (Condition::Header(name("X-A"), Test::Prefix(b"tw"[..].into())), true),
+            (
+                Condition::Header(name("X-A"), Test::Prefix(b"tw"[..].into())),
+                true,
+            ),
             (cookie("sid", exact("9")), true),
             (cookie("si", Test::Present), false),
             (cookie("t", regex("[2-9]")), false),
@@ -343,17 +348,39 @@ mod tests {
             (Condition::ContentType(vec![b"text/html"[..].into()]), true),
             (Condition::ContentType(vec![b"text/*"[..].into()]), true),
             (Condition::ContentType(vec![b"image/*"[..].into()]), false),
-            (Condition::Source(vec!["192.0.2.0/24".parse().unwrap()]), true),
-            (Condition::Source(vec!["192.0.3.0/24".parse().unwrap()]), false),
-            (Condition::Host(vec![HostPattern::parse("*.example").unwrap()]), true),
-            (Condition::Path(vec![PathPattern::Exact(b"/p"[..].into())]), true),
-            (Condition::Path(vec![PathPattern::Prefix(b"/q"[..].into())]), false),
+            (
+                Condition::Source(vec!["192.0.2.0/24".parse().unwrap()]),
+                true,
+            ),
+            (
+                Condition::Source(vec!["192.0.3.0/24".parse().unwrap()]),
+                false,
+            ),
+            (
+                Condition::Host(vec![HostPattern::parse("*.example").unwrap()]),
+                true,
+            ),
+            (
+                Condition::Path(vec![PathPattern::Exact(b"/p"[..].into())]),
+                true,
+            ),
+            (
+                Condition::Path(vec![PathPattern::Prefix(b"/q"[..].into())]),
+                false,
+            ),
         ] {
             assert_eq!(holds(&condition, &h), want, "{condition}");
-            assert_eq!(holds(&Condition::Not(Box::new(condition.clone())), &h), !want);
+            assert_eq!(
+                holds(&Condition::Not(Box::new(condition.clone())), &h),
+                !want
+            );
             let no = Condition::Method(vec![Method::Trace]);
             let both = vec![no, condition.clone()];
-            assert_eq!(holds(&Condition::Any(both.clone()), &h), want, "{condition}");
+            assert_eq!(
+                holds(&Condition::Any(both.clone()), &h),
+                want,
+                "{condition}"
+            );
             assert!(!holds(&Condition::All(both), &h));
             assert!(!condition.excludes(&condition), "{condition}");
         }
@@ -368,7 +395,11 @@ mod tests {
         for (a, b, want) in [
             (header(exact("1")), header(exact("2")), true),
             (header(exact("1")), header(Test::Present), false),
-            (header(exact("1")), Condition::Header(Name::new(b"y"), exact("2")), false),
+            (
+                header(exact("1")),
+                Condition::Header(Name::new(b"y"), exact("2")),
+                false,
+            ),
             (method(Method::Get), method(Method::Head), true),
             (source("10.0.0.0/8"), source("10.1.0.0/16"), false),
             (source("10.0.0.0/8"), source("11.0.0.0/8"), true),

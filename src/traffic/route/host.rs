@@ -50,7 +50,9 @@ impl HostPattern {
             let inner = inner.strip_suffix(']').ok_or(HostError::Octet)?;
             let address: std::net::Ipv6Addr = inner.parse().map_err(|_| HostError::Octet)?;
             // Both sides in the form of RFC 5952.
-            return Ok(HostPattern::Exact(format!("[{address}]").into_bytes().into()));
+            return Ok(HostPattern::Exact(
+                format!("[{address}]").into_bytes().into(),
+            ));
         }
         let (name, below) = match whole.strip_prefix("*.") {
             Some(name) => (name, true),

@@ -264,7 +264,10 @@ impl HostSet {
         let mut at = 0;
         for segment in path.split(|b| *b == b'/').skip(1) {
             let next = self.nodes.len() as u32;
-            let child = *self.nodes[at].children.entry(segment.into()).or_insert(next);
+            let child = *self.nodes[at]
+                .children
+                .entry(segment.into())
+                .or_insert(next);
             if child == next {
                 self.nodes.push(Node::default());
             }

@@ -394,7 +394,11 @@ mod tests {
             ("/", "/x", true),
             ("/", "*", false),
         ] {
-            assert_eq!(prefix(pattern).matches(path.as_bytes()), want, "{pattern} {path}");
+            assert_eq!(
+                prefix(pattern).matches(path.as_bytes()),
+                want,
+                "{pattern} {path}"
+            );
         }
         let regex = |p: &str| PathPattern::Regex(Pattern::new(p).unwrap());
         assert!(prefix("/a").covers(&regex("^/a/b[0-9]")));

@@ -132,8 +132,8 @@ class Tradewind(Proxy):
     def prepare(self):
         self.write("tradewind.toml", self.config())
         self.spawn(self.tools.tradewind, "run", "--config", "tradewind.toml", "--node", "bench")
-        self.port = int(read_ready(self, r"^ready .*\bweb=\S+?:(\d+)\b").group(1))
-        self.tls_port = int(read_ready(self, r"^ready .*\bweb-tls=\S+?:(\d+)\b").group(1))
+        ready = read_ready(self, r"^ready .*\bweb=\S+?:(\d+),web-tls=\S+?:(\d+)\b")
+        self.port, self.tls_port = map(int, ready.groups())
 
     def version(self):
         return self.run(self.tools.tradewind, "--version").split()[-1]
