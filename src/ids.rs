@@ -98,3 +98,19 @@ dense_id!(
     /// A backend: one server of an upstream, counted within it.
     BackendId
 );
+dense_id!(
+    /// A cache of a proxy.
+    CacheId
+);
+dense_id!(
+    /// A rate limit of requests through a proxy.
+    RateLimitId
+);
+dense_id!(
+    /// A set of error pages.
+    ErrorPagesId
+);
+dense_id!(
+    /// An external authorisation.
+    AuthId
+);

@@ -25,10 +25,12 @@ pub mod message;
 pub mod net;
 pub mod telemetry;
 pub mod time;
+pub mod tls;
 pub mod units;
 
 // Layer 1: neighbours that do not know each other.
 pub mod balance;
+pub mod caching;
 pub mod dnssec;
 pub mod geo;
 pub mod health;
@@ -81,6 +83,10 @@ pub mod docs {
     pub mod overrides {}
     #[doc = include_str!("docs/performance.md")]
     pub mod performance {}
+    #[doc = include_str!("docs/proxy-balancing.md")]
+    pub mod proxy_balancing {}
+    #[doc = include_str!("docs/proxy-tls.md")]
+    pub mod proxy_tls {}
     #[doc = include_str!("docs/transports.md")]
     pub mod transports {}
     #[doc = include_str!("docs/protection.md")]

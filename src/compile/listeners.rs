@@ -4,8 +4,16 @@ use crate::config::Spec;
 use crate::config::spec::NodeSpec;
 use crate::traffic::{Listener, ProxyNode};
 
+use super::Problems;
+use super::features::Shared;
+
 /// The listeners that `node` has, in the order of the file, with their places in the file.
-pub(super) fn listeners(spec: &Spec, node: &NodeSpec) -> Vec<Listener> {
+pub(super) fn listeners(
+    spec: &Spec,
+    node: &NodeSpec,
+    shared: &Shared<'_>,
+    p: &mut Problems,
+) -> Vec<Listener> {
     let has = |name: &str| match &node.proxy.listeners {
         None => true,
         Some(some) => some.iter().any(|l| l.value == name),
@@ -13,7 +21,11 @@ pub(super) fn listeners(spec: &Spec, node: &NodeSpec) -> Vec<Listener> {
     spec.listeners
         .iter()
         .filter(|l| has(&l.name))
-        .map(|l| l.settings.clone())
+        .map(|l| {
+            let mut listener = l.settings.clone();
+            listener.features.common = shared.features(&l.features, p);
+            listener
+        })
         .collect()
 }
 
@@ -22,6 +34,7 @@ pub(super) fn node(node: &NodeSpec) -> ProxyNode {
     let cores = std::thread::available_parallelism().map_or(1, |c| c.get() as u32);
     ProxyNode {
         name: node.name.as_str().into(),
+        region: node.region.as_str().into(),
         zone: node.proxy.zone.as_deref().map(Into::into),
         workers: node.proxy.workers.unwrap_or(cores),
         drain_timeout: node.proxy.drain_timeout,

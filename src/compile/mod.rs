@@ -3,12 +3,14 @@
 //! Each part checks what it refers to and goes on after an error, so that one run shows them all.
 
 mod aliases;
+mod caches;
 mod check;
 mod council;
 mod cycles;
 #[cfg(test)]
 mod disabled_tests;
 mod dnssec;
+mod features;
 mod fleet;
 mod geo;
 mod listeners;
@@ -19,6 +21,7 @@ mod policies;
 mod pools;
 mod problems;
 mod protection;
+mod routes;
 mod sites;
 #[cfg(test)]
 mod tests;
@@ -81,7 +84,7 @@ pub fn compile(
     let signed = dnssec::zones(spec, inputs, &parsed_zones.largest_ttls(), &names, p);
     let zones = zones::build(spec, parsed_zones, &names, sources, p);
     let transfers = transfers::transfers(spec, inputs, p);
-    let traffic = traffic::plan(spec, node, p);
+    let traffic = traffic::plan(spec, inputs, node, p);
     check::unused(spec, p);
     dnssec::unused(spec, p);
     cycles::check(&names, &pools, &zones, p);

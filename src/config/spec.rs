@@ -6,16 +6,22 @@
 //! then left out, or stands as something harmless, and `complete` is false: from what such an object
 //! lacks nothing follows.
 
+mod caches;
+mod features;
 mod fleet;
 mod health;
 mod listeners;
 mod protection;
+mod routes;
 mod upstreams;
 
+pub use caches::CacheSpec;
+pub use features::{AuthSpec, ErrorPagesSpec, FeaturesSpec, PageSpec, RateRuleSpec};
 pub use fleet::{FleetSpec, NodeFleetSpec};
 pub use health::HealthSpec;
-pub use listeners::{ListenerSpec, NodeProxySpec};
+pub use listeners::{ListenerSpec, NodeProxySpec, TlsFile};
 pub use protection::{AccessSpec, ChaosSpec, CookiesSpec, RateLimitSpec};
+pub use routes::{ActionSpec, RouteSpec};
 pub use upstreams::{BackendSpec, UpstreamSpec};
 
 use std::collections::BTreeSet;
@@ -67,6 +73,16 @@ pub struct Spec {
     pub policies: Vec<PolicySpec>,
     /// `[listeners.NAME]`
     pub listeners: Vec<ListenerSpec>,
+    /// `[caches.NAME]`
+    pub caches: Vec<CacheSpec>,
+    /// `[routes.NAME]`
+    pub routes: Vec<RouteSpec>,
+    /// `[rate-limits.NAME]`
+    pub rate_rules: Vec<RateRuleSpec>,
+    /// `[error-pages.NAME]`
+    pub error_pages: Vec<ErrorPagesSpec>,
+    /// `[auth.NAME]`
+    pub auths: Vec<AuthSpec>,
     /// `[upstreams.NAME]`
     pub upstreams: Vec<UpstreamSpec>,
     /// `[names."NAME"]` without `alias-of`

@@ -1,5 +1,6 @@
 //! A request and its response on their way through the proxy, whatever version carried them.
 
+use std::cell::RefCell;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
@@ -21,6 +22,8 @@ pub struct Peer {
     pub local: SocketAddr,
     /// What TLS agreed on; `None` without TLS.
     pub tls: Option<Rc<TlsFacts>>,
+    /// Differs from that of every other connection of its worker; not 0.
+    pub number: u64,
 }
 
 impl Peer {
@@ -39,8 +42,23 @@ pub struct TlsFacts {
     pub cipher: Box<str>,
     /// The server name asked for.
     pub sni: Option<Box<str>>,
-    /// The subject of the client's certificate, verified.
+    /// The subject of the client's certificate, verified (RFC 4514, printable ASCII).
     pub client_subject: Option<Box<str>>,
+    /// What else the client's certificate says.
+    pub client: Option<Box<ClientCertificate>>,
+}
+
+/// A client's certificate, verified.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ClientCertificate {
+    /// First common name of the subject.
+    pub common_name: Option<Box<str>>,
+    /// The issuer (RFC 4514, printable ASCII).
+    pub issuer: Box<str>,
+    /// Serial number, hexadecimal.
+    pub serial: Box<str>,
+    /// SHA-256 of the certificate, hexadecimal.
+    pub fingerprint: Box<str>,
 }
 
 /// A request.
@@ -52,7 +70,12 @@ pub struct Request {
     pub body: Body,
     /// The protocol that it asks to go on with (RFC 9110 section 7.8), in lower case.
     pub upgrade: Option<Box<[u8]>>,
+    /// Where interim answers (1xx) go; `None`: the client cannot be sent any.
+    pub interim: Option<Interim>,
 }
+
+/// Interim answers that wait to be sent to a client of HTTP/1.1, as octets.
+pub type Interim = Rc<RefCell<Vec<u8>>>;
 
 /// A response.
 pub struct Response {

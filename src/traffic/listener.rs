@@ -3,7 +3,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::net::Prefix;
+use super::access_log::AccessLog;
+use super::features::ListenerFeatures;
+use super::proxy_protocol::ProxyProtocol;
+use super::tls::ListenerTls;
+
+use super::compression::Compression;
 
 /// Where traffic comes in.
 #[derive(Clone, PartialEq, Debug)]
@@ -18,8 +23,16 @@ pub struct Listener {
     pub limits: HttpLimits,
     /// How long a client may take.
     pub timeouts: HttpTimeouts,
-    /// Sources whose `Forwarded` and `X-Forwarded-*` fields are believed.
-    pub trusted_proxies: Vec<Prefix>,
+    /// What of the responses is compressed, where their route says nothing of it.
+    pub compression: Option<Compression>,
+    /// Where exchanges are written down.
+    pub access_log: Option<AccessLog>,
+    /// `None`: plain HTTP.
+    pub tls: Option<Box<ListenerTls>>,
+    /// What stands before HTTP and TLS; `None`: nothing.
+    pub proxy_protocol: Option<Box<ProxyProtocol>>,
+    /// What else is done with what comes in here.
+    pub features: ListenerFeatures,
 }
 
 /// Bounds of what a client may send.

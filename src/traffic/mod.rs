@@ -1,14 +1,27 @@
 //! What the proxy of a node does with traffic: listeners, routes, upstreams. Plain data, and the pure
 //! decisions over it.
 
+pub mod access_log;
 pub mod algorithm;
+pub mod compression;
+pub mod features;
+pub mod fields;
+pub mod forwarded;
+pub mod guards;
 pub mod listener;
+pub mod pages;
+pub mod proxy_protocol;
 pub mod route;
+pub mod session;
+pub mod tls;
 pub mod upstream;
 
 pub use algorithm::{Algorithm, HashKey, HashMethod, Hashing};
+pub use compression::{Coding, Compression};
+pub use features::{Features, ListenerFeatures};
 pub use listener::{HttpLimits, HttpTimeouts, Listener};
-pub use route::{Action, Caller, Route, Routes};
+pub use route::{Action, Caller, PathRules, Route, Routes};
+pub use session::Session;
 pub use upstream::{Backend, Upstream, UpstreamTimeouts};
 
 use std::time::Duration;
@@ -22,6 +35,14 @@ pub struct Plan {
     pub routes: Routes,
     /// By [`crate::ids::UpstreamId`].
     pub upstreams: Vec<Upstream>,
+    /// By [`crate::ids::CacheId`].
+    pub caches: Vec<crate::caching::Rules>,
+    /// By [`crate::ids::RateLimitId`].
+    pub rate_limits: Vec<guards::RateRule>,
+    /// By [`crate::ids::ErrorPagesId`].
+    pub error_pages: Vec<pages::ErrorPages>,
+    /// By [`crate::ids::AuthId`].
+    pub auths: Vec<guards::ForwardAuth>,
     /// Settings of the node.
     pub node: ProxyNode,
 }
@@ -31,6 +52,8 @@ pub struct Plan {
 pub struct ProxyNode {
     /// The node's name (`Via`, logs).
     pub name: Box<str>,
+    /// The name of its region.
+    pub region: Box<str>,
     /// The zone within the region, for locality.
     pub zone: Option<Box<str>>,
     /// Threads; at least 1.
@@ -43,6 +66,7 @@ impl Default for ProxyNode {
     fn default() -> ProxyNode {
         ProxyNode {
             name: Box::default(),
+            region: Box::default(),
             zone: None,
             workers: 1,
             drain_timeout: Duration::from_secs(30),

@@ -133,6 +133,9 @@ pub(super) fn singular(kind: &'static str) -> &'static str {
         "policies" => "policy",
         "tsig-keys" => "TSIG key",
         "dnssec" => "DNSSEC policy",
+        "rate-limits" => "rate limit",
+        "error-pages" => "error pages",
+        "auth" => "authorisation",
         _ => kind.strip_suffix('s').unwrap_or(kind),
     }
 }

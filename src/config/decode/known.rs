@@ -36,6 +36,10 @@ impl Known {
             "tsig-keys",
             "upstreams",
             "listeners",
+            "caches",
+            "rate-limits",
+            "error-pages",
+            "auth",
         ] {
             let tables = trees.iter().filter_map(|t| t.table(kind));
             let keys = tables.flat_map(|t| t.entries.iter().map(|e| e.key.clone()));

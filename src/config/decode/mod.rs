@@ -1,10 +1,13 @@
 //! The merged TOML tree → [`Spec`], collecting every error.
 
+mod caches;
 mod composites;
 mod context;
 mod dnssec;
 mod encrypted;
+mod features;
 mod fleet;
+mod guards;
 mod health;
 mod https;
 mod known;
@@ -18,12 +21,16 @@ mod octets;
 mod policies;
 mod pools;
 mod protection;
+mod proxy_tls;
 mod reader;
+mod routes;
+mod sessions;
 mod transfers;
 mod upstreams;
 mod value;
 
 pub(super) use context::Context;
+pub(crate) use features::not_a_template;
 pub(super) use known::Known;
 pub use value::nearest;
 
@@ -90,6 +97,11 @@ pub(super) fn decode(cx: &mut Context<'_>, mut root: Table) -> Spec {
         pools,
         monitors,
         policies: policies::decode(cx, root),
+        caches: caches::decode(cx, root),
+        routes: routes::decode(cx, root),
+        rate_rules: guards::rate_limits(cx, root),
+        error_pages: guards::error_pages(cx, root),
+        auths: guards::auth(cx, root),
         upstreams: upstreams::decode(cx, root),
         names,
         aliases,

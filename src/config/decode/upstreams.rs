@@ -16,7 +16,9 @@ use crate::traffic::{
 
 use super::context::Context;
 use super::objects::objects;
+use super::proxy_tls;
 use super::reader::Reader;
+use super::sessions;
 use super::value::{is_header, nearest};
 
 pub(super) fn decode(cx: &mut Context<'_>, root: &Table) -> Vec<UpstreamSpec> {
@@ -28,19 +30,24 @@ pub(super) fn decode(cx: &mut Context<'_>, root: &Table) -> Vec<UpstreamSpec> {
 
 fn upstream(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> UpstreamSpec {
     let mark = cx.mark();
+    let mut files = Vec::new();
     let settings = Upstream {
         name: name.as_str().into(),
         backends: Vec::new(),
         algorithm: algorithm(cx, r),
         zone_first: r.get_or(cx, "zone-first", 0).value,
+        session: sessions::decode(cx, r),
         http2: r.get_or(cx, "http2", false).value,
         timeouts: timeouts(cx, r),
+        tls: proxy_tls::upstream(cx, r, &mut files),
+        proxy_protocol: proxy_tls::proxy_version(cx, r),
     };
     let backends = backends(cx, &name.value, r);
     UpstreamSpec {
         name,
         settings,
         backends,
+        files,
         complete: cx.clean_since(mark) && r.misspelt().is_empty(),
     }
 }
@@ -133,7 +140,7 @@ const WORDS: [&str; 7] = [
 ];
 
 /// What of a request an option of `r` names.
-fn key(
+pub(super) fn key(
     cx: &mut Context<'_>,
     r: &Reader<'_>,
     option: &str,

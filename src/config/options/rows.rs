@@ -1,11 +1,16 @@
 //! The rows, in the order of the reference page; one file for what belongs together.
 
+mod caches;
 mod dns;
+mod features;
 mod fleet;
 mod health;
 mod listeners;
 mod monitors;
 mod nodes;
+mod proxy_tls;
+mod routes;
+mod sessions;
 mod steering;
 mod upstreams;
 mod zones;
@@ -57,7 +62,7 @@ const FARTHEST: f64 = 20_100.0;
 const CONTINENTS: &[&str] = &["AF", "AN", "AS", "EU", "NA", "OC", "SA"];
 const WEIGHT: Kind = Kind::Integer(0, 1_000_000);
 
-const PARTS: [&[OptionRow]; 9] = [
+const PARTS: &[&[OptionRow]] = &[
     dns::ROWS,
     nodes::ROWS,
     fleet::ROWS,
@@ -66,7 +71,12 @@ const PARTS: [&[OptionRow]; 9] = [
     monitors::ROWS,
     steering::ROWS,
     listeners::ROWS,
+    routes::ROWS,
     upstreams::ROWS,
+    caches::ROWS,
+    proxy_tls::ROWS,
+    features::ROWS,
+    sessions::ROWS,
 ];
 
 const COUNT: usize = {

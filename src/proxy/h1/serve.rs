@@ -1,9 +1,10 @@
 //! One client's HTTP/1.1 connection, from its first request to its last.
 
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -15,6 +16,7 @@ use crate::message::http1::{
 };
 use crate::message::{Known, RequestHead, Scheme, Version};
 use crate::proxy::answers::{self, Failure};
+use crate::proxy::body::BodyError;
 use crate::proxy::exchange;
 use crate::proxy::io::Io;
 use crate::proxy::message::{Peer, Request, Response};
@@ -24,7 +26,6 @@ use crate::proxy::tier::Tier;
 use crate::proxy::tunnel;
 use crate::proxy::watch::Watch;
 use crate::proxy::worker::Worker;
-use crate::traffic::Listener;
 
 use super::client::{BodyState, Client, NoHead};
 use super::incoming::{self, BodyRules};
@@ -102,10 +103,7 @@ pub async fn serve(
                 let client = Rc::into_inner(client)?;
                 return Some((client.io.into_inner(), client.inbox.into_inner()));
             }
-            Err(no) => {
-                let listener = &tier.plan.listeners[peer.listener.index()];
-                refuse(&client, &watch, listener, &peer, &worker, head, no).await
-            }
+            Err(no) => refuse(&client, &watch, &tier, &peer, &worker, head, no).await,
         };
         first = false;
         match next {
@@ -119,11 +117,12 @@ pub async fn serve(
     }
     // TLS says goodbye; nobody waits for it.
     if let Ok(client) = Rc::try_unwrap(client)
-        && let Io::Other(mut other) = client.io.into_inner()
+        && let mut io = client.io.into_inner()
+        && !matches!(io, Io::Tcp(_))
     {
         watch.set(LINGER);
         let _ = watch
-            .bound(tokio::io::AsyncWriteExt::shutdown(&mut other))
+            .bound(tokio::io::AsyncWriteExt::shutdown(&mut io))
             .await;
     }
     None
@@ -145,7 +144,7 @@ async fn request(
         head.scheme = Scheme::Https;
     }
     let (version, method) = (head.version, head.method.clone());
-    let mut record = Record::begin(worker, peer, &head);
+    let mut record = Record::begin(worker, tier, peer, &head);
     let rules = BodyRules {
         most: listener.limits.body,
         timeout: listener.timeouts.body,
@@ -153,18 +152,39 @@ async fn request(
     };
     let upgrade = framing.upgrade.then(|| protocol(&head)).flatten();
     hop::strip_request(&mut head.fields, upgrade.is_some());
-    let body = incoming::body(client, framing.body, &rules, &worker.watches);
-    let request = Request {
-        head,
-        body,
-        upgrade,
+    let answered = if matches!(framing.body, BodyFraming::Length(n) if n > rules.most) {
+        // Told before: nothing of it is read, and no backend hears of it.
+        client.body.set(BodyState::Broken);
+        worker.reuse_request(head);
+        let failure = Failure::Body(BodyError::TooLong);
+        record.failed(failure);
+        Some(answers::failure(failure))
+    } else {
+        let body = incoming::body(client, framing.body, &rules, &worker.watches);
+        let request = Request {
+            head,
+            body,
+            upgrade,
+            interim: (version == Version::Http11).then(|| client.interim.clone()),
+        };
+        let mut answering = pin!(exchange::run(worker, tier, peer, request, &mut record));
+        poll_fn(|cx| match answering.as_mut().poll(cx) {
+            Poll::Ready(response) => Poll::Ready(Some(response)),
+            // Nobody would read the answer: the backend need not go on.
+            Poll::Pending => client.poll_gone(cx, worker).map(|()| None),
+        })
+        .await
     };
-    let Response {
+    let Some(Response {
         head: mut answer,
         mut body,
         upgrade: upgraded,
         close,
-    } = exchange::run(worker, tier, peer, request, &mut record).await;
+    }) = answered
+    else {
+        record.received(client.received.take());
+        return Next::Close;
+    };
     if let Some(upgraded) = upgraded {
         let sent = switch(client, watch, &answer).await;
         if sent.is_ok() {
@@ -183,6 +203,7 @@ async fn request(
     let timeout = listener.timeouts.write;
     let (octets, sent) =
         respond::send(client, version, &answer, &mut body, plan, watch, timeout).await;
+    record.received(client.received.take());
     // Gives the backend's connection back, or closes it.
     drop(body);
     let end = match sent {
@@ -230,7 +251,7 @@ async fn switch(
 async fn refuse(
     client: &Rc<Client>,
     watch: &Watch,
-    listener: &Listener,
+    tier: &Arc<Tier>,
     peer: &Peer,
     worker: &Rc<Worker>,
     head: Box<RequestHead>,
@@ -246,13 +267,13 @@ async fn refuse(
         NoHead::Refused(refusal) => Failure::Refused(*refusal),
     };
     count(&worker.stats.refused);
-    let mut record = Record::begin(worker, peer, &head);
+    let mut record = Record::begin(worker, tier, peer, &head);
     let response = answers::failure(failure);
     record.failed(failure);
     let mut body = response.body;
     let plan = respond::plan(&head.method, Version::Http11, &response.head, &body, false);
     record.status(response.head.status);
-    let timeout = listener.timeouts.write;
+    let timeout = tier.plan.listeners[peer.listener.index()].timeouts.write;
     let sent = respond::send(
         client,
         Version::Http11,
