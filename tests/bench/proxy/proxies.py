@@ -195,7 +195,7 @@ class ManyRoutes(Tradewind):
             lines.append(
                 f'[routes.r{i}]\nhosts = ["h{host}.bench.example"]\npath-prefixes = ["/p{path}/"]\nforward = "u{target}"\n'
             )
-        lines.append('[routes.rest]\npriority = 1\nforward = "u0"\n')
+        lines.append('[routes.rest]\nforward = "u0"\n')
         return "".join(lines)
 
 
