@@ -70,7 +70,8 @@ async fn answer(
     visit.route = Some(id);
     features::guard(worker, tier, listener, &request.head, visit)?;
     if let Some(auth) = visit.features(&tier.plan).and_then(|f| f.auth)
-        && let Some(refusal) = features::ask(worker, tier, peer, request, visit, auth).await?
+        && let Some(refusal) =
+            Box::pin(features::ask(worker, tier, peer, request, visit, auth)).await?
     {
         return Ok(refusal);
     }
