@@ -71,7 +71,7 @@ async fn answer(
     features::guard(worker, tier, listener, &request.head, visit)?;
     if let Some(auth) = visit.features(&tier.plan).and_then(|f| f.auth) {
         let asked = features::ask(worker, tier, peer, request, visit, record, auth);
-        if let Some(refusal) = asked.await? {
+        if let Some(refusal) = Box::pin(asked).await? {
             return Ok(refusal);
         }
     }
