@@ -16,6 +16,7 @@ use super::fleet::FleetDesk;
 use super::judge_loop::Order;
 use super::keeper;
 use super::load::{Loaded, Wanted, load_all, log};
+use super::proxy::SharedCarrier;
 
 /// What a controller orders about.
 pub struct Ordered {
@@ -33,6 +34,8 @@ pub struct Ordered {
     pub keeper: keeper::Shared,
     /// The other nodes.
     pub fleet: Arc<FleetDesk>,
+    /// The proxy.
+    pub carrier: SharedCarrier,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }
@@ -96,6 +99,13 @@ impl Controller {
                 format!("`{option}` changed; a reload does not apply it, restart the node for it");
             tracing::warn!("{text}");
             warnings.push(format!("warning: {text}"));
+        }
+        // First of all: a listener that cannot be had refuses the reload, and nothing has changed.
+        if let Some(carrier) = &self.has.carrier
+            && let Err(e) = carrier.adopt(&loaded.compiled.snapshot.traffic)
+        {
+            tracing::error!("reload refused: {e}; the configuration in force stays as it was");
+            return ReloadOutcome::Failed(e.to_string());
         }
         let (done, generation) = oneshot::channel();
         let (keeper, orders, clock) = (

@@ -104,7 +104,7 @@ impl Limits {
 }
 
 /// Random bits of the system, through the provider that TLS uses as well.
-fn random(bits: &mut [u8]) {
+pub(super) fn random(bits: &mut [u8]) {
     let provider = rustls::crypto::ring::default_provider();
     provider
         .secure_random

@@ -13,6 +13,7 @@ pub mod listeners;
 pub mod load;
 pub mod orders;
 pub mod presign;
+pub mod proxy;
 pub mod run;
 pub mod store;
 mod unable;

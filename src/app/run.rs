@@ -35,6 +35,7 @@ use super::listeners::{self, EncryptedAddresses};
 use super::load::{Loaded, Wanted, load_all, log};
 use super::orders::{Book, Desk, Tools};
 use super::presign::PresignThread;
+use super::proxy;
 use super::store::{self, Store, Stored, Verdicts};
 use crate::admin::Control as _;
 
@@ -57,6 +58,8 @@ pub struct Ready {
     pub dns: Vec<SocketAddr>,
     /// Encrypted DNS.
     pub encrypted: EncryptedAddresses,
+    /// The proxy's listeners, by name.
+    pub proxy: Vec<(Box<str>, SocketAddr)>,
     /// Admin API.
     pub admin: Option<SocketAddr>,
     /// Where other members of the fleet reach it, UDP.
@@ -72,6 +75,10 @@ impl std::fmt::Display for Ready {
             write!(f, "{}{a}", if i > 0 { "," } else { "" })?;
         }
         write!(f, "{}", self.encrypted)?;
+        for (i, (name, a)) in self.proxy.iter().enumerate() {
+            let before = if i == 0 { " proxy=" } else { "," };
+            write!(f, "{before}{name}={a}")?;
+        }
         if let Some(a) = self.admin {
             write!(f, " admin={a}")?;
         }
@@ -142,6 +149,7 @@ async fn serve(
     let (udp_sockets, tcp_listeners) = bind_dns(&node, options.skip_missing_addresses)?;
     let encrypted = listeners::bind(&node, options.skip_missing_addresses)?;
     let admin_listener = bind_admin(&node).await?;
+    let carrier = proxy::start(&node, &compiled.snapshot.traffic, &clock)?;
 
     // Keys are there before the first answer is.
     let key_troubles = Arc::new(AtomicU64::new(0));
@@ -225,6 +233,7 @@ async fn serve(
         certificates: certificates.clone(),
         keeper,
         fleet: desk,
+        carrier: carrier.clone(),
         clock: clock.clone(),
     });
 
@@ -340,6 +349,7 @@ async fn serve(
         node: node.name.clone(),
         dns,
         encrypted: encrypted_addresses,
+        proxy: carrier.as_ref().map(|c| c.addresses()).unwrap_or_default(),
         admin: admin_addr,
         fleet: joined.address,
         generation: wiring.publisher.latest().generation,
@@ -356,6 +366,13 @@ async fn serve(
     tracing::info!("stopping");
     // Others are told while DNS still answers.
     joined.leave().await;
+    if let Some(carrier) = carrier {
+        tokio::select! {
+            () = carrier.drain() => {}
+            // Told twice: at once.
+            () = signals.stop() => {}
+        }
+    }
     stop.send_replace(true);
     for server in servers {
         server.stop();

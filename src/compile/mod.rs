@@ -11,6 +11,7 @@ mod disabled_tests;
 mod dnssec;
 mod fleet;
 mod geo;
+mod listeners;
 mod monitors;
 mod names;
 mod node;

@@ -38,6 +38,10 @@ pub struct Node {
     pub proxies: Vec<Prefix>,
     /// Admin API; `None` without role `admin`.
     pub admin_listen: Option<SocketAddr>,
+    /// Whether this node carries traffic.
+    pub proxies_traffic: bool,
+    /// Threads of its proxy.
+    pub proxy_workers: u32,
     /// Whether this node probes.
     pub probes: bool,
     /// Longest wait for the first probes before DNS is served (requirement H1).
@@ -113,6 +117,10 @@ impl Node {
             (
                 own("admin.listen"),
                 self.admin_listen != running.admin_listen,
+            ),
+            (
+                own("proxy.workers"),
+                self.proxy_workers != running.proxy_workers,
             ),
             (
                 "dns.first-round".to_owned(),
@@ -198,6 +206,8 @@ pub(super) fn node(spec: &Spec, wanted: Option<&str>, p: &mut Problems) -> Optio
         tcp_idle_timeout: n.tcp_idle_timeout,
         admin_listen: has(n, Role::Admin)
             .then(|| n.admin_listen.as_ref().map_or(ADMIN, |a| a.value)),
+        proxies_traffic: has(n, Role::Proxy),
+        proxy_workers: n.proxy.workers.unwrap_or(cores),
         probes: has(n, Role::Probe),
         first_round: spec
             .dns

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use crate::config::Spec;
 use crate::config::spec::{NodeSpec, Role};
-use crate::traffic::{Plan, ProxyNode};
+use crate::traffic::Plan;
 
-use super::{Problems, node, routes, upstreams};
+use super::{Problems, listeners, node, routes, upstreams};
 
 /// The plan of the node called `wanted`; an empty one without the role `proxy`. All parts are checked
 /// either way.
@@ -22,12 +22,10 @@ pub(super) fn plan(spec: &Spec, wanted: Option<&str>, p: &mut Problems) -> Arc<P
         return Arc::default();
     };
     Arc::new(Plan {
+        listeners: listeners::listeners(spec, this),
         routes,
         upstreams: upstreams.list,
-        node: ProxyNode {
-            name: this.name.as_str().into(),
-            ..ProxyNode::default()
-        },
+        node: listeners::node(this),
         ..Plan::default()
     })
 }

@@ -8,12 +8,14 @@
 
 mod fleet;
 mod health;
+mod listeners;
 mod protection;
 mod routes;
 mod upstreams;
 
 pub use fleet::{FleetSpec, NodeFleetSpec};
 pub use health::HealthSpec;
+pub use listeners::{ListenerSpec, NodeProxySpec};
 pub use protection::{AccessSpec, ChaosSpec, CookiesSpec, RateLimitSpec};
 pub use routes::{ActionSpec, RouteSpec};
 pub use upstreams::{BackendSpec, UpstreamSpec};
@@ -65,6 +67,8 @@ pub struct Spec {
     pub pools: Vec<PoolSpec>,
     /// `[policies.NAME]`
     pub policies: Vec<PolicySpec>,
+    /// `[listeners.NAME]`
+    pub listeners: Vec<ListenerSpec>,
     /// `[routes.NAME]`
     pub routes: Vec<RouteSpec>,
     /// `[upstreams.NAME]`
@@ -160,6 +164,8 @@ pub struct NodeSpec {
     pub state_dir: Option<Marked<PathBuf>>,
     /// `fleet`; without it the node is alone.
     pub fleet: Option<NodeFleetSpec>,
+    /// `proxy`
+    pub proxy: NodeProxySpec,
     /// `allow-exec`: whether monitors may run commands, default false.
     pub allow_exec: bool,
 }

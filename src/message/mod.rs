@@ -2,6 +2,7 @@
 
 pub mod fields;
 pub mod head;
+pub mod http1;
 pub mod method;
 pub mod name;
 

@@ -63,6 +63,8 @@ pub struct HttpTimeouts {
     pub idle: Duration,
     /// To take in what is sent to it.
     pub write: Duration,
+    /// Without an octet in either direction, once the protocol was switched (WebSocket).
+    pub tunnel: Duration,
 }
 
 impl Default for HttpTimeouts {
@@ -72,6 +74,7 @@ impl Default for HttpTimeouts {
             body: Duration::from_secs(30),
             idle: Duration::from_secs(60),
             write: Duration::from_secs(30),
+            tunnel: Duration::from_secs(3600),
         }
     }
 }

@@ -9,7 +9,7 @@ pub mod upstream;
 pub use algorithm::{Algorithm, HashKey, HashMethod, Hashing};
 pub use listener::{HttpLimits, HttpTimeouts, Listener};
 pub use route::{Action, Caller, PathRules, Route, Routes};
-pub use upstream::{Backend, Upstream};
+pub use upstream::{Backend, Upstream, UpstreamTimeouts};
 
 use std::time::Duration;
 

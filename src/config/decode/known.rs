@@ -35,6 +35,7 @@ impl Known {
             "policies",
             "tsig-keys",
             "upstreams",
+            "listeners",
         ] {
             let tables = trees.iter().filter_map(|t| t.table(kind));
             let keys = tables.flat_map(|t| t.entries.iter().map(|e| e.key.clone()));

@@ -8,6 +8,7 @@ mod fleet;
 mod health;
 mod https;
 mod known;
+mod listeners;
 mod monitor_kinds;
 mod monitors;
 mod names;
@@ -78,6 +79,7 @@ pub(super) fn decode(cx: &mut Context<'_>, mut root: Table) -> Spec {
             names_complete,
         },
         health: health::decode(cx, &top),
+        listeners: listeners::decode(cx, root),
         dns: dns(cx, &top),
         fleet: fleet::fleet(cx, &top),
         regions: regions(cx, root),

@@ -50,6 +50,7 @@ fn node(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Option<No
     let has = |role| roles.iter().any(|r| r.value == role);
     let encrypted = encrypted::decode(cx, &dns, has(Role::Dns));
     let fleet = fleet::node(cx, r, has(Role::Dns));
+    let proxy = super::listeners::node(cx, r);
     if let Some(listen) = admin_listen.as_ref().filter(|a| !a.ip().is_loopback())
         && has(Role::Admin)
     {
@@ -78,7 +79,11 @@ fn node(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Option<No
             .help("add `dns.listen = [\"192.0.2.1:53\"]` or remove the role"),
         );
     }
-    for (section, role) in [("dns", Role::Dns), ("admin", Role::Admin)] {
+    for (section, role) in [
+        ("dns", Role::Dns),
+        ("admin", Role::Admin),
+        ("proxy", Role::Proxy),
+    ] {
         if r.has(section) && !has(role) {
             cx.push(
                 Diagnostic::warning(
@@ -111,6 +116,7 @@ fn node(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Option<No
         encrypted,
         state_dir,
         fleet,
+        proxy,
         allow_exec: allow_exec?.value,
     };
     encrypted::check_ports(cx, &node, r.subject());

@@ -83,6 +83,7 @@ from_datum! {
     u8: Datum::Integer(n) => n.try_into().ok();
     u16: Datum::Integer(n) => n.try_into().ok();
     u32: Datum::Integer(n) => n.try_into().ok();
+    u64: Datum::Integer(n) => n.try_into().ok();
     i32: Datum::Integer(n) => n.try_into().ok();
     usize: Datum::Integer(n) => n.try_into().ok();
     f64: Datum::Number(n) => Some(n);

@@ -3,6 +3,7 @@
 mod dns;
 mod fleet;
 mod health;
+mod listeners;
 mod monitors;
 mod nodes;
 mod routes;
@@ -57,7 +58,7 @@ const FARTHEST: f64 = 20_100.0;
 const CONTINENTS: &[&str] = &["AF", "AN", "AS", "EU", "NA", "OC", "SA"];
 const WEIGHT: Kind = Kind::Integer(0, 1_000_000);
 
-const PARTS: [&[OptionRow]; 9] = [
+const PARTS: [&[OptionRow]; 10] = [
     dns::ROWS,
     nodes::ROWS,
     fleet::ROWS,
@@ -65,6 +66,7 @@ const PARTS: [&[OptionRow]; 9] = [
     health::ROWS,
     monitors::ROWS,
     steering::ROWS,
+    listeners::ROWS,
     routes::ROWS,
     upstreams::ROWS,
 ];

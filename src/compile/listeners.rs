@@ -1,0 +1,29 @@
+//! The listeners of a node.
+
+use crate::config::Spec;
+use crate::config::spec::NodeSpec;
+use crate::traffic::{Listener, ProxyNode};
+
+/// The listeners that `node` has, in the order of the file, with their places in the file.
+pub(super) fn listeners(spec: &Spec, node: &NodeSpec) -> Vec<Listener> {
+    let has = |name: &str| match &node.proxy.listeners {
+        None => true,
+        Some(some) => some.iter().any(|l| l.value == name),
+    };
+    spec.listeners
+        .iter()
+        .filter(|l| has(&l.name))
+        .map(|l| l.settings.clone())
+        .collect()
+}
+
+/// What the node's own table says.
+pub(super) fn node(node: &NodeSpec) -> ProxyNode {
+    let cores = std::thread::available_parallelism().map_or(1, |c| c.get() as u32);
+    ProxyNode {
+        name: node.name.as_str().into(),
+        zone: node.proxy.zone.as_deref().map(Into::into),
+        workers: node.proxy.workers.unwrap_or(cores),
+        drain_timeout: node.proxy.drain_timeout,
+    }
+}

@@ -1,0 +1,92 @@
+//! `[listeners.NAME]` and `[nodes.NAME.proxy]`.
+
+use std::net::SocketAddr;
+
+use hashbrown::HashMap;
+
+use crate::config::diagnostic::Diagnostic;
+use crate::config::spec::{ListenerSpec, NodeProxySpec};
+use crate::config::tree::Table;
+use crate::config::{Marked, Span};
+use crate::net::Prefix;
+use crate::traffic::listener::{HttpLimits, HttpTimeouts, Listener};
+
+use super::context::Context;
+use super::objects::objects;
+use super::reader::Reader;
+
+/// The proxy's part of a node's table.
+pub(super) fn node(cx: &mut Context<'_>, r: &Reader<'_>) -> NodeProxySpec {
+    let r = r.sub(cx, "proxy");
+    let workers: Option<Marked<u32>> = r.get(cx, "workers");
+    let zone: Option<Marked<String>> = r.get(cx, "zone");
+    NodeProxySpec {
+        listeners: r.list(cx, "listeners"),
+        workers: workers.map(|w| w.value),
+        zone: zone.map(|z| z.value),
+        drain_timeout: r
+            .get_or(cx, "drain-timeout", std::time::Duration::ZERO)
+            .value,
+    }
+}
+
+pub(super) fn decode(cx: &mut Context<'_>, root: &Table) -> Vec<ListenerSpec> {
+    let mut taken: HashMap<SocketAddr, (String, Span)> = HashMap::new();
+    objects(cx, root, "listeners", false)
+        .into_iter()
+        .map(|(name, r)| {
+            let listener = listener(cx, name, &r);
+            for bind in listener.bind.iter().filter(|b| b.port() != 0) {
+                let first = taken.insert(bind.value, (listener.name.value.clone(), bind.span));
+                if let Some((first, at)) = first {
+                    cx.push(
+                        Diagnostic::error(
+                            bind.span,
+                            format!(
+                                "{} wants {}, which listener `{first}` has",
+                                r.subject(),
+                                bind.value
+                            ),
+                        )
+                        .related(at, "it is taken here")
+                        .help("choose another port or address"),
+                    );
+                }
+            }
+            listener
+        })
+        .collect()
+}
+
+fn listener(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> ListenerSpec {
+    let bind: Vec<Marked<SocketAddr>> = r.list(cx, "bind").unwrap_or_default();
+    let (limits, timeouts) = (HttpLimits::default(), HttpTimeouts::default());
+    let trusted: Option<Vec<Marked<Prefix>>> = r.list(cx, "trusted-proxies");
+    let size = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+    let settings = Listener {
+        name: name.as_str().into(),
+        bind: bind.iter().map(|b| b.value).collect(),
+        http2: r.get_or(cx, "http2", true).value,
+        limits: HttpLimits {
+            connections: r.get_or(cx, "max-connections", limits.connections).value,
+            head: size(r.get_or(cx, "max-head", limits.head as u64).value),
+            fields: r.get_or(cx, "max-fields", limits.fields as u32).value as usize,
+            target: size(r.get_or(cx, "max-target", limits.target as u64).value),
+            body: r.get_or(cx, "max-body", limits.body).value,
+            streams: r.get_or(cx, "max-streams", limits.streams).value,
+        },
+        timeouts: HttpTimeouts {
+            head: r.get_or(cx, "head-timeout", timeouts.head).value,
+            body: r.get_or(cx, "body-timeout", timeouts.body).value,
+            idle: r.get_or(cx, "idle-timeout", timeouts.idle).value,
+            write: r.get_or(cx, "write-timeout", timeouts.write).value,
+            tunnel: r.get_or(cx, "tunnel-timeout", timeouts.tunnel).value,
+        },
+        trusted_proxies: trusted.into_iter().flatten().map(|p| p.value).collect(),
+    };
+    ListenerSpec {
+        name,
+        settings,
+        bind,
+    }
+}

@@ -1,0 +1,98 @@
+//! What the proxy answers itself when it cannot pass a request on.
+
+use bytes::Bytes;
+
+use crate::message::http1::{self, Refusal};
+use crate::message::{Known, ResponseHead};
+
+use super::body::{Body, BodyError};
+use super::message::Response;
+use super::upstream::Why;
+
+/// Why a request was not answered by a backend. Each has a status and a word for the log (P1).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Failure {
+    /// What came is no request that may be passed on.
+    Refused(Refusal),
+    /// The head did not come in time.
+    SlowHead,
+    /// The body ended early, or is longer than allowed.
+    Body(BodyError),
+    /// No route takes it.
+    NoRoute,
+    /// No backend may have it.
+    NoBackend,
+    /// A backend did not answer.
+    Backend(Why),
+    /// It was not answered in the time it had in all.
+    TooLate,
+}
+
+impl Failure {
+    /// The status that the client gets.
+    pub fn status(self) -> u16 {
+        match self {
+            Failure::Refused(refusal) => refusal.status(),
+            Failure::SlowHead | Failure::Body(BodyError::Timeout) => 408,
+            Failure::Body(BodyError::TooLong) => 413,
+            Failure::Body(_) | Failure::Backend(Why::Body(_)) => 400,
+            Failure::NoRoute => 404,
+            Failure::NoBackend => 503,
+            Failure::Backend(Why::ConnectTimeout | Why::Timeout) | Failure::TooLate => 504,
+            Failure::Backend(_) => 502,
+        }
+    }
+
+    /// One word for logs and metrics.
+    pub fn word(self) -> &'static str {
+        match self {
+            Failure::Refused(_) => "malformed",
+            Failure::SlowHead => "slow-head",
+            Failure::Body(BodyError::Timeout) => "slow-body",
+            Failure::Body(BodyError::TooLong) => "body-too-long",
+            Failure::Body(_) | Failure::Backend(Why::Body(_)) => "body-broken",
+            Failure::NoRoute => "no-route",
+            Failure::NoBackend => "no-backend",
+            Failure::TooLate => "total-timeout",
+            Failure::Backend(why) => match why {
+                Why::Refused => "connect-refused",
+                Why::ConnectTimeout => "connect-timeout",
+                Why::Tls => "backend-tls",
+                Why::Closed => "backend-closed",
+                Why::Timeout => "backend-timeout",
+                Why::Malformed => "backend-malformed",
+                Why::TooLong => "backend-head-too-long",
+                Why::Body(_) => "body-broken",
+            },
+        }
+    }
+}
+
+impl From<Why> for Failure {
+    fn from(why: Why) -> Failure {
+        match why {
+            Why::Body(e) => Failure::Body(e),
+            why => Failure::Backend(why),
+        }
+    }
+}
+
+/// The answer that tells a client of a failure.
+pub fn failure(failure: Failure) -> Response {
+    let status = failure.status();
+    let mut head = ResponseHead::new(status);
+    head.fields
+        .push_known(Known::ContentType, b"text/plain; charset=utf-8");
+    if status == 503 {
+        // A client that comes back at once makes it worse.
+        head.fields.push_known(Known::RetryAfter, b"5");
+    }
+    let text = format!("{status} {}\n", http1::write::reason(status));
+    let mut response = Response::new(head, Body::Whole(Bytes::from(text)));
+    // What was not read of a request that failed is not waited for.
+    response.close = matches!(
+        failure,
+        Failure::Refused(_) | Failure::SlowHead | Failure::Body(_)
+    );
+    response
+}

@@ -1,0 +1,72 @@
+//! A client's connection from accept to end: what is spoken on it, and who speaks it.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use bytes::BytesMut;
+use tokio::net::TcpStream;
+
+use crate::ids::ListenerId;
+
+use super::io::Io;
+use super::message::Peer;
+use super::stats::{count, discount};
+use super::worker::Worker;
+use super::{h1, h2};
+
+/// One open connection of a listener: counted for as long as it lives.
+struct Open {
+    worker: Rc<Worker>,
+    listener: Arc<AtomicU32>,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.listener.fetch_sub(1, Ordering::Relaxed);
+        discount(&self.worker.stats.open);
+    }
+}
+
+/// Serves an accepted connection until it ends. `open` counts those of the listener.
+pub async fn serve(
+    worker: Rc<Worker>,
+    listener: Rc<str>,
+    open: Arc<AtomicU32>,
+    tcp: TcpStream,
+    source: SocketAddr,
+) {
+    let tier = worker.tier();
+    let Some((at, plan)) = tier.listener(&listener) else {
+        return;
+    };
+    count(&worker.stats.connections);
+    if open.fetch_add(1, Ordering::Relaxed) >= plan.limits.connections {
+        open.fetch_sub(1, Ordering::Relaxed);
+        count(&worker.stats.too_many);
+        return;
+    }
+    count(&worker.stats.open);
+    let _open = Open {
+        worker: worker.clone(),
+        listener: open,
+    };
+    let Ok(local) = tcp.local_addr() else {
+        return;
+    };
+    // Small writes are whole messages here.
+    let _ = tcp.set_nodelay(true);
+    let peer = Peer {
+        listener: ListenerId::from_index(at),
+        source,
+        local,
+        tls: None,
+    };
+    drop(tier);
+    let handed = h1::serve(Io::Tcp(tcp), BytesMut::new(), peer.clone(), worker.clone()).await;
+    if let Some((io, ahead)) = handed {
+        // Boxed: the room it needs is not that of a connection which idles in HTTP/1.1.
+        Box::pin(h2::serve(io, ahead, peer, worker)).await;
+    }
+}

@@ -1,0 +1,6 @@
+//! HTTP/2 with clients (RFC 9113), on hyper.
+
+mod serve;
+pub mod translate;
+
+pub use serve::serve;

@@ -1,0 +1,327 @@
+//! The proxy of a node: its threads, its listeners, and what it is told while it runs.
+
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::atomic::AtomicU32;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::{JoinHandle as Task, LocalSet, spawn_local};
+
+use crate::time::Clock;
+use crate::traffic::Plan;
+
+use super::connection;
+use super::stats::WorkerStats;
+use super::tier::{Registry, Tier};
+use super::worker::Worker;
+
+/// Connections that wait to be accepted, per listener and worker.
+const BACKLOG: i32 = 4096;
+
+/// Pause after the system refused to accept.
+const ERROR_PAUSE: Duration = Duration::from_millis(50);
+
+/// How often idle connections to backends are looked through.
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// Why a listener cannot be had.
+#[derive(Debug, thiserror::Error)]
+#[error("listener `{listener}` cannot listen on {address}: {error}; {help}")]
+pub struct BindError {
+    listener: Box<str>,
+    address: SocketAddr,
+    error: io::Error,
+    help: &'static str,
+}
+
+/// What a worker is told.
+enum Order {
+    /// Accept on this socket.
+    Listen(Place, std::net::TcpListener, Arc<AtomicU32>),
+    /// Accept there no longer.
+    Leave(Place),
+    /// End connections as they become idle; or no longer.
+    Drain(bool),
+}
+
+/// A listener's name and one of its addresses, as configured.
+type Place = (Box<str>, SocketAddr);
+
+/// One address that is listened on.
+struct Bound {
+    place: Place,
+    address: SocketAddr,
+    open: Arc<AtomicU32>,
+}
+
+struct Hand {
+    orders: UnboundedSender<Order>,
+    thread: Option<JoinHandle<()>>,
+    stats: Arc<WorkerStats>,
+}
+
+/// What is changed by one at a time.
+struct Inner {
+    registry: Registry,
+    bound: Vec<Bound>,
+}
+
+/// A proxy that runs. Dropping it ends its threads, and with them what is under way.
+pub struct Proxy {
+    tier: Arc<ArcSwap<Tier>>,
+    hands: Vec<Hand>,
+    inner: Mutex<Inner>,
+}
+
+impl Proxy {
+    /// Binds all listeners of `plan` and starts the workers. `seed` is a random word.
+    ///
+    /// # Errors
+    /// The first listener that cannot be had, or threads that cannot be started.
+    pub fn start(plan: Arc<Plan>, clock: &Arc<dyn Clock>, seed: u64) -> io::Result<Proxy> {
+        let workers = plan.node.workers.max(1);
+        let mut registry = Registry::default();
+        let tier = Arc::new(ArcSwap::from_pointee(registry.resolve(plan.clone())));
+        let mut hands = Vec::new();
+        for number in 0..workers {
+            let stats = Arc::new(WorkerStats::default());
+            let (orders, told) = unbounded_channel();
+            let (tier, clock, own) = (tier.clone(), clock.clone(), stats.clone());
+            // Workers must not draw alike.
+            let seed = seed ^ u64::from(number + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
+            let thread = std::thread::Builder::new()
+                .name(format!("proxy-{number}"))
+                .spawn(move || {
+                    let worker = Worker::new(tier, clock, own, seed);
+                    LocalSet::new().block_on(&runtime, work(worker, told));
+                })?;
+            hands.push(Hand {
+                orders,
+                thread: Some(thread),
+                stats,
+            });
+        }
+        let proxy = Proxy {
+            tier,
+            hands,
+            inner: Mutex::new(Inner {
+                registry,
+                bound: Vec::new(),
+            }),
+        };
+        proxy.listen(&plan).map_err(io::Error::other)?;
+        Ok(proxy)
+    }
+
+    /// Works by another plan from the next request on. Connections live on; listeners that stay keep
+    /// their sockets. When a new listener cannot be had, the old plan goes on.
+    ///
+    /// # Errors
+    /// The first listener that cannot be had.
+    pub fn adopt(&self, plan: &Arc<Plan>) -> Result<(), BindError> {
+        self.listen(plan)
+    }
+
+    fn listen(&self, plan: &Arc<Plan>) -> Result<(), BindError> {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let wanted: Vec<Place> = plan
+            .listeners
+            .iter()
+            .flat_map(|l| l.bind.iter().map(|a| (l.name.clone(), *a)))
+            .collect();
+        // All new sockets first: a port that is taken changes nothing.
+        let mut fresh = Vec::new();
+        for place in &wanted {
+            if !inner.bound.iter().any(|b| b.place == *place) {
+                fresh.push((place.clone(), bind_all(place, self.hands.len())?));
+            }
+        }
+        let tier = inner.registry.resolve(plan.clone());
+        self.tier.store(Arc::new(tier));
+        for (place, sockets) in fresh {
+            let address = sockets.first().and_then(|s| s.local_addr().ok());
+            let open = Arc::new(AtomicU32::new(0));
+            for (hand, socket) in self.hands.iter().zip(sockets) {
+                let order = Order::Listen(place.clone(), socket, open.clone());
+                let _ = hand.orders.send(order);
+            }
+            inner.bound.push(Bound {
+                address: address.unwrap_or(place.1),
+                place,
+                open,
+            });
+        }
+        let (stay, leave) = std::mem::take(&mut inner.bound)
+            .into_iter()
+            .partition(|b| wanted.contains(&b.place));
+        inner.bound = stay;
+        for bound in leave {
+            for hand in &self.hands {
+                let _ = hand.orders.send(Order::Leave(bound.place.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Where it listens: names of listeners with their addresses.
+    pub fn addresses(&self) -> Vec<(Box<str>, SocketAddr)> {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let bound = inner.bound.iter();
+        bound.map(|b| (b.place.0.clone(), b.address)).collect()
+    }
+
+    /// Open connections of each listener's address.
+    pub fn open(&self) -> Vec<(Box<str>, SocketAddr, u32)> {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let bound = inner.bound.iter();
+        let open = |b: &Bound| b.open.load(std::sync::atomic::Ordering::Relaxed);
+        bound
+            .map(|b| (b.place.0.clone(), b.address, open(b)))
+            .collect()
+    }
+
+    /// The tier in force.
+    pub fn tier(&self) -> Arc<Tier> {
+        self.tier.load_full()
+    }
+
+    /// What each worker counts.
+    pub fn stats(&self) -> impl Iterator<Item = &Arc<WorkerStats>> {
+        self.hands.iter().map(|h| &h.stats)
+    }
+
+    /// Connections end as they become idle, and answers say so; or no longer. Listeners stay open, so
+    /// that nobody is refused who still comes.
+    pub fn drain(&self, draining: bool) {
+        for hand in &self.hands {
+            let _ = hand.orders.send(Order::Drain(draining));
+        }
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        let threads: Vec<_> = self
+            .hands
+            .drain(..)
+            .filter_map(|mut hand| hand.thread.take())
+            .collect();
+        // Without their orders the workers end.
+        for thread in threads {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// One socket per worker, all on the same address.
+fn bind_all(place: &Place, workers: usize) -> Result<Vec<std::net::TcpListener>, BindError> {
+    let mut address = place.1;
+    let mut sockets = Vec::new();
+    for _ in 0..workers {
+        let socket = bind(address).map_err(|error| BindError {
+            listener: place.0.clone(),
+            address: place.1,
+            help: match error.kind() {
+                io::ErrorKind::AddrInUse => {
+                    "another process has the port; stop it or choose another"
+                }
+                io::ErrorKind::PermissionDenied => {
+                    "ports below 1024 need the capability CAP_NET_BIND_SERVICE"
+                }
+                _ => "check the address",
+            },
+            error,
+        })?;
+        if let Ok(bound) = socket.local_addr() {
+            address = bound;
+        }
+        sockets.push(socket);
+    }
+    Ok(sockets)
+}
+
+fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// What a worker thread does, until nobody can tell it anything any more.
+async fn work(worker: Rc<Worker>, mut told: UnboundedReceiver<Order>) {
+    spawn_local(worker.watches.clone().run());
+    let pool = worker.clone();
+    let sweeper = spawn_local(async move {
+        let mut sweeps = tokio::time::interval(SWEEP);
+        loop {
+            sweeps.tick().await;
+            pool.pool.sweep(pool.watches.coarse());
+        }
+    });
+    let mut accepting: Vec<(Place, Task<()>)> = Vec::new();
+    while let Some(order) = told.recv().await {
+        match order {
+            Order::Listen(place, socket, open) => {
+                let name: Rc<str> = (*place.0).into();
+                match tokio::net::TcpListener::from_std(socket) {
+                    Ok(listener) => {
+                        let task = spawn_local(accept(worker.clone(), name, listener, open));
+                        accepting.push((place, task));
+                    }
+                    Err(error) => {
+                        tracing::error!(listener = %name, %error, "cannot accept connections");
+                    }
+                }
+            }
+            Order::Leave(place) => accepting.retain(|(at, task)| {
+                if *at == place {
+                    task.abort();
+                }
+                *at != place
+            }),
+            Order::Drain(draining) => worker.set_draining(draining),
+        }
+    }
+    sweeper.abort();
+}
+
+async fn accept(
+    worker: Rc<Worker>,
+    name: Rc<str>,
+    listener: tokio::net::TcpListener,
+    open: Arc<AtomicU32>,
+) {
+    loop {
+        match listener.accept().await {
+            Ok((tcp, source)) => {
+                let serve =
+                    connection::serve(worker.clone(), name.clone(), open.clone(), tcp, source);
+                spawn_local(serve);
+            }
+            Err(error) => {
+                // Out of file descriptors, as a rule: those who wait stay in the queue.
+                tracing::warn!(listener = %name, %error, "cannot accept a connection");
+                tokio::time::sleep(ERROR_PAUSE).await;
+            }
+        }
+    }
+}

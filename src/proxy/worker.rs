@@ -1,0 +1,127 @@
+//! What the exchanges of one worker thread share.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, Cache};
+
+use crate::message::{RequestHead, ResponseHead};
+use crate::time::{Clock, Moment};
+
+use super::stats::WorkerStats;
+use super::tier::Tier;
+use super::upstream::pool::Pool;
+use super::watch::Watches;
+
+/// Octets that one read takes at most.
+pub const SCRATCH: usize = 64 << 10;
+
+/// Heads that are kept for the next requests.
+const HEADS: usize = 256;
+
+/// A worker: one thread, one runtime, its own connections to backends.
+pub struct Worker {
+    /// Deadlines.
+    pub watches: Rc<Watches>,
+    /// Idle connections to backends.
+    pub pool: Pool,
+    /// What it counts.
+    pub stats: Arc<WorkerStats>,
+    clock: Arc<dyn Clock>,
+    tier: RefCell<Cache<Arc<ArcSwap<Tier>>, Arc<Tier>>>,
+    scratch: RefCell<Box<[u8]>>,
+    requests: RefCell<Vec<Box<RequestHead>>>,
+    responses: RefCell<Vec<Box<ResponseHead>>>,
+    random: Cell<u64>,
+    draining: Cell<bool>,
+}
+
+impl Worker {
+    /// A worker that reads `tier`. `seed` differs from worker to worker.
+    pub fn new(
+        tier: Arc<ArcSwap<Tier>>,
+        clock: Arc<dyn Clock>,
+        stats: Arc<WorkerStats>,
+        seed: u64,
+    ) -> Rc<Worker> {
+        Rc::new(Worker {
+            watches: Watches::new(clock.clone()),
+            pool: Pool::default(),
+            stats,
+            clock,
+            tier: RefCell::new(Cache::new(tier)),
+            scratch: RefCell::new(vec![0; SCRATCH].into()),
+            requests: RefCell::default(),
+            responses: RefCell::default(),
+            random: Cell::new(seed | 1),
+            draining: Cell::new(false),
+        })
+    }
+
+    /// The tier in force. Take it once per exchange.
+    pub fn tier(&self) -> Arc<Tier> {
+        self.tier.borrow_mut().load().clone()
+    }
+
+    /// The time.
+    pub fn now(&self) -> Moment {
+        self.clock.now()
+    }
+
+    /// Whether the proxy takes no new requests on connections that live.
+    pub fn draining(&self) -> bool {
+        self.draining.get()
+    }
+
+    /// Answers end their connections from now on, and idle ones end at once; or no longer.
+    pub fn set_draining(&self, draining: bool) {
+        self.draining.set(draining);
+        if draining {
+            self.watches.end_idling();
+        }
+    }
+
+    /// A random word (xorshift64*): for choosing, not for secrets.
+    pub fn random(&self) -> u64 {
+        let mut x = self.random.get();
+        x ^= x >> 12;
+        x ^= x << 25;
+        x ^= x >> 27;
+        self.random.set(x);
+        x.wrapping_mul(0x2545_F491_4F6C_DD1D)
+    }
+
+    /// Runs `f` with memory to read into. Not within itself.
+    pub fn with_scratch<T>(&self, f: impl FnOnce(&mut [u8]) -> T) -> T {
+        f(&mut self.scratch.borrow_mut())
+    }
+
+    /// An empty head.
+    pub fn request_head(&self) -> Box<RequestHead> {
+        self.requests.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// Takes a head back.
+    pub fn reuse_request(&self, mut head: Box<RequestHead>) {
+        let mut heads = self.requests.borrow_mut();
+        if heads.len() < HEADS {
+            head.clear();
+            heads.push(head);
+        }
+    }
+
+    /// An empty head.
+    pub fn response_head(&self) -> Box<ResponseHead> {
+        self.responses.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// Takes a head back.
+    pub fn reuse_response(&self, mut head: Box<ResponseHead>) {
+        let mut heads = self.responses.borrow_mut();
+        if heads.len() < HEADS {
+            head.fields.clear();
+            heads.push(head);
+        }
+    }
+}
