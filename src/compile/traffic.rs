@@ -17,12 +17,14 @@ pub(super) fn plan(spec: &Spec, wanted: Option<&str>, p: &mut Problems) -> Arc<P
         .find(|n| Some(n.name.as_str()) == wanted && node::has(n, Role::Proxy));
     let region = this.map(|n| n.region.as_str());
     let upstreams = upstreams::upstreams(spec, region, p);
-    let routes = routes::routes(spec, &upstreams.by_name, p);
+    let listeners = this.map_or_else(Vec::new, |this| listeners::listeners(spec, this));
+    let routes = routes::routes(spec, &upstreams.by_name, &listeners, p);
     let Some(this) = this else {
         return Arc::default();
     };
     Arc::new(Plan {
-        listeners: listeners::listeners(spec, this),
+        listeners,
+        waf: spec.waf.iter().map(|w| w.rules.clone()).collect(),
         routes,
         upstreams: upstreams.list,
         node: listeners::node(this),

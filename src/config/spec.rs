@@ -17,7 +17,7 @@ pub use fleet::{FleetSpec, NodeFleetSpec};
 pub use health::HealthSpec;
 pub use listeners::{ListenerSpec, NodeProxySpec};
 pub use protection::{AccessSpec, ChaosSpec, CookiesSpec, RateLimitSpec};
-pub use routes::{ActionSpec, RouteSpec};
+pub use routes::{ActionSpec, RouteSpec, WafSpec};
 pub use upstreams::{BackendSpec, UpstreamSpec};
 
 use std::collections::BTreeSet;
@@ -34,6 +34,7 @@ use crate::health::Monitor;
 use crate::health::council::Failback;
 use crate::net::{Family, Prefix};
 use crate::steer::GeoMode;
+use crate::traffic::PathRules;
 use crate::units::{Ttl, Weight};
 
 use super::{Marked, Span};
@@ -71,6 +72,10 @@ pub struct Spec {
     pub listeners: Vec<ListenerSpec>,
     /// `[routes.NAME]`
     pub routes: Vec<RouteSpec>,
+    /// `[routing]`: how paths are read.
+    pub routing: PathRules,
+    /// `[waf.NAME]`
+    pub waf: Vec<WafSpec>,
     /// `[upstreams.NAME]`
     pub upstreams: Vec<UpstreamSpec>,
     /// `[names."NAME"]` without `alias-of`

@@ -5,6 +5,7 @@ pub mod algorithm;
 pub mod listener;
 pub mod route;
 pub mod upstream;
+pub mod waf;
 
 pub use algorithm::{Algorithm, HashKey, HashMethod, Hashing};
 pub use listener::{HttpLimits, HttpTimeouts, Listener};
@@ -22,6 +23,8 @@ pub struct Plan {
     pub routes: Routes,
     /// By [`crate::ids::UpstreamId`].
     pub upstreams: Vec<Upstream>,
+    /// Rule sets of the web application firewall; routes name them by position.
+    pub waf: Vec<waf::RuleSet>,
     /// Settings of the node.
     pub node: ProxyNode,
 }

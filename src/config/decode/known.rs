@@ -35,6 +35,7 @@ impl Known {
             "policies",
             "tsig-keys",
             "upstreams",
+            "waf",
             "listeners",
         ] {
             let tables = trees.iter().filter_map(|t| t.table(kind));

@@ -1,6 +1,8 @@
 //! The merged TOML tree → [`Spec`], collecting every error.
 
+mod actions;
 mod composites;
+mod conditions;
 mod context;
 mod dnssec;
 mod encrypted;
@@ -23,6 +25,7 @@ mod routes;
 mod transfers;
 mod upstreams;
 mod value;
+mod waf;
 
 pub(super) use context::Context;
 pub(super) use known::Known;
@@ -92,6 +95,8 @@ pub(super) fn decode(cx: &mut Context<'_>, mut root: Table) -> Spec {
         monitors,
         policies: policies::decode(cx, root),
         routes: routes::decode(cx, root),
+        routing: routes::routing(cx, &top),
+        waf: waf::decode(cx, root),
         upstreams: upstreams::decode(cx, root),
         names,
         aliases,

@@ -133,7 +133,7 @@ const WORDS: [&str; 7] = [
 ];
 
 /// What of a request an option of `r` names.
-fn key(
+pub(super) fn key(
     cx: &mut Context<'_>,
     r: &Reader<'_>,
     option: &str,

@@ -1,5 +1,6 @@
 //! The rows, in the order of the reference page; one file for what belongs together.
 
+mod conditions;
 mod dns;
 mod fleet;
 mod health;
@@ -9,6 +10,7 @@ mod nodes;
 mod routes;
 mod steering;
 mod upstreams;
+mod waf;
 mod zones;
 
 use std::time::Duration;
@@ -58,7 +60,7 @@ const FARTHEST: f64 = 20_100.0;
 const CONTINENTS: &[&str] = &["AF", "AN", "AS", "EU", "NA", "OC", "SA"];
 const WEIGHT: Kind = Kind::Integer(0, 1_000_000);
 
-const PARTS: [&[OptionRow]; 10] = [
+const PARTS: [&[OptionRow]; 14] = [
     dns::ROWS,
     nodes::ROWS,
     fleet::ROWS,
@@ -67,7 +69,11 @@ const PARTS: [&[OptionRow]; 10] = [
     monitors::ROWS,
     steering::ROWS,
     listeners::ROWS,
+    conditions::ROUTE,
+    conditions::MATCH,
+    conditions::NESTED,
     routes::ROWS,
+    waf::ROWS,
     upstreams::ROWS,
 ];
 
