@@ -98,3 +98,15 @@ dense_id!(
     /// A backend: one server of an upstream, counted within it.
     BackendId
 );
+dense_id!(
+    /// A rate limit of requests through a proxy.
+    RateLimitId
+);
+dense_id!(
+    /// A set of error pages.
+    ErrorPagesId
+);
+dense_id!(
+    /// An external authorisation.
+    AuthId
+);

@@ -25,10 +25,12 @@ pub mod message;
 pub mod net;
 pub mod telemetry;
 pub mod time;
+pub mod tls;
 pub mod units;
 
 // Layer 1: neighbours that do not know each other.
 pub mod balance;
+pub mod caching;
 pub mod dnssec;
 pub mod geo;
 pub mod health;

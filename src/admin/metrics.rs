@@ -1,18 +1,17 @@
 //! Prometheus text format of the counters and of the view's health.
 
-use std::fmt::Write;
-
 use crate::admin::view::certificates;
 use crate::health::State;
 use crate::health::latency::Voice;
 use crate::snapshot::View;
-use crate::telemetry::{DnsEvent, Stats};
+use crate::telemetry::page::escape;
+use crate::telemetry::{DnsEvent, Page, Stats};
 
 /// Renders all metrics. Names, types and help texts are those of `docs/metrics.md`.
 ///
 /// `fleet` is what the fleet counts: name, labels, value; those of one name together.
 pub fn render(view: &View, stats: &Stats, fleet: &[(&'static str, String, u64)]) -> String {
-    let mut out = Page(String::with_capacity(4096));
+    let mut out = Page::with_capacity(8192);
     let mut last = "";
     for event in DnsEvent::ALL {
         let (name, labels) = event.metric();
@@ -122,7 +121,8 @@ pub fn render(view: &View, stats: &Stats, fleet: &[(&'static str, String, u64)])
     }
     latency(&mut out, view);
     fleet_counts(&mut out, fleet);
-    out.0
+    stats.render_others(&mut out);
+    out.into_text()
 }
 
 /// What the fleet counts.
@@ -202,28 +202,4 @@ fn latency(out: &mut Page, view: &View) {
         let believed = u64::from(now.voice == Voice::Speaks);
         out.sample("tradewind_vantage_believed", &labels, believed);
     }
-}
-
-struct Page(String);
-
-impl Page {
-    fn family(&mut self, name: &str, kind: &str, help: &str) {
-        // Writing to a String cannot fail.
-        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
-    }
-
-    fn sample(&mut self, name: &str, labels: &str, value: impl std::fmt::Display) {
-        let _ = if labels.is_empty() {
-            writeln!(self.0, "{name} {value}")
-        } else {
-            writeln!(self.0, "{name}{{{labels}}} {value}")
-        };
-    }
-}
-
-/// Escapes a label value.
-fn escape(text: &str) -> String {
-    text.replace('\\', "\\\\")
-        .replace('"', "\\\"")
-        .replace('\n', "\\n")
 }

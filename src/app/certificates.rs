@@ -13,8 +13,9 @@ use tokio::sync::watch;
 
 use crate::config::spec::NodeSpec;
 use crate::config::{Diagnostic, Marked, Spec};
-use crate::server::tls::{Credentials, CredentialsError, Identity};
+use crate::server::tls::Identity;
 use crate::time::Clock;
+use crate::tls::{Credentials, CredentialsError};
 
 use super::clock::RealClock;
 

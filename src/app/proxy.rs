@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::compile::Node;
-use crate::proxy::run::{BindError, Proxy};
+use crate::proxy::run::{AdoptError, Proxy};
 use crate::time::Clock;
 use crate::traffic::Plan;
 
@@ -46,8 +46,8 @@ impl Carrier {
     /// Works by another plan from the next request on.
     ///
     /// # Errors
-    /// When a new listener cannot be had; then nothing changes.
-    pub fn adopt(&self, plan: &Arc<Plan>) -> Result<(), BindError> {
+    /// When a new listener or its TLS cannot be had; then nothing changes.
+    pub fn adopt(&self, plan: &Arc<Plan>) -> Result<(), AdoptError> {
         self.proxy.adopt(plan)
     }
 
@@ -78,5 +78,11 @@ impl Carrier {
                 "the drain timeout is over; these connections are cut"
             );
         }
+    }
+}
+
+impl crate::telemetry::Metrics for Carrier {
+    fn render(&self, page: &mut crate::telemetry::Page) {
+        self.proxy.render(page);
     }
 }

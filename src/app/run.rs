@@ -266,7 +266,12 @@ async fn serve(
         .with_encrypted(encrypted_connections.clone(), not_after)
         .with_key_troubles(key_troubles)
         .with_orders(gauges)
-        .with_probes(probe_stats);
+        .with_probes(probe_stats)
+        .with_metrics(
+            carrier
+                .clone()
+                .map(|c| c as Arc<dyn crate::telemetry::Metrics>),
+        );
     let stats = Arc::new(stats);
 
     // The API is up before DNS is, so that a long first round can be watched.

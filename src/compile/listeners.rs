@@ -4,8 +4,16 @@ use crate::config::Spec;
 use crate::config::spec::NodeSpec;
 use crate::traffic::{Listener, ProxyNode};
 
+use super::Problems;
+use super::features::Shared;
+
 /// The listeners that `node` has, in the order of the file, with their places in the file.
-pub(super) fn listeners(spec: &Spec, node: &NodeSpec) -> Vec<Listener> {
+pub(super) fn listeners(
+    spec: &Spec,
+    node: &NodeSpec,
+    shared: &Shared<'_>,
+    p: &mut Problems,
+) -> Vec<Listener> {
     let has = |name: &str| match &node.proxy.listeners {
         None => true,
         Some(some) => some.iter().any(|l| l.value == name),
@@ -13,7 +21,11 @@ pub(super) fn listeners(spec: &Spec, node: &NodeSpec) -> Vec<Listener> {
     spec.listeners
         .iter()
         .filter(|l| has(&l.name))
-        .map(|l| l.settings.clone())
+        .map(|l| {
+            let mut listener = l.settings.clone();
+            listener.features.common = shared.features(&l.features, p);
+            listener
+        })
         .collect()
 }
 

@@ -9,6 +9,7 @@ mod cycles;
 #[cfg(test)]
 mod disabled_tests;
 mod dnssec;
+mod features;
 mod fleet;
 mod geo;
 mod listeners;
@@ -82,7 +83,7 @@ pub fn compile(
     let signed = dnssec::zones(spec, inputs, &parsed_zones.largest_ttls(), &names, p);
     let zones = zones::build(spec, parsed_zones, &names, sources, p);
     let transfers = transfers::transfers(spec, inputs, p);
-    let traffic = traffic::plan(spec, node, p);
+    let traffic = traffic::plan(spec, inputs, node, p);
     check::unused(spec, p);
     dnssec::unused(spec, p);
     cycles::check(&names, &pools, &zones, p);

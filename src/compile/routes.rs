@@ -9,6 +9,7 @@ use crate::traffic::route::{Conflict, Mirror, Split};
 use crate::traffic::{Action, Listener, Route, Routes};
 
 use super::Problems;
+use super::features::Shared;
 
 /// All routes, sorted by name, so that the order of the file does not matter (O6), as far as they are
 /// for one of the listeners `here`.
@@ -16,11 +17,15 @@ pub(super) fn routes(
     spec: &Spec,
     upstreams: &HashMap<&str, UpstreamId>,
     here: &[Listener],
+    shared: &Shared<'_>,
     p: &mut Problems,
 ) -> Routes {
     let mut specs: Vec<&RouteSpec> = spec.routes.iter().collect();
     specs.sort_by(|a, b| a.name.value.cmp(&b.name.value));
-    let list: Vec<Route> = specs.iter().map(|s| route(spec, s, upstreams, p)).collect();
+    let list: Vec<Route> = specs
+        .iter()
+        .map(|s| route(spec, s, upstreams, shared, p))
+        .collect();
     // What is wrong is wrong on all nodes, so it is looked for with the listeners of all.
     let (routes, conflicts) = Routes::build(list, spec.routing);
     for conflict in conflicts {
@@ -48,6 +53,7 @@ fn route(
     spec: &Spec,
     s: &RouteSpec,
     upstreams: &HashMap<&str, UpstreamId>,
+    shared: &Shared<'_>,
     p: &mut Problems,
 ) -> Route {
     let mut upstream = |name: &str| {
@@ -98,6 +104,7 @@ fn route(
         rewrite: s.rewrite.clone(),
         mirror,
         waf,
+        features: shared.features(&s.features, p),
     }
 }
 

@@ -3,22 +3,32 @@
 use std::sync::Arc;
 
 use crate::config::Spec;
+use crate::config::load::Inputs;
 use crate::config::spec::{NodeSpec, Role};
 use crate::traffic::Plan;
 
-use super::{Problems, listeners, node, routes, upstreams};
+use super::{Problems, features, listeners, node, routes, upstreams};
 
 /// The plan of the node called `wanted`; an empty one without the role `proxy`. All parts are checked
 /// either way.
-pub(super) fn plan(spec: &Spec, wanted: Option<&str>, p: &mut Problems) -> Arc<Plan> {
+pub(super) fn plan(
+    spec: &Spec,
+    inputs: &Inputs,
+    wanted: Option<&str>,
+    p: &mut Problems,
+) -> Arc<Plan> {
     let this: Option<&NodeSpec> = spec
         .nodes
         .iter()
         .find(|n| Some(n.name.as_str()) == wanted && node::has(n, Role::Proxy));
     let region = this.map(|n| n.region.as_str());
     let upstreams = upstreams::upstreams(spec, region, p);
-    let listeners = this.map_or_else(Vec::new, |this| listeners::listeners(spec, this));
-    let routes = routes::routes(spec, &upstreams.by_name, &listeners, p);
+    let shared = features::shared(spec, inputs, &upstreams.by_name, p);
+    let listeners = this.map_or_else(Vec::new, |this| {
+        listeners::listeners(spec, this, &shared, p)
+    });
+    let routes = routes::routes(spec, &upstreams.by_name, &listeners, &shared, p);
+    features::unused(spec, p);
     let Some(this) = this else {
         return Arc::default();
     };
@@ -27,6 +37,9 @@ pub(super) fn plan(spec: &Spec, wanted: Option<&str>, p: &mut Problems) -> Arc<P
         waf: spec.waf.iter().map(|w| w.rules.clone()).collect(),
         routes,
         upstreams: upstreams.list,
+        rate_limits: shared.rate_limits,
+        error_pages: shared.error_pages,
+        auths: shared.auths,
         node: listeners::node(this),
         ..Plan::default()
     })

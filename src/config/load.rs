@@ -229,6 +229,8 @@ fn read_inputs(
         SecretSpec::File(path) => Some((path, "secret file", false)),
         SecretSpec::Inline(_) => None,
     });
+    let pages = spec.error_pages.iter().flat_map(|e| &e.pages);
+    let pages = pages.map(|p| (&p.file, "error page", false));
     let keys = spec.zones.iter().flat_map(|z| &z.key_files);
     let keys: Vec<Marked<PathBuf>> = keys.flat_map(with_public_half).collect();
     // Not as texts: a secret must not show in a rendered error.
@@ -238,6 +240,7 @@ fn read_inputs(
         .chain(networks)
         .chain(keys)
         .chain(secrets)
+        .chain(pages)
     {
         read_input(path, what, is_text, sources, read, diagnostics, &mut inputs);
     }

@@ -18,6 +18,7 @@ pub mod spec;
 mod tree;
 
 pub use decode::nearest;
+pub(crate) use decode::not_a_template;
 pub use diagnostic::{Diagnostic, Report, Severity};
 pub use digest::ConfigDigest;
 pub use load::{Inputs, Loaded, load};

@@ -6,6 +6,7 @@
 //! then left out, or stands as something harmless, and `complete` is false: from what such an object
 //! lacks nothing follows.
 
+mod features;
 mod fleet;
 mod health;
 mod listeners;
@@ -13,9 +14,10 @@ mod protection;
 mod routes;
 mod upstreams;
 
+pub use features::{AuthSpec, ErrorPagesSpec, FeaturesSpec, PageSpec, RateRuleSpec};
 pub use fleet::{FleetSpec, NodeFleetSpec};
 pub use health::HealthSpec;
-pub use listeners::{ListenerSpec, NodeProxySpec};
+pub use listeners::{ListenerSpec, NodeProxySpec, TlsFile};
 pub use protection::{AccessSpec, ChaosSpec, CookiesSpec, RateLimitSpec};
 pub use routes::{ActionSpec, RouteSpec, WafSpec};
 pub use upstreams::{BackendSpec, UpstreamSpec};
@@ -76,6 +78,12 @@ pub struct Spec {
     pub routing: PathRules,
     /// `[waf.NAME]`
     pub waf: Vec<WafSpec>,
+    /// `[rate-limits.NAME]`
+    pub rate_rules: Vec<RateRuleSpec>,
+    /// `[error-pages.NAME]`
+    pub error_pages: Vec<ErrorPagesSpec>,
+    /// `[auth.NAME]`
+    pub auths: Vec<AuthSpec>,
     /// `[upstreams.NAME]`
     pub upstreams: Vec<UpstreamSpec>,
     /// `[names."NAME"]` without `alias-of`

@@ -2,6 +2,9 @@
 
 pub mod bogon;
 pub mod prefix;
+pub mod proxy_header;
+pub mod proxy_tlv;
+pub mod proxy_v1;
 pub mod proxy_v2;
 pub mod ranges;
 

@@ -1,8 +1,12 @@
 //! PROXY protocol version 2 (HAProxy's `proxy-protocol.txt`, section 2.2): what a trusted proxy says
-//! about whom it speaks for. The text form, version 1, is not read.
+//! about whom it speaks for. The text form is in [`super::proxy_v1`], what may follow the addresses in
+//! [`super::proxy_tlv`].
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use super::proxy_tlv::{self, Facts};
+use super::proxy_v1::mapped;
 
 /// "\r\n\r\n\0\r\nQUIT\n": what no protocol begins with.
 const SIGNATURE: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";
@@ -151,6 +155,47 @@ fn endpoints(block: &[u8]) -> Option<Endpoints> {
         source: SocketAddr::new(source, u16::from_be_bytes([ports[0], ports[1]])),
         destination: SocketAddr::new(destination, u16::from_be_bytes([ports[2], ports[3]])),
     })
+}
+
+/// Where the values behind the addresses begin, in a header that [`parse`] took; `None` where the block
+/// has no known form.
+pub fn values_at(header: &[u8]) -> Option<usize> {
+    match (header.get(12)? & 0x0F, header.get(13)?) {
+        (1, 0x11 | 0x12) => Some(FIXED + 12),
+        (1, 0x21 | 0x22) => Some(FIXED + 36),
+        _ => None,
+    }
+}
+
+/// Appends the header that tells a backend of `endpoints`, over a stream; `None` for a connection of our
+/// own, such as a health check (LOCAL). Addresses of two families are told as IPv6, the IPv4 one mapped.
+pub fn write(endpoints: Option<&Endpoints>, facts: &Facts, out: &mut Vec<u8>) {
+    out.extend_from_slice(&SIGNATURE);
+    let Some(e) = endpoints else {
+        out.extend_from_slice(&[0x20, 0, 0, 0]);
+        return;
+    };
+    let mut block = Vec::with_capacity(36);
+    let (from, to) = (
+        e.source.ip().to_canonical(),
+        e.destination.ip().to_canonical(),
+    );
+    let family = if let (IpAddr::V4(from), IpAddr::V4(to)) = (from, to) {
+        block.extend_from_slice(&from.octets());
+        block.extend_from_slice(&to.octets());
+        0x11
+    } else {
+        block.extend_from_slice(&mapped(from).octets());
+        block.extend_from_slice(&mapped(to).octets());
+        0x21
+    };
+    block.extend_from_slice(&e.source.port().to_be_bytes());
+    block.extend_from_slice(&e.destination.port().to_be_bytes());
+    proxy_tlv::write(facts, &mut block);
+    out.extend_from_slice(&[0x21, family]);
+    // A few values of bounded length: far below 64 KiB.
+    out.extend_from_slice(&u16::try_from(block.len()).unwrap_or(0).to_be_bytes());
+    out.extend_from_slice(&block);
 }
 
 #[cfg(test)]

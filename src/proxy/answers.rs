@@ -3,7 +3,8 @@
 use bytes::Bytes;
 
 use crate::message::http1::{self, Refusal};
-use crate::message::{Known, ResponseHead};
+use crate::message::{Known, RequestHead, ResponseHead};
+use crate::traffic::route::path::PathError;
 
 use super::body::{Body, BodyError};
 use super::message::Response;
@@ -18,8 +19,16 @@ pub enum Failure {
     SlowHead,
     /// The body ended early, or is longer than allowed.
     Body(BodyError),
+    /// Its path has no safe reading.
+    Path(PathError),
     /// No route takes it.
     NoRoute,
+    /// Its route refuses it with this status.
+    Denied(u16),
+    /// Its route has it closed without an answer.
+    Dropped,
+    /// The rules of the WAF refuse it with this status.
+    Waf(u16),
     /// No backend may have it.
     NoBackend,
     /// A backend did not answer.
@@ -36,7 +45,11 @@ impl Failure {
             Failure::SlowHead | Failure::Body(BodyError::Timeout) => 408,
             Failure::Body(BodyError::TooLong) => 413,
             Failure::Body(_) | Failure::Backend(Why::Body(_)) => 400,
+            Failure::Path(_) => 400,
             Failure::NoRoute => 404,
+            Failure::Denied(status) | Failure::Waf(status) => status,
+            // Nobody gets it; logs have had a number for it since nginx.
+            Failure::Dropped => 444,
             Failure::NoBackend => 503,
             Failure::Backend(Why::ConnectTimeout | Why::Timeout) | Failure::TooLate => 504,
             Failure::Backend(_) => 502,
@@ -51,7 +64,11 @@ impl Failure {
             Failure::Body(BodyError::Timeout) => "slow-body",
             Failure::Body(BodyError::TooLong) => "body-too-long",
             Failure::Body(_) | Failure::Backend(Why::Body(_)) => "body-broken",
+            Failure::Path(_) => "bad-path",
             Failure::NoRoute => "no-route",
+            Failure::Denied(_) => "denied",
+            Failure::Dropped => "dropped",
+            Failure::Waf(_) => "waf",
             Failure::NoBackend => "no-backend",
             Failure::TooLate => "total-timeout",
             Failure::Backend(why) => match why {
@@ -95,4 +112,36 @@ pub fn failure(failure: Failure) -> Response {
         Failure::Refused(_) | Failure::SlowHead | Failure::Body(_)
     );
     response
+}
+
+/// Whether a request is one of gRPC, whose clients look for a status of its own.
+pub fn is_grpc(head: &RequestHead) -> bool {
+    let kind = head.fields.get(Known::ContentType).unwrap_or_default();
+    kind.strip_prefix(b"application/grpc")
+        .is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
+}
+
+/// Turns an answer of our own into one that gRPC understands: trailers only, HTTP status 200.
+pub fn into_grpc(response: &mut Response) {
+    let status = response.head.status;
+    // The mapping of gRPC's own document on HTTP statuses.
+    let code: &[u8] = match status {
+        400 => b"13",
+        401 => b"16",
+        403 => b"7",
+        404 => b"12",
+        408 => b"1",
+        413 | 431 => b"8",
+        429 | 502 | 503 | 504 => b"14",
+        _ => b"2",
+    };
+    let fields = &mut response.head.fields;
+    fields.set(Known::ContentType, b"application/grpc");
+    fields.set(Known::GrpcStatus, code);
+    let words = http1::write::reason(status);
+    let text = format!("the proxy answered {status} {words}");
+    fields.set(Known::GrpcMessage, text.as_bytes());
+    fields.remove(Known::ContentLength);
+    response.head.status = 200;
+    response.body = Body::Empty;
 }

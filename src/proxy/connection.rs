@@ -14,7 +14,7 @@ use super::io::Io;
 use super::message::Peer;
 use super::stats::{count, discount};
 use super::worker::Worker;
-use super::{h1, h2};
+use super::{door, h1, h2};
 
 /// One open connection of a listener: counted for as long as it lives.
 struct Open {
@@ -57,16 +57,36 @@ pub async fn serve(
     };
     // Small writes are whole messages here.
     let _ = tcp.set_nodelay(true);
-    let peer = Peer {
+    let mut peer = Peer {
         listener: ListenerId::from_index(at),
         source,
         local,
         tls: None,
+        number: worker.number_connection(),
+    };
+    let tls = tier.listener_tls(at);
+    let (io, http2) = if tls.is_some() || plan.proxy_protocol.is_some() {
+        // Boxed, so that its room is free again before HTTP begins.
+        let entering = Box::pin(door::enter(tcp, source, local, plan, tls.map(|t| &**t)));
+        let Some(entered) = entering.await else {
+            count(&worker.stats.turned_away);
+            return;
+        };
+        (peer.source, peer.local, peer.tls) = (entered.source, entered.local, entered.tls);
+        (entered.io, entered.http2)
+    } else {
+        (Io::Tcp(tcp), false)
     };
     drop(tier);
-    let handed = h1::serve(Io::Tcp(tcp), BytesMut::new(), peer.clone(), worker.clone()).await;
+    let number = peer.number;
+    let handed = if http2 {
+        Some((io, BytesMut::new()))
+    } else {
+        h1::serve(io, BytesMut::new(), peer.clone(), worker.clone()).await
+    };
     if let Some((io, ahead)) = handed {
         // Boxed: the room it needs is not that of a connection which idles in HTTP/1.1.
-        Box::pin(h2::serve(io, ahead, peer, worker)).await;
+        Box::pin(h2::serve(io, ahead, peer, worker.clone())).await;
     }
+    worker.pool.forget(number);
 }

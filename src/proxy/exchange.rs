@@ -3,25 +3,17 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use bytes::BytesMut;
-use tokio::net::TcpStream;
-
-use crate::ids::UpstreamId;
 use crate::message::{Known, RequestHead};
-use crate::traffic::{Action, Caller, Upstream};
+use crate::traffic::{Action, Caller};
 
+use super::actions;
 use super::answers::{self, Failure};
-use super::body::Body;
-use super::io::Io;
+use super::forward::forward;
 use super::message::{Peer, Request, Response};
+use super::mirror;
 use super::record::Record;
-use super::stats::count;
-use super::tier::{Group, Server, Tier};
-use super::upstream::h1::{self, Order};
-use super::upstream::lease::Lease;
-use super::upstream::pool::Line;
-use super::upstream::{NotAnswered, Why};
-use super::watch::Watch;
+use super::tier::Tier;
+use super::waf;
 use super::worker::Worker;
 
 /// Answers a request. Never fails: what goes wrong is an answer too, and `record` says what it was.
@@ -32,11 +24,16 @@ pub async fn run(
     request: Request,
     record: &mut Record,
 ) -> Response {
-    match answer(worker, tier, peer, request).await {
+    let grpc = answers::is_grpc(&request.head);
+    match answer(worker, tier, peer, request, record).await {
         Ok(response) => response,
         Err(failure) => {
             record.failed(failure);
-            answers::failure(failure)
+            let mut response = answers::failure(failure);
+            if grpc {
+                answers::into_grpc(&mut response);
+            }
+            response
         }
     }
 }
@@ -46,20 +43,43 @@ async fn answer(
     tier: &Arc<Tier>,
     peer: &Peer,
     mut request: Request,
+    record: &mut Record,
 ) -> Result<Response, Failure> {
     let caller = Caller {
         listener: peer.listener,
         client: peer.ip(),
     };
-    let route = tier.plan.routes.find(&request.head, caller);
+    let routes = &tier.plan.routes;
+    let as_sent = actions::settle(&mut request.head.target, &routes.paths)?;
+    let route = routes.find(&request.head, caller);
+    record.route = route;
     let route = route.ok_or(Failure::NoRoute)?;
-    let route = &tier.plan.routes.list[route.index()];
-    let response = match &route.action {
-        Action::Forward(upstream) => {
-            forwarded(&mut request.head, peer);
-            forward(worker, tier, *upstream, &mut request).await
+    let route = &routes.list[route.index()];
+    if let Some(rules) = route.waf.and_then(|waf| tier.plan.waf.get(waf)) {
+        waf::inspect(worker, rules, &route.name, caller.client, &mut request).await?;
+    }
+    if let Some(rewrite) = &route.rewrite {
+        let target = &mut request.head.target;
+        rewrite.apply(target, &routes.paths).map_err(Failure::Path)?;
+    }
+    let upstream = match &route.action {
+        Action::Forward(upstream) => *upstream,
+        Action::Split(split) => split.pick(&request.head, caller.client, worker.random()),
+        _ => {
+            let response = actions::own(tier, route, peer, &request.head);
+            worker.reuse_request(request.head);
+            return response;
         }
     };
+    if let (Some(target), None) = (as_sent, &route.rewrite) {
+        request.head.target = target;
+    }
+    forwarded(&mut request.head, peer);
+    tell_client(&mut request.head, tier, peer);
+    if let Some(to) = route.mirror.as_ref().filter(|m| m.takes(worker.random())) {
+        mirror::mirror(worker, tier, to.upstream, peer, &mut request);
+    }
+    let response = forward(worker, tier, upstream, peer, &mut request, record).await;
     worker.reuse_request(request.head);
     response
 }
@@ -77,95 +97,19 @@ fn forwarded(head: &mut RequestHead, peer: &Peer) {
     head.fields.set(Known::XForwardedProto, scheme.as_bytes());
 }
 
-/// Has a backend answer.
-async fn forward(
-    worker: &Rc<Worker>,
-    tier: &Arc<Tier>,
-    id: UpstreamId,
-    request: &mut Request,
-) -> Result<Response, Failure> {
-    let (upstream, group) = tier.upstream(id);
-    let mut tries = 0;
-    loop {
-        tries += 1;
-        let server = choose(worker, group).ok_or(Failure::NoBackend)?.clone();
-        let body = std::mem::take(&mut request.body);
-        let lease = Lease::new(server.clone());
-        match attempt(worker, upstream, &server, request, body, lease, tries > 1).await {
-            Ok(response) => return Ok(response),
-            Err(failed) => {
-                let again = tries < 3 && !failed.sent;
-                match failed.body {
-                    Some(body) if again => request.body = body,
-                    _ => return Err(failed.why.into()),
-                }
-            }
-        }
+/// Tells the backend the subject of the client's certificate, where its listener says so. What clients
+/// send in such a field is removed, whatever listener they come by.
+fn tell_client(head: &mut RequestHead, tier: &Tier, peer: &Peer) {
+    for name in &tier.reserved {
+        head.fields.remove_named(name);
     }
-}
-
-fn choose<'t>(worker: &Worker, group: &'t Group) -> Option<&'t Arc<Server>> {
-    let at = worker.random() as usize % group.servers.len().max(1);
-    group.servers.get(at)
-}
-
-async fn attempt(
-    worker: &Rc<Worker>,
-    upstream: &Upstream,
-    server: &Arc<Server>,
-    request: &Request,
-    body: Body,
-    lease: Lease,
-    fresh: bool,
-) -> Result<Response, NotAnswered> {
-    let order = Order {
-        worker,
-        head: &request.head,
-        upgrade: request.upgrade.as_deref(),
-        timeouts: &upstream.timeouts,
+    let listener = &tier.plan.listeners[peer.listener.index()];
+    let Some(tls) = &listener.tls else {
+        return;
     };
-    let kept = if fresh {
-        None
-    } else {
-        worker.pool.take(server.id, worker.watches.coarse())
-    };
-    let line = match kept {
-        Some(line) => {
-            count(&worker.stats.reuses);
-            line
-        }
-        None => match connect(worker, upstream, server).await {
-            Ok(line) => line,
-            Err(why) => {
-                return Err(NotAnswered {
-                    why,
-                    sent: false,
-                    body: Some(body),
-                });
-            }
-        },
-    };
-    h1::send(&order, line, body, lease).await
-}
-
-/// A new connection to a backend.
-async fn connect(
-    worker: &Rc<Worker>,
-    upstream: &Upstream,
-    server: &Arc<Server>,
-) -> Result<Line, Why> {
-    count(&worker.stats.connects);
-    let watch = Watch::new(&worker.watches);
-    watch.set(upstream.timeouts.connect);
-    let connected = watch.bound(TcpStream::connect(server.address)).await;
-    let tcp = connected
-        .ok_or(Why::ConnectTimeout)?
-        .map_err(|_| Why::Refused)?;
-    // Small writes are whole messages here.
-    let _ = tcp.set_nodelay(true);
-    Ok(Line {
-        io: Io::Tcp(tcp),
-        inbox: BytesMut::new(),
-        used: false,
-    })
+    if let Some(name) = tls.client.as_ref().and_then(|c| c.subject_header.as_ref())
+        && let Some(subject) = peer.tls.as_ref().and_then(|t| t.client_subject.as_ref())
+    {
+        head.fields.set_named(name, subject.as_bytes());
+    }
 }

@@ -17,7 +17,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Duplex for T {}
 pub enum Io {
     /// Plain TCP.
     Tcp(TcpStream),
-    /// Anything on top: TLS, octets read ahead.
+    /// TLS, of a client or with a backend.
+    Tls(Box<tokio_rustls::TlsStream<TcpStream>>),
+    /// Anything else on top, such as octets read ahead.
     Other(Box<dyn Duplex>),
 }
 
@@ -45,10 +47,11 @@ impl Io {
     }
 
     /// Whether something has happened since the last read: data, the end or an error. Costs no system
-    /// call while nothing has. Of a connection that is not plain TCP it is not known: `false`.
+    /// call while nothing has. Of a connection that is neither TCP nor TLS it is not known: `false`.
     pub fn has_news(&self, cx: &mut Context<'_>) -> bool {
         match self {
             Io::Tcp(tcp) => tcp.poll_read_ready(cx).is_ready(),
+            Io::Tls(tls) => tls.get_ref().0.poll_read_ready(cx).is_ready(),
             Io::Other(_) => false,
         }
     }
@@ -62,6 +65,7 @@ impl AsyncRead for Io {
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Io::Tcp(tcp) => Pin::new(tcp).poll_read(cx, buf),
+            Io::Tls(tls) => Pin::new(tls).poll_read(cx, buf),
             Io::Other(other) => Pin::new(other).poll_read(cx, buf),
         }
     }
@@ -75,6 +79,7 @@ impl AsyncWrite for Io {
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Io::Tcp(tcp) => Pin::new(tcp).poll_write(cx, buf),
+            Io::Tls(tls) => Pin::new(tls).poll_write(cx, buf),
             Io::Other(other) => Pin::new(other).poll_write(cx, buf),
         }
     }
@@ -86,6 +91,7 @@ impl AsyncWrite for Io {
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Io::Tcp(tcp) => Pin::new(tcp).poll_write_vectored(cx, bufs),
+            Io::Tls(tls) => Pin::new(tls).poll_write_vectored(cx, bufs),
             Io::Other(other) => Pin::new(other).poll_write_vectored(cx, bufs),
         }
     }
@@ -93,6 +99,7 @@ impl AsyncWrite for Io {
     fn is_write_vectored(&self) -> bool {
         match self {
             Io::Tcp(tcp) => tcp.is_write_vectored(),
+            Io::Tls(tls) => tls.is_write_vectored(),
             Io::Other(other) => other.is_write_vectored(),
         }
     }
@@ -101,6 +108,7 @@ impl AsyncWrite for Io {
         match self.get_mut() {
             // TCP holds nothing back.
             Io::Tcp(_) => Poll::Ready(Ok(())),
+            Io::Tls(tls) => Pin::new(tls).poll_flush(cx),
             Io::Other(other) => Pin::new(other).poll_flush(cx),
         }
     }
@@ -108,6 +116,7 @@ impl AsyncWrite for Io {
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Io::Tcp(tcp) => Pin::new(tcp).poll_shutdown(cx),
+            Io::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
             Io::Other(other) => Pin::new(other).poll_shutdown(cx),
         }
     }

@@ -21,6 +21,8 @@ pub struct Peer {
     pub local: SocketAddr,
     /// What TLS agreed on; `None` without TLS.
     pub tls: Option<Rc<TlsFacts>>,
+    /// Differs from that of every other connection of its worker; not 0.
+    pub number: u64,
 }
 
 impl Peer {
@@ -39,8 +41,23 @@ pub struct TlsFacts {
     pub cipher: Box<str>,
     /// The server name asked for.
     pub sni: Option<Box<str>>,
-    /// The subject of the client's certificate, verified.
+    /// The subject of the client's certificate, verified (RFC 4514, printable ASCII).
     pub client_subject: Option<Box<str>>,
+    /// What else the client's certificate says.
+    pub client: Option<Box<ClientCertificate>>,
+}
+
+/// A client's certificate, verified.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ClientCertificate {
+    /// First common name of the subject.
+    pub common_name: Option<Box<str>>,
+    /// The issuer (RFC 4514, printable ASCII).
+    pub issuer: Box<str>,
+    /// Serial number, hexadecimal.
+    pub serial: Box<str>,
+    /// SHA-256 of the certificate, hexadecimal.
+    pub fingerprint: Box<str>,
 }
 
 /// A request.

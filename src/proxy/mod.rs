@@ -3,20 +3,30 @@
 //! A connection lives on the worker thread that accepted it, with everything it needs: deadlines,
 //! connections to backends, memory. What the threads share is the [`tier::Tier`], published by one swap.
 
+pub mod access_log;
+pub mod actions;
 pub mod answers;
 pub mod body;
 pub mod connection;
+pub mod door;
 pub mod exchange;
+pub mod forward;
 pub mod h1;
 pub mod h2;
 pub mod io;
 pub mod local;
 pub mod message;
+pub mod mirror;
+pub mod metrics;
+pub mod proxy_protocol;
 pub mod record;
 pub mod run;
 pub mod stats;
+pub mod tally;
 pub mod tier;
+pub mod tls;
 pub mod tunnel;
 pub mod upstream;
+pub mod waf;
 pub mod watch;
 pub mod worker;

@@ -19,6 +19,7 @@ use crate::traffic::Plan;
 use super::connection;
 use super::stats::WorkerStats;
 use super::tier::{Registry, Tier};
+use super::tls::Vault;
 use super::worker::Worker;
 
 /// Connections that wait to be accepted, per listener and worker.
@@ -38,6 +39,17 @@ pub struct BindError {
     address: SocketAddr,
     error: io::Error,
     help: &'static str,
+}
+
+/// Why a plan cannot be adopted.
+#[derive(Debug, thiserror::Error)]
+pub enum AdoptError {
+    /// A listener cannot be had.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// Its TLS cannot be had.
+    #[error("{0}")]
+    Tls(String),
 }
 
 /// What a worker is told.
@@ -69,6 +81,7 @@ struct Hand {
 /// What is changed by one at a time.
 struct Inner {
     registry: Registry,
+    vault: Vault,
     bound: Vec<Bound>,
 }
 
@@ -86,8 +99,8 @@ impl Proxy {
     /// The first listener that cannot be had, or threads that cannot be started.
     pub fn start(plan: Arc<Plan>, clock: &Arc<dyn Clock>, seed: u64) -> io::Result<Proxy> {
         let workers = plan.node.workers.max(1);
-        let mut registry = Registry::default();
-        let tier = Arc::new(ArcSwap::from_pointee(registry.resolve(plan.clone())));
+        // Before the first socket there is nobody to serve.
+        let tier = Arc::new(ArcSwap::from_pointee(Tier::default()));
         let mut hands = Vec::new();
         for number in 0..workers {
             let stats = Arc::new(WorkerStats::default());
@@ -101,7 +114,7 @@ impl Proxy {
             let thread = std::thread::Builder::new()
                 .name(format!("proxy-{number}"))
                 .spawn(move || {
-                    let worker = Worker::new(tier, clock, own, seed);
+                    let worker = Worker::new(tier, clock, own, number as usize, seed);
                     LocalSet::new().block_on(&runtime, work(worker, told));
                 })?;
             hands.push(Hand {
@@ -114,7 +127,8 @@ impl Proxy {
             tier,
             hands,
             inner: Mutex::new(Inner {
-                registry,
+                registry: Registry::default(),
+                vault: Vault::new(clock.clone()),
                 bound: Vec::new(),
             }),
         };
@@ -126,12 +140,12 @@ impl Proxy {
     /// their sockets. When a new listener cannot be had, the old plan goes on.
     ///
     /// # Errors
-    /// The first listener that cannot be had.
-    pub fn adopt(&self, plan: &Arc<Plan>) -> Result<(), BindError> {
+    /// The first listener, or the first TLS file, that cannot be had.
+    pub fn adopt(&self, plan: &Arc<Plan>) -> Result<(), AdoptError> {
         self.listen(plan)
     }
 
-    fn listen(&self, plan: &Arc<Plan>) -> Result<(), BindError> {
+    fn listen(&self, plan: &Arc<Plan>) -> Result<(), AdoptError> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let wanted: Vec<Place> = plan
             .listeners
@@ -145,7 +159,9 @@ impl Proxy {
                 fresh.push((place.clone(), bind_all(place, self.hands.len())?));
             }
         }
-        let tier = inner.registry.resolve(plan.clone());
+        let prepared = inner.vault.prepare(plan).map_err(AdoptError::Tls)?;
+        let doors = inner.vault.adopt(plan, prepared).map_err(AdoptError::Tls)?;
+        let tier = inner.registry.resolve(plan.clone(), doors);
         self.tier.store(Arc::new(tier));
         for (place, sockets) in fresh {
             let address = sockets.first().and_then(|s| s.local_addr().ok());
@@ -189,6 +205,16 @@ impl Proxy {
             .collect()
     }
 
+    /// Takes up TLS files that have changed. Reads files: not for a thread that serves.
+    pub fn look_at_files(&self) {
+        let (listeners, upstreams) = {
+            let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+            inner.vault.all()
+        };
+        listeners.iter().for_each(|l| l.look());
+        upstreams.iter().for_each(|u| u.look());
+    }
+
     /// The tier in force.
     pub fn tier(&self) -> Arc<Tier> {
         self.tier.load_full()
@@ -197,6 +223,12 @@ impl Proxy {
     /// What each worker counts.
     pub fn stats(&self) -> impl Iterator<Item = &Arc<WorkerStats>> {
         self.hands.iter().map(|h| &h.stats)
+    }
+
+    /// Lines of access logs that were lost.
+    pub fn lost_lines(&self) -> u64 {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.registry.logs.dropped()
     }
 
     /// Connections end as they become idle, and answers say so; or no longer. Listeners stay open, so
@@ -275,6 +307,8 @@ async fn work(worker: Rc<Worker>, mut told: UnboundedReceiver<Order>) {
         loop {
             sweeps.tick().await;
             pool.pool.sweep(pool.watches.coarse());
+            pool.shared.sweep();
+            pool.set_wall();
         }
     });
     let mut accepting: Vec<(Place, Task<()>)> = Vec::new();

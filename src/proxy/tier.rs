@@ -7,7 +7,14 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use hashbrown::HashMap;
 
 use crate::ids::{BackendId, UpstreamId};
+use crate::message::Name;
+use crate::traffic::access_log::LogFormat;
 use crate::traffic::{Listener, Plan, Upstream};
+
+use super::access_log::{LogWriter, Logs};
+use super::tally::Tally;
+use super::tls::vault::Doors;
+use super::tls::{ListenerTls, UpstreamTls};
 
 /// The plan, and the running state of what it names.
 #[derive(Debug, Default)]
@@ -16,6 +23,31 @@ pub struct Tier {
     pub plan: Arc<Plan>,
     /// By [`UpstreamId`].
     pub upstreams: Vec<Group>,
+    /// By [`crate::ids::ListenerId`].
+    pub listener_tallies: Vec<Arc<Tally>>,
+    /// By [`crate::ids::RouteId`]; empty when there are more than [`ROUTES_COUNTED`].
+    pub route_tallies: Vec<Arc<Tally>>,
+    /// By [`crate::ids::ListenerId`]; `None`: nothing is written down.
+    pub logs: Vec<Option<Log>>,
+    /// By [`crate::ids::ListenerId`], those that have any.
+    listener_tls: Vec<Option<Arc<ListenerTls>>>,
+    /// Request fields that tell backends who a client is: what clients send in them is removed.
+    pub reserved: Vec<Name>,
+}
+
+/// With more routes than this they are not counted one by one: a page of metrics that nobody can load
+/// helps nobody.
+pub const ROUTES_COUNTED: usize = 1000;
+
+/// An access log.
+#[derive(Clone, Debug)]
+pub struct Log {
+    /// What a line looks like.
+    pub format: LogFormat,
+    /// So many in 10,000 of what went well.
+    pub sample: u32,
+    /// Where the lines go.
+    pub writer: Arc<LogWriter>,
 }
 
 /// The servers of an upstream.
@@ -23,6 +55,8 @@ pub struct Tier {
 pub struct Group {
     /// By [`BackendId`].
     pub servers: Vec<Arc<Server>>,
+    /// `None`: they are spoken to without TLS.
+    pub tls: Option<Arc<UpstreamTls>>,
 }
 
 /// A server, for as long as it is in some plan at the same address.
@@ -34,6 +68,8 @@ pub struct Server {
     pub name: Box<str>,
     /// Where it is.
     pub address: SocketAddr,
+    /// What is counted of its exchanges.
+    pub tally: Tally,
     /// Requests under way, over all workers.
     pub in_flight: AtomicU32,
 }
@@ -42,14 +78,37 @@ pub struct Server {
 #[derive(Debug, Default)]
 pub struct Registry {
     servers: HashMap<(Box<str>, Box<str>), Arc<Server>>,
+    listeners: HashMap<Box<str>, Arc<Tally>>,
+    routes: HashMap<Box<str>, Arc<Tally>>,
+    /// Where access logs go.
+    pub logs: Logs,
     next: AtomicU64,
+}
+
+/// The tallies of these names, those there were already among them.
+fn tallies<'n>(
+    names: impl Iterator<Item = &'n Box<str>>,
+    old: &mut HashMap<Box<str>, Arc<Tally>>,
+    workers: usize,
+) -> Vec<Arc<Tally>> {
+    let found: Vec<(Box<str>, Arc<Tally>)> = names
+        .map(|name| {
+            let kept = old.get(name).cloned();
+            let tally = kept.unwrap_or_else(|| Arc::new(Tally::new(workers)));
+            (name.clone(), tally)
+        })
+        .collect();
+    *old = found.iter().cloned().collect();
+    found.into_iter().map(|(_, tally)| tally).collect()
 }
 
 impl Registry {
     /// The tier of a plan; servers that no plan names any more are forgotten.
-    pub fn resolve(&mut self, plan: Arc<Plan>) -> Tier {
+    pub fn resolve(&mut self, plan: Arc<Plan>, doors: Doors) -> Tier {
+        let workers = plan.node.workers as usize;
         let mut kept = HashMap::new();
-        let upstreams = plan.upstreams.iter().map(|upstream| {
+        let tls = doors.upstreams.into_iter().chain(std::iter::repeat(None));
+        let upstreams = plan.upstreams.iter().zip(tls).map(|(upstream, tls)| {
             let servers = upstream.backends.iter().map(|backend| {
                 let key = (upstream.name.clone(), backend.name.clone());
                 let old = self.servers.get(&key);
@@ -59,6 +118,7 @@ impl Registry {
                         id: self.next.fetch_add(1, Ordering::Relaxed),
                         name: backend.name.clone(),
                         address: backend.address,
+                        tally: Tally::new(workers),
                         in_flight: AtomicU32::new(0),
                     })
                 });
@@ -67,11 +127,41 @@ impl Registry {
             });
             Group {
                 servers: servers.collect(),
+                tls,
             }
         });
         let upstreams = upstreams.collect();
         self.servers = kept;
-        Tier { plan, upstreams }
+        let names = plan.listeners.iter().map(|l| &l.name);
+        let listener_tallies = tallies(names, &mut self.listeners, workers);
+        let routes = &plan.routes.list[..];
+        let counted = if routes.len() > ROUTES_COUNTED {
+            &[]
+        } else {
+            routes
+        };
+        let route_tallies = tallies(counted.iter().map(|r| &r.name), &mut self.routes, workers);
+        let logs = plan.listeners.iter().map(|l| {
+            let log = l.access_log.as_ref()?;
+            Some(Log {
+                format: log.format,
+                sample: log.sample,
+                writer: self.logs.writer(&log.to)?,
+            })
+        });
+        let logs = logs.collect();
+        let auth = |l: &Listener| l.tls.as_ref()?.client.as_ref()?.subject_header.clone();
+        let mut reserved: Vec<Name> = plan.listeners.iter().filter_map(auth).collect();
+        reserved.dedup();
+        Tier {
+            plan,
+            upstreams,
+            listener_tallies,
+            route_tallies,
+            logs,
+            listener_tls: doors.listeners,
+            reserved,
+        }
     }
 }
 
@@ -82,6 +172,11 @@ impl Tier {
             &self.plan.upstreams[id.index()],
             &self.upstreams[id.index()],
         )
+    }
+
+    /// TLS of the listener at this place.
+    pub fn listener_tls(&self, at: usize) -> Option<&Arc<ListenerTls>> {
+        self.listener_tls.get(at)?.as_ref()
     }
 
     /// The listener called `name`.

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, Cache};
 
 use crate::message::{RequestHead, ResponseHead};
-use crate::time::{Clock, Moment};
+use crate::time::{Clock, Moment, Wall};
 
 use super::stats::WorkerStats;
 use super::tier::Tier;
+use super::upstream::h2::Shared;
 use super::upstream::pool::Pool;
 use super::watch::Watches;
 
@@ -26,14 +27,22 @@ pub struct Worker {
     pub watches: Rc<Watches>,
     /// Idle connections to backends.
     pub pool: Pool,
+    /// Connections to backends that speak HTTP/2.
+    pub shared: Shared,
     /// What it counts.
     pub stats: Arc<WorkerStats>,
+    /// Which of the workers it is.
+    pub number: usize,
+    /// Copies of requests under way.
+    pub mirrors: Cell<usize>,
     clock: Arc<dyn Clock>,
+    wall: Cell<Wall>,
     tier: RefCell<Cache<Arc<ArcSwap<Tier>>, Arc<Tier>>>,
     scratch: RefCell<Box<[u8]>>,
     requests: RefCell<Vec<Box<RequestHead>>>,
     responses: RefCell<Vec<Box<ResponseHead>>>,
     random: Cell<u64>,
+    connections: Cell<u64>,
     draining: Cell<bool>,
 }
 
@@ -43,18 +52,24 @@ impl Worker {
         tier: Arc<ArcSwap<Tier>>,
         clock: Arc<dyn Clock>,
         stats: Arc<WorkerStats>,
+        number: usize,
         seed: u64,
     ) -> Rc<Worker> {
         Rc::new(Worker {
             watches: Watches::new(clock.clone()),
             pool: Pool::default(),
+            shared: Shared::default(),
             stats,
+            number,
+            wall: Cell::new(clock.wall()),
+            mirrors: Cell::new(0),
             clock,
             tier: RefCell::new(Cache::new(tier)),
             scratch: RefCell::new(vec![0; SCRATCH].into()),
             requests: RefCell::default(),
             responses: RefCell::default(),
             random: Cell::new(seed | 1),
+            connections: Cell::new(0),
             draining: Cell::new(false),
         })
     }
@@ -69,6 +84,16 @@ impl Worker {
         self.clock.now()
     }
 
+    /// Milliseconds since 1970 of a moment.
+    pub fn unix_ms(&self, at: Moment) -> u64 {
+        self.wall.get().unix_ms(at)
+    }
+
+    /// Looks at the calendar again: the machine's clock may have been set.
+    pub fn set_wall(&self) {
+        self.wall.set(self.clock.wall());
+    }
+
     /// Whether the proxy takes no new requests on connections that live.
     pub fn draining(&self) -> bool {
         self.draining.get()
@@ -80,6 +105,13 @@ impl Worker {
         if draining {
             self.watches.end_idling();
         }
+    }
+
+    /// The number of a client's connection: differs from all others of this worker, and is not 0.
+    pub fn number_connection(&self) -> u64 {
+        let number = self.connections.get() + 1;
+        self.connections.set(number);
+        number
     }
 
     /// A random word (xorshift64*): for choosing, not for secrets.

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{DnsCounters, DnsEvent, OrderGauges, ProbeStats};
+use super::{DnsCounters, DnsEvent, Metrics, OrderGauges, Page, ProbeStats};
 
 /// All counters of the process.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Stats {
     workers: Vec<Arc<DnsCounters>>,
     tcp_connections: Arc<AtomicU64>,
@@ -15,6 +15,7 @@ pub struct Stats {
     key_troubles: Arc<AtomicU64>,
     orders: Arc<OrderGauges>,
     probes: Arc<ProbeStats>,
+    others: Vec<Arc<dyn Metrics>>,
 }
 
 /// Gauges of open connections.
@@ -69,6 +70,20 @@ impl Stats {
     pub fn with_key_troubles(mut self, gauge: Arc<AtomicU64>) -> Stats {
         self.key_troubles = gauge;
         self
+    }
+
+    /// Adds metrics that render themselves.
+    #[must_use]
+    pub fn with_metrics(mut self, metrics: Option<Arc<dyn Metrics>>) -> Stats {
+        self.others.extend(metrics);
+        self
+    }
+
+    /// Writes the metrics that render themselves.
+    pub fn render_others(&self, page: &mut Page) {
+        for metrics in &self.others {
+            metrics.render(page);
+        }
     }
 
     /// Adds what the prober counts.

@@ -3,7 +3,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::net::Prefix;
+use super::access_log::AccessLog;
+use super::features::ListenerFeatures;
+use super::proxy_protocol::ProxyProtocol;
+use super::tls::ListenerTls;
 
 /// Where traffic comes in.
 #[derive(Clone, PartialEq, Debug)]
@@ -18,8 +21,14 @@ pub struct Listener {
     pub limits: HttpLimits,
     /// How long a client may take.
     pub timeouts: HttpTimeouts,
-    /// Sources whose `Forwarded` and `X-Forwarded-*` fields are believed.
-    pub trusted_proxies: Vec<Prefix>,
+    /// Where exchanges are written down.
+    pub access_log: Option<AccessLog>,
+    /// `None`: plain HTTP.
+    pub tls: Option<Box<ListenerTls>>,
+    /// What stands before HTTP and TLS; `None`: nothing.
+    pub proxy_protocol: Option<Box<ProxyProtocol>>,
+    /// What else is done with what comes in here.
+    pub features: ListenerFeatures,
 }
 
 /// Bounds of what a client may send.

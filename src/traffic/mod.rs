@@ -1,13 +1,24 @@
 //! What the proxy of a node does with traffic: listeners, routes, upstreams. Plain data, and the pure
 //! decisions over it.
 
+pub mod access_log;
 pub mod algorithm;
+pub mod compression;
+pub mod features;
+pub mod fields;
+pub mod forwarded;
+pub mod guards;
 pub mod listener;
+pub mod pages;
+pub mod proxy_protocol;
 pub mod route;
+pub mod tls;
 pub mod upstream;
 pub mod waf;
 
 pub use algorithm::{Algorithm, HashKey, HashMethod, Hashing};
+pub use compression::{Coding, Compression};
+pub use features::{Features, ListenerFeatures};
 pub use listener::{HttpLimits, HttpTimeouts, Listener};
 pub use route::{Action, Caller, PathRules, Route, Routes};
 pub use upstream::{Backend, Upstream, UpstreamTimeouts};
@@ -25,6 +36,12 @@ pub struct Plan {
     pub upstreams: Vec<Upstream>,
     /// Rule sets of the web application firewall; routes name them by position.
     pub waf: Vec<waf::RuleSet>,
+    /// By [`crate::ids::RateLimitId`].
+    pub rate_limits: Vec<guards::RateRule>,
+    /// By [`crate::ids::ErrorPagesId`].
+    pub error_pages: Vec<pages::ErrorPages>,
+    /// By [`crate::ids::AuthId`].
+    pub auths: Vec<guards::ForwardAuth>,
     /// Settings of the node.
     pub node: ProxyNode,
 }

@@ -15,12 +15,15 @@ mod index;
 pub mod path;
 pub mod pattern;
 pub mod rewrite;
+#[cfg(test)]
+mod tests;
 pub mod trace;
 
 use std::net::IpAddr;
 
 use crate::ids::{ListenerId, RouteId};
 use crate::message::RequestHead;
+use crate::traffic::Features;
 
 pub use action::{Action, Mirror, Redirect, Respond, Split};
 pub use check::Conflict;
@@ -57,6 +60,8 @@ pub struct Route {
     pub mirror: Option<Mirror>,
     /// The rule set they must pass: a position in [`crate::traffic::Plan::waf`].
     pub waf: Option<usize>,
+    /// What else is done with them.
+    pub features: Option<Box<Features>>,
 }
 
 impl Route {
@@ -69,6 +74,7 @@ impl Route {
             rewrite: None,
             mirror: None,
             waf: None,
+            features: None,
         }
     }
 }

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::algorithm::Algorithm;
+use super::proxy_protocol::ProxyVersion;
+use super::tls::UpstreamTls;
 
 /// A named group of servers.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -21,6 +23,10 @@ pub struct Upstream {
     pub http2: bool,
     /// How long a backend may take.
     pub timeouts: UpstreamTimeouts,
+    /// `None`: backends are spoken to without TLS.
+    pub tls: Option<Box<UpstreamTls>>,
+    /// How backends are told whom a connection is for; a connection then serves one client's only.
+    pub proxy_protocol: Option<ProxyVersion>,
 }
 
 /// One server of an upstream.

@@ -3,10 +3,12 @@
 use crate::config::Marked;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::spec::ActionSpec;
+use crate::traffic::fields::Template;
 use crate::traffic::route::path::is_path_text;
 use crate::traffic::route::{Action, Redirect, Respond, Rewrite};
 
 use super::context::Context;
+use super::features::not_a_template;
 use super::reader::Reader;
 use super::routes::{pattern, plain_path};
 use super::upstreams::key;
@@ -133,8 +135,17 @@ fn redirect(cx: &mut Context<'_>, r: &Reader<'_>) -> Option<Action> {
         );
         return None;
     }
+    let to = match Template::field(text) {
+        Ok(to) => to,
+        Err(e) => {
+            let what = r.name_of("to");
+            let d = not_a_template(|at, text| Diagnostic::error(at, text), to.span, &what, &e);
+            cx.push(d);
+            return None;
+        }
+    };
     Some(Action::Redirect(Redirect {
-        to: text.as_str().into(),
+        to,
         status: status.value,
         keep_path,
         keep_query,

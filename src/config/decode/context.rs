@@ -134,6 +134,9 @@ pub(super) fn singular(kind: &'static str) -> &'static str {
         "tsig-keys" => "TSIG key",
         "dnssec" => "DNSSEC policy",
         "waf" => "WAF rule set",
+        "rate-limits" => "rate limit",
+        "error-pages" => "error pages",
+        "auth" => "authorisation",
         _ => kind.strip_suffix('s').unwrap_or(kind),
     }
 }

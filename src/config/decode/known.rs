@@ -37,6 +37,9 @@ impl Known {
             "upstreams",
             "waf",
             "listeners",
+            "rate-limits",
+            "error-pages",
+            "auth",
         ] {
             let tables = trees.iter().filter_map(|t| t.table(kind));
             let keys = tables.flat_map(|t| t.entries.iter().map(|e| e.key.clone()));

@@ -8,11 +8,13 @@ use crate::config::diagnostic::Diagnostic;
 use crate::config::spec::{ListenerSpec, NodeProxySpec};
 use crate::config::tree::Table;
 use crate::config::{Marked, Span};
-use crate::net::Prefix;
+use crate::traffic::access_log::{AccessLog, LogFormat, LogTarget};
 use crate::traffic::listener::{HttpLimits, HttpTimeouts, Listener};
 
 use super::context::Context;
+use super::features;
 use super::objects::objects;
+use super::proxy_tls;
 use super::reader::Reader;
 
 /// The proxy's part of a node's table.
@@ -58,11 +60,31 @@ pub(super) fn decode(cx: &mut Context<'_>, root: &Table) -> Vec<ListenerSpec> {
         .collect()
 }
 
+fn access_log(cx: &mut Context<'_>, r: &Reader<'_>) -> Option<AccessLog> {
+    let r = r.sub(cx, "access-log");
+    let to: Option<Marked<String>> = r.get(cx, "to");
+    let format: Marked<String> = r.get_or(cx, "format", String::new());
+    let percent: Marked<u32> = r.get_or(cx, "sample", 100);
+    let to = to?;
+    Some(AccessLog {
+        to: match to.as_str() {
+            "stdout" => LogTarget::Stdout,
+            _ => LogTarget::File(super::path(cx, to.map(Into::into)).value),
+        },
+        format: match format.as_str() {
+            "combined" => LogFormat::Combined,
+            _ => LogFormat::Json,
+        },
+        sample: percent.value * 100,
+    })
+}
+
 fn listener(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> ListenerSpec {
     let bind: Vec<Marked<SocketAddr>> = r.list(cx, "bind").unwrap_or_default();
     let (limits, timeouts) = (HttpLimits::default(), HttpTimeouts::default());
-    let trusted: Option<Vec<Marked<Prefix>>> = r.list(cx, "trusted-proxies");
+    let (own, features) = features::listener(cx, r);
     let size = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+    let mut files = Vec::new();
     let settings = Listener {
         name: name.as_str().into(),
         bind: bind.iter().map(|b| b.value).collect(),
@@ -82,11 +104,16 @@ fn listener(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Liste
             write: r.get_or(cx, "write-timeout", timeouts.write).value,
             tunnel: r.get_or(cx, "tunnel-timeout", timeouts.tunnel).value,
         },
-        trusted_proxies: trusted.into_iter().flatten().map(|p| p.value).collect(),
+        access_log: r.has("access-log").then(|| access_log(cx, r)).flatten(),
+        tls: proxy_tls::listener(cx, r, &mut files),
+        proxy_protocol: proxy_tls::proxy_protocol(cx, r),
+        features: own,
     };
     ListenerSpec {
         name,
         settings,
+        features,
         bind,
+        files,
     }
 }

@@ -6,7 +6,9 @@ mod conditions;
 mod context;
 mod dnssec;
 mod encrypted;
+mod features;
 mod fleet;
+mod guards;
 mod health;
 mod https;
 mod known;
@@ -20,6 +22,7 @@ mod octets;
 mod policies;
 mod pools;
 mod protection;
+mod proxy_tls;
 mod reader;
 mod routes;
 mod transfers;
@@ -28,6 +31,7 @@ mod value;
 mod waf;
 
 pub(super) use context::Context;
+pub(crate) use features::not_a_template;
 pub(super) use known::Known;
 pub use value::nearest;
 
@@ -97,6 +101,9 @@ pub(super) fn decode(cx: &mut Context<'_>, mut root: Table) -> Spec {
         routes: routes::decode(cx, root),
         routing: routes::routing(cx, &top),
         waf: waf::decode(cx, root),
+        rate_rules: guards::rate_limits(cx, root),
+        error_pages: guards::error_pages(cx, root),
+        auths: guards::auth(cx, root),
         upstreams: upstreams::decode(cx, root),
         names,
         aliases,

@@ -10,6 +10,7 @@ use crate::traffic::route::{HostPattern, PathPattern, PathRules, Pattern, Rule};
 use super::actions::{action, rewrite};
 use super::conditions::conditions;
 use super::context::Context;
+use super::features;
 use super::objects::objects;
 use super::reader::Reader;
 
@@ -63,6 +64,7 @@ fn route(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> RouteSpe
         );
     }
     let (action, mirror) = action(cx, r);
+    let features = features::route(cx, r);
     RouteSpec {
         name,
         listeners,
@@ -71,6 +73,7 @@ fn route(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> RouteSpe
         mirror,
         rewrite: rewrite(cx, r),
         waf: r.get(cx, "waf"),
+        features,
         complete: cx.clean_since(mark) && r.misspelt().is_empty(),
     }
 }

@@ -16,6 +16,7 @@ use crate::traffic::{
 
 use super::context::Context;
 use super::objects::objects;
+use super::proxy_tls;
 use super::reader::Reader;
 use super::value::{is_header, nearest};
 
@@ -28,6 +29,7 @@ pub(super) fn decode(cx: &mut Context<'_>, root: &Table) -> Vec<UpstreamSpec> {
 
 fn upstream(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> UpstreamSpec {
     let mark = cx.mark();
+    let mut files = Vec::new();
     let settings = Upstream {
         name: name.as_str().into(),
         backends: Vec::new(),
@@ -35,12 +37,15 @@ fn upstream(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Upstr
         zone_first: r.get_or(cx, "zone-first", 0).value,
         http2: r.get_or(cx, "http2", false).value,
         timeouts: timeouts(cx, r),
+        tls: proxy_tls::upstream(cx, r, &mut files),
+        proxy_protocol: proxy_tls::proxy_version(cx, r),
     };
     let backends = backends(cx, &name.value, r);
     UpstreamSpec {
         name,
         settings,
         backends,
+        files,
         complete: cx.clean_since(mark) && r.misspelt().is_empty(),
     }
 }

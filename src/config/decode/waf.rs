@@ -26,17 +26,15 @@ pub(super) fn decode(cx: &mut Context<'_>, root: &Table) -> Vec<WafSpec> {
 fn rule_set(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> WafSpec {
     let mode: Marked<String> = r.get_or(cx, "mode", String::new());
     let threshold = r.get_or(cx, "threshold", 1).value;
-    let set = RuleSet {
-        name: name.as_str().into(),
-        mode: match mode.value.as_str() {
-            "detect" => Mode::Detect,
-            _ => Mode::Block,
-        },
-        threshold,
-        status: r.get_or(cx, "status", 403).value,
-        inspect_body: r.get_or(cx, "inspect-body", 0).value,
-        ..RuleSet::default()
+    let mut set = RuleSet::default();
+    set.name = name.as_str().into();
+    set.mode = match mode.value.as_str() {
+        "detect" => Mode::Detect,
+        _ => Mode::Block,
     };
+    set.threshold = threshold;
+    set.status = r.get_or(cx, "status", 403).value;
+    set.inspect_body = r.get_or(cx, "inspect-body", 0).value;
     let subject = r.subject().to_string();
     let tables = r.tables(cx, "rules", |at, table| {
         match table.get("name").map(|e| &e.node.value) {

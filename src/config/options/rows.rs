@@ -2,11 +2,13 @@
 
 mod conditions;
 mod dns;
+mod features;
 mod fleet;
 mod health;
 mod listeners;
 mod monitors;
 mod nodes;
+mod proxy_tls;
 mod routes;
 mod steering;
 mod upstreams;
@@ -60,7 +62,7 @@ const FARTHEST: f64 = 20_100.0;
 const CONTINENTS: &[&str] = &["AF", "AN", "AS", "EU", "NA", "OC", "SA"];
 const WEIGHT: Kind = Kind::Integer(0, 1_000_000);
 
-const PARTS: [&[OptionRow]; 14] = [
+const PARTS: &[&[OptionRow]] = &[
     dns::ROWS,
     nodes::ROWS,
     fleet::ROWS,
@@ -75,6 +77,8 @@ const PARTS: [&[OptionRow]; 14] = [
     routes::ROWS,
     waf::ROWS,
     upstreams::ROWS,
+    proxy_tls::ROWS,
+    features::ROWS,
 ];
 
 const COUNT: usize = {

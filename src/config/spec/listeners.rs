@@ -1,8 +1,10 @@
 //! `[listeners]` and `[nodes.NAME.proxy]`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::Marked;
+use crate::config::spec::FeaturesSpec;
 use crate::traffic::Listener;
 
 /// `[listeners.NAME]`
@@ -12,8 +14,23 @@ pub struct ListenerSpec {
     pub name: Marked<String>,
     /// What it says by itself.
     pub settings: Listener,
+    /// What it refers to.
+    pub features: FeaturesSpec,
     /// `bind`, with its places.
     pub bind: Vec<Marked<std::net::SocketAddr>>,
+    /// The files of `tls`, with their places.
+    pub files: Vec<TlsFile>,
+}
+
+/// A file that TLS needs.
+#[derive(Clone, PartialEq, Debug)]
+pub struct TlsFile {
+    /// The option that names it, such as `tls.key`.
+    pub option: &'static str,
+    /// The file, relative to nothing any more.
+    pub path: Marked<PathBuf>,
+    /// Whether nobody but this program may read it.
+    pub secret: bool,
 }
 
 /// `[nodes.NAME.proxy]`

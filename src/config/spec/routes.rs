@@ -1,6 +1,7 @@
 //! `[routes.NAME]`
 
 use crate::config::Marked;
+use crate::config::spec::FeaturesSpec;
 use crate::traffic::HashKey;
 use crate::traffic::route::{Action, Rewrite, Rule};
 use crate::traffic::waf::RuleSet;
@@ -22,6 +23,8 @@ pub struct RouteSpec {
     pub rewrite: Option<Rewrite>,
     /// `waf`
     pub waf: Option<Marked<String>>,
+    /// What else is done with them.
+    pub features: FeaturesSpec,
     /// Whether all of it was read.
     pub complete: bool,
 }

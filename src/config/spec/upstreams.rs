@@ -3,6 +3,8 @@
 use crate::config::Marked;
 use crate::traffic::{Backend, Upstream};
 
+use super::TlsFile;
+
 /// `[upstreams.NAME]`
 #[derive(Clone, PartialEq, Debug)]
 pub struct UpstreamSpec {
@@ -12,6 +14,8 @@ pub struct UpstreamSpec {
     pub settings: Upstream,
     /// `[[upstreams.NAME.backends]]`, not empty.
     pub backends: Vec<BackendSpec>,
+    /// The files of `tls`, with their places.
+    pub files: Vec<TlsFile>,
     /// Whether all of it was read.
     pub complete: bool,
 }

@@ -163,20 +163,19 @@ fn partial(rest: &[u8], rules: &HeadRules) -> Result<Parsed<RequestFraming>, Ref
     Ok(Parsed::Partial)
 }
 
-/// Bounds of the parts of the request line, whether it is complete or not.
+/// Bounds of the parts of the request line that have come and are what they should be: so that it makes
+/// no difference whether more had come before this was asked.
 fn line_bounds(rest: &[u8], rules: &HeadRules) -> Result<(), Refusal> {
-    // A complete and short request line needs no closer look.
-    if rest.len() <= rules.target.min(MAX_METHOD) {
-        return Ok(());
-    }
-    let method = rest.iter().take(MAX_METHOD + 1).position(|b| *b == b' ');
-    let Some(method) = method else {
+    let token = |b: &&u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b);
+    let method = rest.iter().take(MAX_METHOD + 1).take_while(token).count();
+    if method > MAX_METHOD {
         return Err(Refusal::MethodTooLong);
+    }
+    let target = match rest.get(method..) {
+        Some([b' ', target @ ..]) if target.len() > rules.target => &target[..=rules.target],
+        _ => return Ok(()),
     };
-    let from = &rest[method + 1..];
-    let beyond = &from[..from.len().min(rules.target.saturating_add(1))];
-    let ends = beyond.iter().any(|b| matches!(b, b' ' | b'\r' | b'\n'));
-    if beyond.len() > rules.target && !ends {
+    if target.iter().all(|b| *b > b' ' && *b != 0x7f) {
         return Err(Refusal::TargetTooLong);
     }
     Ok(())
@@ -184,28 +183,24 @@ fn line_bounds(rest: &[u8], rules: &HeadRules) -> Result<(), Refusal> {
 
 /// The refusal behind an error of the parser.
 fn refusal(error: Error, rest: &[u8], rules: &HeadRules) -> Refusal {
+    if let Err(refusal) = line_bounds(rest, rules) {
+        return refusal;
+    }
     match error {
         Error::HeaderName => Refusal::FieldName,
         Error::HeaderValue => Refusal::FieldValue,
         Error::NewLine => Refusal::LineEnd,
         Error::TooManyHeaders => Refusal::TooManyFields,
         Error::Version => version_refusal(rest),
-        Error::Token | Error::Status => line_bounds(rest, rules)
-            .err()
-            .unwrap_or(Refusal::RequestLine),
+        Error::Token | Error::Status => Refusal::RequestLine,
     }
 }
 
 /// Tells another version from what is no version at all.
 fn version_refusal(rest: &[u8]) -> Refusal {
-    let line = rest.split(|b| *b == b'\r').next().unwrap_or_default();
-    let version = line.rsplit(|b| *b == b' ').next().unwrap_or_default();
-    match version {
-        [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
-            if major.is_ascii_digit() && minor.is_ascii_digit() =>
-        {
-            Refusal::Version
-        }
+    let third = rest.splitn(3, |b| *b == b' ').nth(2);
+    match third.and_then(|v| v.strip_prefix(b"HTTP/")) {
+        Some([b'0' | b'2'..=b'9', ..] | [b'1', b'.', b'0'..=b'9', ..]) => Refusal::Version,
         _ => Refusal::RequestLine,
     }
 }

@@ -16,7 +16,6 @@ mod source;
 pub mod tcp;
 pub mod tls;
 pub mod udp;
-mod unverified;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -17,8 +17,8 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::unverified::Unverified;
 use crate::health::{Failure, TlsTrust};
+use crate::tls::Unverified;
 
 /// ring, for all probes.
 static PROVIDER: LazyLock<Arc<CryptoProvider>> =

@@ -30,6 +30,8 @@ pub(super) struct Client {
     /// What was read and not used yet. Holds no memory while the connection idles.
     pub(super) inbox: RefCell<BytesMut>,
     pub(super) body: Cell<BodyState>,
+    /// Octets of the body under way that have come.
+    pub(super) received: Cell<u64>,
     /// Octets of the body that nobody wanted, when it is open and nobody reads it.
     pub(super) unread: Cell<u64>,
 }
@@ -72,6 +74,7 @@ impl Client {
             io: RefCell::new(io),
             inbox: RefCell::new(ahead),
             body: Cell::new(BodyState::Done),
+            received: Cell::new(0),
             unread: Cell::new(0),
         }
     }

@@ -151,6 +151,8 @@ impl Source for Incoming {
                         return self.fail(BodyError::TooLong);
                     };
                     self.allowed = left;
+                    let received = &self.client.received;
+                    received.set(received.get() + data.len() as u64);
                     return Poll::Ready(Some(Ok(Frame::Data(data))));
                 }
                 Poll::Ready(other) => return Poll::Ready(other),

@@ -24,7 +24,6 @@ use crate::proxy::tier::Tier;
 use crate::proxy::tunnel;
 use crate::proxy::watch::Watch;
 use crate::proxy::worker::Worker;
-use crate::traffic::Listener;
 
 use super::client::{BodyState, Client, NoHead};
 use super::incoming::{self, BodyRules};
@@ -102,10 +101,7 @@ pub async fn serve(
                 let client = Rc::into_inner(client)?;
                 return Some((client.io.into_inner(), client.inbox.into_inner()));
             }
-            Err(no) => {
-                let listener = &tier.plan.listeners[peer.listener.index()];
-                refuse(&client, &watch, listener, &peer, &worker, head, no).await
-            }
+            Err(no) => refuse(&client, &watch, &tier, &peer, &worker, head, no).await,
         };
         first = false;
         match next {
@@ -119,11 +115,12 @@ pub async fn serve(
     }
     // TLS says goodbye; nobody waits for it.
     if let Ok(client) = Rc::try_unwrap(client)
-        && let Io::Other(mut other) = client.io.into_inner()
+        && let mut io = client.io.into_inner()
+        && !matches!(io, Io::Tcp(_))
     {
         watch.set(LINGER);
         let _ = watch
-            .bound(tokio::io::AsyncWriteExt::shutdown(&mut other))
+            .bound(tokio::io::AsyncWriteExt::shutdown(&mut io))
             .await;
     }
     None
@@ -145,7 +142,7 @@ async fn request(
         head.scheme = Scheme::Https;
     }
     let (version, method) = (head.version, head.method.clone());
-    let mut record = Record::begin(worker, peer, &head);
+    let mut record = Record::begin(worker, tier, peer, &head);
     let rules = BodyRules {
         most: listener.limits.body,
         timeout: listener.timeouts.body,
@@ -165,6 +162,11 @@ async fn request(
         upgrade: upgraded,
         close,
     } = exchange::run(worker, tier, peer, request, &mut record).await;
+    if record.failure() == Some(Failure::Dropped) {
+        record.status(answer.status);
+        record.finish(0, End::Whole);
+        return Next::Close;
+    }
     if let Some(upgraded) = upgraded {
         let sent = switch(client, watch, &answer).await;
         if sent.is_ok() {
@@ -183,6 +185,7 @@ async fn request(
     let timeout = listener.timeouts.write;
     let (octets, sent) =
         respond::send(client, version, &answer, &mut body, plan, watch, timeout).await;
+    record.received(client.received.take());
     // Gives the backend's connection back, or closes it.
     drop(body);
     let end = match sent {
@@ -230,7 +233,7 @@ async fn switch(
 async fn refuse(
     client: &Rc<Client>,
     watch: &Watch,
-    listener: &Listener,
+    tier: &Arc<Tier>,
     peer: &Peer,
     worker: &Rc<Worker>,
     head: Box<RequestHead>,
@@ -246,13 +249,13 @@ async fn refuse(
         NoHead::Refused(refusal) => Failure::Refused(*refusal),
     };
     count(&worker.stats.refused);
-    let mut record = Record::begin(worker, peer, &head);
+    let mut record = Record::begin(worker, tier, peer, &head);
     let response = answers::failure(failure);
     record.failed(failure);
     let mut body = response.body;
     let plan = respond::plan(&head.method, Version::Http11, &response.head, &body, false);
     record.status(response.head.status);
-    let timeout = listener.timeouts.write;
+    let timeout = tier.plan.listeners[peer.listener.index()].timeouts.write;
     let sent = respond::send(
         client,
         Version::Http11,

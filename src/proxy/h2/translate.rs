@@ -122,8 +122,21 @@ pub struct Received {
 
 /// The body of a message that hyper reads: at most so many octets, and not slower than that.
 pub fn received(body: Incoming, most: u64, watch: Watch, timeout: std::time::Duration) -> Body {
+    match receive(body, most, watch, timeout) {
+        None => Body::Empty,
+        Some((length, received)) => Body::stream(length, received),
+    }
+}
+
+/// As [`received`]: its length, where it is known, and the stream; `None` when it is empty.
+pub fn receive(
+    body: Incoming,
+    most: u64,
+    watch: Watch,
+    timeout: std::time::Duration,
+) -> Option<(Option<u64>, Received)> {
     if body.is_end_stream() {
-        return Body::Empty;
+        return None;
     }
     let length = body.size_hint().exact();
     let received = Received {
@@ -132,7 +145,7 @@ pub fn received(body: Incoming, most: u64, watch: Watch, timeout: std::time::Dur
         watch,
         timeout,
     };
-    Body::stream(length, received)
+    Some((length, received))
 }
 
 impl Source for Received {
@@ -202,6 +215,16 @@ impl<E: Told> Outgoing<E> {
             outgoing.tell(Ok(()));
         }
         outgoing
+    }
+}
+
+impl<E: Told> Outgoing<E> {
+    /// The body, when nothing of it was sent.
+    pub fn into_unsent(mut self) -> Option<Body> {
+        let unsent = self.sent == 0 && self.end.is_some();
+        // Nobody is told: it goes out another way.
+        self.end = None;
+        unsent.then(|| std::mem::take(&mut self.body))
     }
 }
 

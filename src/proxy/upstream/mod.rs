@@ -1,6 +1,8 @@
 //! Requests to backends.
 
+pub mod connect;
 pub mod h1;
+pub mod h2;
 pub mod lease;
 pub mod pool;
 

@@ -8,6 +8,7 @@ use crate::balance::mix::scale;
 use crate::ids::UpstreamId;
 use crate::message::RequestHead;
 use crate::traffic::HashKey;
+use crate::traffic::fields::Template;
 
 /// What is done with a request.
 #[derive(Clone, PartialEq, Debug)]
@@ -77,7 +78,7 @@ impl Mirror {
 #[derive(Clone, PartialEq, Debug)]
 pub struct Redirect {
     /// The URL, or a path.
-    pub to: Box<str>,
+    pub to: Template,
     /// 301, 302, 303, 307 or 308.
     pub status: u16,
     /// Whether the request's path is put behind it.
@@ -200,7 +201,7 @@ mod tests {
             ("/x", false, false, "/a?b", "/x"),
             ("/x", true, true, "*", "/x"),
         ] {
-            let redirect = Redirect { to: to.into(), status: 308, keep_path, keep_query };
+            let redirect = Redirect { to: Template::field(to).unwrap(), status: 308, keep_path, keep_query };
             let head = RequestHead { target: target.into(), ..RequestHead::default() };
             let mut location = to.as_bytes().to_vec();
             redirect.complete(&head, &mut location);

@@ -12,6 +12,9 @@
 pub mod config;
 pub mod edns;
 pub mod fleet;
+pub mod http_chunked;
+pub mod http_request;
+pub mod http_response;
 pub mod mmdb;
 pub mod networks;
 pub mod order;
@@ -35,4 +38,7 @@ pub const ALL: &[(&str, Check)] = &[
     ("proxy", proxy::check),
     ("fleet", fleet::check),
     ("push", push::check),
+    ("http_request", http_request::check),
+    ("http_response", http_response::check),
+    ("http_chunked", http_chunked::check),
 ];

@@ -1,39 +1,10 @@
-//! Rows of `[nodes.NAME.proxy]` and `[listeners]`: where a proxy takes traffic.
+//! Rows of `[listeners]`: where a proxy takes traffic.
 
-use super::super::Presence::{Default, Optional, Required};
+use super::super::Presence::{Default, Required};
 use super::super::{Kind, OptionRow};
 use super::{DAY, HOUR, ms, opt, secs};
 
 pub(super) const ROWS: &[OptionRow] = &[
-    opt(
-        "nodes.NAME.proxy.listeners",
-        Kind::List(&Kind::Ref("listeners"), 1),
-        Optional("all"),
-        "The listeners that this node has.",
-        r#"["web", "web-tls"]"#,
-    ),
-    opt(
-        "nodes.NAME.proxy.workers",
-        Kind::Integer(1, 1024),
-        Optional("one per core"),
-        "Threads that carry traffic. A connection stays on the thread that accepted it.",
-        "2",
-    )
-    .restart(),
-    opt(
-        "nodes.NAME.proxy.zone",
-        Kind::NewName,
-        Optional("none"),
-        "Zone within the region: backends of the same zone come first.",
-        r#""a""#,
-    ),
-    opt(
-        "nodes.NAME.proxy.drain-timeout",
-        Kind::Duration(ms(0), HOUR, false),
-        Default(r#""30s""#),
-        "How long a proxy that is drained or stopped waits for what is under way.",
-        r#""30s""#,
-    ),
     opt(
         "listeners.NAME.bind",
         Kind::List(&Kind::Socket, 1),
@@ -131,5 +102,26 @@ pub(super) const ROWS: &[OptionRow] = &[
         Default("[]"),
         "Sources whose `Forwarded` and `X-Forwarded-*` fields are believed. Of others they are replaced.",
         r#"["10.0.0.0/8"]"#,
+    ),
+    opt(
+        "listeners.NAME.access-log.to",
+        Kind::Text,
+        Required,
+        "`stdout`, or the path of a file, which is opened again when it was moved away.",
+        r#""stdout""#,
+    ),
+    opt(
+        "listeners.NAME.access-log.format",
+        Kind::Choice(&["json", "combined"]),
+        Default(r#""json""#),
+        "One JSON object per line, or the combined format of Apache and nginx.",
+        r#""json""#,
+    ),
+    opt(
+        "listeners.NAME.access-log.sample",
+        Kind::Percent(0, 100),
+        Default(r#""100%""#),
+        "Of exchanges that went well so many are written; those that failed always are.",
+        r#""10%""#,
     ),
 ];

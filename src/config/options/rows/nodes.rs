@@ -151,4 +151,33 @@ pub(super) const ROWS: &[OptionRow] = &[
         "Whether monitors may run commands here (`monitors.NAME.exec`). Whoever writes the configuration can then run programs as the user of the process.",
         "true",
     ),
+    opt(
+        "nodes.NAME.proxy.listeners",
+        Kind::List(&Kind::Ref("listeners"), 1),
+        Optional("all"),
+        "The listeners that this node has.",
+        r#"["web", "web-tls"]"#,
+    ),
+    opt(
+        "nodes.NAME.proxy.workers",
+        Kind::Integer(1, 1024),
+        Optional("one per core"),
+        "Threads that carry traffic. A connection stays on the thread that accepted it.",
+        "2",
+    )
+    .restart(),
+    opt(
+        "nodes.NAME.proxy.zone",
+        Kind::NewName,
+        Optional("none"),
+        "Zone within the region: backends of the same zone come first.",
+        r#""a""#,
+    ),
+    opt(
+        "nodes.NAME.proxy.drain-timeout",
+        Kind::Duration(ms(0), HOUR, false),
+        Default(r#""30s""#),
+        "How long a proxy that is drained or stopped waits for what is under way.",
+        r#""30s""#,
+    ),
 ];

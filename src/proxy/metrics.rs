@@ -1,0 +1,131 @@
+//! The proxy's metrics: what is counted, by listener, route and backend.
+
+use crate::telemetry::page::escape;
+use crate::telemetry::{Metrics, Page};
+
+use super::run::Proxy;
+use super::stats::WorkerStats;
+use super::tally::{BUCKETS_MS, Sums};
+
+const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+
+/// What things are counted by: the metric's word, and label sets with their sums.
+struct Group {
+    word: &'static str,
+    things: Vec<(String, Sums)>,
+}
+
+impl Metrics for Proxy {
+    fn render(&self, page: &mut Page) {
+        workers(self, page);
+        let tier = self.tier();
+        let plan = &tier.plan;
+        let listeners = plan.listeners.iter().zip(&tier.listener_tallies);
+        let listeners =
+            listeners.map(|(l, t)| (format!("listener=\"{}\"", escape(&l.name)), t.sums()));
+        let routes = plan.routes.list.iter().zip(&tier.route_tallies);
+        let routes = routes.map(|(r, t)| (format!("route=\"{}\"", escape(&r.name)), t.sums()));
+        let backends = plan.upstreams.iter().zip(&tier.upstreams);
+        let backends = backends.flat_map(|(upstream, group)| {
+            group.servers.iter().map(|server| {
+                let labels = format!(
+                    "upstream=\"{}\",backend=\"{}\"",
+                    escape(&upstream.name),
+                    escape(&server.name)
+                );
+                (labels, server.tally.sums())
+            })
+        });
+        for group in [
+            Group {
+                word: "listener",
+                things: listeners.collect(),
+            },
+            Group {
+                word: "route",
+                things: routes.collect(),
+            },
+            Group {
+                word: "backend",
+                things: backends.collect(),
+            },
+        ] {
+            group.render(page);
+        }
+        let name = "tradewind_proxy_access_log_lost_lines_total";
+        page.family(name, "counter", "Lines of access logs that were lost.");
+        page.sample(name, "", self.lost_lines());
+    }
+}
+
+impl Group {
+    fn render(&self, page: &mut Page) {
+        let word = self.word;
+        let name = format!("tradewind_proxy_{word}_requests_total");
+        page.family(&name, "counter", "Requests answered, by class of status.");
+        for (labels, sums) in &self.things {
+            for (class, n) in CLASSES.iter().zip(sums.classes) {
+                page.sample(&name, &format!("{labels},class=\"{class}\""), n);
+            }
+        }
+        let of = |suffix: &str| format!("tradewind_proxy_{word}_{suffix}");
+        type Get = fn(&Sums) -> u64;
+        let counters: [(&str, &str, Get); 3] = [
+            (
+                "failures_total",
+                "Requests that could not be passed on, or whose answer broke off.",
+                |s| s.failures,
+            ),
+            ("received_bytes_total", "Octets of requests' bodies.", |s| {
+                s.octets_in
+            }),
+            ("sent_bytes_total", "Octets of answers' bodies.", |s| {
+                s.octets_out
+            }),
+        ];
+        for (suffix, help, get) in counters {
+            page.family(&of(suffix), "counter", help);
+            for (labels, sums) in &self.things {
+                page.sample(&of(suffix), labels, get(sums));
+            }
+        }
+        let name = of("duration_seconds");
+        let help = "From a request's head to the end of its answer.";
+        page.family(&name, "histogram", help);
+        for (labels, sums) in &self.things {
+            let mut all = 0;
+            for (i, n) in sums.buckets.iter().enumerate() {
+                all += n;
+                let bound = match BUCKETS_MS.get(i) {
+                    Some(ms) => (*ms as f64 / 1000.0).to_string(),
+                    None => "+Inf".to_owned(),
+                };
+                page.sample(
+                    &format!("{name}_bucket"),
+                    &format!("{labels},le=\"{bound}\""),
+                    all,
+                );
+            }
+            let sum = sums.time_us as f64 / 1e6;
+            page.sample(&format!("{name}_sum"), labels, sum);
+            page.sample(&format!("{name}_count"), labels, all);
+        }
+    }
+}
+
+fn workers(proxy: &Proxy, page: &mut Page) {
+    let get = |counter: fn(&WorkerStats) -> u64| proxy.stats().map(|s| counter(s)).sum::<u64>();
+    for (name, kind, help, get) in WorkerStats::METRICS
+        .iter()
+        .map(|m| (m.0, m.1, m.2, get(m.3)))
+    {
+        page.family(name, kind, help);
+        page.sample(name, "", get);
+    }
+    let name = "tradewind_proxy_listener_connections";
+    page.family(name, "gauge", "Open connections of clients.");
+    for (listener, address, open) in proxy.open() {
+        let labels = format!("listener=\"{}\",address=\"{address}\"", escape(&listener));
+        page.sample(name, &labels, open);
+    }
+}

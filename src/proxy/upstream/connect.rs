@@ -1,0 +1,83 @@
+//! New connections to backends: TCP, then the PROXY protocol, then TLS.
+
+use std::sync::Arc;
+
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+
+use crate::net::proxy_v2::Endpoints;
+use crate::proxy::io::Io;
+use crate::proxy::message::Peer;
+use crate::proxy::proxy_protocol;
+use crate::proxy::stats::count;
+use crate::proxy::tier::Server;
+use crate::proxy::tls::UpstreamTls;
+use crate::proxy::watch::Watch;
+use crate::proxy::worker::Worker;
+use crate::traffic::Upstream;
+
+use super::Why;
+
+/// The way to a server.
+pub struct Way<'a> {
+    /// The upstream it belongs to.
+    pub upstream: &'a Upstream,
+    /// How it is spoken to over TLS; `None`: without.
+    pub tls: Option<&'a UpstreamTls>,
+    /// The server.
+    pub server: &'a Arc<Server>,
+    /// Whom a connection is for, where its server is told.
+    pub peer: &'a Peer,
+}
+
+impl Way<'_> {
+    /// Whether a connection belongs to one client's connection, whose address it began with.
+    pub fn is_told(&self) -> bool {
+        self.upstream.proxy_protocol.is_some()
+    }
+}
+
+/// A new connection to a backend, made within the connect timeout.
+///
+/// # Errors
+/// Why there is none; nothing of the request was sent.
+pub async fn connect(worker: &Worker, way: &Way<'_>) -> Result<Io, Why> {
+    count(&worker.stats.connects);
+    let watch = Watch::new(&worker.watches);
+    watch.set(way.upstream.timeouts.connect);
+    let connected = watch.bound(TcpStream::connect(way.server.address)).await;
+    let tcp = connected
+        .ok_or(Why::ConnectTimeout)?
+        .map_err(|_| Why::Refused)?;
+    // Small writes are whole messages here.
+    let _ = tcp.set_nodelay(true);
+    if !way.is_told() && way.tls.is_none() {
+        return Ok(Io::Tcp(tcp));
+    }
+    let secured = Box::pin(watch.bound(secure(tcp, way))).await;
+    secured.ok_or(Why::ConnectTimeout)?
+}
+
+/// What stands before HTTP on a connection to a backend: the PROXY protocol, then TLS.
+async fn secure(mut tcp: TcpStream, way: &Way<'_>) -> Result<Io, Why> {
+    if let Some(version) = way.upstream.proxy_protocol {
+        let said = Endpoints {
+            source: way.peer.source,
+            destination: way.peer.local,
+        };
+        let header = proxy_protocol::header(version, Some(&said), way.peer.tls.as_deref());
+        tcp.write_all(&header).await.map_err(|_| Why::Closed)?;
+    }
+    let Some(tls) = way.tls else {
+        return Ok(Io::Tcp(tcp));
+    };
+    let address = way.server.address;
+    match tls.connect(tcp, address.ip()).await {
+        Ok(stream) => Ok(Io::Tls(Box::new(stream.into()))),
+        Err(error) => {
+            let (upstream, server) = (&way.upstream.name, &way.server.name);
+            tracing::debug!(%upstream, %server, %address, "no TLS handshake: {error}");
+            Err(Why::Tls)
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! What TLS files hold, read without any I/O: certificates with their keys, trust anchors, stapled OCSP
+//! responses; and the names that certificates carry.
+
+pub mod credentials;
+pub mod ocsp;
+pub mod subject;
+pub mod trust;
+pub mod unverified;
+
+pub use credentials::{Credentials, CredentialsError};
+pub use ocsp::OcspResponse;
+pub use unverified::Unverified;
