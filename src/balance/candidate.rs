@@ -33,6 +33,9 @@ pub trait Candidate {
     /// Requests under way to it, of all threads.
     fn in_flight(&self) -> u32;
 
+    /// Whether it may have one more request under way.
+    fn has_room(&self) -> bool;
+
     /// Its recent response time as a peak-sensitive moving average, faded by the time since it was
     /// last heard of (see [`crate::balance::peak_ewma`]); zero while nothing is known.
     fn ewma(&self, now: Moment) -> Duration;
@@ -61,6 +64,10 @@ impl<C: Candidate + ?Sized> Candidate for std::sync::Arc<C> {
 
     fn in_flight(&self) -> u32 {
         (**self).in_flight()
+    }
+
+    fn has_room(&self) -> bool {
+        (**self).has_room()
     }
 
     fn ewma(&self, now: Moment) -> Duration {

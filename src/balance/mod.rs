@@ -5,10 +5,20 @@
 //! and time are arguments.
 
 pub mod candidate;
+pub mod consistent;
+pub mod least_connections;
+pub mod least_time;
+pub mod lottery;
+pub mod maglev;
 pub mod mix;
+pub mod modulo;
 pub mod peak_ewma;
 pub mod rendezvous;
+pub mod ring;
 pub mod round_robin;
+pub mod smooth;
+pub mod stride;
+pub mod two_choices;
 pub mod weighted;
 
 pub use candidate::{Candidate, Candidates};

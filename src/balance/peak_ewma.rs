@@ -9,8 +9,10 @@ use std::time::Duration;
 
 use crate::time::Moment;
 
-/// Time constant: after so long without samples about a third of the average is left.
-pub const TAU: Duration = Duration::from_secs(10);
+/// Time constant: after so long without samples about a third of the average is left. A server that
+/// stalled for a second among others that take a millisecond is trusted again after some 20 seconds;
+/// with the 10 s of Finagle it would take more than a minute.
+pub const TAU: Duration = Duration::from_secs(3);
 
 /// The average at one moment.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
@@ -70,7 +72,7 @@ mod tests {
         e.add(Duration::from_millis(10), at(5.0));
         assert_eq!(e.get(at(5.0)), Duration::from_secs(1));
         // Without samples it fades: e^-1 after tau.
-        let later = e.get(at(15.0)).as_secs_f64();
+        let later = e.get(at(5.0) + TAU).as_secs_f64();
         assert!((later - (-1.0f64).exp()).abs() < 1e-9, "{later}");
     }
 

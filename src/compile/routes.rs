@@ -4,7 +4,7 @@ use hashbrown::HashMap;
 
 use crate::config::Spec;
 use crate::config::spec::{ActionSpec, RouteSpec};
-use crate::ids::{ListenerId, UpstreamId};
+use crate::ids::{CacheId, ListenerId, UpstreamId};
 use crate::traffic::route::{Conflict, Mirror, Split};
 use crate::traffic::{Action, Listener, Route, Routes};
 
@@ -17,6 +17,7 @@ pub(super) fn routes(
     spec: &Spec,
     upstreams: &HashMap<&str, UpstreamId>,
     here: &[Listener],
+    caches: &HashMap<&str, CacheId>,
     shared: &Shared<'_>,
     p: &mut Problems,
 ) -> Routes {
@@ -24,7 +25,7 @@ pub(super) fn routes(
     specs.sort_by(|a, b| a.name.value.cmp(&b.name.value));
     let list: Vec<Route> = specs
         .iter()
-        .map(|s| route(spec, s, upstreams, shared, p))
+        .map(|s| route(spec, s, upstreams, caches, shared, p))
         .collect();
     // What is wrong is wrong on all nodes, so it is looked for with the listeners of all.
     let (routes, conflicts) = Routes::build(list, spec.routing);
@@ -53,6 +54,7 @@ fn route(
     spec: &Spec,
     s: &RouteSpec,
     upstreams: &HashMap<&str, UpstreamId>,
+    caches: &HashMap<&str, CacheId>,
     shared: &Shared<'_>,
     p: &mut Problems,
 ) -> Route {
@@ -104,6 +106,13 @@ fn route(
         rewrite: s.rewrite.clone(),
         mirror,
         waf,
+        // A cache that is not there was reported.
+        cache: s
+            .cache
+            .as_ref()
+            .and_then(|c| caches.get(c.as_str()))
+            .copied(),
+        compression: s.compression.clone(),
         features: shared.features(&s.features, p),
     }
 }

@@ -7,7 +7,7 @@ use crate::config::load::Inputs;
 use crate::config::spec::{NodeSpec, Role};
 use crate::traffic::Plan;
 
-use super::{Problems, features, listeners, node, routes, upstreams};
+use super::{Problems, caches, features, listeners, node, routes, upstreams};
 
 /// The plan of the node called `wanted`; an empty one without the role `proxy`. All parts are checked
 /// either way.
@@ -23,11 +23,19 @@ pub(super) fn plan(
         .find(|n| Some(n.name.as_str()) == wanted && node::has(n, Role::Proxy));
     let region = this.map(|n| n.region.as_str());
     let upstreams = upstreams::upstreams(spec, region, p);
+    let caches = caches::caches(spec, p);
     let shared = features::shared(spec, inputs, &upstreams.by_name, p);
     let listeners = this.map_or_else(Vec::new, |this| {
         listeners::listeners(spec, this, &shared, p)
     });
-    let routes = routes::routes(spec, &upstreams.by_name, &listeners, &shared, p);
+    let routes = routes::routes(
+        spec,
+        &upstreams.by_name,
+        &listeners,
+        &caches.by_name,
+        &shared,
+        p,
+    );
     features::unused(spec, p);
     let Some(this) = this else {
         return Arc::default();
@@ -36,6 +44,7 @@ pub(super) fn plan(
         listeners,
         waf: spec.waf.iter().map(|w| w.rules.clone()).collect(),
         routes,
+        caches: caches.list,
         upstreams: upstreams.list,
         rate_limits: shared.rate_limits,
         error_pages: shared.error_pages,

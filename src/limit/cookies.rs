@@ -39,6 +39,11 @@ impl Secret {
     pub const fn new(bits: [u8; 16]) -> Secret {
         Secret(bits)
     }
+
+    /// The bits, for whoever makes signatures with them.
+    pub const fn bits(&self) -> &[u8; 16] {
+        &self.0
+    }
 }
 
 /// A text is not 32 hexadecimal digits. It may be a secret with a typing mistake, so it is not shown.

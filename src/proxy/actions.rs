@@ -1,6 +1,6 @@
 //! What the proxy answers itself because a route says so.
 
-use crate::message::{Known, RequestHead, ResponseHead};
+use crate::message::{Known, ResponseHead};
 use crate::traffic::Route;
 use crate::traffic::fields::{Escape, Facts};
 use crate::traffic::route::path::{self, PathRules};
@@ -8,8 +8,7 @@ use crate::traffic::route::{Action, Redirect, Respond};
 
 use super::answers::Failure;
 use super::body::Body;
-use super::message::{Peer, Response};
-use super::tier::Tier;
+use super::message::Response;
 
 /// Brings the path of a target into the form in which routes are matched. Where that changes it and the
 /// backend is to get it as it was, that comes back.
@@ -27,9 +26,9 @@ pub fn settle(target: &mut Vec<u8>, rules: &PathRules) -> Result<Option<Vec<u8>>
 ///
 /// # Errors
 /// When the route refuses the request.
-pub fn own(tier: &Tier, route: &Route, peer: &Peer, head: &RequestHead) -> Result<Response, Failure> {
+pub fn own(route: &Route, facts: &Facts<'_>) -> Result<Response, Failure> {
     match &route.action {
-        Action::Redirect(to) => Ok(redirect(tier, route, to, peer, head)),
+        Action::Redirect(to) => Ok(redirect(to, facts)),
         Action::Respond(with) => Ok(respond(with)),
         Action::Deny(status) => Err(Failure::Denied(*status)),
         Action::Drop => Err(Failure::Dropped),
@@ -38,24 +37,10 @@ pub fn own(tier: &Tier, route: &Route, peer: &Peer, head: &RequestHead) -> Resul
     }
 }
 
-fn redirect(
-    tier: &Tier,
-    route: &Route,
-    to: &Redirect,
-    peer: &Peer,
-    head: &RequestHead,
-) -> Response {
-    let listener = tier.plan.listeners.get(peer.listener.index());
-    let facts = Facts {
-        listener: listener.map_or("", |l| &l.name),
-        port: peer.local.port(),
-        route: &route.name,
-        node: &tier.plan.node.name,
-        ..Facts::new(head, peer.source)
-    };
+fn redirect(to: &Redirect, facts: &Facts<'_>) -> Response {
     let mut location = Vec::with_capacity(128);
-    to.to.render(&facts, Escape::Field, &mut location);
-    to.complete(head, &mut location);
+    to.to.render(facts, Escape::Field, &mut location);
+    to.complete(facts.head, &mut location);
     let mut answer = ResponseHead::new(to.status);
     answer.fields.push_known(Known::Location, &location);
     Response::new(answer, Body::Empty)

@@ -33,6 +33,17 @@ pub enum Failure {
     NoBackend,
     /// A backend did not answer.
     Backend(Why),
+    /// Its rate was exceeded; it may come back after so many seconds.
+    RateLimited {
+        /// The status that the client gets.
+        status: u16,
+        /// Seconds.
+        wait: u32,
+    },
+    /// Its route has as many requests under way as it may.
+    TooMany,
+    /// It could not be asked whether the request may pass.
+    AuthFailed,
     /// It was not answered in the time it had in all.
     TooLate,
 }
@@ -50,7 +61,8 @@ impl Failure {
             Failure::Denied(status) | Failure::Waf(status) => status,
             // Nobody gets it; logs have had a number for it since nginx.
             Failure::Dropped => 444,
-            Failure::NoBackend => 503,
+            Failure::NoBackend | Failure::TooMany | Failure::AuthFailed => 503,
+            Failure::RateLimited { status, .. } => status,
             Failure::Backend(Why::ConnectTimeout | Why::Timeout) | Failure::TooLate => 504,
             Failure::Backend(_) => 502,
         }
@@ -70,6 +82,9 @@ impl Failure {
             Failure::Dropped => "dropped",
             Failure::Waf(_) => "waf",
             Failure::NoBackend => "no-backend",
+            Failure::RateLimited { .. } => "rate-limited",
+            Failure::TooMany => "too-many-requests",
+            Failure::AuthFailed => "auth-failed",
             Failure::TooLate => "total-timeout",
             Failure::Backend(why) => match why {
                 Why::Refused => "connect-refused",
@@ -100,7 +115,12 @@ pub fn failure(failure: Failure) -> Response {
     let mut head = ResponseHead::new(status);
     head.fields
         .push_known(Known::ContentType, b"text/plain; charset=utf-8");
-    if status == 503 {
+    if let Failure::RateLimited { wait, .. } = failure {
+        let wait = wait.to_string();
+        head.fields.push_known(Known::RetryAfter, wait.as_bytes());
+    } else if failure == Failure::TooMany {
+        head.fields.push_known(Known::RetryAfter, b"1");
+    } else if status == 503 {
         // A client that comes back at once makes it worse.
         head.fields.push_known(Known::RetryAfter, b"5");
     }

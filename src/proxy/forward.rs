@@ -1,16 +1,19 @@
 //! Having a backend answer: choosing one, asking it, and asking another when that is safe.
 
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use crate::ids::UpstreamId;
+use crate::traffic::Algorithm;
 
 use super::answers::Failure;
 use super::body::Body;
+use super::chooser::{Chooser, Seat};
 use super::message::{Peer, Request, Response};
+use super::pick::Picked;
 use super::record::Record;
 use super::stats::count;
-use super::tier::{Group, Server, Tier};
+use super::tier::{Group, Tier};
 use super::upstream::NotAnswered;
 use super::upstream::connect::{Way, connect};
 use super::upstream::h1::{self, Order};
@@ -33,10 +36,14 @@ pub async fn forward(
 ) -> Result<Response, Failure> {
     record.upstream = Some(id);
     let (upstream, group) = tier.upstream(id);
+    let chooser = &tier.choosers[id.index()];
+    let mut seat = chooser.seat(&request.head, peer.ip(), worker.watches.coarse());
     let mut tries = 0;
     loop {
         tries += 1;
-        let server = choose(worker, group).ok_or(Failure::NoBackend)?.clone();
+        let place = choose(worker, id, chooser, &mut seat, group)?;
+        let server = group.servers[place].clone();
+        chooser.send(&mut request.head);
         record.tries = tries;
         record.server = Some(server.clone());
         let chosen = worker.now();
@@ -50,8 +57,14 @@ pub async fn forward(
             peer,
         };
         match attempt(worker, &way, request, body, lease, tries > 1).await {
-            Ok(response) => {
-                record.first_byte = Some(worker.now().since(chosen));
+            Ok(mut response) => {
+                let now = worker.now();
+                record.first_byte = Some(now.since(chosen));
+                if upstream.algorithm == Algorithm::LeastTime {
+                    let mut ewma = server.ewma.lock().unwrap_or_else(PoisonError::into_inner);
+                    ewma.add(now.since(chosen), now);
+                }
+                chooser.answer(&seat, &mut response.head, request.head.scheme, now);
                 return Ok(response);
             }
             Err(failed) => {
@@ -60,14 +73,25 @@ pub async fn forward(
                     Some(body) if again => request.body = body,
                     _ => return Err(failed.why.into()),
                 }
+                seat.failed(place);
             }
         }
     }
 }
 
-fn choose<'t>(worker: &Worker, group: &'t Group) -> Option<&'t Arc<Server>> {
-    let at = worker.random() as usize % group.servers.len().max(1);
-    group.servers.get(at)
+/// The place of the backend that gets the request.
+fn choose(
+    worker: &Worker,
+    id: UpstreamId,
+    chooser: &Chooser,
+    seat: &mut Seat,
+    group: &Group,
+) -> Result<usize, Failure> {
+    let (now, random) = (worker.watches.coarse(), worker.random());
+    let picked = worker.turns.with(id, &chooser.picker, |turns| {
+        chooser.choose(seat, turns, &group.servers, now, random)
+    });
+    picked.map(Picked::place).map_err(|_| Failure::NoBackend)
 }
 
 async fn attempt(
@@ -78,11 +102,14 @@ async fn attempt(
     lease: Lease,
     fresh: bool,
 ) -> Result<Response, NotAnswered> {
+    let total = way.upstream.timeouts.total;
     let order = Order {
         worker,
         head: &request.head,
         upgrade: request.upgrade.as_deref(),
         timeouts: &way.upstream.timeouts,
+        until: total.map(|t| worker.watches.coarse() + t),
+        interim: request.interim.as_ref(),
     };
     if way.upstream.http2 {
         return attempt_h2(&order, way, body, lease, fresh).await;

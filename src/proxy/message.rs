@@ -1,5 +1,6 @@
 //! A request and its response on their way through the proxy, whatever version carried them.
 
+use std::cell::RefCell;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
@@ -69,7 +70,12 @@ pub struct Request {
     pub body: Body,
     /// The protocol that it asks to go on with (RFC 9110 section 7.8), in lower case.
     pub upgrade: Option<Box<[u8]>>,
+    /// Where interim answers (1xx) go; `None`: the client cannot be sent any.
+    pub interim: Option<Interim>,
 }
+
+/// Interim answers that wait to be sent to a client of HTTP/1.1, as octets.
+pub type Interim = Rc<RefCell<Vec<u8>>>;
 
 /// A response.
 pub struct Response {

@@ -57,13 +57,14 @@ pub fn mirror(
         head,
         body,
         upgrade: None,
+        interim: None,
     };
     let (worker, tier, peer) = (worker.clone(), tier.clone(), peer.clone());
     spawn_local(async move {
         let _ticket = ticket;
         let watch = Watch::new(&worker.watches);
         watch.set(TIME);
-        let mut record = Record::unseen(&worker, &tier, &peer);
+        let mut record = Record::beside(&worker, &tier, &peer);
         let exchange = async {
             let answer = forward(&worker, &tier, upstream, &peer, &mut copied, &mut record).await;
             if let Ok(mut answer) = answer {
@@ -262,7 +263,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_of_known_length_is_whole_without_its_end_being_asked_for() {
-        let mut original = Body::stream(Some(10), Parts([Bytes::from_static(b"0123456789")].into()));
+        let mut original =
+            Body::stream(Some(10), Parts([Bytes::from_static(b"0123456789")].into()));
         let mut copied = copy(&mut original);
         assert!(original.frame().await.is_some());
         drop(original);

@@ -112,8 +112,8 @@ impl Record {
         }
     }
 
-    /// A record that is neither logged nor counted: of what no client asked for.
-    pub fn unseen(worker: &Rc<Worker>, tier: &Arc<Tier>, peer: &Peer) -> Record {
+    /// Of a request that the proxy makes for itself: neither counted nor written down.
+    pub fn beside(worker: &Rc<Worker>, tier: &Arc<Tier>, peer: &Peer) -> Record {
         Record {
             worker: worker.clone(),
             tier: tier.clone(),

@@ -1,17 +1,24 @@
 //! The plan with what runs: all that one exchange needs, published together.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use hashbrown::HashMap;
 
-use crate::ids::{BackendId, UpstreamId};
+use crate::balance::candidate::{Candidate, UNIT};
+use crate::balance::peak_ewma::PeakEwma;
+use crate::ids::{BackendId, CacheId, UpstreamId};
 use crate::message::Name;
+use crate::time::Moment;
 use crate::traffic::access_log::LogFormat;
 use crate::traffic::{Listener, Plan, Upstream};
 
 use super::access_log::{LogWriter, Logs};
+use super::cache::{self, Cache};
+use super::chooser::{Chooser, Choosers};
+use super::features::Guards;
 use super::tally::Tally;
 use super::tls::vault::Doors;
 use super::tls::{ListenerTls, UpstreamTls};
@@ -23,6 +30,10 @@ pub struct Tier {
     pub plan: Arc<Plan>,
     /// By [`UpstreamId`].
     pub upstreams: Vec<Group>,
+    /// By [`CacheId`].
+    pub caches: Vec<Cache>,
+    /// By [`UpstreamId`]: how their backends are chosen.
+    pub choosers: Vec<Arc<Chooser>>,
     /// By [`crate::ids::ListenerId`].
     pub listener_tallies: Vec<Arc<Tally>>,
     /// By [`crate::ids::RouteId`]; empty when there are more than [`ROUTES_COUNTED`].
@@ -33,6 +44,8 @@ pub struct Tier {
     listener_tls: Vec<Option<Arc<ListenerTls>>>,
     /// Request fields that tell backends who a client is: what clients send in them is removed.
     pub reserved: Vec<Name>,
+    /// Counters of limits.
+    pub guards: Arc<Guards>,
 }
 
 /// With more routes than this they are not counted one by one: a page of metrics that nobody can load
@@ -72,17 +85,24 @@ pub struct Server {
     pub tally: Tally,
     /// Requests under way, over all workers.
     pub in_flight: AtomicU32,
+    /// In units of [`UNIT`].
+    weight: AtomicU32,
+    /// Times to the first octet of its answers, where they matter.
+    pub ewma: Mutex<PeakEwma>,
 }
 
 /// The servers of all plans so far: a reload finds those it keeps.
 #[derive(Debug, Default)]
 pub struct Registry {
     servers: HashMap<(Box<str>, Box<str>), Arc<Server>>,
+    caches: Vec<Cache>,
     listeners: HashMap<Box<str>, Arc<Tally>>,
     routes: HashMap<Box<str>, Arc<Tally>>,
+    choosers: Choosers,
     /// Where access logs go.
     pub logs: Logs,
     next: AtomicU64,
+    guards: Arc<Guards>,
 }
 
 /// The tallies of these names, those there were already among them.
@@ -103,6 +123,15 @@ fn tallies<'n>(
 }
 
 impl Registry {
+    /// No servers yet. `seed` is random.
+    pub fn new(seed: u64) -> Registry {
+        let seed = [seed, seed.rotate_left(32) ^ 0x9E37_79B9_7F4A_7C15];
+        Registry {
+            guards: Arc::new(Guards::new(seed)),
+            ..Registry::default()
+        }
+    }
+
     /// The tier of a plan; servers that no plan names any more are forgotten.
     pub fn resolve(&mut self, plan: Arc<Plan>, doors: Doors) -> Tier {
         let workers = plan.node.workers as usize;
@@ -120,8 +149,12 @@ impl Registry {
                         address: backend.address,
                         tally: Tally::new(workers),
                         in_flight: AtomicU32::new(0),
+                        weight: AtomicU32::new(0),
+                        ewma: Mutex::default(),
                     })
                 });
+                let weight = backend.weight.saturating_mul(UNIT);
+                server.weight.store(weight, Ordering::Relaxed);
                 kept.insert(key, server.clone());
                 server
             });
@@ -132,6 +165,7 @@ impl Registry {
         });
         let upstreams = upstreams.collect();
         self.servers = kept;
+        self.caches = cache::resolve(&plan.caches, &self.caches);
         let names = plan.listeners.iter().map(|l| &l.name);
         let listener_tallies = tallies(names, &mut self.listeners, workers);
         let routes = &plan.routes.list[..];
@@ -153,9 +187,13 @@ impl Registry {
         let auth = |l: &Listener| l.tls.as_ref()?.client.as_ref()?.subject_header.clone();
         let mut reserved: Vec<Name> = plan.listeners.iter().filter_map(auth).collect();
         reserved.dedup();
+        self.guards = Arc::new(self.guards.follow(&plan));
         Tier {
+            guards: self.guards.clone(),
+            choosers: self.choosers.adopt(&plan),
             plan,
             upstreams,
+            caches: self.caches.clone(),
             listener_tallies,
             route_tallies,
             logs,
@@ -174,6 +212,11 @@ impl Tier {
         )
     }
 
+    /// A cache.
+    pub fn cache(&self, id: CacheId) -> &Cache {
+        &self.caches[id.index()]
+    }
+
     /// TLS of the listener at this place.
     pub fn listener_tls(&self, at: usize) -> Option<&Arc<ListenerTls>> {
         self.listener_tls.get(at)?.as_ref()
@@ -183,6 +226,41 @@ impl Tier {
     pub fn listener(&self, name: &str) -> Option<(usize, &Listener)> {
         let listeners = self.plan.listeners.iter().enumerate();
         listeners.into_iter().find(|(_, l)| &*l.name == name)
+    }
+}
+
+impl Candidate for Server {
+    fn eligible(&self, _: Moment) -> bool {
+        true
+    }
+
+    fn serves_bound(&self, _: Moment) -> bool {
+        true
+    }
+
+    fn draining(&self) -> bool {
+        false
+    }
+
+    fn eligible_in_panic(&self) -> bool {
+        true
+    }
+
+    fn weight(&self, _: Moment) -> u32 {
+        self.weight.load(Ordering::Relaxed)
+    }
+
+    fn in_flight(&self) -> u32 {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    fn has_room(&self) -> bool {
+        true
+    }
+
+    fn ewma(&self, now: Moment) -> Duration {
+        let ewma = self.ewma.lock().unwrap_or_else(PoisonError::into_inner);
+        ewma.get(now)
     }
 }
 

@@ -122,6 +122,14 @@ impl Watch {
         self.put(after, false);
     }
 
+    /// As [`Watch::set`], but not after `until`.
+    pub fn set_until(&self, after: Duration, until: Option<Moment>) {
+        match until {
+            None => self.set(after),
+            Some(until) => self.set(after.min(self.all.coarse().until(until))),
+        }
+    }
+
     /// As [`Watch::set`], of one that has nothing to do: [`Watches::end_idling`] ends it too.
     pub fn set_idle(&self, after: Duration) {
         self.put(after, true);

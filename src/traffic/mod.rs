@@ -12,6 +12,7 @@ pub mod listener;
 pub mod pages;
 pub mod proxy_protocol;
 pub mod route;
+pub mod session;
 pub mod tls;
 pub mod upstream;
 pub mod waf;
@@ -21,6 +22,7 @@ pub use compression::{Coding, Compression};
 pub use features::{Features, ListenerFeatures};
 pub use listener::{HttpLimits, HttpTimeouts, Listener};
 pub use route::{Action, Caller, PathRules, Route, Routes};
+pub use session::Session;
 pub use upstream::{Backend, Upstream, UpstreamTimeouts};
 
 use std::time::Duration;
@@ -36,6 +38,8 @@ pub struct Plan {
     pub upstreams: Vec<Upstream>,
     /// Rule sets of the web application firewall; routes name them by position.
     pub waf: Vec<waf::RuleSet>,
+    /// By [`crate::ids::CacheId`].
+    pub caches: Vec<crate::caching::Rules>,
     /// By [`crate::ids::RateLimitId`].
     pub rate_limits: Vec<guards::RateRule>,
     /// By [`crate::ids::ErrorPagesId`].
@@ -51,6 +55,8 @@ pub struct Plan {
 pub struct ProxyNode {
     /// The node's name (`Via`, logs).
     pub name: Box<str>,
+    /// The name of its region.
+    pub region: Box<str>,
     /// The zone within the region, for locality.
     pub zone: Option<Box<str>>,
     /// Threads; at least 1.
@@ -63,6 +69,7 @@ impl Default for ProxyNode {
     fn default() -> ProxyNode {
         ProxyNode {
             name: Box::default(),
+            region: Box::default(),
             zone: None,
             workers: 1,
             drain_timeout: Duration::from_secs(30),

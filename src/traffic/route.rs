@@ -21,9 +21,10 @@ pub mod trace;
 
 use std::net::IpAddr;
 
-use crate::ids::{ListenerId, RouteId};
+use crate::ids::{CacheId, ListenerId, RouteId};
 use crate::message::RequestHead;
 use crate::traffic::Features;
+use crate::traffic::compression::Compression;
 
 pub use action::{Action, Mirror, Redirect, Respond, Split};
 pub use check::Conflict;
@@ -60,6 +61,10 @@ pub struct Route {
     pub mirror: Option<Mirror>,
     /// The rule set they must pass: a position in [`crate::traffic::Plan::waf`].
     pub waf: Option<usize>,
+    /// The cache that keeps its responses.
+    pub cache: Option<CacheId>,
+    /// What of its responses is compressed; `None`: as its listener says.
+    pub compression: Option<Compression>,
     /// What else is done with them.
     pub features: Option<Box<Features>>,
 }
@@ -74,6 +79,8 @@ impl Route {
             rewrite: None,
             mirror: None,
             waf: None,
+            cache: None,
+            compression: None,
             features: None,
         }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::algorithm::Algorithm;
 use super::proxy_protocol::ProxyVersion;
+use super::session::Session;
 use super::tls::UpstreamTls;
 
 /// A named group of servers.
@@ -19,6 +20,8 @@ pub struct Upstream {
     /// Backends of the node's own zone come first while at least this share of them is healthy, 0 to
     /// 100 percent.
     pub zone_first: u32,
+    /// How the requests of one client are kept with one backend; `None`: they are not.
+    pub session: Option<Session>,
     /// Whether backends are spoken to in HTTP/2 (prior knowledge, or ALPN over TLS).
     pub http2: bool,
     /// How long a backend may take.

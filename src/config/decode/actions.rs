@@ -53,7 +53,10 @@ fn drop_it(cx: &mut Context<'_>, r: &Reader<'_>) -> Option<ActionSpec> {
     cx.push(
         Diagnostic::error(
             on.span,
-            format!("{} is false, and it is all that the route does", r.name_of("drop")),
+            format!(
+                "{} is false, and it is all that the route does",
+                r.name_of("drop")
+            ),
         )
         .help("write `drop = true`, or another action"),
     );
@@ -66,7 +69,10 @@ fn mirror(cx: &mut Context<'_>, f: &Reader<'_>) -> Option<(Marked<String>, u32)>
         cx.absence(
             Diagnostic::error(
                 percent.span,
-                format!("{} is set, but `mirror` is not", f.name_of("mirror-percent")),
+                format!(
+                    "{} is set, but `mirror` is not",
+                    f.name_of("mirror-percent")
+                ),
             )
             .help("add `mirror = \"UPSTREAM\"`"),
         );
@@ -167,8 +173,11 @@ fn respond(cx: &mut Context<'_>, r: &Reader<'_>) -> Option<Action> {
     if matches!(status, 204 | 205 | 304) && !body.is_empty() {
         let what = r.name_of("body");
         cx.push(
-            Diagnostic::error(body.span, format!("{what} is set, but status {status} has none"))
-                .help("remove the body, or choose another status"),
+            Diagnostic::error(
+                body.span,
+                format!("{what} is set, but status {status} has none"),
+            )
+            .help("remove the body, or choose another status"),
         );
     }
     Some(Action::Respond(Respond {
@@ -198,8 +207,11 @@ pub(super) fn rewrite(cx: &mut Context<'_>, route: &Reader<'_>) -> Option<Rewrit
         };
         let what = r.name_of(has);
         cx.absence(
-            Diagnostic::error(r.span_of(has), format!("{what} is set, but `{lacks}` is not"))
-                .help("write `rewrite = { regex = \"^/u/([0-9]+)\", to = \"/users/$1\" }`"),
+            Diagnostic::error(
+                r.span_of(has),
+                format!("{what} is set, but `{lacks}` is not"),
+            )
+            .help("write `rewrite = { regex = \"^/u/([0-9]+)\", to = \"/users/$1\" }`"),
         );
     }
     let regex = match (regex, to) {
@@ -209,7 +221,10 @@ pub(super) fn rewrite(cx: &mut Context<'_>, route: &Reader<'_>) -> Option<Rewrit
                 cx.push(
                     Diagnostic::error(
                         to.span,
-                        format!("{what} is `{}`, which has a character that no path has", to.value),
+                        format!(
+                            "{what} is `{}`, which has a character that no path has",
+                            to.value
+                        ),
                     )
                     .help("a path has neither spaces nor `?` nor `#`; write `%20` and the like"),
                 );

@@ -37,6 +37,7 @@ impl Known {
             "upstreams",
             "waf",
             "listeners",
+            "caches",
             "rate-limits",
             "error-pages",
             "auth",

@@ -1,6 +1,7 @@
 //! The merged TOML tree → [`Spec`], collecting every error.
 
 mod actions;
+mod caches;
 mod composites;
 mod conditions;
 mod context;
@@ -25,6 +26,7 @@ mod protection;
 mod proxy_tls;
 mod reader;
 mod routes;
+mod sessions;
 mod transfers;
 mod upstreams;
 mod value;
@@ -98,6 +100,7 @@ pub(super) fn decode(cx: &mut Context<'_>, mut root: Table) -> Spec {
         pools,
         monitors,
         policies: policies::decode(cx, root),
+        caches: caches::decode(cx, root),
         routes: routes::decode(cx, root),
         routing: routes::routing(cx, &top),
         waf: waf::decode(cx, root),

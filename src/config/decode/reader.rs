@@ -188,14 +188,7 @@ impl<'t> Reader<'t> {
             },
         };
         let prefix = format!("{}{key}.", self.prefix);
-        Reader::checked(
-            cx,
-            table,
-            span,
-            section,
-            self.subject.clone(),
-            prefix,
-        )
+        Reader::checked(cx, table, span, section, self.subject.clone(), prefix)
     }
 
     fn check_keys(&mut self, cx: &mut Context<'_>) {

@@ -73,6 +73,8 @@ fn route(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> RouteSpe
         mirror,
         rewrite: rewrite(cx, r),
         waf: r.get(cx, "waf"),
+        cache: r.get(cx, "cache"),
+        compression: super::caches::compression(cx, r),
         features,
         complete: cx.clean_since(mark) && r.misspelt().is_empty(),
     }

@@ -18,6 +18,7 @@ use super::context::Context;
 use super::objects::objects;
 use super::proxy_tls;
 use super::reader::Reader;
+use super::sessions;
 use super::value::{is_header, nearest};
 
 pub(super) fn decode(cx: &mut Context<'_>, root: &Table) -> Vec<UpstreamSpec> {
@@ -35,6 +36,7 @@ fn upstream(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Upstr
         backends: Vec::new(),
         algorithm: algorithm(cx, r),
         zone_first: r.get_or(cx, "zone-first", 0).value,
+        session: sessions::decode(cx, r),
         http2: r.get_or(cx, "http2", false).value,
         timeouts: timeouts(cx, r),
         tls: proxy_tls::upstream(cx, r, &mut files),

@@ -111,7 +111,10 @@ fn rule(
         cx.absence(
             Diagnostic::error(
                 r.span(),
-                format!("{} asks for nothing: it would match every request", r.subject()),
+                format!(
+                    "{} asks for nothing: it would match every request",
+                    r.subject()
+                ),
             )
             .help("add `methods`, `path-prefixes`, `patterns` or a size such as `max-query`"),
         );
@@ -120,7 +123,10 @@ fn rule(
         cx.push(
             Diagnostic::error(
                 r.span_of("patterns"),
-                format!("{} has both `patterns` and a size; 1 of them is allowed", r.subject()),
+                format!(
+                    "{} has both `patterns` and a size; 1 of them is allowed",
+                    r.subject()
+                ),
             )
             .help("make two rules of it, whose scores add up"),
         );

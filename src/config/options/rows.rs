@@ -1,5 +1,6 @@
 //! The rows, in the order of the reference page; one file for what belongs together.
 
+mod caches;
 mod conditions;
 mod dns;
 mod features;
@@ -10,6 +11,7 @@ mod monitors;
 mod nodes;
 mod proxy_tls;
 mod routes;
+mod sessions;
 mod steering;
 mod upstreams;
 mod waf;
@@ -77,8 +79,10 @@ const PARTS: &[&[OptionRow]] = &[
     routes::ROWS,
     waf::ROWS,
     upstreams::ROWS,
+    caches::ROWS,
     proxy_tls::ROWS,
     features::ROWS,
+    sessions::ROWS,
 ];
 
 const COUNT: usize = {

@@ -2,9 +2,9 @@
 
 use crate::config::Marked;
 use crate::config::spec::FeaturesSpec;
-use crate::traffic::HashKey;
 use crate::traffic::route::{Action, Rewrite, Rule};
 use crate::traffic::waf::RuleSet;
+use crate::traffic::{Compression, HashKey};
 
 /// `[routes.NAME]`
 #[derive(Clone, PartialEq, Debug)]
@@ -23,6 +23,10 @@ pub struct RouteSpec {
     pub rewrite: Option<Rewrite>,
     /// `waf`
     pub waf: Option<Marked<String>>,
+    /// `cache`: the cache that keeps its responses.
+    pub cache: Option<Marked<String>>,
+    /// `compression`; `None`: as its listener says.
+    pub compression: Option<Compression>,
     /// What else is done with them.
     pub features: FeaturesSpec,
     /// Whether all of it was read.

@@ -252,6 +252,7 @@ mod tests {
 
     fn entry(format: LogFormat) -> Entry {
         let peer = Peer {
+            number: 1,
             listener: ListenerId(0),
             source: "192.0.2.1:4000".parse().unwrap(),
             local: "192.0.2.2:80".parse().unwrap(),

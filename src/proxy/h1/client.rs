@@ -2,13 +2,16 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
+use tokio::io::AsyncWrite as _;
 
-use crate::message::RequestHead;
 use crate::message::http1::{self, HeadRules, Parsed, Refusal, RequestFraming};
+use crate::message::{Method, RequestHead};
 use crate::proxy::io::Io;
+use crate::proxy::message::Interim;
 use crate::proxy::watch::Watch;
 use crate::proxy::worker::Worker;
 use crate::traffic::HttpTimeouts;
@@ -30,6 +33,8 @@ pub(super) struct Client {
     /// What was read and not used yet. Holds no memory while the connection idles.
     pub(super) inbox: RefCell<BytesMut>,
     pub(super) body: Cell<BodyState>,
+    /// Interim answers on their way to the client.
+    pub(super) interim: Interim,
     /// Octets of the body under way that have come.
     pub(super) received: Cell<u64>,
     /// Octets of the body that nobody wanted, when it is open and nobody reads it.
@@ -51,6 +56,9 @@ pub(super) enum NoHead {
     Http2,
 }
 
+/// Octets of requests sent ahead that are kept while one is answered.
+const AHEAD: usize = 16 << 10;
+
 /// How a connection of HTTP/2 begins. No method is called `PRI`.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n";
 
@@ -65,7 +73,11 @@ fn parse(
             return Err(NoHead::Http2);
         }
     }
-    http1::request(octets, rules, head).map_err(NoHead::Refused)
+    let parsed = http1::request(octets, rules, head).map_err(NoHead::Refused)?;
+    if head.method == Method::Connect && parsed != Parsed::Partial {
+        return Err(NoHead::Refused(Refusal::Connect));
+    }
+    Ok(parsed)
 }
 
 impl Client {
@@ -74,6 +86,7 @@ impl Client {
             io: RefCell::new(io),
             inbox: RefCell::new(ahead),
             body: Cell::new(BodyState::Done),
+            interim: Interim::default(),
             received: Cell::new(0),
             unread: Cell::new(0),
         }
@@ -176,5 +189,35 @@ impl Client {
     pub(super) fn poll_more(&self, cx: &mut Context<'_>, most: usize) -> Poll<io::Result<usize>> {
         let mut inbox = self.inbox.borrow_mut();
         self.io.borrow_mut().poll_read_more(cx, &mut inbox, most)
+    }
+
+    /// While an answer is waited for: sends interim ones, and looks whether the client still waits.
+    /// Ready when it has gone; what it sends ahead is kept.
+    pub(super) fn poll_gone(&self, cx: &mut Context<'_>, worker: &Worker) -> Poll<()> {
+        let mut interim = self.interim.borrow_mut();
+        while !interim.is_empty() {
+            let mut io = self.io.borrow_mut();
+            match Pin::new(&mut *io).poll_write(cx, &interim) {
+                Poll::Ready(Ok(n)) => drop(interim.drain(..n)),
+                Poll::Ready(Err(_)) => return Poll::Ready(()),
+                Poll::Pending => break,
+            }
+            let _ = Pin::new(&mut *io).poll_flush(cx);
+        }
+        // Its body is read by whoever wants it; what comes behind is not asked for yet.
+        if self.body.get() != BodyState::Done || self.inbox.borrow().len() >= AHEAD {
+            return Poll::Pending;
+        }
+        worker.with_scratch(|scratch| {
+            match ready!(self.io.borrow_mut().poll_read_into(cx, scratch)) {
+                Ok(n) if n > 0 => {
+                    self.inbox.borrow_mut().extend_from_slice(&scratch[..n]);
+                    // Whether there is more is seen with the next look.
+                    cx.waker().wake_by_ref();
+                    Poll::Pending
+                }
+                _ => Poll::Ready(()),
+            }
+        })
     }
 }

@@ -76,6 +76,8 @@ pub(super) async fn send(
     timeout: std::time::Duration,
 ) -> (u64, Result<(), NotSent>) {
     let mut out = Outbox::default();
+    // Interim answers that are not out yet come first.
+    out.text = client.interim.take();
     let persistence = match (plan.keep_alive, version) {
         (true, Version::Http10) => Persistence::KeepAlive,
         (true, _) => Persistence::Implied,

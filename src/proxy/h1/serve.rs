@@ -1,9 +1,10 @@
 //! One client's HTTP/1.1 connection, from its first request to its last.
 
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -15,6 +16,7 @@ use crate::message::http1::{
 };
 use crate::message::{Known, RequestHead, Scheme, Version};
 use crate::proxy::answers::{self, Failure};
+use crate::proxy::body::BodyError;
 use crate::proxy::exchange;
 use crate::proxy::io::Io;
 use crate::proxy::message::{Peer, Request, Response};
@@ -150,18 +152,39 @@ async fn request(
     };
     let upgrade = framing.upgrade.then(|| protocol(&head)).flatten();
     hop::strip_request(&mut head.fields, upgrade.is_some());
-    let body = incoming::body(client, framing.body, &rules, &worker.watches);
-    let request = Request {
-        head,
-        body,
-        upgrade,
+    let answered = if matches!(framing.body, BodyFraming::Length(n) if n > rules.most) {
+        // Told before: nothing of it is read, and no backend hears of it.
+        client.body.set(BodyState::Broken);
+        worker.reuse_request(head);
+        let failure = Failure::Body(BodyError::TooLong);
+        record.failed(failure);
+        Some(answers::failure(failure))
+    } else {
+        let body = incoming::body(client, framing.body, &rules, &worker.watches);
+        let request = Request {
+            head,
+            body,
+            upgrade,
+            interim: (version == Version::Http11).then(|| client.interim.clone()),
+        };
+        let mut answering = pin!(exchange::run(worker, tier, peer, request, &mut record));
+        poll_fn(|cx| match answering.as_mut().poll(cx) {
+            Poll::Ready(response) => Poll::Ready(Some(response)),
+            // Nobody would read the answer: the backend need not go on.
+            Poll::Pending => client.poll_gone(cx, worker).map(|()| None),
+        })
+        .await
     };
-    let Response {
+    let Some(Response {
         head: mut answer,
         mut body,
         upgrade: upgraded,
         close,
-    } = exchange::run(worker, tier, peer, request, &mut record).await;
+    }) = answered
+    else {
+        record.received(client.received.take());
+        return Next::Close;
+    };
     if record.failure() == Some(Failure::Dropped) {
         record.status(answer.status);
         record.finish(0, End::Whole);

@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
@@ -14,7 +15,7 @@ use crate::message::http1::{
 use crate::message::{Method, RequestHead, ResponseHead};
 use crate::proxy::body::{Body, BodyError, Frame, Source};
 use crate::proxy::io::{Io, Outbox};
-use crate::proxy::message::{Response, Upgraded};
+use crate::proxy::message::{Interim, Response, Upgraded};
 use crate::proxy::watch::Watch;
 use crate::proxy::worker::Worker;
 use crate::time::Moment;
@@ -120,6 +121,17 @@ pub struct Order<'a> {
     pub upgrade: Option<&'a [u8]>,
     /// How long the backend may take.
     pub timeouts: &'a UpstreamTimeouts,
+    /// When the whole exchange must be over.
+    pub until: Option<Moment>,
+    /// Where interim answers go.
+    pub interim: Option<&'a Interim>,
+}
+
+impl Order<'_> {
+    /// Sets a deadline so long after now, but not after the end of all.
+    pub fn give(&self, watch: &Watch, time: Duration) {
+        watch.set_until(time, self.until);
+    }
 }
 
 /// Sends a request on a connection and reads the head of its answer. The body of the answer then
@@ -127,7 +139,8 @@ pub struct Order<'a> {
 ///
 /// # Errors
 /// When no answer came. A connection that was used before may have been closed by the backend in the
-/// very moment: then `sent` is false when not an octet came back and the request may be repeated.
+/// very moment: then `sent` is false when not an octet came back and the method is idempotent, so that
+/// the request may be repeated.
 pub async fn send(
     order: &Order<'_>,
     mut line: Line,
@@ -161,7 +174,7 @@ pub async fn send(
     };
     http1::write_request(order.head, framing, persistence, &mut upload.out.text);
     let watch = Watch::new(&order.worker.watches);
-    watch.set(order.timeouts.idle);
+    order.give(&watch, order.timeouts.idle);
     let mut head = order.worker.response_head();
     let reused = line.used;
     let read = {
@@ -181,7 +194,10 @@ pub async fn send(
         Ok(framing) => framing,
         Err((why, silent)) => {
             order.worker.reuse_response(head);
+            // That not an octet came back is no proof that nothing was done: what is not idempotent
+            // is not repeated (RFC 9110 section 9.2.2).
             let stale = reused && silent && why == Why::Closed;
+            let stale = stale && order.head.method.is_idempotent();
             let begun = upload.begun;
             return Err(NotAnswered {
                 why,
@@ -210,6 +226,7 @@ pub async fn send(
         worker: order.worker.clone(),
         keep: order.timeouts.keep,
         idle: order.timeouts.idle,
+        until: order.until,
         keep_alive: framing.keep_alive,
         watch,
         upload,
@@ -252,14 +269,14 @@ impl Reading<'_, '_> {
                 Poll::Ready(Err(e)) => return Poll::Ready(Err((Why::Body(e), self.silent))),
                 Poll::Ready(Ok(())) => {}
                 Poll::Pending if self.upload.out.left() != before => {
-                    self.watch.set(self.order.timeouts.idle);
+                    self.order.give(self.watch, self.order.timeouts.idle);
                 }
                 Poll::Pending => {}
             }
         }
         if self.upload.done() && !self.waiting {
             self.waiting = true;
-            self.watch.set(self.order.timeouts.first_byte);
+            self.order.give(self.watch, self.order.timeouts.first_byte);
         }
         loop {
             match self.poll_read(cx) {
@@ -316,6 +333,14 @@ impl Reading<'_, '_> {
                 if self.interim > INTERIM {
                     return Poll::Ready(Err(Why::Malformed));
                 }
+                // RFC 9110 section 15.2: passed on, unless it is we who asked for it. Of Expect the
+                // backend is not told, so that a 100 is nobody's.
+                if let Some(interim) = self.order.interim
+                    && self.head.status != 100
+                {
+                    hop::strip_response(&mut self.head.fields, false);
+                    http1::write_interim(self.head, &mut interim.borrow_mut());
+                }
                 Poll::Ready(Ok(None))
             }
         }
@@ -346,8 +371,9 @@ enum Left {
 /// The body of an answer, and beside it what still goes out of the request's.
 struct Answer {
     worker: Rc<Worker>,
-    keep: std::time::Duration,
-    idle: std::time::Duration,
+    keep: Duration,
+    idle: Duration,
+    until: Option<Moment>,
     keep_alive: bool,
     watch: Watch,
     upload: Upload,
@@ -378,7 +404,7 @@ impl Answer {
             Left::Octets(n) => Some(n),
             _ => None,
         };
-        self.watch.set(self.idle);
+        self.watch.set_until(self.idle, self.until);
         Body::stream(length, self)
     }
 
@@ -467,7 +493,7 @@ impl Source for Answer {
                 return Poll::Ready(None);
             };
             match line.io.poll_read_more(cx, &mut line.inbox, READ) {
-                Poll::Ready(Ok(n)) if n > 0 => self.watch.set(self.idle),
+                Poll::Ready(Ok(n)) if n > 0 => self.watch.set_until(self.idle, self.until),
                 Poll::Ready(Ok(_)) if matches!(self.framing, Left::All) => {
                     self.line = None;
                     return Poll::Ready(None);

@@ -27,6 +27,16 @@ pub enum Action {
     Drop,
 }
 
+impl Action {
+    /// The upstream that answers, where it is always the same.
+    pub fn upstream(&self) -> Option<UpstreamId> {
+        match self {
+            Action::Forward(upstream) => Some(*upstream),
+            _ => None,
+        }
+    }
+}
+
 /// Upstreams that share the requests of a route: canaries, A/B tests.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Split {
@@ -148,9 +158,17 @@ mod tests {
         let picked = (0..u64::from(draws)).map(|i| split.pick(&head, client, nth(7, i + 1)));
         let canary = picked.filter(|id| *id == UpstreamId(1)).count() as f64;
         let (stable, n) = (f64::from(draws) - canary, f64::from(draws));
-        let chi = (canary - n * 0.05).powi(2) / (n * 0.05) + (stable - n * 0.95).powi(2) / (n * 0.95);
-        assert!(chi < 10.83, "chi-square {chi} with one degree of freedom, canary {canary}");
-        assert!(!split.pick(&head, client, 0).eq(&split.pick(&head, client, u64::MAX)));
+        let chi =
+            (canary - n * 0.05).powi(2) / (n * 0.05) + (stable - n * 0.95).powi(2) / (n * 0.95);
+        assert!(
+            chi < 10.83,
+            "chi-square {chi} with one degree of freedom, canary {canary}"
+        );
+        assert!(
+            !split
+                .pick(&head, client, 0)
+                .eq(&split.pick(&head, client, u64::MAX))
+        );
     }
 
     #[test]
@@ -183,7 +201,10 @@ mod tests {
 
     #[test]
     fn mirrors_take_their_share() {
-        let mirror = |percent| Mirror { upstream: UpstreamId(0), percent };
+        let mirror = |percent| Mirror {
+            upstream: UpstreamId(0),
+            percent,
+        };
         assert!(mirror(100).takes(u64::MAX) && mirror(1).takes(0));
         assert!(!mirror(99).takes(u64::MAX));
     }
@@ -191,9 +212,27 @@ mod tests {
     #[test]
     fn locations() {
         for (to, keep_path, keep_query, target, want) in [
-            ("https://new.example", true, true, "/a?b=c", "https://new.example/a?b=c"),
-            ("https://new.example/", true, false, "/a?b=c", "https://new.example/a"),
-            ("https://new.example/x/", true, true, "/a/", "https://new.example/x/a/"),
+            (
+                "https://new.example",
+                true,
+                true,
+                "/a?b=c",
+                "https://new.example/a?b=c",
+            ),
+            (
+                "https://new.example/",
+                true,
+                false,
+                "/a?b=c",
+                "https://new.example/a",
+            ),
+            (
+                "https://new.example/x/",
+                true,
+                true,
+                "/a/",
+                "https://new.example/x/a/",
+            ),
             ("/x", false, true, "/a?b", "/x?b"),
             ("/x?y=1", false, true, "/a?b", "/x?y=1&b"),
             ("/x?y=1#z", true, false, "/a?b", "/x/a?y=1#z"),
@@ -201,8 +240,16 @@ mod tests {
             ("/x", false, false, "/a?b", "/x"),
             ("/x", true, true, "*", "/x"),
         ] {
-            let redirect = Redirect { to: Template::field(to).unwrap(), status: 308, keep_path, keep_query };
-            let head = RequestHead { target: target.into(), ..RequestHead::default() };
+            let redirect = Redirect {
+                to: Template::field(to).unwrap(),
+                status: 308,
+                keep_path,
+                keep_query,
+            };
+            let head = RequestHead {
+                target: target.into(),
+                ..RequestHead::default()
+            };
             let mut location = to.as_bytes().to_vec();
             redirect.complete(&head, &mut location);
             assert_eq!(String::from_utf8(location).unwrap(), want);

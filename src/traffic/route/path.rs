@@ -225,7 +225,8 @@ fn is_unreserved(c: u8) -> bool {
 
 /// Whether `text` holds only characters that a path, or the replacement of a part of one, can have.
 pub fn is_path_text(text: &[u8]) -> bool {
-    text.iter().all(|b| b.is_ascii_graphic() && !matches!(b, b'?' | b'#' | b'\\'))
+    text.iter()
+        .all(|b| b.is_ascii_graphic() && !matches!(b, b'?' | b'#' | b'\\'))
 }
 
 /// Paths that a route names, in the form of [`normalize`].

@@ -44,7 +44,11 @@ impl Rewrite {
         }
         if let Some(prefix) = &self.prefix {
             let slashes = prefix.ends_with(b"/") && path.starts_with(b"/");
-            let prefix = if slashes { &prefix[..prefix.len() - 1] } else { prefix };
+            let prefix = if slashes {
+                &prefix[..prefix.len() - 1]
+            } else {
+                prefix
+            };
             path.splice(..0, prefix.iter().copied());
         }
         if path.first() != Some(&b'/') {
@@ -107,10 +111,7 @@ mod tests {
     #[test]
     fn groups_of_an_expression() {
         let users = regex("^/u/(?<id>[0-9]+)/(.*)$", "/users/${id}/$2");
-        assert_eq!(
-            rewritten(&users, "/u/7/x?q").as_deref(),
-            Ok("/users/7/x?q")
-        );
+        assert_eq!(rewritten(&users, "/u/7/x?q").as_deref(), Ok("/users/7/x?q"));
         let users = regex("^/u/([0-9]+)", "/users/$1");
         assert_eq!(rewritten(&users, "/u/7/x?q").as_deref(), Ok("/users/7/x?q"));
         assert_eq!(rewritten(&users, "/v/7").as_deref(), Ok("/v/7"));

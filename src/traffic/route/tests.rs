@@ -148,7 +148,9 @@ fn conflicts(list: Vec<Route>) -> Vec<String> {
             let by: Vec<&str> = by.iter().map(|id| &**name(*id)).collect();
             format!("{} hidden by {}", name(*route), by.join(" "))
         }
-        Conflict::Ambiguous { first, second, .. } => format!("{} or {}", name(*first), name(*second)),
+        Conflict::Ambiguous { first, second, .. } => {
+            format!("{} or {}", name(*first), name(*second))
+        }
     });
     told.collect()
 }
@@ -169,10 +171,17 @@ fn o4_routes_that_others_hide_are_found() {
     assert!(hidden(route("r", &["b.a"], vec![exact("/x/y")])));
     assert!(hidden(route("r", &["*.b.a"], vec![prefix("/x/y/")])));
     assert!(hidden(route("r", &["*.a"], vec![regex("^/x/[a-z]")])));
-    assert!(hidden(with(route("r", &["*.a"], vec![prefix("/x")]), get())));
+    assert!(hidden(with(
+        route("r", &["*.a"], vec![prefix("/x")]),
+        get()
+    )));
     assert!(!hidden(route("r", &["a"], vec![exact("/x/y")])));
     assert!(!hidden(route("r", &["b.a", "c"], vec![exact("/x/y")])));
-    assert!(!hidden(route("r", &["b.a"], vec![exact("/x/y"), exact("/y")])));
+    assert!(!hidden(route(
+        "r",
+        &["b.a"],
+        vec![exact("/x/y"), exact("/y")]
+    )));
     assert!(!hidden(route("r", &["b.a"], vec![regex("/x/[a-z]")])));
     assert!(!hidden(route("r", &["b.a"], vec![])));
     // One with conditions hides only what has them too.
@@ -180,7 +189,10 @@ fn o4_routes_that_others_hide_are_found() {
     assert_eq!(conflicts(vec![one(), route("r", &[], vec![])]), [""; 0]);
     let both = with(with(route("r", &[], vec![]), get()), header("x", "1"));
     assert_eq!(conflicts(vec![one(), both]), ["r hidden by one"]);
-    let other = with(route("r", &[], vec![]), Condition::Method(vec![Method::Get, Method::Put]));
+    let other = with(
+        route("r", &[], vec![]),
+        Condition::Method(vec![Method::Get, Method::Put]),
+    );
     assert_eq!(conflicts(vec![one(), other]), [""; 0]);
     // Two together hide a third.
     assert_eq!(
@@ -215,7 +227,10 @@ fn o4_routes_of_which_nobody_could_say_which_is_meant() {
     for (one, other) in [
         (header("x", "1"), header("x", "2")),
         (query("1"), query("2")),
-        (Condition::Method(vec![Method::Get]), Condition::Method(vec![Method::Put])),
+        (
+            Condition::Method(vec![Method::Get]),
+            Condition::Method(vec![Method::Put]),
+        ),
     ] {
         assert_eq!(conflicts(vec![with("p", one), with("q", other)]), [""; 0]);
     }
@@ -333,7 +348,14 @@ fn any_route() -> impl Strategy<Value = Route> {
 }
 
 fn any_head() -> impl Strategy<Value = RequestHead> {
-    let host = prop_oneof![Just("a"), Just("b.a"), Just("c.b.a"), Just("z.a"), Just("z"), Just("")];
+    let host = prop_oneof![
+        Just("a"),
+        Just("b.a"),
+        Just("c.b.a"),
+        Just("z.a"),
+        Just("z"),
+        Just("")
+    ];
     let target = prop_oneof![
         Just("/"),
         Just("/x"),
@@ -384,12 +406,20 @@ fn many() -> Vec<Route> {
     let mut list = Vec::new();
     for i in 0..10_000 {
         let name = format!("host-{i}");
-        list.push(route(&name, &[&format!("h{i}.example")], vec![prefix("/v1")]));
+        list.push(route(
+            &name,
+            &[&format!("h{i}.example")],
+            vec![prefix("/v1")],
+        ));
     }
     for i in 0..100 {
         for j in 0..100 {
             let name = format!("path-{i}-{j}");
-            list.push(route(&name, &[&format!("p{i}.example")], vec![prefix(&format!("/a/b{j}"))]));
+            list.push(route(
+                &name,
+                &[&format!("p{i}.example")],
+                vec![prefix(&format!("/a/b{j}"))],
+            ));
         }
     }
     list
@@ -402,7 +432,9 @@ fn time(routes: &Routes, heads: &[RequestHead], clock: &dyn Fn() -> Duration) ->
         let began = clock();
         for i in 0..20_000 {
             let head = &heads[i % heads.len()];
-            assert!(std::hint::black_box(routes.find(std::hint::black_box(head), CALLER)).is_some());
+            assert!(
+                std::hint::black_box(routes.find(std::hint::black_box(head), CALLER)).is_some()
+            );
         }
         least = least.min(clock() - began);
     }
@@ -414,7 +446,10 @@ fn time(routes: &Routes, heads: &[RequestHead], clock: &dyn Fn() -> Duration) ->
 fn twenty_thousand_routes_cost_what_one_does() {
     let began = std::time::Instant::now();
     let clock = || began.elapsed();
-    let heads = [head("h7000.example", "/v1/x"), head("p50.example", "/a/b50/c")];
+    let heads = [
+        head("h7000.example", "/v1/x"),
+        head("p50.example", "/a/b50/c"),
+    ];
     let list = many();
     let few = list
         .iter()
@@ -424,7 +459,10 @@ fn twenty_thousand_routes_cost_what_one_does() {
     let before = clock();
     let all = clean(list);
     let built = clock() - before;
-    assert!(built < Duration::from_secs(10), "built and checked in {built:?}");
+    assert!(
+        built < Duration::from_secs(10),
+        "built and checked in {built:?}"
+    );
     let (few, many) = (time(&one, &heads, &clock), time(&all, &heads, &clock));
     assert!(
         many < few * 2 + Duration::from_millis(2),

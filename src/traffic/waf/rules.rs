@@ -121,8 +121,14 @@ impl Rule {
         let over = |bound: Option<usize>, n: usize| bound.is_some_and(|bound| n > bound);
         over(self.larger.path, head.path().len())
             || over(self.larger.query, head.query().map_or(0, <[u8]>::len))
-            || head.fields.iter().any(|(_, value)| over(self.larger.header, value.len()))
-            || self.larger.body.is_some_and(|bound| length(head).is_some_and(|n| n > bound))
+            || head
+                .fields
+                .iter()
+                .any(|(_, value)| over(self.larger.header, value.len()))
+            || self
+                .larger
+                .body
+                .is_some_and(|bound| length(head).is_some_and(|n| n > bound))
     }
 }
 
@@ -207,14 +213,16 @@ impl RuleSet {
 impl Inspector for RuleSet {
     fn head(&self, head: &RequestHead, _client: IpAddr, findings: &mut Findings) {
         for (number, rule) in self.rules.iter().enumerate() {
-            let whole = rule.is_plain() || (rule.larger != Sizes::default() && rule.is_larger(head));
+            let whole =
+                rule.is_plain() || (rule.larger != Sizes::default() && rule.is_larger(head));
             if whole && rule.names(head) {
                 findings.add(number as u32, rule.score);
             }
         }
         let mut found = |rule: u32| self.found(rule, head, findings);
         self.path.look(head.path(), &mut found);
-        self.query.look(head.query().unwrap_or_default(), &mut found);
+        self.query
+            .look(head.query().unwrap_or_default(), &mut found);
         for (name, set) in &self.header {
             for value in head.fields.all_named(name) {
                 set.look(value, &mut found);
@@ -236,12 +244,16 @@ impl Inspector for RuleSet {
 
     fn body(&self, head: &RequestHead, start: &[u8], _whole: bool, findings: &mut Findings) {
         for (number, rule) in self.rules.iter().enumerate() {
-            let larger = rule.larger.body.is_some_and(|bound| start.len() as u64 > bound);
+            let larger = rule
+                .larger
+                .body
+                .is_some_and(|bound| start.len() as u64 > bound);
             if larger && rule.names(head) {
                 findings.add(number as u32, rule.score);
             }
         }
-        self.body.look(start, |rule| self.found(rule, head, findings));
+        self.body
+            .look(start, |rule| self.found(rule, head, findings));
     }
 
     fn verdict(&self, findings: &Findings) -> Verdict {
@@ -346,7 +358,11 @@ mod tests {
         ] {
             let head = request(Method::Post, target, &[("x", field)]);
             let (names, verdict) = judged(&set, &head, body.as_bytes());
-            assert_eq!((names, verdict), (vec!["sqli".to_owned()], Verdict::Deny(403)), "{target}");
+            assert_eq!(
+                (names, verdict),
+                (vec!["sqli".to_owned()], Verdict::Deny(403)),
+                "{target}"
+            );
         }
     }
 
@@ -357,34 +373,57 @@ mod tests {
             patterns("comment", 3, &[Place::Query], &["--", "#"]),
         ]);
         let one = request(Method::Get, "/?a='&b=''", &[]);
-        assert_eq!(judged(&set, &one, b""), (vec!["quote".into()], Verdict::Pass));
+        assert_eq!(
+            judged(&set, &one, b""),
+            (vec!["quote".into()], Verdict::Pass)
+        );
         let both = request(Method::Get, "/?a='--", &[]);
         let (names, verdict) = judged(&set, &both, b"");
         assert_eq!((names.len(), verdict), (2, Verdict::Deny(403)));
-        let detect = RuleSet { mode: Mode::Detect, ..set };
+        let detect = RuleSet {
+            mode: Mode::Detect,
+            ..set
+        };
         assert_eq!(judged(&detect, &both, b"").1, Verdict::Detected);
     }
 
     #[test]
     fn methods_paths_fields_and_sizes() {
-        let trace = Rule { methods: vec![Method::Trace], ..rule("trace", 5) };
+        let trace = Rule {
+            methods: vec![Method::Trace],
+            ..rule("trace", 5)
+        };
         let admin = Rule {
             paths: vec![PathPattern::Prefix(b"/admin"[..].into())],
-            ..patterns("agent", 5, &[Place::Header(Name::new(b"user-agent"))], &["^curl/"])
+            ..patterns(
+                "agent",
+                5,
+                &[Place::Header(Name::new(b"user-agent"))],
+                &["^curl/"],
+            )
         };
         let long = Rule {
-            larger: Sizes { query: Some(4), ..Sizes::default() },
+            larger: Sizes {
+                query: Some(4),
+                ..Sizes::default()
+            },
             ..rule("long", 5)
         };
         let fat = Rule {
-            larger: Sizes { body: Some(8), ..Sizes::default() },
+            larger: Sizes {
+                body: Some(8),
+                ..Sizes::default()
+            },
             ..rule("fat", 5)
         };
         let set = set(vec![trace, admin, long, fat]);
         let names = |head: &RequestHead, body: &[u8]| judged(&set, head, body).0.concat();
         let agent = [("user-agent", "curl/8")];
         assert_eq!(names(&request(Method::Trace, "/", &[]), b""), "trace");
-        assert_eq!(names(&request(Method::Get, "/admin/x", &agent), b""), "agent");
+        assert_eq!(
+            names(&request(Method::Get, "/admin/x", &agent), b""),
+            "agent"
+        );
         assert_eq!(names(&request(Method::Get, "/", &agent), b""), "");
         assert_eq!(names(&request(Method::Get, "/?1234", &[]), b""), "");
         assert_eq!(names(&request(Method::Get, "/?12345", &[]), b""), "long");
@@ -397,7 +436,13 @@ mod tests {
     #[test]
     fn a_body_is_held_up_only_when_a_rule_looks_at_it() {
         let head = request(Method::Post, "/", &[]);
-        assert_eq!(set(vec![patterns("q", 5, &[Place::Query], &["x"])]).wanted(&head), 0);
-        assert_eq!(set(vec![patterns("b", 5, &[Place::Body], &["x"])]).wanted(&head), 1024);
+        assert_eq!(
+            set(vec![patterns("q", 5, &[Place::Query], &["x"])]).wanted(&head),
+            0
+        );
+        assert_eq!(
+            set(vec![patterns("b", 5, &[Place::Body], &["x"])]).wanted(&head),
+            1024
+        );
     }
 }

@@ -1,5 +1,7 @@
 //! What the end-to-end tests share: the real binary as a child, a DNS client, an HTTP client.
 
+pub mod backend;
+pub mod certs;
 pub mod daemon;
 pub mod demo;
 pub mod dns;
@@ -7,6 +9,7 @@ pub mod http;
 pub mod large;
 pub mod load;
 pub mod node;
+pub mod proxy;
 pub mod secondary;
 pub mod signed;
 pub mod tls;

@@ -54,6 +54,8 @@ pub struct Node {
     pub doq: Option<SocketAddr>,
     /// Admin API.
     pub admin: SocketAddr,
+    /// The proxy's listeners, by name.
+    pub proxy: Vec<(String, SocketAddr)>,
     log: Arc<Mutex<String>>,
 }
 
@@ -111,7 +113,13 @@ impl Node {
             let text = fields.find_map(|f| f.strip_prefix(key))?;
             Some(text.parse().unwrap())
         };
+        let proxy = ready.split(' ').find_map(|f| f.strip_prefix("proxy="));
+        let listener = |text: &str| {
+            let (name, addr) = text.split_once('=').unwrap();
+            (name.to_owned(), addr.parse().unwrap())
+        };
         Node {
+            proxy: proxy.map_or_else(Vec::new, |all| all.split(',').map(listener).collect()),
             dns: field("dns=").unwrap(),
             dot: field("dot="),
             doh: field("doh="),

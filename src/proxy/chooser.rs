@@ -1,0 +1,249 @@
+//! How the backends of each upstream are chosen, kept over reloads.
+//!
+//! An upstream that is configured as before keeps its hash tables and, on every worker, its turns. Sessions
+//! that are remembered are kept whenever their table may stay as large as it is, and the secret that the
+//! process drew for cookies lasts as long as the process.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+use ring::rand::{SecureRandom, SystemRandom};
+
+use crate::balance::Candidate;
+use crate::limit::Secret;
+use crate::message::{RequestHead, ResponseHead, Scheme};
+use crate::time::Moment;
+use crate::traffic::session::table::StickyTable;
+use crate::traffic::{Plan, Upstream};
+
+use super::pick::{Ask, NoPick, Picked, Picker, Turns};
+use super::session::{Bond, Sessions};
+
+/// How the backends of one upstream are chosen.
+#[derive(Debug)]
+pub struct Chooser {
+    upstream: Upstream,
+    zone: Option<Box<str>>,
+    /// Who, where no session says it.
+    pub picker: Arc<Picker>,
+    /// Sessions, where the upstream has them.
+    pub sessions: Option<Sessions>,
+    table: Option<Arc<dyn StickyTable>>,
+}
+
+/// What the choices for one request depend on.
+#[derive(Debug)]
+pub struct Seat {
+    bond: Bond,
+    hash: u64,
+    /// Places of backends that failed the request.
+    tried: Vec<usize>,
+}
+
+impl Seat {
+    /// The backend at `place` failed the request: others are tried before it.
+    pub fn failed(&mut self, place: usize) {
+        self.tried.push(place);
+    }
+}
+
+impl Chooser {
+    /// What a request says of where it goes.
+    pub fn seat(&self, head: &RequestHead, client: IpAddr, now: Moment) -> Seat {
+        let claim = |s: &Sessions| s.claim(head, client, now);
+        Seat {
+            bond: self.sessions.as_ref().map(claim).unwrap_or_default(),
+            hash: self.picker.hash(head, client),
+            tried: Vec::new(),
+        }
+    }
+
+    /// Chooses among `backends`, which are those of the upstream, in its order.
+    ///
+    /// # Errors
+    /// When none may be used, all are full, or the session's cannot serve and no other shall.
+    pub fn choose<C: Candidate>(
+        &self,
+        seat: &mut Seat,
+        turns: &mut Turns,
+        backends: &[C],
+        now: Moment,
+        random: u64,
+    ) -> Result<Picked, NoPick> {
+        let ask = Ask {
+            now,
+            random,
+            hash: seat.hash,
+            tried: &seat.tried,
+        };
+        match &self.sessions {
+            None => self.picker.pick(turns, backends, &ask),
+            Some(s) => s.choose(&mut seat.bond, &self.picker, turns, backends, &ask),
+        }
+    }
+
+    /// The request goes to the backend at `place`, which had room first.
+    pub fn placed(&self, seat: &mut Seat, place: usize, now: Moment) {
+        if let Some(sessions) = &self.sessions {
+            sessions.bind(&mut seat.bond, place, now);
+        }
+    }
+
+    /// Takes off what the backend is not to see. Once the first choice is made.
+    pub fn send(&self, head: &mut RequestHead) {
+        if let Some(sessions) = &self.sessions {
+            sessions.send(head);
+        }
+    }
+
+    /// Says in the answer what the client is to send next time.
+    pub fn answer(&self, seat: &Seat, head: &mut ResponseHead, scheme: Scheme, now: Moment) {
+        if let Some(sessions) = &self.sessions {
+            sessions.answer(&seat.bond, head, scheme, now);
+        }
+    }
+
+    /// Remembered sessions; `None` where none are.
+    pub fn table(&self) -> Option<&Arc<dyn StickyTable>> {
+        self.table.as_ref()
+    }
+}
+
+/// Where tables of remembered sessions come from: an upstream's name and the table in memory, to the
+/// table to use. What shares sessions with other nodes wraps it.
+pub type Share = dyn Fn(&str, Arc<dyn StickyTable>) -> Arc<dyn StickyTable> + Send + Sync;
+
+/// All of them.
+pub struct Choosers {
+    by_name: HashMap<Box<str>, Arc<Chooser>>,
+    own: Secret,
+    share: Option<Box<Share>>,
+}
+
+impl std::fmt::Debug for Choosers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Choosers({})", self.by_name.len())
+    }
+}
+
+impl Default for Choosers {
+    fn default() -> Choosers {
+        let mut bits = [0; 16];
+        SystemRandom::new()
+            .fill(&mut bits)
+            .expect("the system has random bits; without them no secret can be made");
+        Choosers {
+            by_name: HashMap::new(),
+            own: Secret::new(bits),
+            share: None,
+        }
+    }
+}
+
+impl Choosers {
+    /// Has `share` make the tables of remembered sessions from now on.
+    pub fn share(&mut self, share: Box<Share>) {
+        self.share = Some(share);
+    }
+
+    /// Goes over to `plan`; gives those of its upstreams, by [`crate::ids::UpstreamId`].
+    pub fn adopt(&mut self, plan: &Plan) -> Vec<Arc<Chooser>> {
+        let mut kept = HashMap::with_capacity(plan.upstreams.len());
+        let zone = &plan.node.zone;
+        for upstream in &plan.upstreams {
+            let known = self.by_name.remove(&upstream.name);
+            let chooser = match known {
+                Some(known) if known.upstream == *upstream && known.zone == *zone => known,
+                known => Arc::new(self.make(upstream, zone.as_deref(), known.as_deref())),
+            };
+            kept.insert(upstream.name.clone(), chooser);
+        }
+        let all = plan
+            .upstreams
+            .iter()
+            .map(|u| kept[&u.name].clone())
+            .collect();
+        self.by_name = kept;
+        all
+    }
+
+    fn make(&self, upstream: &Upstream, zone: Option<&str>, known: Option<&Chooser>) -> Chooser {
+        let before = known.and_then(|k| Some((k.upstream.session.as_ref()?, k.table.clone()?)));
+        let table = upstream.session.as_ref().and_then(|session| match before {
+            Some((old, table))
+                if session.binding.wants_table()
+                    && (old.entries, old.ttl) == (session.entries, session.ttl) =>
+            {
+                Some(table)
+            }
+            _ => {
+                let table = Sessions::new_table(session)?;
+                Some(match &self.share {
+                    Some(share) => share(&upstream.name, table),
+                    None => table,
+                })
+            }
+        });
+        Chooser {
+            picker: Arc::new(Picker::new(upstream, zone)),
+            sessions: Sessions::new(upstream, self.own, table.clone()),
+            table,
+            upstream: upstream.clone(),
+            zone: zone.map(Into::into),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::traffic::session::{Binding, OnGone, Session};
+    use crate::traffic::{Backend, HashKey};
+    use std::net::SocketAddr;
+    use std::time::Duration;
+
+    fn plan(backends: &[&str], entries: usize) -> Plan {
+        let address = SocketAddr::from(([127, 0, 0, 1], 80));
+        let upstream = |name: &str, backends: &[&str]| Upstream {
+            name: name.into(),
+            backends: backends.iter().map(|n| Backend::new(n, address)).collect(),
+            session: Some(Session {
+                binding: Binding::Key(HashKey::Source),
+                on_gone: OnGone::Reassign,
+                entries,
+                ttl: Duration::from_secs(60),
+                secrets: Vec::new(),
+            }),
+            ..Upstream::default()
+        };
+        Plan {
+            upstreams: vec![upstream("a", &["x"]), upstream("b", backends)],
+            ..Plan::default()
+        }
+    }
+
+    #[test]
+    fn p2_a_reload_keeps_what_did_not_change_and_remembered_sessions() {
+        let same = |a: &Chooser, b: &Chooser| {
+            let (Some(a), Some(b)) = (a.table(), b.table()) else {
+                panic!("no table")
+            };
+            Arc::ptr_eq(a, b)
+        };
+        let mut choosers = Choosers::default();
+        let first = choosers.adopt(&plan(&["x"], 100));
+        let second = choosers.adopt(&plan(&["x", "y"], 100));
+        assert!(Arc::ptr_eq(&first[0], &second[0]));
+        assert!(!Arc::ptr_eq(&first[1], &second[1]));
+        assert!(same(&first[1], &second[1]));
+        let third = choosers.adopt(&plan(&["x", "y"], 200));
+        assert!(!same(&second[1], &third[1]));
+        let gone = Plan::default();
+        assert!(choosers.adopt(&gone).is_empty());
+        assert!(!same(
+            &choosers.adopt(&plan(&["x", "y"], 200))[0],
+            &third[0]
+        ));
+    }
+}
