@@ -2,6 +2,7 @@
 //!
 //! Bound to loopback by default. Every answer is taken from one view.
 
+pub mod caches;
 pub mod control;
 pub mod desk;
 pub mod fleet;

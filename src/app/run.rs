@@ -36,6 +36,7 @@ use super::load::{Loaded, Wanted, load_all, log};
 use super::orders::{Book, Desk, Tools};
 use super::presign::PresignThread;
 use super::proxy;
+use super::proxy_tls;
 use super::store::{self, Store, Stored, Verdicts};
 use crate::admin::Control as _;
 
@@ -150,6 +151,10 @@ async fn serve(
     let encrypted = listeners::bind(&node, options.skip_missing_addresses)?;
     let admin_listener = bind_admin(&node).await?;
     let carrier = proxy::start(&node, &compiled.snapshot.traffic, &clock)?;
+    if let Some(carrier) = &carrier {
+        let watched = Arc::downgrade(carrier);
+        tokio::spawn(proxy_tls::watch(watched, stopped.clone()));
+    }
 
     // Keys are there before the first answer is.
     let key_troubles = Arc::new(AtomicU64::new(0));
@@ -284,6 +289,9 @@ async fn serve(
             clock: clock.clone(),
             control: controller.clone(),
             orders: order_desk,
+            caches: carrier
+                .clone()
+                .map(|c| c as Arc<dyn admin::caches::CacheDesk>),
             ready: is_serving,
         };
         let stopped = stopped.clone();

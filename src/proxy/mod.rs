@@ -6,10 +6,14 @@
 pub mod access_log;
 pub mod answers;
 pub mod body;
+pub mod cache;
+pub mod cached;
 pub mod chooser;
+pub mod compress;
 pub mod connection;
 pub mod door;
 pub mod exchange;
+pub mod features;
 pub mod forward;
 pub mod h1;
 pub mod h2;

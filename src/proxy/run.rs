@@ -127,7 +127,7 @@ impl Proxy {
             tier,
             hands,
             inner: Mutex::new(Inner {
-                registry: Registry::default(),
+                registry: Registry::new(seed),
                 vault: Vault::new(clock.clone()),
                 bound: Vec::new(),
             }),

@@ -9,14 +9,16 @@ use hashbrown::HashMap;
 
 use crate::balance::candidate::{Candidate, UNIT};
 use crate::balance::peak_ewma::PeakEwma;
-use crate::ids::{BackendId, UpstreamId};
+use crate::ids::{BackendId, CacheId, UpstreamId};
 use crate::message::Name;
 use crate::time::Moment;
 use crate::traffic::access_log::LogFormat;
 use crate::traffic::{Listener, Plan, Upstream};
 
 use super::access_log::{LogWriter, Logs};
+use super::cache::{self, Cache};
 use super::chooser::{Chooser, Choosers};
+use super::features::Guards;
 use super::tally::Tally;
 use super::tls::vault::Doors;
 use super::tls::{ListenerTls, UpstreamTls};
@@ -30,6 +32,8 @@ pub struct Tier {
     pub upstreams: Vec<Group>,
     /// By [`UpstreamId`]: how their backends are chosen.
     pub choosers: Vec<Arc<Chooser>>,
+    /// By [`CacheId`].
+    pub caches: Vec<Cache>,
     /// By [`crate::ids::ListenerId`].
     pub listener_tallies: Vec<Arc<Tally>>,
     /// By [`crate::ids::RouteId`]; empty when there are more than [`ROUTES_COUNTED`].
@@ -40,6 +44,8 @@ pub struct Tier {
     listener_tls: Vec<Option<Arc<ListenerTls>>>,
     /// Request fields that tell backends who a client is: what clients send in them is removed.
     pub reserved: Vec<Name>,
+    /// Counters of limits.
+    pub guards: Arc<Guards>,
 }
 
 /// With more routes than this they are not counted one by one: a page of metrics that nobody can load
@@ -89,12 +95,14 @@ pub struct Server {
 #[derive(Debug, Default)]
 pub struct Registry {
     servers: HashMap<(Box<str>, Box<str>), Arc<Server>>,
+    caches: Vec<Cache>,
     listeners: HashMap<Box<str>, Arc<Tally>>,
     routes: HashMap<Box<str>, Arc<Tally>>,
     choosers: Choosers,
     /// Where access logs go.
     pub logs: Logs,
     next: AtomicU64,
+    guards: Arc<Guards>,
 }
 
 /// The tallies of these names, those there were already among them.
@@ -115,6 +123,15 @@ fn tallies<'n>(
 }
 
 impl Registry {
+    /// No servers yet. `seed` is random.
+    pub fn new(seed: u64) -> Registry {
+        let seed = [seed, seed.rotate_left(32) ^ 0x9E37_79B9_7F4A_7C15];
+        Registry {
+            guards: Arc::new(Guards::new(seed)),
+            ..Registry::default()
+        }
+    }
+
     /// The tier of a plan; servers that no plan names any more are forgotten.
     pub fn resolve(&mut self, plan: Arc<Plan>, doors: Doors) -> Tier {
         let workers = plan.node.workers as usize;
@@ -148,6 +165,7 @@ impl Registry {
         });
         let upstreams = upstreams.collect();
         self.servers = kept;
+        self.caches = cache::resolve(&plan.caches, &self.caches);
         let names = plan.listeners.iter().map(|l| &l.name);
         let listener_tallies = tallies(names, &mut self.listeners, workers);
         let routes = &plan.routes.list[..];
@@ -169,10 +187,13 @@ impl Registry {
         let auth = |l: &Listener| l.tls.as_ref()?.client.as_ref()?.subject_header.clone();
         let mut reserved: Vec<Name> = plan.listeners.iter().filter_map(auth).collect();
         reserved.dedup();
+        self.guards = Arc::new(self.guards.follow(&plan));
         Tier {
             choosers: self.choosers.adopt(&plan),
+            guards: self.guards.clone(),
             plan,
             upstreams,
+            caches: self.caches.clone(),
             listener_tallies,
             route_tallies,
             logs,
@@ -189,6 +210,11 @@ impl Tier {
             &self.plan.upstreams[id.index()],
             &self.upstreams[id.index()],
         )
+    }
+
+    /// A cache.
+    pub fn cache(&self, id: CacheId) -> &Cache {
+        &self.caches[id.index()]
     }
 
     /// TLS of the listener at this place.

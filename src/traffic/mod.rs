@@ -35,6 +35,8 @@ pub struct Plan {
     pub routes: Routes,
     /// By [`crate::ids::UpstreamId`].
     pub upstreams: Vec<Upstream>,
+    /// By [`crate::ids::CacheId`].
+    pub caches: Vec<crate::caching::Rules>,
     /// By [`crate::ids::RateLimitId`].
     pub rate_limits: Vec<guards::RateRule>,
     /// By [`crate::ids::ErrorPagesId`].
@@ -50,6 +52,8 @@ pub struct Plan {
 pub struct ProxyNode {
     /// The node's name (`Via`, logs).
     pub name: Box<str>,
+    /// The name of its region.
+    pub region: Box<str>,
     /// The zone within the region, for locality.
     pub zone: Option<Box<str>>,
     /// Threads; at least 1.
@@ -62,6 +66,7 @@ impl Default for ProxyNode {
     fn default() -> ProxyNode {
         ProxyNode {
             name: Box::default(),
+            region: Box::default(),
             zone: None,
             workers: 1,
             drain_timeout: Duration::from_secs(30),

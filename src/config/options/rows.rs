@@ -1,5 +1,6 @@
 //! The rows, in the order of the reference page; one file for what belongs together.
 
+mod caches;
 mod dns;
 mod features;
 mod fleet;
@@ -72,6 +73,7 @@ const PARTS: &[&[OptionRow]] = &[
     listeners::ROWS,
     routes::ROWS,
     upstreams::ROWS,
+    caches::ROWS,
     proxy_tls::ROWS,
     features::ROWS,
     sessions::ROWS,

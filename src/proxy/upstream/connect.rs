@@ -54,12 +54,12 @@ pub async fn connect(worker: &Worker, way: &Way<'_>) -> Result<Io, Why> {
     if !way.is_told() && way.tls.is_none() {
         return Ok(Io::Tcp(tcp));
     }
-    let secured = Box::pin(watch.bound(secure(tcp, way))).await;
+    let secured = Box::pin(watch.bound(secure(worker, tcp, way))).await;
     secured.ok_or(Why::ConnectTimeout)?
 }
 
 /// What stands before HTTP on a connection to a backend: the PROXY protocol, then TLS.
-async fn secure(mut tcp: TcpStream, way: &Way<'_>) -> Result<Io, Why> {
+async fn secure(worker: &Worker, mut tcp: TcpStream, way: &Way<'_>) -> Result<Io, Why> {
     if let Some(version) = way.upstream.proxy_protocol {
         let said = Endpoints {
             source: way.peer.source,
@@ -76,7 +76,9 @@ async fn secure(mut tcp: TcpStream, way: &Way<'_>) -> Result<Io, Why> {
         Ok(stream) => Ok(Io::Tls(Box::new(stream.into()))),
         Err(error) => {
             let (upstream, server) = (&way.upstream.name, &way.server.name);
-            tracing::debug!(%upstream, %server, %address, "no TLS handshake: {error}");
+            if worker.may_warn() {
+                tracing::warn!(%upstream, %server, %address, "no TLS with a backend: {error}");
+            }
             Err(Why::Tls)
         }
     }
