@@ -8,10 +8,11 @@ use crate::traffic::Algorithm;
 
 use super::answers::Failure;
 use super::body::Body;
-use super::chooser::{Chooser, Seat};
+use super::chooser::Chooser;
 use super::message::{Peer, Request, Response};
-use super::pick::Picked;
+use super::pick::{Ask, Picked};
 use super::record::Record;
+use super::session::Bond;
 use super::stats::count;
 use super::tier::{Group, Tier};
 use super::upstream::NotAnswered;
@@ -37,13 +38,22 @@ pub async fn forward(
     record.upstream = Some(id);
     let (upstream, group) = tier.upstream(id);
     let chooser = &tier.choosers[id.index()];
-    let mut seat = chooser.seat(&request.head, peer.ip(), worker.watches.coarse());
+    let client = record.client.unwrap_or_else(|| peer.ip());
+    let sessions = chooser.sessions.as_ref();
+    let now = worker.watches.coarse();
+    let mut seat = Seat {
+        bond: sessions.map_or_else(Bond::default, |s| s.claim(&request.head, client, now)),
+        hash: chooser.picker.hash(&request.head, client),
+        tried: Vec::new(),
+    };
+    if let Some(sessions) = sessions {
+        sessions.send(&mut request.head);
+    }
     let mut tries = 0;
     loop {
         tries += 1;
         let place = choose(worker, id, chooser, &mut seat, group)?;
         let server = group.servers[place].clone();
-        chooser.send(&mut request.head);
         record.tries = tries;
         record.server = Some(server.clone());
         let chosen = worker.now();
@@ -64,7 +74,10 @@ pub async fn forward(
                     let mut ewma = server.ewma.lock().unwrap_or_else(PoisonError::into_inner);
                     ewma.add(now.since(chosen), now);
                 }
-                chooser.answer(&seat, &mut response.head, request.head.scheme, now);
+                if let Some(sessions) = sessions {
+                    let scheme = request.head.scheme;
+                    sessions.answer(&seat.bond, &mut response.head, scheme, now);
+                }
                 return Ok(response);
             }
             Err(failed) => {
@@ -73,10 +86,18 @@ pub async fn forward(
                     Some(body) if again => request.body = body,
                     _ => return Err(failed.why.into()),
                 }
-                seat.failed(place);
+                seat.tried.push(place);
             }
         }
     }
+}
+
+/// What the choices for one request depend on.
+struct Seat {
+    bond: Bond,
+    hash: u64,
+    /// Places of backends that failed it.
+    tried: Vec<usize>,
 }
 
 /// The place of the backend that gets the request.
@@ -87,9 +108,15 @@ fn choose(
     seat: &mut Seat,
     group: &Group,
 ) -> Result<usize, Failure> {
-    let (now, random) = (worker.watches.coarse(), worker.random());
+    let ask = Ask {
+        now: worker.watches.coarse(),
+        random: worker.random(),
+        hash: seat.hash,
+        tried: &seat.tried,
+    };
+    let bond = &mut seat.bond;
     let picked = worker.turns.with(id, &chooser.picker, |turns| {
-        chooser.choose(seat, turns, &group.servers, now, random)
+        chooser.choose(bond, turns, &group.servers, &ask)
     });
     picked.map(Picked::place).map_err(|_| Failure::NoBackend)
 }

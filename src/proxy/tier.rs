@@ -13,6 +13,8 @@ use crate::ids::{BackendId, CacheId, UpstreamId};
 use crate::message::Name;
 use crate::time::Moment;
 use crate::traffic::access_log::LogFormat;
+use crate::traffic::proxy_protocol::ProxyVersion;
+use crate::traffic::tls::UpstreamTls as TlsSettings;
 use crate::traffic::{Listener, Plan, Upstream};
 
 use super::access_log::{LogWriter, Logs};
@@ -30,10 +32,10 @@ pub struct Tier {
     pub plan: Arc<Plan>,
     /// By [`UpstreamId`].
     pub upstreams: Vec<Group>,
-    /// By [`UpstreamId`]: how their backends are chosen.
-    pub choosers: Vec<Arc<Chooser>>,
     /// By [`CacheId`].
     pub caches: Vec<Cache>,
+    /// By [`UpstreamId`]: how their backends are chosen.
+    pub choosers: Vec<Arc<Chooser>>,
     /// By [`crate::ids::ListenerId`].
     pub listener_tallies: Vec<Arc<Tally>>,
     /// By [`crate::ids::RouteId`]; empty when there are more than [`ROUTES_COUNTED`].
@@ -72,7 +74,15 @@ pub struct Group {
     pub tls: Option<Arc<UpstreamTls>>,
 }
 
-/// A server, for as long as it is in some plan at the same address.
+/// How the servers of an upstream are spoken to: a connection that was begun otherwise is of no use.
+#[derive(Clone, PartialEq, Debug)]
+struct Way {
+    http2: bool,
+    tls: Option<Box<TlsSettings>>,
+    told: Option<ProxyVersion>,
+}
+
+/// A server, for as long as it is in some plan at the same address, spoken to in the same way.
 #[derive(Debug)]
 pub struct Server {
     /// Differs from every other server of this process.
@@ -81,6 +91,7 @@ pub struct Server {
     pub name: Box<str>,
     /// Where it is.
     pub address: SocketAddr,
+    way: Arc<Way>,
     /// What is counted of its exchanges.
     pub tally: Tally,
     /// Requests under way, over all workers.
@@ -138,15 +149,22 @@ impl Registry {
         let mut kept = HashMap::new();
         let tls = doors.upstreams.into_iter().chain(std::iter::repeat(None));
         let upstreams = plan.upstreams.iter().zip(tls).map(|(upstream, tls)| {
+            let way = Arc::new(Way {
+                http2: upstream.http2,
+                tls: upstream.tls.clone(),
+                told: upstream.proxy_protocol,
+            });
             let servers = upstream.backends.iter().map(|backend| {
                 let key = (upstream.name.clone(), backend.name.clone());
                 let old = self.servers.get(&key);
-                let same = old.filter(|s| s.address == backend.address).cloned();
+                let same = old.filter(|s| s.address == backend.address && s.way == way);
+                let same = same.cloned();
                 let server = same.unwrap_or_else(|| {
                     Arc::new(Server {
                         id: self.next.fetch_add(1, Ordering::Relaxed),
                         name: backend.name.clone(),
                         address: backend.address,
+                        way: way.clone(),
                         tally: Tally::new(workers),
                         in_flight: AtomicU32::new(0),
                         weight: AtomicU32::new(0),
@@ -189,8 +207,8 @@ impl Registry {
         reserved.dedup();
         self.guards = Arc::new(self.guards.follow(&plan));
         Tier {
-            choosers: self.choosers.adopt(&plan),
             guards: self.guards.clone(),
+            choosers: self.choosers.adopt(&plan),
             plan,
             upstreams,
             caches: self.caches.clone(),

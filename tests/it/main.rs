@@ -35,6 +35,8 @@ mod e2e_probe;
 mod e2e_probe_secure;
 mod e2e_proxy;
 mod e2e_proxy_balance;
+mod e2e_proxy_cache;
+mod e2e_proxy_compress;
 mod e2e_proxy_grpc;
 mod e2e_proxy_hostile;
 mod e2e_proxy_http2;

@@ -109,7 +109,7 @@ pub async fn send(
     let request = head.map(|()| Outgoing::new(body, Uploaded(uploaded.clone())));
     let watch = Watch::new(&order.worker.watches);
     let mut sending = pin!(sender.try_send_request(request));
-    watch.set(order.timeouts.idle);
+    order.give(&watch, order.timeouts.idle);
     let (mut all_sent, mut seen) = (false, 0);
     let answered = poll_fn(|cx| {
         if let Poll::Ready(answered) = sending.as_mut().poll(cx) {
@@ -122,7 +122,10 @@ pub async fn send(
         }
         loop {
             ready!(watch.poll(cx));
-            if all_sent || uploaded.is_stuck_at(seen) {
+            let late = order
+                .until
+                .is_some_and(|u| u <= order.worker.watches.coarse());
+            if all_sent || late || uploaded.is_stuck_at(seen) {
                 return Poll::Ready(None);
             }
             // It is the client that takes its time.
