@@ -85,6 +85,8 @@ pub mod docs {
     pub mod performance {}
     #[doc = include_str!("docs/proxy-balancing.md")]
     pub mod proxy_balancing {}
+    #[doc = include_str!("docs/proxy-fields.md")]
+    pub mod proxy_fields {}
     #[doc = include_str!("docs/transports.md")]
     pub mod transports {}
     #[doc = include_str!("docs/protection.md")]

@@ -66,9 +66,10 @@ async fn answer(
     };
     let route = tier.plan.routes.find(&request.head, caller);
     record.route = route;
-    let route = route.ok_or(Failure::NoRoute)?;
-    visit.route = Some(route);
+    visit.route = route;
+    // Also of what no route takes: looking for doors counts as knocking.
     features::guard(worker, tier, listener, &request.head, visit)?;
+    let route = route.ok_or(Failure::NoRoute)?;
     if let Some(auth) = visit.features(&tier.plan).and_then(|f| f.auth) {
         let asked = features::ask(worker, tier, peer, request, visit, record, auth);
         if let Some(refusal) = asked.await? {
