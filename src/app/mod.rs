@@ -1,5 +1,7 @@
 //! The application: the only place that starts tasks, reads the real clock and listens to signals.
 
+pub mod backends;
+pub mod caches;
 pub mod certificates;
 pub mod clock;
 pub mod control;
@@ -14,6 +16,7 @@ pub mod load;
 pub mod orders;
 pub mod presign;
 pub mod proxy;
+mod proxy_tls;
 pub mod run;
 pub mod store;
 mod unable;

@@ -15,6 +15,7 @@ mod fleet;
 pub mod geoip;
 mod orders;
 mod origin;
+mod proxy;
 mod run;
 
 use std::net::{IpAddr, SocketAddr};
@@ -76,6 +77,9 @@ enum Command {
     /// Make and show the certificates of a fleet's nodes.
     #[command(subcommand)]
     Fleet(fleet::FleetCommand),
+    /// Ask the proxy of a node, and purge its caches.
+    #[command(subcommand)]
+    Proxy(proxy::ProxyCommand),
     /// Build and ask GeoIP databases.
     #[command(subcommand)]
     Geoip(GeoipCommand),
@@ -205,6 +209,7 @@ pub fn main() -> ExitCode {
         Command::Audit(args) => orders::audit(&args),
         Command::Dnssec(command) => dnssec::dnssec(&command),
         Command::Fleet(command) => fleet::fleet(&command),
+        Command::Proxy(command) => proxy::proxy(&command),
         Command::Geoip(GeoipCommand::Build { csv, out }) => {
             done(geoip::build(&csv, &out).map(|()| format!("{} written", out.display())))
         }

@@ -7,8 +7,8 @@ use crate::message::RequestHead;
 use crate::traffic::{Action, Caller};
 
 use super::answers::{self, Failure};
+use super::cached::Way;
 use super::features::{self, Leaving, Visit};
-use super::forward::forward;
 use super::message::{Peer, Request, Response};
 use super::record::Record;
 use super::tier::Tier;
@@ -64,23 +64,31 @@ async fn answer(
         listener: peer.listener,
         client: visit.address().ip(),
     };
-    let route = tier.plan.routes.find(&request.head, caller);
-    record.route = route;
-    visit.route = route;
+    let id = tier.plan.routes.find(&request.head, caller);
+    record.route = id;
+    visit.route = id;
     // Also of what no route takes: looking for doors counts as knocking.
     features::guard(worker, tier, listener, &request.head, visit)?;
-    let route = route.ok_or(Failure::NoRoute)?;
+    let id = id.ok_or(Failure::NoRoute)?;
     if let Some(auth) = visit.features(&tier.plan).and_then(|f| f.auth) {
         let asked = features::ask(worker, tier, peer, request, visit, record, auth);
         if let Some(refusal) = asked.await? {
             return Ok(refusal);
         }
     }
-    match &tier.plan.routes.list[route.index()].action {
+    let route = &tier.plan.routes.list[id.index()];
+    match &route.action {
         Action::Forward(upstream) => {
             features::outgoing(worker, tier, peer, &mut request.head, visit);
             tell_client(&mut request.head, tier, peer);
-            forward(worker, tier, *upstream, peer, request, record).await
+            let way = Way {
+                worker,
+                tier,
+                peer,
+                route,
+                upstream: *upstream,
+            };
+            way.answer(request, record).await
         }
     }
 }

@@ -9,8 +9,11 @@ pub mod fields;
 pub mod forwarded;
 pub mod guards;
 pub mod listener;
+pub mod orders;
 pub mod pages;
 pub mod proxy_protocol;
+pub mod resilience;
+pub mod retry;
 pub mod route;
 pub mod session;
 pub mod tls;
@@ -20,6 +23,9 @@ pub use algorithm::{Algorithm, HashKey, HashMethod, Hashing};
 pub use compression::{Coding, Compression};
 pub use features::{Features, ListenerFeatures};
 pub use listener::{HttpLimits, HttpTimeouts, Listener};
+pub use orders::{BackendOrders, Word};
+pub use resilience::{DrainSticky, QueueRules, Resilience, RouteResilience};
+pub use retry::{NoRetry, RetryRules};
 pub use route::{Action, Caller, PathRules, Route, Routes};
 pub use session::Session;
 pub use upstream::{Backend, Upstream, UpstreamTimeouts};
@@ -35,6 +41,8 @@ pub struct Plan {
     pub routes: Routes,
     /// By [`crate::ids::UpstreamId`].
     pub upstreams: Vec<Upstream>,
+    /// By [`crate::ids::CacheId`].
+    pub caches: Vec<crate::caching::Rules>,
     /// By [`crate::ids::RateLimitId`].
     pub rate_limits: Vec<guards::RateRule>,
     /// By [`crate::ids::ErrorPagesId`].

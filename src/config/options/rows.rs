@@ -1,5 +1,6 @@
 //! The rows, in the order of the reference page; one file for what belongs together.
 
+mod caches;
 mod dns;
 mod features;
 mod fleet;
@@ -8,6 +9,7 @@ mod listeners;
 mod monitors;
 mod nodes;
 mod proxy_tls;
+mod resilience;
 mod routes;
 mod sessions;
 mod steering;
@@ -72,6 +74,8 @@ const PARTS: &[&[OptionRow]] = &[
     listeners::ROWS,
     routes::ROWS,
     upstreams::ROWS,
+    caches::ROWS,
+    resilience::ROWS,
     proxy_tls::ROWS,
     features::ROWS,
     sessions::ROWS,

@@ -139,7 +139,8 @@ impl Order<'_> {
 ///
 /// # Errors
 /// When no answer came. A connection that was used before may have been closed by the backend in the
-/// very moment: then `sent` is false when not an octet came back and the request may be repeated.
+/// very moment: then `sent` is false when not an octet came back and the method is idempotent, so that
+/// the request may be repeated.
 pub async fn send(
     order: &Order<'_>,
     mut line: Line,
@@ -193,7 +194,10 @@ pub async fn send(
         Ok(framing) => framing,
         Err((why, silent)) => {
             order.worker.reuse_response(head);
+            // That not an octet came back is no proof that nothing was done: what is not idempotent
+            // is not repeated (RFC 9110 section 9.2.2).
             let stale = reused && silent && why == Why::Closed;
+            let stale = stale && order.head.method.is_idempotent();
             let begun = upload.begun;
             return Err(NotAnswered {
                 why,
@@ -456,16 +460,14 @@ impl Answer {
                     self.release();
                     Poll::Ready(trailers.map(|fields| Ok(Frame::Trailers(fields))))
                 }
-                Err(_) => {
-                    self.line = None;
-                    Poll::Ready(Some(Err(BodyError::Malformed)))
-                }
+                Err(_) => self.fail(BodyError::Malformed),
             },
         }
     }
 
     fn fail(&mut self, why: BodyError) -> Poll<Option<Result<Frame, BodyError>>> {
         self.line = None;
+        self.lease.broke(self.worker.watches.coarse());
         Poll::Ready(Some(Err(why)))
     }
 }
@@ -484,6 +486,11 @@ impl Source for Answer {
         loop {
             if let Poll::Ready(frame) = self.take() {
                 return Poll::Ready(frame);
+            }
+            if self.lease.server().is_cut() {
+                // Its time to drain is over: our doing, and none of its faults.
+                self.line = None;
+                return Poll::Ready(Some(Err(BodyError::Cut)));
             }
             let Some(line) = &mut self.line else {
                 return Poll::Ready(None);
