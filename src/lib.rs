@@ -83,10 +83,10 @@ pub mod docs {
     pub mod overrides {}
     #[doc = include_str!("docs/performance.md")]
     pub mod performance {}
-    #[doc = include_str!("docs/proxy-balancing.md")]
-    pub mod proxy_balancing {}
     #[doc = include_str!("docs/proxy-tls.md")]
     pub mod proxy_tls {}
+    #[doc = include_str!("docs/proxy-balancing.md")]
+    pub mod proxy_balancing {}
     #[doc = include_str!("docs/transports.md")]
     pub mod transports {}
     #[doc = include_str!("docs/protection.md")]

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use crate::message::http1::{self, Refusal};
 use crate::message::{Known, RequestHead, ResponseHead};
 
+use super::backend::Unavailable;
 use super::body::{Body, BodyError};
 use super::message::Response;
 use super::upstream::Why;
@@ -22,6 +23,8 @@ pub enum Failure {
     NoRoute,
     /// No backend may have it.
     NoBackend,
+    /// The upstream cannot take it now.
+    Busy(Unavailable),
     /// A backend did not answer.
     Backend(Why),
     /// Its rate was exceeded; it may come back after so many seconds.
@@ -48,7 +51,7 @@ impl Failure {
             Failure::Body(BodyError::TooLong) => 413,
             Failure::Body(_) | Failure::Backend(Why::Body(_)) => 400,
             Failure::NoRoute => 404,
-            Failure::NoBackend | Failure::TooMany | Failure::AuthFailed => 503,
+            Failure::NoBackend | Failure::Busy(_) | Failure::TooMany | Failure::AuthFailed => 503,
             Failure::RateLimited { status, .. } => status,
             Failure::Backend(Why::ConnectTimeout | Why::Timeout) | Failure::TooLate => 504,
             Failure::Backend(_) => 502,
@@ -68,6 +71,7 @@ impl Failure {
             Failure::RateLimited { .. } => "rate-limited",
             Failure::TooMany => "too-many-requests",
             Failure::AuthFailed => "auth-failed",
+            Failure::Busy(busy) => busy.why.word(),
             Failure::TooLate => "total-timeout",
             Failure::Backend(why) => match why {
                 Why::Refused => "connect-refused",
@@ -105,7 +109,12 @@ pub fn failure(failure: Failure) -> Response {
         head.fields.push_known(Known::RetryAfter, b"1");
     } else if status == 503 {
         // A client that comes back at once makes it worse.
-        head.fields.push_known(Known::RetryAfter, b"5");
+        let after = match failure {
+            Failure::Busy(busy) => busy.retry_after.as_secs(),
+            _ => 5,
+        };
+        head.fields
+            .push_known(Known::RetryAfter, after.to_string().as_bytes());
     }
     let text = format!("{status} {}\n", http1::write::reason(status));
     let mut response = Response::new(head, Body::Whole(Bytes::from(text)));

@@ -5,6 +5,7 @@
 
 pub mod access_log;
 pub mod answers;
+pub mod backend;
 pub mod body;
 pub mod cache;
 pub mod cached;
@@ -24,6 +25,7 @@ pub mod metrics;
 pub mod pick;
 pub mod proxy_protocol;
 pub mod record;
+pub mod replay;
 pub mod run;
 pub mod session;
 pub mod stats;

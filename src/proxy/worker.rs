@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::{ArcSwap, Cache};
 
@@ -48,6 +49,7 @@ pub struct Worker {
     random: Cell<u64>,
     connections: Cell<u64>,
     draining: Cell<bool>,
+    quiet_until: Cell<Moment>,
 }
 
 impl Worker {
@@ -76,6 +78,7 @@ impl Worker {
             random: Cell::new(seed | 1),
             connections: Cell::new(0),
             draining: Cell::new(false),
+            quiet_until: Cell::default(),
         })
     }
 
@@ -102,6 +105,16 @@ impl Worker {
     /// Looks at the calendar again: the machine's clock may have been set.
     pub fn set_wall(&self) {
         self.wall.set(self.clock.wall());
+    }
+
+    /// Whether a warning may be logged that could come with every request: once a second.
+    pub fn may_warn(&self) -> bool {
+        let now = self.watches.coarse();
+        let may = now >= self.quiet_until.get();
+        if may {
+            self.quiet_until.set(now + Duration::from_secs(1));
+        }
+        may
     }
 
     /// Whether the proxy takes no new requests on connections that live.

@@ -7,7 +7,7 @@ use std::net::TcpStream;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::support::backend::{After, Backend, answer};
+use crate::support::backend::{After, Backend, answer, send};
 use crate::support::proxy::{Proxy, Raw, WEB, backend_entry, get, web};
 use crate::support::wait_for;
 
@@ -470,4 +470,28 @@ fn p3_slowhttptest_finds_the_service_available() {
     });
     proxy.assert_serves();
     assert!(!proxy.node.logged("panicked"));
+}
+
+#[test]
+fn interim_answers_reach_a_client_of_http_1_1() {
+    let backend = Backend::with(|_, stream| {
+        send(
+            stream,
+            b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\
+              Connection: X-Hop\r\nX-Hop: 1\r\n\r\n",
+        );
+        answer(stream, 200, b"final");
+        After::Next
+    });
+    let proxy = Proxy::web(&[&backend]);
+    let mut raw = Raw::connect(proxy.addr("web"));
+    raw.send(get("/x").as_bytes());
+    let hints = raw.answer();
+    assert_eq!(hints.status, 103);
+    assert_eq!(hints.field("link"), Some("</a.css>"));
+    assert_eq!(hints.field("x-hop"), None);
+    assert_eq!(raw.answer().text(), "final");
+    // A client of HTTP/1.0 knows no such thing.
+    let all = proxy.exchange(b"GET /x HTTP/1.0\r\nHost: x\r\n\r\n");
+    assert!(all.starts_with("HTTP/1.1 200"), "{all:?}");
 }

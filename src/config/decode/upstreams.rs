@@ -18,6 +18,7 @@ use super::context::Context;
 use super::objects::objects;
 use super::proxy_tls;
 use super::reader::Reader;
+use super::resilience;
 use super::sessions;
 use super::value::{is_header, nearest};
 
@@ -39,13 +40,16 @@ fn upstream(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Upstr
         session: sessions::decode(cx, r),
         http2: r.get_or(cx, "http2", false).value,
         timeouts: timeouts(cx, r),
+        resilience: resilience::resilience(cx, r),
         tls: proxy_tls::upstream(cx, r, &mut files),
         proxy_protocol: proxy_tls::proxy_version(cx, r),
     };
+    let monitor = r.get(cx, "monitor");
     let backends = backends(cx, &name.value, r);
     UpstreamSpec {
         name,
         settings,
+        monitor,
         backends,
         files,
         complete: cx.clean_since(mark) && r.misspelt().is_empty(),
@@ -218,6 +222,7 @@ fn backend(cx: &mut Context<'_>, r: &Reader<'_>, seen: &mut Seen) -> Option<Back
     let address: Option<Marked<SocketAddr>> = r.get(cx, "address");
     let weight = r.get_or(cx, "weight", 0_u32);
     let backup = r.get_or(cx, "backup", false);
+    let max_connections = resilience::number(cx, r, "max-connections");
     let region: Option<Marked<String>> = r.get(cx, "region");
     let zone: Option<Marked<String>> = r.get(cx, "zone");
     let enabled = r.get_or(cx, "enabled", false);
@@ -257,6 +262,7 @@ fn backend(cx: &mut Context<'_>, r: &Reader<'_>, seen: &mut Seen) -> Option<Back
         settings: Backend {
             weight: weight.value,
             backup: backup.value,
+            max_connections,
             zone: zone.map(|z| z.value.into()),
             ..Backend::new(&name.value, address.value)
         },

@@ -9,6 +9,7 @@ mod listeners;
 mod monitors;
 mod nodes;
 mod proxy_tls;
+mod resilience;
 mod routes;
 mod sessions;
 mod steering;
@@ -74,6 +75,7 @@ const PARTS: &[&[OptionRow]] = &[
     routes::ROWS,
     upstreams::ROWS,
     caches::ROWS,
+    resilience::ROWS,
     proxy_tls::ROWS,
     features::ROWS,
     sessions::ROWS,

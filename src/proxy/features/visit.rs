@@ -8,6 +8,7 @@ use crate::message::{Known, RequestHead, ResponseHead};
 use crate::proxy::answers::Failure;
 use crate::proxy::body::Body;
 use crate::proxy::message::{Peer, Response};
+use crate::proxy::record::Record;
 use crate::proxy::tier::Tier;
 use crate::proxy::worker::Worker;
 use crate::traffic::fields::{Facts, Rendered, TlsView};
@@ -41,14 +42,24 @@ pub struct Visit {
 
 /// Finds out who asks, and gives the request its id and its trace.
 #[inline]
-pub fn arrive(worker: &Worker, listener: &Listener, peer: &Peer, head: &mut RequestHead) -> Visit {
+pub fn arrive(
+    worker: &Worker,
+    listener: &Listener,
+    peer: &Peer,
+    head: &mut RequestHead,
+    record: &mut Record,
+) -> Visit {
     let features = &listener.features;
     let client = features.reading.client(peer.source, &head.fields);
+    if client.trusted {
+        record.client = Some(client.address.ip());
+    }
     if let Some(scheme) = client.scheme {
         head.scheme = scheme;
     }
     if features.request_id {
-        request_id(&mut head.fields, client.trusted, wide(worker));
+        let id = request_id(&mut head.fields, client.trusted, wide(worker));
+        record.request_id = Some(id.into());
     }
     let random = match features.trace.starts() {
         true => (wide(worker), worker.random()),

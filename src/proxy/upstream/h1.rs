@@ -460,16 +460,14 @@ impl Answer {
                     self.release();
                     Poll::Ready(trailers.map(|fields| Ok(Frame::Trailers(fields))))
                 }
-                Err(_) => {
-                    self.line = None;
-                    Poll::Ready(Some(Err(BodyError::Malformed)))
-                }
+                Err(_) => self.fail(BodyError::Malformed),
             },
         }
     }
 
     fn fail(&mut self, why: BodyError) -> Poll<Option<Result<Frame, BodyError>>> {
         self.line = None;
+        self.lease.broke(self.worker.watches.coarse());
         Poll::Ready(Some(Err(why)))
     }
 }
@@ -488,6 +486,11 @@ impl Source for Answer {
         loop {
             if let Poll::Ready(frame) = self.take() {
                 return Poll::Ready(frame);
+            }
+            if self.lease.server().is_cut() {
+                // Its time to drain is over: our doing, and none of its faults.
+                self.line = None;
+                return Poll::Ready(Some(Err(BodyError::Cut)));
             }
             let Some(line) = &mut self.line else {
                 return Poll::Ready(None);
