@@ -87,6 +87,8 @@ pub mod docs {
     pub mod proxy_tls {}
     #[doc = include_str!("docs/proxy-balancing.md")]
     pub mod proxy_balancing {}
+    #[doc = include_str!("docs/proxy-health.md")]
+    pub mod proxy_health {}
     #[doc = include_str!("docs/transports.md")]
     pub mod transports {}
     #[doc = include_str!("docs/protection.md")]

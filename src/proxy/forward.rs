@@ -274,7 +274,8 @@ async fn attempt(
         interim: request.interim.as_ref(),
     };
     if way.upstream.http2 {
-        return attempt_h2(&order, way, body, lease, fresh).await;
+        // Boxed, as is connecting: what is rare takes no room in every exchange.
+        return Box::pin(attempt_h2(&order, way, body, lease, fresh)).await;
     }
     let now = worker.watches.coarse();
     let kept = if fresh {
@@ -289,7 +290,7 @@ async fn attempt(
             count(&worker.stats.reuses);
             line
         }
-        None => match connect(worker, way).await {
+        None => match Box::pin(connect(worker, way)).await {
             Ok(io) => Line::new(io, if way.is_told() { way.peer.number } else { 0 }),
             Err(why) => {
                 return Err(NotAnswered {
