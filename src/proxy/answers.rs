@@ -74,7 +74,7 @@ impl Failure {
     /// One word for logs and metrics.
     pub fn word(self) -> &'static str {
         match self {
-            Failure::Refused(_) => "malformed",
+            Failure::Refused(refusal) => refusal.word(),
             Failure::SlowHead => "slow-head",
             Failure::Body(BodyError::Timeout) => "slow-body",
             Failure::Body(BodyError::TooLong) => "body-too-long",
