@@ -87,6 +87,8 @@ pub mod docs {
     pub mod proxy_balancing {}
     #[doc = include_str!("docs/proxy-tls.md")]
     pub mod proxy_tls {}
+    #[doc = include_str!("docs/proxy-routing.md")]
+    pub mod proxy_routing {}
     #[doc = include_str!("docs/transports.md")]
     pub mod transports {}
     #[doc = include_str!("docs/protection.md")]
