@@ -18,6 +18,7 @@ pub mod route;
 pub mod session;
 pub mod tls;
 pub mod upstream;
+pub mod waf;
 
 pub use algorithm::{Algorithm, HashKey, HashMethod, Hashing};
 pub use compression::{Coding, Compression};
@@ -41,6 +42,8 @@ pub struct Plan {
     pub routes: Routes,
     /// By [`crate::ids::UpstreamId`].
     pub upstreams: Vec<Upstream>,
+    /// Rule sets of the web application firewall; routes name them by position.
+    pub waf: Vec<waf::RuleSet>,
     /// By [`crate::ids::CacheId`].
     pub caches: Vec<crate::caching::Rules>,
     /// By [`crate::ids::RateLimitId`].

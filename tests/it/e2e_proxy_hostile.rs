@@ -495,3 +495,70 @@ fn interim_answers_reach_a_client_of_http_1_1() {
     let all = proxy.exchange(b"GET /x HTTP/1.0\r\nHost: x\r\n\r\n");
     assert!(all.starts_with("HTTP/1.1 200"), "{all:?}");
 }
+
+/// P1: whatever is not answered as it was meant is in the access log, with the reason, and counted.
+#[test]
+fn p1_every_failure_is_logged_with_its_reason_and_counted() {
+    let backend = Backend::start();
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("web.log");
+    let to = format!(
+        "bind = [\"127.0.0.1:0\"]\naccess-log = {{ to = \"{}\", sample = \"0%\" }}",
+        log.display()
+    );
+    let config = web(&[&backend]).replace("bind = [\"127.0.0.1:0\"]", &to);
+    let proxy = Proxy::start(&config);
+    proxy.assert_serves();
+    for (octets, reason) in [
+        (get("/close"), "backend-closed"),
+        (get("/silent"), "backend-timeout"),
+        (get("/garbage"), "backend-malformed"),
+        (get("/both-lengths"), "backend-malformed"),
+        (get("/big-head"), "backend-head-too-long"),
+        (get("/cut"), "backend-cut"),
+        (get("/stall"), "backend-silent"),
+        (
+            "GET /\u{e9} HTTP/1.1\r\n".to_owned() + "Host: a\r\n\r\n",
+            "malformed-target",
+        ),
+        ("GET / HTTP/1.1\nHost: a\n\n".to_owned(), "bare-line-end"),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\
+             Transfer-Encoding: chunked\r\n\r\n"
+                .to_owned(),
+            "both-lengths",
+        ),
+        ("GET / HTTP/1.1\r\nHost".to_owned(), "slow-head"),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nx".to_owned(),
+            "slow-body",
+        ),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2000000\r\n\r\n".to_owned(),
+            "body-too-long",
+        ),
+    ] {
+        let before = failures(&proxy);
+        let mut raw = Raw::connect(proxy.addr("web"));
+        raw.send(octets.as_bytes());
+        raw.try_answer(false);
+        drop(raw);
+        let quoted = format!("\"{reason}\"");
+        let line = wait_for(reason, Duration::from_secs(20), || {
+            let text = std::fs::read_to_string(&log).ok()?;
+            let last = text.lines().last()?.to_owned();
+            last.contains(&quoted).then_some(last)
+        });
+        let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert!(line["failure"] == reason || line["end"] == reason, "{line}");
+        assert_eq!(failures(&proxy), before + 1, "{reason}");
+    }
+    // What went well is not sampled.
+    let text = std::fs::read_to_string(&log).unwrap();
+    assert!(!text.contains("/after"), "{text}");
+}
+
+fn failures(proxy: &Proxy) -> u64 {
+    let name = "tradewind_proxy_listener_failures_total{listener=\"web\"}";
+    proxy.node.metric(name)
+}
