@@ -149,7 +149,7 @@ impl Registry {
         });
         let upstreams = upstreams.collect();
         self.servers = kept;
-        self.caches = cache::resolve(&plan.caches, &self.caches);
+        self.caches = cache::resolve(&plan.caches, plan.node.cache_dir.as_deref(), &self.caches);
         let names = plan.listeners.iter().map(|l| &l.name);
         let listener_tallies = tallies(names, &mut self.listeners, workers);
         let routes = &plan.routes.list[..];
