@@ -83,10 +83,14 @@ pub mod docs {
     pub mod overrides {}
     #[doc = include_str!("docs/performance.md")]
     pub mod performance {}
-    #[doc = include_str!("docs/proxy-balancing.md")]
-    pub mod proxy_balancing {}
     #[doc = include_str!("docs/proxy-tls.md")]
     pub mod proxy_tls {}
+    #[doc = include_str!("docs/proxy-balancing.md")]
+    pub mod proxy_balancing {}
+    #[doc = include_str!("docs/proxy-health.md")]
+    pub mod proxy_health {}
+    #[doc = include_str!("docs/proxy-fields.md")]
+    pub mod proxy_fields {}
     #[doc = include_str!("docs/transports.md")]
     pub mod transports {}
     #[doc = include_str!("docs/protection.md")]

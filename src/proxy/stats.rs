@@ -39,7 +39,7 @@ counters! {
     /// Connections of clients that ended in the PROXY protocol or in TLS, before HTTP.
     turned_away = "tradewind_proxy_connections_turned_away_total" "counter",
     /// Connections of clients that were closed at once, because their source had or made too many.
-    too_eager = "tradewind_proxy_connections_over_limit_total" "counter",
+    crowded = "tradewind_proxy_connections_limited_total" "counter",
     /// Requests that came, answered or not.
     requests = "tradewind_proxy_requests_total" "counter",
     /// Requests that were refused for their form.
@@ -48,6 +48,14 @@ counters! {
     connects = "tradewind_proxy_backend_connections_total" "counter",
     /// Requests that went out on a connection used before.
     reuses = "tradewind_proxy_backend_reuses_total" "counter",
+    /// Copies of requests that were sent to mirrors.
+    mirrors = "tradewind_proxy_mirrored_total" "counter",
+    /// Copies of requests that were left out or broken off because the mirror is too slow.
+    mirrors_dropped = "tradewind_proxy_mirrors_dropped_total" "counter",
+    /// Requests that the rules of the WAF refused.
+    waf_denied = "tradewind_proxy_waf_denied_total" "counter",
+    /// Requests that the rules of the WAF would refuse, were they in force.
+    waf_detected = "tradewind_proxy_waf_detected_total" "counter",
 }
 
 /// Adds one. Each counter has one writer, so no locked instruction is needed.

@@ -1,22 +1,25 @@
 //! The plan with what runs: all that one exchange needs, published together.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use hashbrown::HashMap;
 
 use crate::ids::{BackendId, CacheId, UpstreamId};
 use crate::message::Name;
+use crate::time::Moment;
 use crate::traffic::access_log::LogFormat;
 use crate::traffic::{Listener, Plan, Upstream};
 
 use super::access_log::{LogWriter, Logs};
+use super::backend::{self, UpstreamState};
 use super::cache::{self, Cache};
+use super::chooser::{Chooser, Choosers};
 use super::features::Guards;
 use super::tally::Tally;
 use super::tls::vault::Doors;
 use super::tls::{ListenerTls, UpstreamTls};
+
+pub use super::backend::BackendState as Server;
 
 /// The plan, and the running state of what it names.
 #[derive(Debug, Default)]
@@ -25,6 +28,8 @@ pub struct Tier {
     pub plan: Arc<Plan>,
     /// By [`UpstreamId`].
     pub upstreams: Vec<Group>,
+    /// Counters of limits.
+    pub guards: Arc<Guards>,
     /// By [`CacheId`].
     pub caches: Vec<Cache>,
     /// By [`crate::ids::ListenerId`].
@@ -37,8 +42,6 @@ pub struct Tier {
     listener_tls: Vec<Option<Arc<ListenerTls>>>,
     /// Request fields that tell backends who a client is: what clients send in them is removed.
     pub reserved: Vec<Name>,
-    /// Counters of limits.
-    pub guards: Arc<Guards>,
 }
 
 /// With more routes than this they are not counted one by one: a page of metrics that nobody can load
@@ -57,40 +60,30 @@ pub struct Log {
 }
 
 /// The servers of an upstream.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Group {
+    /// What they share: health, circuit, queue, budget.
+    pub state: Arc<UpstreamState>,
     /// By [`BackendId`].
-    pub servers: Vec<Arc<Server>>,
+    pub servers: Box<[Arc<Server>]>,
+    /// How one of them is chosen.
+    pub chooser: Arc<Chooser>,
     /// `None`: they are spoken to without TLS.
     pub tls: Option<Arc<UpstreamTls>>,
-}
-
-/// A server, for as long as it is in some plan at the same address.
-#[derive(Debug)]
-pub struct Server {
-    /// Differs from every other server of this process.
-    pub id: u64,
-    /// Its name.
-    pub name: Box<str>,
-    /// Where it is.
-    pub address: SocketAddr,
-    /// What is counted of its exchanges.
-    pub tally: Tally,
-    /// Requests under way, over all workers.
-    pub in_flight: AtomicU32,
 }
 
 /// The servers of all plans so far: a reload finds those it keeps.
 #[derive(Debug, Default)]
 pub struct Registry {
-    servers: HashMap<(Box<str>, Box<str>), Arc<Server>>,
+    backends: backend::Registry,
+    /// How backends are chosen.
+    pub choosers: Choosers,
+    guards: Arc<Guards>,
     caches: Vec<Cache>,
     listeners: HashMap<Box<str>, Arc<Tally>>,
     routes: HashMap<Box<str>, Arc<Tally>>,
     /// Where access logs go.
     pub logs: Logs,
-    next: AtomicU64,
-    guards: Arc<Guards>,
 }
 
 /// The tallies of these names, those there were already among them.
@@ -121,34 +114,19 @@ impl Registry {
     }
 
     /// The tier of a plan; servers that no plan names any more are forgotten.
-    pub fn resolve(&mut self, plan: Arc<Plan>, doors: Doors) -> Tier {
+    pub fn resolve(&mut self, plan: Arc<Plan>, doors: Doors, now: Moment) -> Tier {
         let workers = plan.node.workers as usize;
-        let mut kept = HashMap::new();
         let tls = doors.upstreams.into_iter().chain(std::iter::repeat(None));
-        let upstreams = plan.upstreams.iter().zip(tls).map(|(upstream, tls)| {
-            let servers = upstream.backends.iter().map(|backend| {
-                let key = (upstream.name.clone(), backend.name.clone());
-                let old = self.servers.get(&key);
-                let same = old.filter(|s| s.address == backend.address).cloned();
-                let server = same.unwrap_or_else(|| {
-                    Arc::new(Server {
-                        id: self.next.fetch_add(1, Ordering::Relaxed),
-                        name: backend.name.clone(),
-                        address: backend.address,
-                        tally: Tally::new(workers),
-                        in_flight: AtomicU32::new(0),
-                    })
-                });
-                kept.insert(key, server.clone());
-                server
-            });
-            Group {
-                servers: servers.collect(),
-                tls,
-            }
+        let states = self.backends.adopt(&plan, now, workers).into_iter();
+        let choosers = self.choosers.adopt(&plan).into_iter();
+        let upstreams = states.zip(choosers).zip(tls);
+        let upstreams = upstreams.map(|((members, chooser), tls)| Group {
+            state: members.state,
+            servers: members.backends,
+            chooser,
+            tls,
         });
         let upstreams = upstreams.collect();
-        self.servers = kept;
         self.caches = cache::resolve(&plan.caches, plan.node.cache_dir.as_deref(), &self.caches);
         let names = plan.listeners.iter().map(|l| &l.name);
         let listener_tallies = tallies(names, &mut self.listeners, workers);
@@ -174,9 +152,9 @@ impl Registry {
         self.guards = Arc::new(self.guards.follow(&plan));
         Tier {
             guards: self.guards.clone(),
+            caches: self.caches.clone(),
             plan,
             upstreams,
-            caches: self.caches.clone(),
             listener_tallies,
             route_tallies,
             logs,
@@ -195,14 +173,14 @@ impl Tier {
         )
     }
 
-    /// A cache.
-    pub fn cache(&self, id: CacheId) -> &Cache {
-        &self.caches[id.index()]
-    }
-
     /// TLS of the listener at this place.
     pub fn listener_tls(&self, at: usize) -> Option<&Arc<ListenerTls>> {
         self.listener_tls.get(at)?.as_ref()
+    }
+
+    /// A cache.
+    pub fn cache(&self, id: CacheId) -> &Cache {
+        &self.caches[id.index()]
     }
 
     /// The listener called `name`.

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::{ArcSwap, Cache};
 
@@ -35,6 +36,8 @@ pub struct Worker {
     pub stats: Arc<WorkerStats>,
     /// Which of the workers it is.
     pub number: usize,
+    /// Copies of requests under way.
+    pub mirrors: Cell<usize>,
     /// Whose turn it is at each upstream.
     pub turns: AllTurns,
     /// Where texts are written.
@@ -48,6 +51,7 @@ pub struct Worker {
     random: Cell<u64>,
     connections: Cell<u64>,
     draining: Cell<bool>,
+    quiet_until: Cell<Moment>,
 }
 
 impl Worker {
@@ -67,6 +71,7 @@ impl Worker {
             number,
             turns: AllTurns::new(number),
             wall: Cell::new(clock.wall()),
+            mirrors: Cell::new(0),
             paper: RefCell::default(),
             clock,
             tier: RefCell::new(Cache::new(tier)),
@@ -76,6 +81,7 @@ impl Worker {
             random: Cell::new(seed | 1),
             connections: Cell::new(0),
             draining: Cell::new(false),
+            quiet_until: Cell::default(),
         })
     }
 
@@ -102,6 +108,16 @@ impl Worker {
     /// Looks at the calendar again: the machine's clock may have been set.
     pub fn set_wall(&self) {
         self.wall.set(self.clock.wall());
+    }
+
+    /// Whether a warning may be logged that could come with every request: once a second.
+    pub fn may_warn(&self) -> bool {
+        let now = self.watches.coarse();
+        let may = now >= self.quiet_until.get();
+        if may {
+            self.quiet_until.set(now + Duration::from_secs(1));
+        }
+        may
     }
 
     /// Whether the proxy takes no new requests on connections that live.

@@ -9,17 +9,24 @@ pub mod fields;
 pub mod forwarded;
 pub mod guards;
 pub mod listener;
+pub mod orders;
 pub mod pages;
 pub mod proxy_protocol;
+pub mod resilience;
+pub mod retry;
 pub mod route;
 pub mod session;
 pub mod tls;
 pub mod upstream;
+pub mod waf;
 
 pub use algorithm::{Algorithm, HashKey, HashMethod, Hashing};
 pub use compression::{Coding, Compression};
 pub use features::{Features, ListenerFeatures};
 pub use listener::{HttpLimits, HttpTimeouts, Listener};
+pub use orders::{BackendOrders, Word};
+pub use resilience::{DrainSticky, QueueRules, Resilience, RouteResilience};
+pub use retry::{NoRetry, RetryRules};
 pub use route::{Action, Caller, PathRules, Route, Routes};
 pub use session::Session;
 pub use upstream::{Backend, Upstream, UpstreamTimeouts};
@@ -35,6 +42,8 @@ pub struct Plan {
     pub routes: Routes,
     /// By [`crate::ids::UpstreamId`].
     pub upstreams: Vec<Upstream>,
+    /// Rule sets of the web application firewall; routes name them by position.
+    pub waf: Vec<waf::RuleSet>,
     /// By [`crate::ids::CacheId`].
     pub caches: Vec<crate::caching::Rules>,
     /// By [`crate::ids::RateLimitId`].

@@ -116,9 +116,7 @@ fn p5_workers_share_evenly_together() {
     let farm = Farm::new(&["a", "b", "c"]);
     let proxy = Proxy::start(&farm.config_of("", &[], 3, "workers = 3"));
     // New connections, so that all workers get some.
-    let got: Vec<String> = (0..120)
-        .map(|_| Client::new(&proxy).ask("/", ""))
-        .collect();
+    let got: Vec<String> = (0..120).map(|_| Client::new(&proxy).ask("/", "")).collect();
     for name in ["a", "b", "c"] {
         assert!((share(&got, name) - 1.0 / 3.0).abs() < 0.05, "{got:?}");
     }
@@ -179,14 +177,19 @@ fn p5_random_follows_the_weights() {
     let proxy = farm.start("algorithm = \"random\"", &["weight = 3"]);
     let got = Client::new(&proxy).asks("/", 600);
     // Six standard deviations.
-    assert!((share(&got, "a") - 0.75).abs() < 0.107, "{}", share(&got, "a"));
+    assert!(
+        (share(&got, "a") - 0.75).abs() < 0.107,
+        "{}",
+        share(&got, "a")
+    );
 }
 
 #[test]
 fn p5_hashes_keep_keys_together_and_a_change_moves_few() {
     for (method, moves) in [("maglev", 0.2), ("ring", 0.0), ("modulo", 1.0)] {
         let farm = Farm::new(&["a", "b", "c", "d", "e"]);
-        let upstream = format!("algorithm = \"hash\"\nhash = {{ on = \"uri\", method = \"{method}\" }}");
+        let upstream =
+            format!("algorithm = \"hash\"\nhash = {{ on = \"uri\", method = \"{method}\" }}");
         let proxy = farm.start(&upstream, &[]);
         let ask = || -> Vec<String> {
             let mut client = Client::new(&proxy);
@@ -229,7 +232,10 @@ fn p5_every_part_of_a_request_can_be_hashed() {
         let first: Vec<String> = (0..40).map(&mut ask).collect();
         let second: Vec<String> = (0..40).map(&mut ask).collect();
         assert_eq!(first, second, "{on}");
-        assert!(["a", "b", "c"].iter().all(|n| share(&first, n) > 0.0), "{on}");
+        assert!(
+            ["a", "b", "c"].iter().all(|n| share(&first, n) > 0.0),
+            "{on}"
+        );
     }
     // All of one address are one client.
     let proxy = farm.start("algorithm = \"hash\"\nhash.on = \"source\"", &[]);
@@ -286,7 +292,13 @@ fn p5_own_zone_first() {
 #[test]
 fn p5_zero_weight_takes_no_new_clients() {
     let farm = Farm::new(&["a", "b"]);
-    for algorithm in ["round-robin", "least-connections", "least-time", "two-choices", "random"] {
+    for algorithm in [
+        "round-robin",
+        "least-connections",
+        "least-time",
+        "two-choices",
+        "random",
+    ] {
         let proxy = farm.start(&format!("algorithm = \"{algorithm}\""), &["weight = 0"]);
         let got = Client::new(&proxy).asks("/", 10);
         assert_eq!(share(&got, "b"), 1.0, "{algorithm}");

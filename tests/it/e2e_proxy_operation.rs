@@ -287,7 +287,12 @@ fn metrics_count_by_listener_route_and_backend() {
     for path in ["/size/100", "/size/100", "/status/404", "/close"] {
         proxy.get(path);
     }
-    let page = http::get(proxy.node.admin, "/metrics").body;
+    let last = "tradewind_proxy_listener_requests_total{listener=\"web\",class=\"5xx\"} 1";
+    // An exchange is counted once its last octet is out, which the client may see first.
+    let page = wait_for("the last one is counted", PATIENCE, || {
+        let page = http::get(proxy.node.admin, "/metrics").body;
+        page.contains(last).then_some(page)
+    });
     for line in [
         "tradewind_proxy_listener_requests_total{listener=\"web\",class=\"2xx\"} 2",
         "tradewind_proxy_listener_requests_total{listener=\"web\",class=\"4xx\"} 1",

@@ -77,7 +77,11 @@ struct Browser {
 
 impl Browser {
     fn request(&mut self, proxy: &Proxy, target: &str, fields: &str) -> Answer {
-        let cookies: Vec<String> = self.cookies.iter().map(|(n, v)| format!("{n}={v}")).collect();
+        let cookies: Vec<String> = self
+            .cookies
+            .iter()
+            .map(|(n, v)| format!("{n}={v}"))
+            .collect();
         let cookies = match cookies.is_empty() {
             true => String::new(),
             false => format!("Cookie: {}\r\n", cookies.join("; ")),
@@ -126,16 +130,21 @@ fn visit(proxy: &Proxy, count: usize) -> Vec<(Browser, String)> {
     browsers
 }
 
-const COOKIE: &str =
-    "{ cookie.name = \"SRV\", secrets = [\"000102030405060708090a0b0c0d0e0f\"] }";
+const COOKIE: &str = "{ cookie.name = \"SRV\", secrets = [\"000102030405060708090a0b0c0d0e0f\"] }";
 
 #[test]
 fn p5_the_inserted_cookie_names_the_backend_and_stays_ours() {
     let farm = Farm::new(&["a", "b", "c"]);
     let proxy = farm.start("{ cookie = { name = \"SRV\", max-age = \"1h\" } }");
     for (mut browser, first) in visit(&proxy, 6) {
-        let ours: Vec<&String> = browser.set.iter().filter(|s| s.starts_with("SRV=")).collect();
-        let [ours] = ours[..] else { panic!("{:?}", browser.set) };
+        let ours: Vec<&String> = browser
+            .set
+            .iter()
+            .filter(|s| s.starts_with("SRV="))
+            .collect();
+        let [ours] = ours[..] else {
+            panic!("{:?}", browser.set)
+        };
         assert!(
             ours.ends_with("; Path=/; Max-Age=3600; HttpOnly; SameSite=Lax"),
             "{ours}"
@@ -143,7 +152,10 @@ fn p5_the_inserted_cookie_names_the_backend_and_stays_ours() {
         assert_eq!(browser.cookies["SRV"].len(), 32);
         browser.stays(&proxy, &first);
         // It is said once; the backend never sees it.
-        assert_eq!(browser.set.iter().filter(|s| s.starts_with("SRV=")).count(), 1);
+        assert_eq!(
+            browser.set.iter().filter(|s| s.starts_with("SRV=")).count(),
+            1
+        );
         let answer = browser.request(&proxy, "/", "");
         let seen = answer.field("x-cookies").unwrap();
         assert!(seen.starts_with("sid=") && !seen.contains("SRV"), "{seen}");
@@ -235,7 +247,11 @@ fn p5_parameters_fields_and_addresses_tell_sessions() {
 #[test]
 fn p6_zero_weight_keeps_its_sessions_and_takes_no_others() {
     let farm = Farm::new(&["a", "b"]);
-    for session in ["{ cookie.name = \"SRV\" }", "{ learn = \"sid\" }", "{ prefix = \"sid\" }"] {
+    for session in [
+        "{ cookie.name = \"SRV\" }",
+        "{ learn = \"sid\" }",
+        "{ prefix = \"sid\" }",
+    ] {
         let proxy = farm.start(session);
         let mut browsers = visit(&proxy, 4);
         farm.reload(&proxy, session, &[("a", "weight = 0"), ("b", "")]);
@@ -261,7 +277,11 @@ fn p4_when_the_backend_is_gone_the_session_moves_or_is_refused() {
         let (mut moved, mut refused) = (on_a(&moves), on_a(&refuses));
         // Removed from the configuration, and really away.
         farm.reload(&moves, &format!("{{ {kind} }}"), &[("b", "")]);
-        farm.reload(&refuses, &format!("{{ {kind}, on-gone = \"refuse\" }}"), &[("b", "")]);
+        farm.reload(
+            &refuses,
+            &format!("{{ {kind}, on-gone = \"refuse\" }}"),
+            &[("b", "")],
+        );
         farm.0.remove(0);
         moved.stays(&moves, "b");
         let answer = refused.request(&refuses, "/", "");

@@ -1,6 +1,7 @@
 //! The rows, in the order of the reference page; one file for what belongs together.
 
 mod caches;
+mod conditions;
 mod dns;
 mod features;
 mod fleet;
@@ -9,10 +10,12 @@ mod listeners;
 mod monitors;
 mod nodes;
 mod proxy_tls;
+mod resilience;
 mod routes;
 mod sessions;
 mod steering;
 mod upstreams;
+mod waf;
 mod zones;
 
 use std::time::Duration;
@@ -71,9 +74,14 @@ const PARTS: &[&[OptionRow]] = &[
     monitors::ROWS,
     steering::ROWS,
     listeners::ROWS,
+    conditions::ROUTE,
+    conditions::MATCH,
+    conditions::NESTED,
     routes::ROWS,
+    waf::ROWS,
     upstreams::ROWS,
     caches::ROWS,
+    resilience::ROWS,
     proxy_tls::ROWS,
     features::ROWS,
     sessions::ROWS,
