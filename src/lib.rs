@@ -99,4 +99,6 @@ pub mod docs {
     pub mod protection {}
     #[doc = include_str!("docs/transfers.md")]
     pub mod transfers {}
+    #[doc = include_str!("docs/proxy-caching.md")]
+    pub mod proxy_caching {}
 }

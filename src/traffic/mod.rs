@@ -65,6 +65,8 @@ pub struct ProxyNode {
     pub region: Box<str>,
     /// The zone within the region, for locality.
     pub zone: Option<Box<str>>,
+    /// Where caches may write, when the node has a place on disk.
+    pub cache_dir: Option<Box<std::path::Path>>,
     /// Threads; at least 1.
     pub workers: u32,
     /// How long a draining proxy waits for what is under way.
@@ -77,6 +79,7 @@ impl Default for ProxyNode {
             name: Box::default(),
             region: Box::default(),
             zone: None,
+            cache_dir: None,
             workers: 1,
             drain_timeout: Duration::from_secs(30),
         }
