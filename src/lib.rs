@@ -89,6 +89,8 @@ pub mod docs {
     pub mod proxy_balancing {}
     #[doc = include_str!("docs/proxy-health.md")]
     pub mod proxy_health {}
+    #[doc = include_str!("docs/proxy-fields.md")]
+    pub mod proxy_fields {}
     #[doc = include_str!("docs/transports.md")]
     pub mod transports {}
     #[doc = include_str!("docs/protection.md")]

@@ -71,9 +71,10 @@ async fn answer(
     let as_sent = actions::settle(&mut request.head.target, &routes.paths)?;
     let id = routes.find(&request.head, caller);
     record.route = id;
-    let id = id.ok_or(Failure::NoRoute)?;
-    visit.route = Some(id);
+    visit.route = id;
+    // Also of what no route takes: looking for doors counts as knocking.
     features::guard(worker, tier, listener, &request.head, visit)?;
+    let id = id.ok_or(Failure::NoRoute)?;
     let route = &routes.list[id.index()];
     if let Some(rules) = route.waf.and_then(|waf| tier.plan.waf.get(waf)) {
         waf::inspect(worker, rules, &route.name, caller.client, request).await?;
