@@ -91,6 +91,8 @@ pub mod docs {
     pub mod proxy_health {}
     #[doc = include_str!("docs/proxy-fields.md")]
     pub mod proxy_fields {}
+    #[doc = include_str!("docs/proxy-routing.md")]
+    pub mod proxy_routing {}
     #[doc = include_str!("docs/transports.md")]
     pub mod transports {}
     #[doc = include_str!("docs/protection.md")]

@@ -10,6 +10,7 @@
 pub mod action;
 pub mod check;
 pub mod condition;
+mod explain;
 pub mod host;
 mod index;
 pub mod path;

@@ -538,16 +538,19 @@ fn p1_every_failure_is_logged_with_its_reason_and_counted() {
             "body-too-long",
         ),
     ] {
-        let before = failures(&proxy);
+        let quoted = format!("\"{reason}\"");
+        let lines = || -> Vec<String> {
+            let text = std::fs::read_to_string(&log).unwrap_or_default();
+            let of_it = text.lines().filter(|l| l.contains(&quoted));
+            of_it.map(str::to_owned).collect()
+        };
+        let (before, logged) = (failures(&proxy), lines().len());
         let mut raw = Raw::connect(proxy.addr("web"));
         raw.send(octets.as_bytes());
         raw.try_answer(false);
         drop(raw);
-        let quoted = format!("\"{reason}\"");
         let line = wait_for(reason, Duration::from_secs(20), || {
-            let text = std::fs::read_to_string(&log).ok()?;
-            let last = text.lines().last()?.to_owned();
-            last.contains(&quoted).then_some(last)
+            lines().into_iter().nth(logged)
         });
         let line: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert!(line["failure"] == reason || line["end"] == reason, "{line}");

@@ -229,7 +229,12 @@ fn p2_a_renewal_fails_no_handshake_and_ends_no_connection() {
     // A key that is not the certificate's: said, and the old pair stays.
     let other = new.issue("other", &["www.example"], 10);
     put(dir, "www.key", other.key.as_bytes());
-    proxy.node.wait_logged("the TLS files in force stay");
+    wait_for("the log", Duration::from_secs(30), || {
+        proxy
+            .node
+            .logged("the TLS files in force stay")
+            .then_some(())
+    });
     assert!(shake(addr, &only_new, "www.example").is_ok());
     // By a reload: refused as a whole while the files are wrong, taken when they are right.
     proxy.node.signal("-HUP");
@@ -518,10 +523,10 @@ fn backends_are_spoken_to_over_tls_verified_named_and_with_a_certificate() {
             "UnknownIssuer",
         ),
         // The address is not what the certificate is for, and without SNI the inner one is strict.
-        (format!("ca = \"ca.pem\"\n{own}"), "no TLS with a backend"),
+        (format!("ca = \"ca.pem\"\n{own}"), "no TLS with backend"),
         (
             format!("ca = \"ca.pem\"\nserver-name = \"api.example\"\n{own}"),
-            "no TLS with a backend",
+            "no TLS with backend",
         ),
     ] {
         let proxy = outer(false, &tls);
@@ -639,7 +644,7 @@ fn checked(ca: &Ca, tls: &str) -> (bool, String) {
     let old = ca.issue_until("old", &["www.example"], 3, 2021);
     old.write(dir.path(), "old");
     let done = crate::support::demo::tradewind()
-        .args(["check", "--node", "n1", "--config"])
+        .args(["check", "--node", "n1"])
         .arg(dir.path().join("tradewind.toml"))
         .output()
         .unwrap();
