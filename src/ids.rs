@@ -99,6 +99,10 @@ dense_id!(
     BackendId
 );
 dense_id!(
+    /// A cache of a proxy.
+    CacheId
+);
+dense_id!(
     /// A rate limit of requests through a proxy.
     RateLimitId
 );

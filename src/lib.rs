@@ -83,6 +83,8 @@ pub mod docs {
     pub mod overrides {}
     #[doc = include_str!("docs/performance.md")]
     pub mod performance {}
+    #[doc = include_str!("docs/proxy-tls.md")]
+    pub mod proxy_tls {}
     #[doc = include_str!("docs/proxy-balancing.md")]
     pub mod proxy_balancing {}
     #[doc = include_str!("docs/proxy-health.md")]

@@ -3,6 +3,7 @@
 //! Bound to loopback by default. Every answer is taken from one view.
 
 pub mod backends;
+pub mod caches;
 pub mod control;
 pub mod desk;
 pub mod fleet;

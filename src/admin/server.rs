@@ -52,6 +52,11 @@ fn router<C: Control>(state: State<C>) -> Router {
             "/v1/proxy/upstreams/{upstream}/backends/{backend}",
             post(route::backends::give::<C>),
         )
+        .route("/v1/proxy/caches", get(route::caches::list::<C>))
+        .route(
+            "/v1/proxy/caches/{name}/purge",
+            post(route::caches::purge::<C>),
+        )
         .route("/v1/regions", get(route::regions::regions::<C>))
         .route("/v1/reload", post(route::reload::reload::<C>))
         .fallback(route::fallback)

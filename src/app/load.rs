@@ -10,6 +10,7 @@ use crate::fleet::identity::Material;
 
 use super::certificates::{self, Certificate};
 use super::identity;
+use super::proxy_tls;
 
 /// What is loaded, and what the command line puts over it.
 #[derive(Clone, Debug, Default)]
@@ -55,6 +56,7 @@ pub fn load_all(wanted: &Wanted) -> Result<Loaded, Report> {
     all.extend(diagnostics);
     let (certificate, diagnostics) = certificates::check(&loaded.spec, wanted.node.as_deref());
     all.extend(diagnostics);
+    all.extend(proxy_tls::check(&loaded.spec, wanted.node.as_deref()));
     let (identity, diagnostics) = identity::check(&loaded.spec, wanted.node.as_deref());
     all.extend(diagnostics);
     let warnings = Report::new(all, loaded.sources);

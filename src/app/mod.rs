@@ -1,7 +1,8 @@
 //! The application: the only place that starts tasks, reads the real clock and listens to signals.
 
 pub mod backends;
-pub mod certificates;
+pub mod caches;
+mod certificates;
 pub mod clock;
 pub mod control;
 mod descriptors;
@@ -15,6 +16,7 @@ pub mod load;
 pub mod orders;
 pub mod presign;
 pub mod proxy;
+mod proxy_tls;
 pub mod run;
 pub mod store;
 mod unable;

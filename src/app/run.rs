@@ -37,6 +37,7 @@ use super::load::{Loaded, Wanted, load_all, log};
 use super::orders::{Book, Desk, Tools};
 use super::presign::PresignThread;
 use super::proxy;
+use super::proxy_tls;
 use super::store::{self, Store, Stored, Verdicts};
 use crate::admin::Control as _;
 
@@ -170,6 +171,10 @@ async fn serve(
     let verdicts = Verdicts::with(&stored.verdicts);
     let traffic = &compiled.snapshot.traffic;
     let carrier = proxy::start(&node, traffic, backends::read(&stored.backends), &clock)?;
+    if let Some(carrier) = &carrier {
+        let watched = Arc::downgrade(carrier);
+        tokio::spawn(proxy_tls::watch(watched, stopped.clone()));
+    }
     let _backend_probes = carrier.as_ref().map(|c| c.probes().start(c, &clock));
     let book = Book::load(&node.name, stored, now_ms);
 
@@ -295,6 +300,9 @@ async fn serve(
             control: controller.clone(),
             orders: order_desk,
             backends,
+            caches: carrier
+                .clone()
+                .map(|c| c as Arc<dyn admin::caches::CacheDesk>),
             ready: is_serving,
         };
         let stopped = stopped.clone();

@@ -7,6 +7,7 @@
     reason = "a command line talks to a terminal"
 )]
 
+mod backends;
 mod check;
 mod demo;
 mod dnssec;
@@ -77,7 +78,7 @@ enum Command {
     /// Make and show the certificates of a fleet's nodes.
     #[command(subcommand)]
     Fleet(fleet::FleetCommand),
-    /// Show the backends of a node's proxy, drain, weigh, add and remove them.
+    /// Show and change the backends of a node's proxy, and purge its caches.
     #[command(subcommand)]
     Proxy(proxy::ProxyCommand),
     /// Build and ask GeoIP databases.
@@ -209,7 +210,7 @@ pub fn main() -> ExitCode {
         Command::Audit(args) => orders::audit(&args),
         Command::Dnssec(command) => dnssec::dnssec(&command),
         Command::Fleet(command) => fleet::fleet(&command),
-        Command::Proxy(command) => proxy::proxy(command),
+        Command::Proxy(command) => proxy::proxy(&command),
         Command::Geoip(GeoipCommand::Build { csv, out }) => {
             done(geoip::build(&csv, &out).map(|()| format!("{} written", out.display())))
         }

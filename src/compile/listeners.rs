@@ -34,6 +34,7 @@ pub(super) fn node(node: &NodeSpec) -> ProxyNode {
     let cores = std::thread::available_parallelism().map_or(1, |c| c.get() as u32);
     ProxyNode {
         name: node.name.as_str().into(),
+        region: node.region.as_str().into(),
         zone: node.proxy.zone.as_deref().map(Into::into),
         workers: node.proxy.workers.unwrap_or(cores),
         drain_timeout: node.proxy.drain_timeout,

@@ -3,6 +3,7 @@
 //! Each part checks what it refers to and goes on after an error, so that one run shows them all.
 
 mod aliases;
+mod caches;
 mod check;
 mod council;
 mod cycles;

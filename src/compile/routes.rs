@@ -4,7 +4,7 @@ use hashbrown::HashMap;
 
 use crate::config::Spec;
 use crate::config::spec::{ActionSpec, RouteSpec};
-use crate::ids::UpstreamId;
+use crate::ids::{CacheId, UpstreamId};
 use crate::traffic::route::Conflict;
 use crate::traffic::{Action, PathRules, Route, Routes};
 
@@ -15,6 +15,7 @@ use super::features::Shared;
 pub(super) fn routes(
     spec: &Spec,
     upstreams: &HashMap<&str, UpstreamId>,
+    caches: &HashMap<&str, CacheId>,
     shared: &Shared<'_>,
     p: &mut Problems,
 ) -> Routes {
@@ -35,6 +36,13 @@ pub(super) fn routes(
             name: s.name.as_str().into(),
             rule: s.rule.clone(),
             action: action.unwrap_or(Action::Forward(UpstreamId(0))),
+            // A cache that is not there was reported.
+            cache: s
+                .cache
+                .as_ref()
+                .and_then(|c| caches.get(c.as_str()))
+                .copied(),
+            compression: s.compression.clone(),
             features: shared.features(&s.features, p),
         });
     }

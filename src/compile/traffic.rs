@@ -7,7 +7,7 @@ use crate::config::load::Inputs;
 use crate::config::spec::{NodeSpec, Role};
 use crate::traffic::Plan;
 
-use super::{Problems, features, listeners, node, routes, upstreams};
+use super::{Problems, caches, features, listeners, node, routes, upstreams};
 
 /// The plan of the node called `wanted`; an empty one without the role `proxy`. All parts are checked
 /// either way.
@@ -23,8 +23,9 @@ pub(super) fn plan(
         .find(|n| Some(n.name.as_str()) == wanted && node::has(n, Role::Proxy));
     let region = this.map(|n| n.region.as_str());
     let upstreams = upstreams::upstreams(spec, region, p);
+    let caches = caches::caches(spec, p);
     let shared = features::shared(spec, inputs, &upstreams.by_name, p);
-    let routes = routes::routes(spec, &upstreams.by_name, &shared, p);
+    let routes = routes::routes(spec, &upstreams.by_name, &caches.by_name, &shared, p);
     features::unused(spec, p);
     let Some(this) = this else {
         return Arc::default();
@@ -32,6 +33,7 @@ pub(super) fn plan(
     Arc::new(Plan {
         listeners: listeners::listeners(spec, this, &shared, p),
         routes,
+        caches: caches.list,
         upstreams: upstreams.list,
         rate_limits: shared.rate_limits,
         error_pages: shared.error_pages,

@@ -6,6 +6,7 @@
 //! then left out, or stands as something harmless, and `complete` is false: from what such an object
 //! lacks nothing follows.
 
+mod caches;
 mod features;
 mod fleet;
 mod health;
@@ -14,6 +15,7 @@ mod protection;
 mod routes;
 mod upstreams;
 
+pub use caches::CacheSpec;
 pub use features::{AuthSpec, ErrorPagesSpec, FeaturesSpec, PageSpec, RateRuleSpec};
 pub use fleet::{FleetSpec, NodeFleetSpec};
 pub use health::HealthSpec;
@@ -71,6 +73,8 @@ pub struct Spec {
     pub policies: Vec<PolicySpec>,
     /// `[listeners.NAME]`
     pub listeners: Vec<ListenerSpec>,
+    /// `[caches.NAME]`
+    pub caches: Vec<CacheSpec>,
     /// `[routes.NAME]`
     pub routes: Vec<RouteSpec>,
     /// `[rate-limits.NAME]`

@@ -55,7 +55,7 @@ fn reference_example_loads() {
     let loaded = load_one(&reference()).unwrap_or_else(|r| panic!("{r}"));
     assert!(loaded.diagnostics.is_empty(), "{:?}", loaded.diagnostics);
     assert_eq!(loaded.spec.names.len(), 7);
-    assert_eq!(loaded.inputs.files.len(), 5);
+    assert_eq!(loaded.inputs.files.len(), 6);
 }
 
 #[test]

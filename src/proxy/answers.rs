@@ -27,6 +27,17 @@ pub enum Failure {
     Busy(Unavailable),
     /// A backend did not answer.
     Backend(Why),
+    /// Its rate was exceeded; it may come back after so many seconds.
+    RateLimited {
+        /// The status that the client gets.
+        status: u16,
+        /// Seconds.
+        wait: u32,
+    },
+    /// Its route has as many requests under way as it may.
+    TooMany,
+    /// It could not be asked whether the request may pass.
+    AuthFailed,
     /// It was not answered in the time it had in all.
     TooLate,
 }
@@ -41,6 +52,8 @@ impl Failure {
             Failure::Body(_) | Failure::Backend(Why::Body(_)) => 400,
             Failure::NoRoute => 404,
             Failure::NoBackend | Failure::Busy(_) => 503,
+            Failure::TooMany | Failure::AuthFailed => 503,
+            Failure::RateLimited { status, .. } => status,
             Failure::Backend(Why::ConnectTimeout | Why::Timeout) | Failure::TooLate => 504,
             Failure::Backend(_) => 502,
         }
@@ -57,6 +70,9 @@ impl Failure {
             Failure::NoRoute => "no-route",
             Failure::NoBackend => "no-backend",
             Failure::Busy(busy) => busy.why.word(),
+            Failure::RateLimited { .. } => "rate-limited",
+            Failure::TooMany => "too-many-requests",
+            Failure::AuthFailed => "auth-failed",
             Failure::TooLate => "total-timeout",
             Failure::Backend(why) => match why {
                 Why::Refused => "connect-refused",
@@ -87,7 +103,12 @@ pub fn failure(failure: Failure) -> Response {
     let mut head = ResponseHead::new(status);
     head.fields
         .push_known(Known::ContentType, b"text/plain; charset=utf-8");
-    if status == 503 {
+    if let Failure::RateLimited { wait, .. } = failure {
+        let wait = wait.to_string();
+        head.fields.push_known(Known::RetryAfter, wait.as_bytes());
+    } else if failure == Failure::TooMany {
+        head.fields.push_known(Known::RetryAfter, b"1");
+    } else if status == 503 {
         // A client that comes back at once makes it worse.
         let after = match failure {
             Failure::Busy(busy) => busy.retry_after.as_secs(),

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 
 use crate::caching::validation;
-use crate::message::{Known, Method, RequestHead};
+use crate::message::Known;
 use crate::traffic::compression::{Coding, Compression};
 
 use super::body::{Body, BodyError, Frame, Source};
@@ -27,14 +27,15 @@ pub enum Done {
     For(Option<Coding>),
 }
 
-/// Compresses the response to `request` with `coding`, if it is one of those that are compressed.
+/// Compresses a response with `coding`, if it is one of those that are compressed. `is_head`: it answers
+/// HEAD.
 pub fn apply(
     rules: &Compression,
-    request: &RequestHead,
+    is_head: bool,
     coding: Option<Coding>,
     response: &mut Response,
 ) -> Done {
-    if response.upgrade.is_some() || !rules.is_for(&response.head, length(request, response)) {
+    if response.upgrade.is_some() || !rules.is_for(&response.head, length(is_head, response)) {
         return Done::AsItIs;
     }
     vary(response);
@@ -43,7 +44,7 @@ pub fn apply(
     };
     let body = match &mut response.body {
         // What HEAD is told is what GET would get.
-        Body::Empty if request.method == Method::Head => Body::Empty,
+        Body::Empty if is_head => Body::Empty,
         Body::Empty => return Done::For(None),
         Body::Whole(whole) => match compressed(whole, coding, rules.level) {
             Ok(short) => Body::Whole(short),
@@ -72,8 +73,8 @@ pub fn apply(
 }
 
 /// How long the body is, or would be for GET.
-fn length(request: &RequestHead, response: &Response) -> Option<u64> {
-    if request.method == Method::Head {
+fn length(is_head: bool, response: &Response) -> Option<u64> {
+    if is_head {
         let told = response.head.fields.get(Known::ContentLength)?;
         return std::str::from_utf8(told).ok()?.parse().ok();
     }
@@ -292,7 +293,9 @@ mod tests {
         match coding {
             Coding::Gzip => flate2::read::MultiGzDecoder::new(octets).read_to_end(&mut out),
             Coding::Brotli => brotli::Decompressor::new(octets, 4096).read_to_end(&mut out),
-            Coding::Zstd => zstd::stream::read::Decoder::new(octets).unwrap().read_to_end(&mut out),
+            Coding::Zstd => zstd::stream::read::Decoder::new(octets)
+                .unwrap()
+                .read_to_end(&mut out),
         }
         .unwrap();
         String::from_utf8(out).unwrap()
@@ -320,10 +323,13 @@ mod tests {
     fn a_whole_body_is_compressed_at_once() {
         for coding in Coding::ALL {
             let mut r = response(Body::Whole(Bytes::from_static(b"hello")));
-            let done = apply(&rules(), &RequestHead::default(), Some(coding), &mut r);
+            let done = apply(&rules(), false, Some(coding), &mut r);
             assert_eq!(done, Done::For(Some(coding)));
             let fields = &r.head.fields;
-            assert_eq!(fields.get(Known::ContentEncoding), Some(coding.as_str().as_bytes()));
+            assert_eq!(
+                fields.get(Known::ContentEncoding),
+                Some(coding.as_str().as_bytes())
+            );
             assert_eq!(fields.get(Known::ETag), Some(&b"W/\"a\""[..]));
             assert_eq!(fields.get(Known::Vary), Some(&b"accept-encoding"[..]));
             assert!(!fields.has(Known::ContentLength) && !fields.has(Known::AcceptRanges));
@@ -337,9 +343,12 @@ mod tests {
     fn a_stream_is_flushed_when_it_pauses() {
         for coding in Coding::ALL {
             let mut r = response(text(&["hello ", "", "world", "", "!"]));
-            apply(&rules(), &RequestHead::default(), Some(coding), &mut r);
+            apply(&rules(), false, Some(coding), &mut r);
             let (mut all, _, ended) = drain(&mut r.body);
-            assert!(!ended && !all.is_empty(), "{coding:?}: nothing at the first pause");
+            assert!(
+                !ended && !all.is_empty(),
+                "{coding:?}: nothing at the first pause"
+            );
             loop {
                 let (more, _, ended) = drain(&mut r.body);
                 all.extend(more);
@@ -359,35 +368,37 @@ mod tests {
             Some(Frame::Trailers(Box::new(trailers.clone()))),
         ];
         let mut r = response(Body::stream(None, Parts(parts.into_iter().collect())));
-        apply(&rules(), &RequestHead::default(), Some(Coding::Gzip), &mut r);
+        apply(&rules(), false, Some(Coding::Gzip), &mut r);
         let (all, last, ended) = drain(&mut r.body);
         assert!(ended);
-        assert_eq!((plain(Coding::Gzip, &all), last), ("abc".to_owned(), Some(trailers)));
+        assert_eq!(
+            (plain(Coding::Gzip, &all), last),
+            ("abc".to_owned(), Some(trailers))
+        );
     }
 
     #[test]
     fn a_client_that_takes_none_gets_it_as_it_is_with_vary() {
         let mut r = response(Body::Whole(Bytes::from_static(b"hello")));
-        let done = apply(&rules(), &RequestHead::default(), None, &mut r);
+        let done = apply(&rules(), false, None, &mut r);
         assert_eq!(done, Done::For(None));
         assert!(r.head.fields.has(Known::Vary) && !r.head.fields.has(Known::ContentEncoding));
         let mut png = response(Body::Whole(Bytes::from_static(b"hello")));
         png.head.fields.set(Known::ContentType, b"image/png");
-        let done = apply(&rules(), &RequestHead::default(), Some(Coding::Gzip), &mut png);
+        let done = apply(&rules(), false, Some(Coding::Gzip), &mut png);
         assert_eq!(done, Done::AsItIs);
         assert!(!png.head.fields.has(Known::Vary));
     }
 
     #[test]
     fn head_is_told_what_get_would_get() {
-        let request = RequestHead {
-            method: Method::Head,
-            ..RequestHead::default()
-        };
         let mut r = response(Body::Empty);
-        let done = apply(&rules(), &request, Some(Coding::Gzip), &mut r);
+        let done = apply(&rules(), true, Some(Coding::Gzip), &mut r);
         assert_eq!(done, Done::For(Some(Coding::Gzip)));
-        assert_eq!(r.head.fields.get(Known::ContentEncoding), Some(&b"gzip"[..]));
+        assert_eq!(
+            r.head.fields.get(Known::ContentEncoding),
+            Some(&b"gzip"[..])
+        );
         assert!(!r.head.fields.has(Known::ContentLength));
     }
 
@@ -402,7 +413,7 @@ mod tests {
         for coding in Coding::ALL {
             let parts = parts.clone().collect();
             let mut r = response(Body::stream(None, Parts(parts)));
-            apply(&rules(), &RequestHead::default(), Some(coding), &mut r);
+            apply(&rules(), false, Some(coding), &mut r);
             let (all, _, _) = drain(&mut r.body);
             assert!(all.len() < whole.len() / 10);
             assert_eq!(plain(coding, &all), whole);

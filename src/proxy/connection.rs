@@ -52,13 +52,21 @@ pub async fn serve(
         worker: worker.clone(),
         listener: open,
     };
+    let listener = ListenerId::from_index(at);
+    let admitted = tier
+        .guards
+        .admit(&tier.plan, listener, source.ip(), || worker.now());
+    let Ok(_source) = admitted else {
+        count(&worker.stats.crowded);
+        return;
+    };
     let Ok(local) = tcp.local_addr() else {
         return;
     };
     // Small writes are whole messages here.
     let _ = tcp.set_nodelay(true);
     let mut peer = Peer {
-        listener: ListenerId::from_index(at),
+        listener,
         source,
         local,
         tls: None,

@@ -3,11 +3,12 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::message::{Known, RequestHead};
+use crate::message::RequestHead;
 use crate::traffic::{Action, Caller};
 
 use super::answers::{self, Failure};
-use super::forward::forward;
+use super::cached::Way;
+use super::features::{self, Leaving, Visit};
 use super::message::{Peer, Request, Response};
 use super::record::Record;
 use super::tier::Tier;
@@ -18,60 +19,77 @@ pub async fn run(
     worker: &Rc<Worker>,
     tier: &Arc<Tier>,
     peer: &Peer,
-    request: Request,
+    mut request: Request,
     record: &mut Record,
 ) -> Response {
     let grpc = answers::is_grpc(&request.head);
-    match answer(worker, tier, peer, request, record).await {
-        Ok(response) => response,
-        Err(failure) => {
-            record.failed(failure);
-            let mut response = answers::failure(failure);
-            if grpc {
-                answers::into_grpc(&mut response);
-            }
-            response
+    let listener = &tier.plan.listeners[peer.listener.index()];
+    let mut visit = features::arrive(worker, listener, peer, &mut request.head, record);
+    let answered = answer(worker, tier, peer, &mut request, &mut visit, record).await;
+    let own = answered.is_err();
+    let mut response = answered.unwrap_or_else(|failure| {
+        record.failed(failure);
+        let mut response = answers::failure(failure);
+        if grpc {
+            answers::into_grpc(&mut response);
         }
-    }
+        response
+    });
+    let exchange = Leaving {
+        worker,
+        tier,
+        peer,
+        head: &request.head,
+        server: record.server.as_deref(),
+        own: own && !grpc,
+    };
+    features::leave(&exchange, &mut visit, &mut response);
+    worker.reuse_request(request.head);
+    response
 }
 
 async fn answer(
     worker: &Rc<Worker>,
     tier: &Arc<Tier>,
     peer: &Peer,
-    mut request: Request,
+    request: &mut Request,
+    visit: &mut Visit,
     record: &mut Record,
 ) -> Result<Response, Failure> {
+    let listener = &tier.plan.listeners[peer.listener.index()];
+    if let Some(elsewhere) = features::secure(listener, &request.head) {
+        return elsewhere;
+    }
     let caller = Caller {
         listener: peer.listener,
-        client: peer.ip(),
+        client: visit.address().ip(),
     };
-    let route = tier.plan.routes.find(&request.head, caller);
-    record.route = route;
-    let route = route.ok_or(Failure::NoRoute)?;
-    let route = &tier.plan.routes.list[route.index()];
-    let response = match &route.action {
-        Action::Forward(upstream) => {
-            forwarded(&mut request.head, peer);
-            tell_client(&mut request.head, tier, peer);
-            forward(worker, tier, *upstream, peer, &mut request, record).await
+    let id = tier.plan.routes.find(&request.head, caller);
+    record.route = id;
+    let id = id.ok_or(Failure::NoRoute)?;
+    visit.route = Some(id);
+    features::guard(worker, tier, listener, &request.head, visit)?;
+    if let Some(auth) = visit.features(&tier.plan).and_then(|f| f.auth) {
+        let asked = features::ask(worker, tier, peer, request, visit, record, auth);
+        if let Some(refusal) = asked.await? {
+            return Ok(refusal);
         }
-    };
-    worker.reuse_request(request.head);
-    response
-}
-
-/// Tells the backend who asks.
-fn forwarded(head: &mut RequestHead, peer: &Peer) {
-    use std::io::Write;
-    let mut text = [0_u8; 64];
-    let mut left = &mut text[..];
-    // An address is shorter than 64 octets.
-    let _ = write!(left, "{}", peer.ip());
-    let used = 64 - left.len();
-    head.fields.push_known(Known::XForwardedFor, &text[..used]);
-    let scheme = head.scheme.as_str();
-    head.fields.set(Known::XForwardedProto, scheme.as_bytes());
+    }
+    let route = &tier.plan.routes.list[id.index()];
+    match &route.action {
+        Action::Forward(upstream) => {
+            features::outgoing(worker, tier, peer, &mut request.head, visit);
+            tell_client(&mut request.head, tier, peer);
+            let way = Way {
+                worker,
+                tier,
+                peer,
+                route,
+                upstream: *upstream,
+            };
+            way.answer(request, record).await
+        }
+    }
 }
 
 /// Tells the backend the subject of the client's certificate, where its listener says so. What clients

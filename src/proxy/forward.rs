@@ -13,13 +13,13 @@ use super::answers::Failure;
 use super::backend::queue::Wanted;
 use super::backend::{Admitted, Permit};
 use super::body::Body;
+use super::chooser::{Chooser, Seat};
 use super::message::{Peer, Request, Response};
-use super::pick::{Ask, NoPick, Picked};
+use super::pick::{NoPick, Picked};
 use super::record::Record;
 use super::replay::Replay;
-use super::session::Bond;
 use super::stats::count;
-use super::tier::{Group, Tier};
+use super::tier::{Group, Server, Tier};
 use super::upstream::connect::{Way, connect};
 use super::upstream::h1::{self, Order};
 use super::upstream::h2;
@@ -27,9 +27,6 @@ use super::upstream::lease::Lease;
 use super::upstream::pool::Line;
 use super::upstream::{NotAnswered, Why};
 use super::worker::Worker;
-
-/// Tries of one request at most: the first one and ten more.
-const TRIES: usize = 11;
 
 /// Has a backend of the upstream answer.
 ///
@@ -49,27 +46,19 @@ pub async fn forward(
     let now = worker.now();
     let admitted = group.state.admit(now).map_err(Failure::Busy)?;
     let admitted = admitted.is_guarded().then(|| Rc::new(admitted));
+    let chooser = &tier.choosers[id.index()];
     let client = record.client.unwrap_or_else(|| peer.ip());
-    let sessions = group.chooser.sessions.as_ref();
-    let mut seat = Seat {
-        worker,
-        group,
-        id,
-        hash: group.chooser.picker.hash(&request.head, client),
-        bond: sessions.map_or_else(Bond::default, |s| s.claim(&request.head, client, now)),
-        tried: [0; TRIES],
-        count: 0,
-    };
-    if let Some(sessions) = sessions {
-        sessions.send(&mut request.head);
-    }
+    let mut seat = chooser.seat(&request.head, client, now);
     let replay = replayed(request, rules);
     // Nothing to send again is always there.
     let bare = replay.is_none() && matches!(request.body, Body::Empty);
     let mut tries = 0;
     loop {
         tries += 1;
-        let (permit, place) = seat.take(worker.now()).await?;
+        let (permit, place) = place(worker, id, chooser, &mut seat, group).await?;
+        if tries == 1 {
+            chooser.send(&mut request.head);
+        }
         let server = permit.backend().clone();
         server.begin(tries > 1);
         record.tries = tries;
@@ -105,14 +94,11 @@ pub async fn forward(
                     failed: Failed::Status(status),
                 };
                 if asks && group.state.may_retry(&t, None, now).is_ok() {
-                    seat.avoid(place);
+                    seat.failed(place);
                     continue;
                 }
                 ended(admitted.as_deref(), Some(status), None, now);
-                if let Some(sessions) = sessions {
-                    let scheme = request.head.scheme;
-                    sessions.answer(&seat.bond, &mut response.head, scheme, now);
-                }
+                chooser.answer(&seat, &mut response.head, request.head.scheme, now);
                 return Ok(response);
             }
             Err(NotAnswered { why, sent, body }) => {
@@ -150,7 +136,7 @@ pub async fn forward(
             return Err(why.into());
         }
         if !stale {
-            seat.avoid(place);
+            seat.failed(place);
         }
     }
 }
@@ -191,69 +177,43 @@ fn failed(why: Why) -> Option<Failed> {
     }
 }
 
-/// Where one request is given a place.
-struct Seat<'a> {
-    worker: &'a Worker,
-    group: &'a Group,
+/// A place at a backend: now, or after waiting for one.
+async fn place(
+    worker: &Worker,
     id: UpstreamId,
-    hash: u64,
-    bond: Bond,
-    /// Places of backends that failed it.
-    tried: [usize; TRIES],
-    count: usize,
-}
-
-impl Seat<'_> {
-    /// Another backend is better.
-    fn avoid(&mut self, place: usize) {
-        if let Some(slot) = self.tried.get_mut(self.count) {
-            *slot = place;
-            self.count += 1;
+    chooser: &Chooser,
+    seat: &mut Seat,
+    group: &Group,
+) -> Result<(Permit, usize), Failure> {
+    let (now, random) = (worker.watches.coarse(), worker.random());
+    let picked = worker.turns.with(id, &chooser.picker, |turns| {
+        chooser.choose(seat, turns, &group.servers, now, random)
+    });
+    let wanted = match picked {
+        Ok(picked) => {
+            let server = &group.servers[picked.place()];
+            if let Some(permit) = Permit::take(server) {
+                return Ok((permit, picked.place()));
+            }
+            match picked {
+                Picked::Only(_) => Wanted::One(server.clone()),
+                Picked::Any(_) => Wanted::Any,
+            }
         }
-    }
-
-    /// A place at a backend: now, or after waiting for one.
-    async fn take(&mut self, now: Moment) -> Result<(Permit, usize), Failure> {
-        let (group, chooser) = (self.group, &self.group.chooser);
-        let ask = Ask {
-            now,
-            random: self.worker.random(),
-            hash: self.hash,
-            tried: &self.tried[..self.count],
-        };
-        let bond = &mut self.bond;
-        let turns = &self.worker.turns;
-        let picked = turns.with(self.id, &chooser.picker, |turns| {
-            chooser.choose(bond, turns, &group.servers, &ask)
-        });
-        let wanted = match picked {
-            Ok(picked) => {
-                let server = &group.servers[picked.place()];
-                if let Some(permit) = Permit::take(server) {
-                    return Ok((permit, picked.place()));
-                }
-                match picked {
-                    Picked::Only(_) => Wanted::One(server.clone()),
-                    Picked::Any(_) => Wanted::Any,
-                }
-            }
-            Err(NoPick::Full) => Wanted::Any,
-            Err(NoPick::Nobody | NoPick::SessionGone) => {
-                return Err(Failure::Busy(group.state.no_backend(now)));
-            }
-        };
-        let waited = group.state.wait(wanted, &group.servers).await;
-        let permit = waited.map_err(Failure::Busy)?;
-        let same = |s: &Arc<super::tier::Server>| Arc::ptr_eq(s, permit.backend());
-        let Some(place) = group.servers.iter().position(same) else {
-            // A backend of a plan after ours: not for us.
+        Err(NoPick::Full) => Wanted::Any,
+        Err(NoPick::Nobody | NoPick::SessionGone) => {
             return Err(Failure::Busy(group.state.no_backend(now)));
-        };
-        if let Some(sessions) = &chooser.sessions {
-            sessions.bind(&mut self.bond, place, self.worker.now());
         }
-        Ok((permit, place))
-    }
+    };
+    let waited = group.state.wait(wanted, &group.servers).await;
+    let permit = waited.map_err(Failure::Busy)?;
+    let same = |s: &Arc<Server>| Arc::ptr_eq(s, permit.backend());
+    let Some(place) = group.servers.iter().position(same) else {
+        // A backend of a plan after ours: not for us.
+        return Err(Failure::Busy(group.state.no_backend(now)));
+    };
+    chooser.placed(seat, place, now);
+    Ok((permit, place))
 }
 
 async fn attempt(

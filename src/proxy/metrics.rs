@@ -52,6 +52,7 @@ impl Metrics for Proxy {
         ] {
             group.render(page);
         }
+        super::cache::metrics::render(&tier.caches, page);
         let name = "tradewind_proxy_access_log_lost_lines_total";
         page.family(name, "counter", "Lines of access logs that were lost.");
         page.sample(name, "", self.lost_lines());

@@ -8,7 +8,6 @@
 use std::cell::RefCell;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use crate::balance::consistent::{Consistent, Server, Table};
@@ -36,8 +35,6 @@ pub struct Picker {
     algorithm: Algorithm,
     zone_first: u32,
     groups: Vec<Group>,
-    /// Workers that have begun to choose.
-    workers: AtomicU32,
 }
 
 /// Backends among which one is chosen, before the next group is asked.
@@ -141,7 +138,6 @@ impl Picker {
             algorithm: upstream.algorithm.clone(),
             zone_first: upstream.zone_first,
             groups: used.map(group).collect(),
-            workers: AtomicU32::new(0),
         }
     }
 
@@ -291,9 +287,8 @@ enum Memory {
 }
 
 impl Turns {
-    /// For one worker that begins to choose.
-    pub fn new(picker: &Picker) -> Turns {
-        let number = picker.workers.fetch_add(1, Ordering::Relaxed) as usize;
+    /// For the worker of this number, which begins to choose.
+    pub fn new(picker: &Picker, number: usize) -> Turns {
         let group = |group: &Group| GroupTurns {
             ahead: number % group.members.len().max(1),
             memory: match picker.algorithm {
@@ -341,13 +336,22 @@ impl Memory {
 }
 
 /// The turns of one worker at all upstreams.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct AllTurns {
+    number: usize,
     /// By [`UpstreamId`], each with the picker it belongs to.
     of: RefCell<Vec<Option<(Arc<Picker>, Turns)>>>,
 }
 
 impl AllTurns {
+    /// Those of the worker of this number.
+    pub fn new(number: usize) -> AllTurns {
+        AllTurns {
+            number,
+            of: RefCell::default(),
+        }
+    }
+
     /// Runs `f` with the turns of an upstream. Not within itself.
     pub fn with<T>(
         &self,
@@ -363,7 +367,7 @@ impl AllTurns {
         match slot {
             Some((known, turns)) if Arc::ptr_eq(known, picker) => f(turns),
             _ => {
-                let (_, turns) = slot.insert((picker.clone(), Turns::new(picker)));
+                let (_, turns) = slot.insert((picker.clone(), Turns::new(picker, self.number)));
                 f(turns)
             }
         }

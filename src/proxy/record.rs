@@ -112,6 +112,31 @@ impl Record {
         }
     }
 
+    /// Of a request that the proxy makes for itself: neither counted nor written down.
+    pub fn beside(worker: &Rc<Worker>, tier: &Arc<Tier>, peer: &Peer) -> Record {
+        Record {
+            worker: worker.clone(),
+            tier: tier.clone(),
+            listener: peer.listener,
+            began: worker.now(),
+            status: 0,
+            octets_in: 0,
+            failure: None,
+            entry: None,
+            over: true,
+            client: None,
+            route: None,
+            upstream: None,
+            server: None,
+            tries: 0,
+            queue: None,
+            connect: None,
+            first_byte: None,
+            cache: None,
+            request_id: None,
+        }
+    }
+
     /// When the head was there.
     pub fn began(&self) -> Moment {
         self.began

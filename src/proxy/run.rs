@@ -129,7 +129,7 @@ impl Proxy {
             clock: clock.clone(),
             hands,
             inner: Mutex::new(Inner {
-                registry: Registry::default(),
+                registry: Registry::new(seed),
                 vault: Vault::new(clock.clone()),
                 bound: Vec::new(),
             }),

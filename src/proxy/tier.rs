@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use crate::ids::{BackendId, UpstreamId};
+use crate::ids::{BackendId, CacheId, UpstreamId};
 use crate::message::Name;
 use crate::time::Moment;
 use crate::traffic::access_log::LogFormat;
@@ -12,7 +12,9 @@ use crate::traffic::{Listener, Plan, Upstream};
 
 use super::access_log::{LogWriter, Logs};
 use super::backend::{self, UpstreamState};
+use super::cache::{self, Cache};
 use super::chooser::{Chooser, Choosers};
+use super::features::Guards;
 use super::tally::Tally;
 use super::tls::vault::Doors;
 use super::tls::{ListenerTls, UpstreamTls};
@@ -26,6 +28,10 @@ pub struct Tier {
     pub plan: Arc<Plan>,
     /// By [`UpstreamId`].
     pub upstreams: Vec<Group>,
+    /// By [`CacheId`].
+    pub caches: Vec<Cache>,
+    /// By [`UpstreamId`]: how their backends are chosen.
+    pub choosers: Vec<Arc<Chooser>>,
     /// By [`crate::ids::ListenerId`].
     pub listener_tallies: Vec<Arc<Tally>>,
     /// By [`crate::ids::RouteId`]; empty when there are more than [`ROUTES_COUNTED`].
@@ -36,6 +42,8 @@ pub struct Tier {
     listener_tls: Vec<Option<Arc<ListenerTls>>>,
     /// Request fields that tell backends who a client is: what clients send in them is removed.
     pub reserved: Vec<Name>,
+    /// Counters of limits.
+    pub guards: Arc<Guards>,
 }
 
 /// With more routes than this they are not counted one by one: a page of metrics that nobody can load
@@ -60,8 +68,6 @@ pub struct Group {
     pub state: Arc<UpstreamState>,
     /// By [`BackendId`].
     pub servers: Box<[Arc<Server>]>,
-    /// How one of them is chosen.
-    pub chooser: Arc<Chooser>,
     /// `None`: they are spoken to without TLS.
     pub tls: Option<Arc<UpstreamTls>>,
 }
@@ -70,12 +76,13 @@ pub struct Group {
 #[derive(Debug, Default)]
 pub struct Registry {
     backends: backend::Registry,
-    /// How backends are chosen.
-    pub choosers: Choosers,
+    caches: Vec<Cache>,
     listeners: HashMap<Box<str>, Arc<Tally>>,
     routes: HashMap<Box<str>, Arc<Tally>>,
+    choosers: Choosers,
     /// Where access logs go.
     pub logs: Logs,
+    guards: Arc<Guards>,
 }
 
 /// The tallies of these names, those there were already among them.
@@ -96,20 +103,27 @@ fn tallies<'n>(
 }
 
 impl Registry {
+    /// No servers yet. `seed` is random.
+    pub fn new(seed: u64) -> Registry {
+        let seed = [seed, seed.rotate_left(32) ^ 0x9E37_79B9_7F4A_7C15];
+        Registry {
+            guards: Arc::new(Guards::new(seed)),
+            ..Registry::default()
+        }
+    }
+
     /// The tier of a plan; servers that no plan names any more are forgotten.
     pub fn resolve(&mut self, plan: Arc<Plan>, doors: Doors, now: Moment) -> Tier {
         let workers = plan.node.workers as usize;
         let tls = doors.upstreams.into_iter().chain(std::iter::repeat(None));
         let states = self.backends.adopt(&plan, now, workers).into_iter();
-        let choosers = self.choosers.adopt(&plan).into_iter();
-        let upstreams = states.zip(choosers).zip(tls);
-        let upstreams = upstreams.map(|((members, chooser), tls)| Group {
+        let upstreams = states.zip(tls).map(|(members, tls)| Group {
             state: members.state,
             servers: members.backends,
-            chooser,
             tls,
         });
         let upstreams = upstreams.collect();
+        self.caches = cache::resolve(&plan.caches, &self.caches);
         let names = plan.listeners.iter().map(|l| &l.name);
         let listener_tallies = tallies(names, &mut self.listeners, workers);
         let routes = &plan.routes.list[..];
@@ -131,9 +145,13 @@ impl Registry {
         let auth = |l: &Listener| l.tls.as_ref()?.client.as_ref()?.subject_header.clone();
         let mut reserved: Vec<Name> = plan.listeners.iter().filter_map(auth).collect();
         reserved.dedup();
+        self.guards = Arc::new(self.guards.follow(&plan));
         Tier {
+            guards: self.guards.clone(),
+            choosers: self.choosers.adopt(&plan),
             plan,
             upstreams,
+            caches: self.caches.clone(),
             listener_tallies,
             route_tallies,
             logs,
@@ -150,6 +168,11 @@ impl Tier {
             &self.plan.upstreams[id.index()],
             &self.upstreams[id.index()],
         )
+    }
+
+    /// A cache.
+    pub fn cache(&self, id: CacheId) -> &Cache {
+        &self.caches[id.index()]
     }
 
     /// TLS of the listener at this place.

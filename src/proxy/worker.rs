@@ -3,12 +3,14 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::{ArcSwap, Cache};
 
 use crate::message::{RequestHead, ResponseHead};
 use crate::time::{Clock, Moment, Wall};
 
+use super::features::Paper;
 use super::pick::AllTurns;
 use super::stats::WorkerStats;
 use super::tier::Tier;
@@ -36,6 +38,8 @@ pub struct Worker {
     pub number: usize,
     /// Whose turn it is at each upstream.
     pub turns: AllTurns,
+    /// Where texts are written.
+    pub paper: RefCell<Paper>,
     clock: Arc<dyn Clock>,
     wall: Cell<Wall>,
     tier: RefCell<Cache<Arc<ArcSwap<Tier>>, Arc<Tier>>>,
@@ -45,6 +49,7 @@ pub struct Worker {
     random: Cell<u64>,
     connections: Cell<u64>,
     draining: Cell<bool>,
+    quiet_until: Cell<Moment>,
 }
 
 impl Worker {
@@ -62,8 +67,9 @@ impl Worker {
             shared: Shared::default(),
             stats,
             number,
+            turns: AllTurns::new(number),
             wall: Cell::new(clock.wall()),
-            turns: AllTurns::default(),
+            paper: RefCell::default(),
             clock,
             tier: RefCell::new(Cache::new(tier)),
             scratch: RefCell::new(vec![0; SCRATCH].into()),
@@ -72,6 +78,7 @@ impl Worker {
             random: Cell::new(seed | 1),
             connections: Cell::new(0),
             draining: Cell::new(false),
+            quiet_until: Cell::default(),
         })
     }
 
@@ -85,6 +92,11 @@ impl Worker {
         self.clock.now()
     }
 
+    /// The calendar.
+    pub fn wall(&self) -> Wall {
+        self.wall.get()
+    }
+
     /// Milliseconds since 1970 of a moment.
     pub fn unix_ms(&self, at: Moment) -> u64 {
         self.wall.get().unix_ms(at)
@@ -93,6 +105,16 @@ impl Worker {
     /// Looks at the calendar again: the machine's clock may have been set.
     pub fn set_wall(&self) {
         self.wall.set(self.clock.wall());
+    }
+
+    /// Whether a warning may be logged that could come with every request: once a second.
+    pub fn may_warn(&self) -> bool {
+        let now = self.watches.coarse();
+        let may = now >= self.quiet_until.get();
+        if may {
+            self.quiet_until.set(now + Duration::from_secs(1));
+        }
+        may
     }
 
     /// Whether the proxy takes no new requests on connections that live.

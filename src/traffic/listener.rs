@@ -8,6 +8,8 @@ use super::features::ListenerFeatures;
 use super::proxy_protocol::ProxyProtocol;
 use super::tls::ListenerTls;
 
+use super::compression::Compression;
+
 /// Where traffic comes in.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Listener {
@@ -21,6 +23,8 @@ pub struct Listener {
     pub limits: HttpLimits,
     /// How long a client may take.
     pub timeouts: HttpTimeouts,
+    /// What of the responses is compressed, where their route says nothing of it.
+    pub compression: Option<Compression>,
     /// Where exchanges are written down.
     pub access_log: Option<AccessLog>,
     /// `None`: plain HTTP.

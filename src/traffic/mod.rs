@@ -24,7 +24,7 @@ pub use compression::{Coding, Compression};
 pub use features::{Features, ListenerFeatures};
 pub use listener::{HttpLimits, HttpTimeouts, Listener};
 pub use orders::{BackendOrders, Word};
-pub use resilience::{DrainSticky, QueueRules, Resilience, RouteResilience};
+pub use resilience::{DrainSticky, QueueRules, Resilience};
 pub use retry::{NoRetry, RetryRules};
 pub use route::{Action, Caller, PathRules, Route, Routes};
 pub use session::Session;
@@ -41,6 +41,8 @@ pub struct Plan {
     pub routes: Routes,
     /// By [`crate::ids::UpstreamId`].
     pub upstreams: Vec<Upstream>,
+    /// By [`crate::ids::CacheId`].
+    pub caches: Vec<crate::caching::Rules>,
     /// By [`crate::ids::RateLimitId`].
     pub rate_limits: Vec<guards::RateRule>,
     /// By [`crate::ids::ErrorPagesId`].
@@ -56,6 +58,8 @@ pub struct Plan {
 pub struct ProxyNode {
     /// The node's name (`Via`, logs).
     pub name: Box<str>,
+    /// The name of its region.
+    pub region: Box<str>,
     /// The zone within the region, for locality.
     pub zone: Option<Box<str>>,
     /// Threads; at least 1.
@@ -68,6 +72,7 @@ impl Default for ProxyNode {
     fn default() -> ProxyNode {
         ProxyNode {
             name: Box::default(),
+            region: Box::default(),
             zone: None,
             workers: 1,
             drain_timeout: Duration::from_secs(30),

@@ -17,9 +17,10 @@ pub mod trace;
 
 use std::net::IpAddr;
 
-use crate::ids::{ListenerId, RouteId, UpstreamId};
+use crate::ids::{CacheId, ListenerId, RouteId, UpstreamId};
 use crate::message::RequestHead;
 use crate::traffic::Features;
+use crate::traffic::compression::Compression;
 
 pub use check::Conflict;
 pub use condition::{Asked, Condition, Test};
@@ -48,6 +49,10 @@ pub struct Route {
     pub rule: Rule,
     /// What is done with its requests.
     pub action: Action,
+    /// The cache that keeps its responses.
+    pub cache: Option<CacheId>,
+    /// What of its responses is compressed; `None`: as its listener says.
+    pub compression: Option<Compression>,
     /// What else is done with them.
     pub features: Option<Box<Features>>,
 }
@@ -59,6 +64,8 @@ impl Route {
             name: name.into(),
             rule: Rule::default(),
             action,
+            cache: None,
+            compression: None,
             features: None,
         }
     }
@@ -103,6 +110,15 @@ impl Rule {
 pub enum Action {
     /// A backend of the upstream answers it.
     Forward(UpstreamId),
+}
+
+impl Action {
+    /// The upstream that answers, where it is always the same.
+    pub fn upstream(&self) -> Option<UpstreamId> {
+        match self {
+            Action::Forward(upstream) => Some(*upstream),
+        }
+    }
 }
 
 /// All routes of a proxy.

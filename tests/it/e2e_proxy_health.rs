@@ -41,7 +41,9 @@ fn state(proxy: &Proxy, backend: usize) -> String {
 
 fn wait_state(proxy: &Proxy, backend: usize, wanted: &str) {
     let what = format!("b{backend} to be {wanted}");
-    wait_for(&what, PATIENCE, || (state(proxy, backend) == wanted).then_some(()));
+    wait_for(&what, PATIENCE, || {
+        (state(proxy, backend) == wanted).then_some(())
+    });
 }
 
 /// A sample origin of our own binary, which a test may kill.
@@ -68,7 +70,13 @@ impl Origin {
 
     fn kill(&mut self) {
         let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-9", &pid]).status().unwrap().success());
+        assert!(
+            Command::new("kill")
+                .args(["-9", &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
         self.child.wait().unwrap();
     }
 }
@@ -104,7 +112,10 @@ fn load<T>(proxy: &Proxy, during: impl FnOnce(&AtomicUsize) -> T) -> (usize, Vec
         let clients: Vec<_> = (0..4).map(|_| scope.spawn(ask)).collect();
         let result = during(&good);
         stop.store(true, SeqCst);
-        let bad = clients.into_iter().flat_map(|c| c.join().unwrap()).collect();
+        let bad = clients
+            .into_iter()
+            .flat_map(|c| c.join().unwrap())
+            .collect();
         (good.load(SeqCst), bad, result)
     })
 }
@@ -118,7 +129,9 @@ fn p1_p4_a_backend_killed_under_load_loses_no_idempotent_request_and_gets_no_mor
         wait_for("load", PATIENCE, || (good.load(SeqCst) > 200).then_some(()));
         doomed.kill();
         let before = good.load(SeqCst);
-        wait_for("more", PATIENCE, || (good.load(SeqCst) > before + 500).then_some(()));
+        wait_for("more", PATIENCE, || {
+            (good.load(SeqCst) > before + 500).then_some(())
+        });
     });
     assert_eq!(bad, [0; 0], "beside {good} good ones");
     assert_eq!(state(&proxy, 0), "ejected");
@@ -127,7 +140,11 @@ fn p1_p4_a_backend_killed_under_load_loses_no_idempotent_request_and_gets_no_mor
     assert!(cause.starts_with("3 failed requests within 10s"), "{cause}");
     let given = shown["backends"][0]["requests"].as_u64().unwrap();
     (0..20).for_each(|_| proxy.assert_serves());
-    assert_eq!(upstream(&proxy)["backends"][0]["requests"], given, "it gets no new request");
+    assert_eq!(
+        upstream(&proxy)["backends"][0]["requests"],
+        given,
+        "it gets no new request"
+    );
 }
 
 #[test]
@@ -150,7 +167,11 @@ fn p1_a_request_that_may_have_had_its_effect_is_not_repeated() {
     assert_eq!(raw.answer().status, 502);
     assert_eq!(asked(), 9, "a PUT four times, each with its body");
     let puts: Vec<_> = first.got().into_iter().chain(second.got()).collect();
-    assert!(puts.iter().filter(|g| g.method == "PUT").all(|g| g.body == b"hi"));
+    assert!(
+        puts.iter()
+            .filter(|g| g.method == "PUT")
+            .all(|g| g.body == b"hi")
+    );
 }
 
 #[test]
@@ -203,7 +224,9 @@ fn p4_all_down_is_answered_with_503_and_retry_after_and_ends_by_itself() {
             });
         }
     });
-    wait_for("it to be back", PATIENCE, || (proxy.get("/").status == 200).then_some(()));
+    wait_for("it to be back", PATIENCE, || {
+        (proxy.get("/").status == 200).then_some(())
+    });
 }
 
 #[test]
@@ -234,7 +257,11 @@ fn p4_an_ejection_ends_and_one_failure_on_probation_ejects_again() {
     let fine = Backend::start();
     let rules = "passive = { max-fails = 2, on = [\"5xx\"], ejection-time = \"300ms\" }\n";
     let proxy = Proxy::start(&config(rules, &[flaky.addr, fine.addr]));
-    let ejections = || upstream(&proxy)["backends"][0]["ejections"].as_u64().unwrap();
+    let ejections = || {
+        upstream(&proxy)["backends"][0]["ejections"]
+            .as_u64()
+            .unwrap()
+    };
     let asked = |wanted: u64| {
         wait_for("ejections", PATIENCE, || {
             proxy.get("/ok");
@@ -269,7 +296,10 @@ fn requests_wait_for_a_full_backend_in_a_bounded_queue() {
         After::Next
     });
     let rules = "max-connections = 2\nqueue = { size = 3, timeout = \"900ms\" }\n";
-    let text = config(rules, &[slow.addr]).replace("first-byte-timeout = \"1s\"", "first-byte-timeout = \"20s\"");
+    let text = config(rules, &[slow.addr]).replace(
+        "first-byte-timeout = \"1s\"",
+        "first-byte-timeout = \"20s\"",
+    );
     let proxy = Proxy::start(&text);
     let begin = |path: &str| {
         let mut raw = Raw::connect(proxy.addr("web"));
@@ -280,16 +310,24 @@ fn requests_wait_for_a_full_backend_in_a_bounded_queue() {
     wait_for("both", PATIENCE, || (slow.busy() == 2).then_some(()));
     let waiting = || upstream(&proxy)["queue"]["waiting"].as_u64();
     let mut queued: Vec<Raw> = (0..3).map(|_| begin("/")).collect();
-    wait_for("the queue", PATIENCE, || (waiting() == Some(3)).then_some(()));
+    wait_for("the queue", PATIENCE, || {
+        (waiting() == Some(3)).then_some(())
+    });
     let full = begin("/").answer();
     assert_eq!((full.status, full.field("retry-after")), (503, Some("1")));
     for raw in &mut queued {
         assert_eq!(raw.answer().status, 503, "waited in vain");
     }
     let queue = upstream(&proxy)["queue"].clone();
-    assert_eq!((&queue["refused"], &queue["timed_out"]), (&1.into(), &3.into()), "{queue}");
+    assert_eq!(
+        (&queue["refused"], &queue["timed_out"]),
+        (&1.into(), &3.into()),
+        "{queue}"
+    );
     let mut queued: Vec<Raw> = (0..3).map(|_| begin("/")).collect();
-    wait_for("the queue", PATIENCE, || (waiting() == Some(3)).then_some(()));
+    wait_for("the queue", PATIENCE, || {
+        (waiting() == Some(3)).then_some(())
+    });
     open.store(true, SeqCst);
     for raw in held.iter_mut().chain(&mut queued) {
         assert_eq!(raw.answer().status, 200);
@@ -333,11 +371,16 @@ fn an_open_circuit_answers_at_once_and_trials_close_it() {
     let began = Instant::now();
     let refused = proxy.get("/");
     if began.elapsed() < Duration::from_millis(400) {
-        assert_eq!((refused.status, refused.field("retry-after")), (503, Some("1")));
+        assert_eq!(
+            (refused.status, refused.field("retry-after")),
+            (503, Some("1"))
+        );
         assert_eq!(backend.requests(), 5);
     }
     assert_eq!(upstream(&proxy)["circuit"], "open");
     healthy.store(true, SeqCst);
-    wait_for("it to close", PATIENCE, || (proxy.get("/").status == 200).then_some(()));
+    wait_for("it to close", PATIENCE, || {
+        (proxy.get("/").status == 200).then_some(())
+    });
     assert_eq!(upstream(&proxy)["circuit"], "closed");
 }

@@ -7,7 +7,7 @@ use std::net::TcpStream;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::support::backend::{After, Backend, answer};
+use crate::support::backend::{After, Backend, answer, send};
 use crate::support::proxy::{Proxy, Raw, WEB, backend_entry, get, web};
 use crate::support::wait_for;
 
@@ -292,7 +292,13 @@ fn answers_of_every_framing_get_through() {
     assert_eq!(chunked.trailers, "x-sum: 11\r\n");
     assert_eq!(proxy.get("/until-close").text(), "all of it");
     assert_eq!(proxy.get("/no-content").status, 204);
-    assert_eq!(proxy.get("/interim").text(), "final");
+    // Interim answers come before it (RFC 9110 section 15.2); HTTP/1.0 has none.
+    let all = proxy.exchange(b"GET /interim HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    let statuses: Vec<_> = all.lines().filter(|l| l.starts_with("HTTP/1.1 ")).collect();
+    assert_eq!(statuses.len(), 3, "{all:?}");
+    assert!(all.contains("HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\nHTTP/1.1 200 "));
+    let all = proxy.exchange(b"GET /interim HTTP/1.0\r\n\r\n");
+    assert!(all.starts_with("HTTP/1.1 200 "), "{all:?}");
     assert_eq!(proxy.get("/size/3000000").body.len(), 3_000_000);
     assert_eq!(proxy.get("/size/0").body.len(), 0);
     // HTTP/1.0: no chunks, and the connection ends unless it was asked to stay.
@@ -386,14 +392,17 @@ fn p1_what_may_have_been_done_is_not_done_twice() {
     let mut raw = Raw::connect(proxy.addr("web"));
     // On a new connection to the backend, and on one that was used before.
     for n in 0..2 {
-        if n == 1 {
-            raw.send(get("/warm").as_bytes());
-            assert_eq!(raw.answer().status, 200);
+        // One without a body could be repeated, and must not be either.
+        for body in ["Content-Length: 1\r\n\r\nx", "Content-Length: 0\r\n\r\n"] {
+            if n == 1 {
+                raw.send(get("/warm").as_bytes());
+                assert_eq!(raw.answer().status, 200);
+            }
+            let before = backend.requests();
+            raw.send(format!("POST /x HTTP/1.1\r\nHost: a\r\n{body}").as_bytes());
+            assert_eq!(raw.answer().status, 502, "{body:?}");
+            assert_eq!(backend.requests(), before + 1, "{n} {body:?}");
         }
-        let before = backend.requests();
-        raw.send(b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx");
-        assert_eq!(raw.answer().status, 502);
-        assert_eq!(backend.requests(), before + 1, "{n}");
     }
 }
 
@@ -461,4 +470,28 @@ fn p3_slowhttptest_finds_the_service_available() {
     });
     proxy.assert_serves();
     assert!(!proxy.node.logged("panicked"));
+}
+
+#[test]
+fn interim_answers_reach_a_client_of_http_1_1() {
+    let backend = Backend::with(|_, stream| {
+        send(
+            stream,
+            b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\
+              Connection: X-Hop\r\nX-Hop: 1\r\n\r\n",
+        );
+        answer(stream, 200, b"final");
+        After::Next
+    });
+    let proxy = Proxy::web(&[&backend]);
+    let mut raw = Raw::connect(proxy.addr("web"));
+    raw.send(get("/x").as_bytes());
+    let hints = raw.answer();
+    assert_eq!(hints.status, 103);
+    assert_eq!(hints.field("link"), Some("</a.css>"));
+    assert_eq!(hints.field("x-hop"), None);
+    assert_eq!(raw.answer().text(), "final");
+    // A client of HTTP/1.0 knows no such thing.
+    let all = proxy.exchange(b"GET /x HTTP/1.0\r\nHost: x\r\n\r\n");
+    assert!(all.starts_with("HTTP/1.1 200"), "{all:?}");
 }

@@ -40,12 +40,19 @@ fn tell(proxy: &Proxy, args: &[&str]) -> Result<String, String> {
 }
 
 fn order(proxy: &Proxy, args: &[&str]) -> String {
-    tell(proxy, &[args, &["--reason", "test", "--owner", "ann"]].concat()).unwrap()
+    tell(
+        proxy,
+        &[args, &["--reason", "test", "--owner", "ann"]].concat(),
+    )
+    .unwrap()
 }
 
 fn backends(proxy: &Proxy) -> Vec<Value> {
     let shown = http::get(proxy.node.admin, "/v1/proxy/upstreams/app").json();
-    shown["upstreams"][0]["backends"].as_array().unwrap().clone()
+    shown["upstreams"][0]["backends"]
+        .as_array()
+        .unwrap()
+        .clone()
 }
 
 fn ask(proxy: &Proxy, times: usize) {
@@ -56,7 +63,10 @@ fn ask(proxy: &Proxy, times: usize) {
 fn orders_are_in_force_at_once_and_outlive_reloads_and_crashes() {
     let all: Vec<Backend> = (0..3).map(|_| Backend::start()).collect();
     let mut proxy = start("", &[&all[0], &all[1]]);
-    order(&proxy, &["add", "app/b2", "--address", &all[2].addr.to_string()]);
+    order(
+        &proxy,
+        &["add", "app/b2", "--address", &all[2].addr.to_string()],
+    );
     order(&proxy, &["remove", "app/b0"]);
     order(&proxy, &["weight", "app/b1", "--to", "3"]);
     let check = |proxy: &Proxy| {
@@ -65,7 +75,11 @@ fn orders_are_in_force_at_once_and_outlive_reloads_and_crashes() {
         ask(proxy, 40);
         let after = counts();
         let got: Vec<usize> = after.iter().zip(before).map(|(a, b)| a - b).collect();
-        assert_eq!(got, [0, 30, 10], "b0 is removed, b1 weighs 3, b2 was added with 1");
+        assert_eq!(
+            got,
+            [0, 30, 10],
+            "b0 is removed, b1 weighs 3, b2 was added with 1"
+        );
     };
     check(&proxy);
     proxy.node.signal("HUP");
@@ -79,17 +93,29 @@ fn orders_are_in_force_at_once_and_outlive_reloads_and_crashes() {
     assert_eq!(shown[0]["orders"][0]["kind"], "weight 3");
     assert_eq!(shown[0]["orders"][0]["owner"], "ann");
     // What was ordered can be taken back.
-    order(&proxy, &["add", "app/b0", "--address", &all[0].addr.to_string()]);
+    order(
+        &proxy,
+        &["add", "app/b0", "--address", &all[0].addr.to_string()],
+    );
     order(&proxy, &["remove", "app/b2"]);
     order(&proxy, &["weight", "app/b1"]);
     let before = all[2].requests();
     let (zero, one) = (all[0].requests(), all[1].requests());
     ask(&proxy, 20);
     assert_eq!(all[2].requests(), before);
-    assert_eq!((all[0].requests() - zero, all[1].requests() - one), (10, 10));
+    assert_eq!(
+        (all[0].requests() - zero, all[1].requests() - one),
+        (10, 10)
+    );
     let audit = http::get(proxy.node.admin, "/v1/audit").body;
-    assert!(audit.contains("remove of backend `b0` of upstream `app`: test"), "{audit}");
-    assert!(audit.contains("weight 3 of backend `b1` of upstream `app`: test"), "{audit}");
+    assert!(
+        audit.contains("remove of backend `b0` of upstream `app`: test"),
+        "{audit}"
+    );
+    assert!(
+        audit.contains("weight 3 of backend `b1` of upstream `app`: test"),
+        "{audit}"
+    );
 }
 
 #[test]
@@ -101,7 +127,10 @@ fn p6_a_drained_backend_gets_no_new_clients_and_what_is_under_way_finishes() {
         (one.busy() == 1 && two.busy() == 1).then_some(())
     });
     let said = order(&proxy, &["drain", "app/b0"]);
-    assert_eq!(said, "drain of backend `b0` of upstream `app`; 1 requests under way\n");
+    assert_eq!(
+        said,
+        "drain of backend `b0` of upstream `app`; 1 requests under way\n"
+    );
     let before = one.requests();
     ask(&proxy, 20);
     assert_eq!(one.requests(), before, "no new clients");
@@ -125,7 +154,9 @@ fn p6_what_is_under_way_is_cut_when_the_drain_timeout_is_over() {
         (one.busy() == 1 && two.busy() == 1).then_some(())
     });
     order(&proxy, &["drain", "app/b0"]);
-    wait_for("b0's tunnel to end", PATIENCE, || (one.busy() == 0).then_some(()));
+    wait_for("b0's tunnel to end", PATIENCE, || {
+        (one.busy() == 0).then_some(())
+    });
     assert_eq!(two.busy(), 1);
     let mut ended = 0;
     for raw in &mut tunnels {
@@ -133,9 +164,14 @@ fn p6_what_is_under_way_is_cut_when_the_drain_timeout_is_over() {
     }
     assert_eq!(ended, 1);
     order(&proxy, &["disable", "app/b1"]);
-    wait_for("b1's tunnel to end", PATIENCE, || (two.busy() == 0).then_some(()));
+    wait_for("b1's tunnel to end", PATIENCE, || {
+        (two.busy() == 0).then_some(())
+    });
     let none = proxy.get("/ok");
-    assert_eq!((none.status, none.field("retry-after").is_some()), (503, true));
+    assert_eq!(
+        (none.status, none.field("retry-after").is_some()),
+        (503, true)
+    );
 }
 
 fn open_tunnel(proxy: &Proxy) -> Raw {
@@ -153,11 +189,18 @@ fn open_tunnel(proxy: &Proxy) -> Raw {
 fn what_cannot_be_ordered_is_refused_with_a_reason() {
     let backend = Backend::start();
     let proxy = start("", &[&backend]);
-    let refused = |args: &[&str]| tell(&proxy, &[args, &["--reason", "test"]].concat()).unwrap_err();
+    let refused =
+        |args: &[&str]| tell(&proxy, &[args, &["--reason", "test"]].concat()).unwrap_err();
     let text = refused(&["drain", "app/b7"]);
-    assert!(text.contains("there is no backend `b7` of upstream `app`; it has: `b0`"), "{text}");
+    assert!(
+        text.contains("there is no backend `b7` of upstream `app`; it has: `b0`"),
+        "{text}"
+    );
     let text = refused(&["drain", "web/b0"]);
-    assert!(text.contains("there is no upstream `web` here; there are: `app`"), "{text}");
+    assert!(
+        text.contains("there is no upstream `web` here; there are: `app`"),
+        "{text}"
+    );
     let text = refused(&["weight", "app/b0", "--to", "1000001"]);
     assert!(text.contains("the largest allowed is 1000000"), "{text}");
     let address: SocketAddr = backend.addr;
@@ -165,7 +208,10 @@ fn what_cannot_be_ordered_is_refused_with_a_reason() {
     assert!(text.contains("has the address"), "{text}");
     let text = refused(&["drain", "app"]);
     assert!(text.contains("UPSTREAM/BACKEND"), "{text}");
-    assert_eq!(http::get(proxy.node.admin, "/v1/proxy/upstreams/web").status, 404);
+    assert_eq!(
+        http::get(proxy.node.admin, "/v1/proxy/upstreams/web").status,
+        404
+    );
     let mut raw = Raw::connect(proxy.addr("web"));
     raw.send(get("/ok").as_bytes());
     assert_eq!(raw.answer().status, 200);

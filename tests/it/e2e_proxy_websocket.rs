@@ -31,7 +31,7 @@ fn octets_go_through_both_ways() {
     let proxy = Proxy::web(&[&backend]);
     let mut raw = open(&proxy);
     let got = backend.got().pop().unwrap();
-    assert_eq!(got.field("upgrade"), Some("websocket"));
+    assert_eq!(got.field("upgrade"), Some("WebSocket"));
     assert_eq!(
         got.field("connection")
             .map(str::to_ascii_lowercase)

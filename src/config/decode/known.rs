@@ -36,6 +36,7 @@ impl Known {
             "tsig-keys",
             "upstreams",
             "listeners",
+            "caches",
             "rate-limits",
             "error-pages",
             "auth",

@@ -104,6 +104,7 @@ fn listener(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Liste
             write: r.get_or(cx, "write-timeout", timeouts.write).value,
             tunnel: r.get_or(cx, "tunnel-timeout", timeouts.tunnel).value,
         },
+        compression: super::caches::compression(cx, r),
         access_log: r.has("access-log").then(|| access_log(cx, r)).flatten(),
         tls: proxy_tls::listener(cx, r, &mut files),
         proxy_protocol: proxy_tls::proxy_protocol(cx, r),

@@ -1,5 +1,6 @@
 //! The merged TOML tree → [`Spec`], collecting every error.
 
+mod caches;
 mod composites;
 mod context;
 mod dnssec;
@@ -97,6 +98,7 @@ pub(super) fn decode(cx: &mut Context<'_>, mut root: Table) -> Spec {
         pools,
         monitors,
         policies: policies::decode(cx, root),
+        caches: caches::decode(cx, root),
         routes: routes::decode(cx, root),
         rate_rules: guards::rate_limits(cx, root),
         error_pages: guards::error_pages(cx, root),

@@ -37,6 +37,8 @@ fn route(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> RouteSpe
         listeners: Vec::new(),
         rule,
         action,
+        cache: r.get(cx, "cache"),
+        compression: super::caches::compression(cx, r),
         features,
         complete: cx.clean_since(mark) && r.misspelt().is_empty(),
     }

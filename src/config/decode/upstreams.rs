@@ -189,7 +189,7 @@ pub(super) fn key(
 }
 
 /// Whether a query parameter can be called so, as it stands in a target.
-fn is_parameter(name: &str) -> bool {
+pub(super) fn is_parameter(name: &str) -> bool {
     !name.is_empty()
         && name
             .bytes()

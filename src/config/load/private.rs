@@ -37,6 +37,16 @@ pub(super) fn check(spec: &Spec, diagnostics: &mut Vec<Diagnostic>) {
             }
         }
     }
+    let listeners = spec.listeners.iter().flat_map(|l| &l.files);
+    let upstreams = spec.upstreams.iter().flat_map(|u| &u.files);
+    for file in listeners.chain(upstreams).filter(|f| f.secret) {
+        // Nobody but proxies has use for what makes tickets.
+        let (severity, what) = match file.option {
+            "tls.tickets.secrets" => (Severity::Error, "file of ticket secrets"),
+            _ => (Severity::Warning, "TLS key"),
+        };
+        look(severity, what, &file.path, &file.path, diagnostics);
+    }
     for zone in &spec.zones {
         for file in &zone.key_files {
             look(Severity::Warning, "DNSSEC key", file, file, diagnostics);

@@ -1,5 +1,6 @@
 //! The rows, in the order of the reference page; one file for what belongs together.
 
+mod caches;
 mod dns;
 mod features;
 mod fleet;
@@ -74,6 +75,7 @@ const PARTS: &[&[OptionRow]] = &[
     routes::ROWS,
     upstreams::ROWS,
     resilience::ROWS,
+    caches::ROWS,
     proxy_tls::ROWS,
     features::ROWS,
     sessions::ROWS,

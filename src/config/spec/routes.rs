@@ -2,6 +2,7 @@
 
 use crate::config::Marked;
 use crate::config::spec::FeaturesSpec;
+use crate::traffic::Compression;
 use crate::traffic::route::Rule;
 
 /// `[routes.NAME]`
@@ -15,6 +16,10 @@ pub struct RouteSpec {
     pub rule: Rule,
     /// What is done with them.
     pub action: ActionSpec,
+    /// `cache`: the cache that keeps its responses.
+    pub cache: Option<Marked<String>>,
+    /// `compression`; `None`: as its listener says.
+    pub compression: Option<Compression>,
     /// What else is done with them.
     pub features: FeaturesSpec,
     /// Whether all of it was read.

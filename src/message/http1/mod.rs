@@ -8,7 +8,7 @@ pub mod framing;
 pub mod hop;
 pub mod request;
 pub mod response;
-mod target;
+pub mod target;
 pub mod write;
 
 pub use chunked::{ChunkHead, Decoder, Step};

@@ -76,6 +76,9 @@ pub enum Refusal {
     /// A body where the method has none (CONNECT, TRACE).
     #[error("a body where the method has none")]
     BodyNotAllowed,
+    /// CONNECT, which asks for a tunnel that a reverse proxy does not offer.
+    #[error("CONNECT is not offered")]
+    Connect,
     /// HTTP/1.1 without `Host`.
     #[error("no Host")]
     NoHost,
@@ -100,7 +103,7 @@ impl Refusal {
             Refusal::TargetTooLong => 414,
             Refusal::HeadTooLarge | Refusal::TooManyFields => 431,
             Refusal::Expectation => 417,
-            Refusal::UnknownCoding | Refusal::MethodTooLong => 501,
+            Refusal::UnknownCoding | Refusal::MethodTooLong | Refusal::Connect => 501,
             Refusal::Version => 505,
             _ => 400,
         }

@@ -76,7 +76,7 @@ pub(super) fn form<'a>(target: &'a [u8], connect: bool, options: bool) -> Option
 
 /// Whether this is a path with or without a query. Escapes of the path must be whole, and must not
 /// spell NUL, which ends strings elsewhere; in queries a lone `%` is common.
-fn is_path_and_query(text: &[u8]) -> bool {
+pub fn is_path_and_query(text: &[u8]) -> bool {
     let mut i = 0;
     while let Some(b) = text.get(i) {
         if CLASS[usize::from(*b)] & PATH != 0 {
@@ -99,7 +99,7 @@ fn is_path_and_query(text: &[u8]) -> bool {
 
 /// An authority without user information: host, and port where one is given. `None` when it is none.
 /// A colon without a port is left out.
-pub(super) fn authority(text: &[u8]) -> Option<&[u8]> {
+pub fn authority(text: &[u8]) -> Option<&[u8]> {
     let host_end = if text.first() == Some(&b'[') {
         let end = text.iter().position(|b| *b == b']')?;
         let inner = std::str::from_utf8(&text[1..end]).ok()?;

@@ -75,7 +75,8 @@ pub fn head_only(object: &Object, request: &RequestHead, now: Now, outcome: Outc
     // Section 5.1: no Age of others is stored.
     let age = object.terms.age(now.at).as_secs();
     let mut digits = [0; 20];
-    head.fields.push_known(Known::Age, decimal(age, &mut digits));
+    head.fields
+        .push_known(Known::Age, decimal(age, &mut digits));
     mark(&mut head, outcome);
     Response::new(head, Body::Empty)
 }
@@ -145,7 +146,9 @@ mod tests {
         let body = [Bytes::from_static(b"01234"), Bytes::from_static(b"56789")];
         Object {
             status: 200,
-            fields: [("ETag", "\"a\""), ("Content-Type", "text/plain")].into_iter().collect(),
+            fields: [("ETag", "\"a\""), ("Content-Type", "text/plain")]
+                .into_iter()
+                .collect(),
             terms: Terms::default(),
             variant: Variant::default(),
             tag: None,
@@ -185,7 +188,10 @@ mod tests {
         assert_eq!((r.head.status, text.as_str()), (200, "0123456789"));
         assert_eq!(value(&r.head.fields, "age"), Some("7"));
         assert_eq!(value(&r.head.fields, "content-length"), Some("10"));
-        assert_eq!(value(&r.head.fields, "cache-status"), Some("tradewind; hit; ttl=50"));
+        assert_eq!(
+            value(&r.head.fields, "cache-status"),
+            Some("tradewind; hit; ttl=50")
+        );
     }
 
     #[test]

@@ -77,7 +77,9 @@ impl Flights {
     fn part(&self, key: &[u8]) -> MutexGuard<'_, HashMap<Box<[u8]>, Arc<Flight>>> {
         let mix = |h: usize, b: &u8| h.wrapping_mul(31).wrapping_add(usize::from(*b));
         let part = key.iter().fold(0, mix) % PARTS;
-        self.parts[part].lock().unwrap_or_else(PoisonError::into_inner)
+        self.parts[part]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Joins the fetch of `key`, or begins it. Fetches are as many as requests under way at most.
@@ -97,7 +99,8 @@ impl Flights {
 
     /// Fetches under way.
     pub fn len(&self) -> usize {
-        let lock = |p: &Mutex<HashMap<_, _>>| p.lock().unwrap_or_else(PoisonError::into_inner).len();
+        let lock =
+            |p: &Mutex<HashMap<_, _>>| p.lock().unwrap_or_else(PoisonError::into_inner).len();
         self.parts.iter().map(lock).sum()
     }
 
@@ -163,10 +166,9 @@ impl Flight {
     /// Waits until it is known whether there is something to share.
     pub async fn settled(self: Arc<Flight>) -> Settled {
         let mut reader = Reader::new(self);
-        std::future::poll_fn(|cx| reader.poll_stage(cx)).await.map_or(
-            Settled::Over,
-            |object| Settled::Shared(object, reader),
-        )
+        std::future::poll_fn(|cx| reader.poll_stage(cx))
+            .await
+            .map_or(Settled::Over, |object| Settled::Shared(object, reader))
     }
 }
 
@@ -190,24 +192,22 @@ impl Writer {
             return Err(BodyError::Malformed);
         }
         let mut state = self.lead.flight.lock();
-        if state.chunks.len() < SMALL_CHUNKS || data.len() >= CHUNK {
-            self.flush(&mut state);
-            state.chunks.push(Bytes::copy_from_slice(data));
-        } else {
+        let direct = state.chunks.len() < SMALL_CHUNKS || data.len() >= CHUNK;
+        if !direct {
             self.gathered.extend_from_slice(data);
             if self.gathered.len() < CHUNK {
                 return Ok(());
             }
-            self.flush(&mut state);
+        }
+        if !self.gathered.is_empty() {
+            let gathered = std::mem::take(&mut self.gathered);
+            state.chunks.push(gathered.freeze());
+        }
+        if direct {
+            state.chunks.push(Bytes::copy_from_slice(data));
         }
         Flight::wake(state);
         Ok(())
-    }
-
-    fn flush(&mut self, state: &mut State) {
-        if !self.gathered.is_empty() {
-            state.chunks.push(std::mem::take(&mut self.gathered).freeze());
-        }
     }
 
     /// All has come: the object with its body, which `keep` puts where new requests find it before this

@@ -61,10 +61,7 @@ impl Object {
         let labels: usize = self.labels.iter().map(|l| l.len() + 16).sum();
         let variant = self.variant.partition.len() + self.variant.selection.weight();
         let chunks = self.body.len() * size_of::<Bytes>();
-        self.length
-            + OVERHEAD
-            + self.fields.octets() as u64
-            + (labels + variant + chunks) as u64
+        self.length + OVERHEAD + self.fields.octets() as u64 + (labels + variant + chunks) as u64
     }
 
     /// The parts of the body that make up `range`.
@@ -105,7 +102,10 @@ mod tests {
     use super::*;
 
     fn object(chunks: &[&'static str]) -> Object {
-        let body: Arc<[Bytes]> = chunks.iter().map(|c| Bytes::from_static(c.as_bytes())).collect();
+        let body: Arc<[Bytes]> = chunks
+            .iter()
+            .map(|c| Bytes::from_static(c.as_bytes()))
+            .collect();
         Object {
             status: 200,
             fields: Fields::new(),
@@ -123,7 +123,10 @@ mod tests {
         let object = object(&["0123", "4567", "89"]);
         let text = |range: Range<u64>| -> String {
             let parts = object.slice(range);
-            parts.iter().map(|p| std::str::from_utf8(p).unwrap()).collect()
+            parts
+                .iter()
+                .map(|p| std::str::from_utf8(p).unwrap())
+                .collect()
         };
         assert_eq!(text(0..10), "0123456789");
         assert_eq!(text(3..5), "34");

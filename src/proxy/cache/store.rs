@@ -28,7 +28,7 @@ pub const PARTS: u64 = 8;
 const WRITERS: usize = 16;
 
 /// Counters of what was purged; URLs share them by their hash.
-const EPOCHS: usize = 64;
+const EPOCHS: usize = 4096;
 
 /// For how long a URL whose response could not be stored is fetched without waiting for others.
 const PASS: Duration = Duration::from_secs(10);
@@ -94,7 +94,7 @@ impl Purge {
 pub struct Store {
     table: Table<Box<[u8]>, Arc<Group>, Scales>,
     writers: [Mutex<()>; WRITERS],
-    epochs: [AtomicU64; EPOCHS],
+    epochs: Box<[AtomicU64]>,
 }
 
 impl std::fmt::Debug for Store {
@@ -122,7 +122,14 @@ impl Store {
                 DefaultLifecycle::default(),
             ),
             writers: Default::default(),
-            epochs: [const { AtomicU64::new(0) }; EPOCHS],
+            epochs: (0..EPOCHS).map(|_| AtomicU64::new(0)).collect(),
+        }
+    }
+
+    /// Holds so many octets from now on.
+    pub fn resize(&self, size: u64) {
+        if self.table.capacity() != size {
+            self.table.set_capacity(size);
         }
     }
 
@@ -169,7 +176,11 @@ impl Store {
     fn change(&self, url: &[u8], f: impl FnOnce(&mut Group) -> bool) -> bool {
         let writer = &self.writers[self.table.shard_index(url) % WRITERS];
         let _held = writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut group = self.table.peek(url).map(|g| (*g).clone()).unwrap_or_default();
+        let mut group = self
+            .table
+            .peek(url)
+            .map(|g| (*g).clone())
+            .unwrap_or_default();
         let changed = f(&mut group);
         if changed && group.objects.is_empty() && group.pass_until.is_none() {
             self.table.remove(url);
@@ -191,7 +202,7 @@ impl Store {
         if let Purge::Url(url) = what {
             return self.invalidate(url);
         }
-        for epoch in &self.epochs {
+        for epoch in self.epochs.iter() {
             epoch.fetch_add(1, Ordering::AcqRel);
         }
         let mut gone = 0;
@@ -247,9 +258,9 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::proxy::cache::object::Variant;
     use crate::caching::Terms;
     use crate::message::Fields;
+    use crate::proxy::cache::object::Variant;
 
     fn object(partition: &str, octets: usize, label: &str) -> Arc<Object> {
         let body = Bytes::from(vec![b'x'; octets]);
@@ -322,7 +333,9 @@ mod tests {
         };
         let left = || {
             let all = ["h/a/1", "h/a/2", "h/b"];
-            all.into_iter().filter(|u| found(&store, u, "").is_some()).collect::<Vec<_>>()
+            all.into_iter()
+                .filter(|u| found(&store, u, "").is_some())
+                .collect::<Vec<_>>()
         };
         fill();
         assert_eq!(store.purge(&Purge::Url(b"h/a/1".to_vec())), 1);
@@ -351,7 +364,10 @@ mod tests {
     fn a_url_that_cannot_be_stored_is_remembered_until_it_can() {
         let store = Store::new(1 << 20);
         store.pass(b"u", Moment::ZERO);
-        assert_eq!(store.get(b"u").unwrap().pass_until, Some(Moment::ZERO + PASS));
+        assert_eq!(
+            store.get(b"u").unwrap().pass_until,
+            Some(Moment::ZERO + PASS)
+        );
         store.put(b"u", object("", 1, ""), 0);
         assert_eq!(store.get(b"u").unwrap().pass_until, None);
     }

@@ -8,8 +8,8 @@ use std::task::{Context, Poll, ready};
 use bytes::BytesMut;
 use tokio::io::AsyncWrite as _;
 
-use crate::message::RequestHead;
 use crate::message::http1::{self, HeadRules, Parsed, Refusal, RequestFraming};
+use crate::message::{Method, RequestHead};
 use crate::proxy::io::Io;
 use crate::proxy::message::Interim;
 use crate::proxy::watch::Watch;
@@ -73,7 +73,11 @@ fn parse(
             return Err(NoHead::Http2);
         }
     }
-    http1::request(octets, rules, head).map_err(NoHead::Refused)
+    let parsed = http1::request(octets, rules, head).map_err(NoHead::Refused)?;
+    if head.method == Method::Connect && parsed != Parsed::Partial {
+        return Err(NoHead::Refused(Refusal::Connect));
+    }
+    Ok(parsed)
 }
 
 impl Client {

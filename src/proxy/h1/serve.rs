@@ -16,6 +16,7 @@ use crate::message::http1::{
 };
 use crate::message::{Known, RequestHead, Scheme, Version};
 use crate::proxy::answers::{self, Failure};
+use crate::proxy::body::BodyError;
 use crate::proxy::exchange;
 use crate::proxy::io::Io;
 use crate::proxy::message::{Peer, Request, Response};
@@ -151,14 +152,21 @@ async fn request(
     };
     let upgrade = framing.upgrade.then(|| protocol(&head)).flatten();
     hop::strip_request(&mut head.fields, upgrade.is_some());
-    let body = incoming::body(client, framing.body, &rules, &worker.watches);
-    let request = Request {
-        head,
-        body,
-        upgrade,
-        interim: (version == Version::Http11).then(|| client.interim.clone()),
-    };
-    let answered = {
+    let answered = if matches!(framing.body, BodyFraming::Length(n) if n > rules.most) {
+        // Told before: nothing of it is read, and no backend hears of it.
+        client.body.set(BodyState::Broken);
+        worker.reuse_request(head);
+        let failure = Failure::Body(BodyError::TooLong);
+        record.failed(failure);
+        Some(answers::failure(failure))
+    } else {
+        let body = incoming::body(client, framing.body, &rules, &worker.watches);
+        let request = Request {
+            head,
+            body,
+            upgrade,
+            interim: (version == Version::Http11).then(|| client.interim.clone()),
+        };
         let mut answering = pin!(exchange::run(worker, tier, peer, request, &mut record));
         poll_fn(|cx| match answering.as_mut().poll(cx) {
             Poll::Ready(response) => Poll::Ready(Some(response)),

@@ -1,5 +1,6 @@
 //! HTTP/2 with clients (RFC 9113), on hyper.
 
+mod busy;
 mod serve;
 pub mod translate;
 

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 
 use bytes::BytesMut;
 use hyper::body::Incoming;
@@ -24,6 +25,7 @@ use crate::proxy::record::{End, Record};
 use crate::proxy::watch::Watch;
 use crate::proxy::worker::Worker;
 
+use super::busy::{Busy, Stream};
 use super::translate::{self, Malformed, Outgoing, Told};
 
 /// Octets that a client may send ahead, per stream and per connection.
@@ -55,13 +57,8 @@ pub async fn serve(io: Io, ahead: BytesMut, peer: Peer, worker: Rc<Worker>) {
         .max_local_error_reset_streams(RESETS)
         .keep_alive_interval(idle)
         .keep_alive_timeout(listener.timeouts.head);
+    let busy = Rc::new(Busy::new(&worker.watches, &listener.timeouts));
     drop(tier);
-    let busy = Rc::new(Busy {
-        streams: std::cell::Cell::new(0),
-        watch: Watch::new(&worker.watches),
-        idle,
-    });
-    busy.watch.set_idle(idle);
     let service = service_fn(|request: hyper::Request<Incoming>| {
         let (worker, peer, name) = (worker.clone(), peer.clone(), name.clone());
         let stream = Stream::new(&busy);
@@ -72,23 +69,34 @@ pub async fn serve(io: Io, ahead: BytesMut, peer: Peer, worker: Rc<Worker>) {
     let mut leaving = false;
     std::future::poll_fn(|cx| {
         loop {
-            if let std::task::Poll::Ready(ended) = connection.as_mut().poll(cx) {
+            if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
                 if let Err(error) = ended {
                     tracing::trace!(source = %peer.source, %error, "HTTP/2 connection broken");
                 }
-                return std::task::Poll::Ready(());
+                return Poll::Ready(());
             }
-            if busy.streams.get() == 0 && busy.watch.poll(cx).is_ready() {
+            match busy.poll_stuck(cx) {
+                Poll::Ready(true) if leaving => return Poll::Ready(()),
+                Poll::Ready(true) => {
+                    // A stream cannot be ended alone here. Others may go on elsewhere meanwhile.
+                    leaving = true;
+                    connection.as_mut().graceful_shutdown();
+                    continue;
+                }
+                Poll::Ready(false) => continue,
+                Poll::Pending => {}
+            }
+            if busy.streams() == 0 && busy.poll_idle(cx).is_ready() {
                 if leaving {
-                    return std::task::Poll::Ready(());
+                    return Poll::Ready(());
                 }
                 // GOAWAY; what comes in the meantime is still answered.
                 leaving = true;
                 connection.as_mut().graceful_shutdown();
-                busy.watch.set(LEAVE);
+                busy.leave(LEAVE);
                 continue;
             }
-            return std::task::Poll::Pending;
+            return Poll::Pending;
         }
     })
     .await;
@@ -97,44 +105,19 @@ pub async fn serve(io: Io, ahead: BytesMut, peer: Peer, worker: Rc<Worker>) {
 /// How long a client that was told to go may take.
 const LEAVE: std::time::Duration = std::time::Duration::from_secs(5);
 
-/// What the streams of one connection share.
-struct Busy {
-    streams: std::cell::Cell<u32>,
-    watch: Watch,
-    idle: std::time::Duration,
-}
-
-/// One stream, for as long as its answer lives.
-struct Stream(Rc<Busy>);
-
-impl Stream {
-    fn new(busy: &Rc<Busy>) -> Stream {
-        busy.streams.set(busy.streams.get() + 1);
-        busy.watch.clear();
-        Stream(busy.clone())
-    }
-}
-
-impl Drop for Stream {
-    fn drop(&mut self) {
-        let left = self.0.streams.get() - 1;
-        self.0.streams.set(left);
-        if left == 0 {
-            self.0.watch.set_idle(self.0.idle);
-        }
-    }
-}
-
 /// Told how the answer ended.
 struct Finish {
     record: Option<Record>,
     /// Octets of the request's body.
     octets: Rc<Cell<u64>>,
-    #[expect(dead_code, reason = "held for its Drop")]
     stream: Stream,
 }
 
 impl Told for Finish {
+    fn waits(&self, given: bool) {
+        self.stream.waits(given);
+    }
+
     fn told(mut self, octets: u64, end: Result<(), Option<BodyError>>) {
         let end = match end {
             Ok(()) => End::Whole,

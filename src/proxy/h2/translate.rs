@@ -9,6 +9,8 @@ use bytes::Bytes;
 use hyper::body::{Body as _, Frame as HyperFrame, Incoming, SizeHint};
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::message::http1::chunked::keep_allowed_trailers;
+use crate::message::http1::target;
 use crate::message::{Fields, Known, Method, RequestHead, ResponseHead, Scheme, Version};
 use crate::proxy::body::{Body, BodyError, Frame, Source};
 use crate::proxy::watch::Watch;
@@ -73,16 +75,17 @@ pub fn request_head(
         (Some(a), _) | (None, Some(a)) => a,
         (None, None) => return Err(Malformed::Authority),
     };
-    if authority.is_empty() || authority.contains(&b'@') {
-        return Err(Malformed::Authority);
-    }
+    let authority = target::authority(authority).ok_or(Malformed::Authority)?;
     head.authority
         .extend(authority.iter().map(u8::to_ascii_lowercase));
-    let target = parts.uri.path_and_query().map_or("/", |p| p.as_str());
-    if head.method == Method::Connect || !(target.starts_with('/') || target == "*") {
+    let path = parts.uri.path_and_query().map_or("/", |p| p.as_str());
+    let asterisk = path == "*" && head.method == Method::Options;
+    // As strict as with HTTP/1.1: what is passed on may be read by anybody.
+    let origin = path.starts_with('/') && target::is_path_and_query(path.as_bytes());
+    if head.method == Method::Connect || !(asterisk || origin) {
         return Err(Malformed::Target);
     }
-    head.target.extend_from_slice(target.as_bytes());
+    head.target.extend_from_slice(path.as_bytes());
     let mut cookies: Vec<u8> = Vec::new();
     for (name, value) in &parts.headers {
         match name.as_str() {
@@ -196,12 +199,16 @@ impl Source for Received {
                     if let Ok(map) = frame.into_trailers() {
                         take_fields(&map, &mut fields);
                     }
+                    keep_allowed_trailers(&mut fields);
                     return Poll::Ready(Some(Ok(Frame::Trailers(Box::new(fields)))));
                 }
             }
         }
     }
 }
+
+/// Octets of a body that hyper is given at once.
+const PART: usize = 64 << 10;
 
 /// A body that hyper sends, with something that is told how it ended.
 pub struct Outgoing<E: Told> {
@@ -215,6 +222,10 @@ pub struct Outgoing<E: Told> {
 
 /// Told how a body ended.
 pub trait Told {
+    /// The other side was given octets; or, when not `given`, came back for more. In between the octets
+    /// wait until it takes them in.
+    fn waits(&self, given: bool);
+
     /// So many octets went out; whole, or cut short for a reason.
     fn told(self, octets: u64, end: Result<(), Option<BodyError>>);
 }
@@ -263,8 +274,14 @@ impl<E: Told + Unpin> hyper::body::Body for Outgoing<E> {
         if this.ended {
             return Poll::Ready(None);
         }
-        Poll::Ready(match ready!(this.body.poll_frame(cx)) {
+        if let Some(end) = &this.end {
+            end.waits(false);
+        }
+        Poll::Ready(match ready!(this.poll_part(cx)) {
             Some(Ok(Frame::Data(data))) => {
+                if let Some(end) = &this.end {
+                    end.waits(true);
+                }
                 this.sent += data.len() as u64;
                 // The last octets carry the end of the stream with them.
                 if matches!(this.body, Body::Empty) {
@@ -304,6 +321,17 @@ impl<E: Told + Unpin> hyper::body::Body for Outgoing<E> {
 }
 
 impl<E: Told> Outgoing<E> {
+    /// The next part. A large body that is all there goes out in parts too: only so much of it is
+    /// called sent before the other side has taken it.
+    fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, BodyError>>> {
+        match &mut self.body {
+            Body::Whole(bytes) if bytes.len() > PART => {
+                Poll::Ready(Some(Ok(Frame::Data(bytes.split_to(PART)))))
+            }
+            body => body.poll_frame(cx),
+        }
+    }
+
     fn tell(&mut self, end: Result<(), Option<BodyError>>) {
         if let Some(told) = self.end.take() {
             told.told(self.sent, end);

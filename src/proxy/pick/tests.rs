@@ -87,7 +87,7 @@ fn ask(n: u64) -> Ask<'static> {
 
 /// The places of so many choices.
 fn places(picker: &Picker, backends: &[Plain], count: u64) -> Vec<usize> {
-    let mut turns = Turns::new(picker);
+    let mut turns = Turns::new(picker, 0);
     let pick = |n| picker.pick(&mut turns, backends, &ask(n)).unwrap().place();
     (0..count).map(pick).collect()
 }
@@ -127,7 +127,7 @@ fn p4_whoever_is_down_gets_nothing_and_backups_serve_only_without_the_others() {
         assert!([3, 4].iter().all(|i| got.contains(i)), "{picker:?}");
         assert!(got.iter().all(|i| [3, 4].contains(i)), "{picker:?}");
         (backends[3].up, backends[4].up) = (false, false);
-        let none = picker.pick(&mut Turns::new(&picker), &backends, &ask(1));
+        let none = picker.pick(&mut Turns::new(&picker, 0), &backends, &ask(1));
         assert_eq!(none, Err(NoPick::Nobody));
     }
 }
@@ -177,7 +177,7 @@ fn full_backends_are_passed_over_but_not_for_a_backup() {
     backends[0].room = false;
     assert_eq!(places(&picker, &backends, 3), [1, 1, 1]);
     backends[1].room = false;
-    let full = picker.pick(&mut Turns::new(&picker), &backends, &ask(1));
+    let full = picker.pick(&mut Turns::new(&picker, 0), &backends, &ask(1));
     assert_eq!(full, Err(NoPick::Full));
     // Another zone has room.
     let picker = Picker::new(&upstream(Algorithm::RoundRobin, &["a", "b"]), Some("a"));
@@ -195,7 +195,7 @@ fn a_hash_names_one_even_when_it_is_full() {
         ..GOOD
     }; 2];
     let got = picker
-        .pick(&mut Turns::new(&picker), &full, &ask(1))
+        .pick(&mut Turns::new(&picker, 0), &full, &ask(1))
         .unwrap();
     assert!(matches!(got, Picked::Only(_)));
 }
@@ -204,7 +204,7 @@ fn a_hash_names_one_even_when_it_is_full() {
 fn a_second_try_goes_elsewhere_while_there_is_somebody_else() {
     for algorithm in algorithms() {
         let picker = Picker::new(&upstream(algorithm, &["", ""]), None);
-        let mut turns = Turns::new(&picker);
+        let mut turns = Turns::new(&picker, 0);
         for n in 0..50 {
             let one = picker
                 .pick(&mut turns, &[GOOD; 2], &ask(n))
@@ -233,7 +233,7 @@ fn p5_workers_begin_at_different_backends_and_go_their_own_rounds() {
         &upstream(Algorithm::RoundRobin, &["", "", ""]),
         None,
     ));
-    let workers = [AllTurns::default(), AllTurns::default()];
+    let workers = [AllTurns::new(0), AllTurns::new(1)];
     let pick = |worker: &AllTurns| {
         worker.with(UpstreamId(7), &picker, |turns| {
             picker.pick(turns, &[GOOD; 3], &ask(1)).unwrap().place()

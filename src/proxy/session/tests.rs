@@ -116,7 +116,7 @@ impl World {
         let picker = Picker::new(&upstream, None);
         World {
             sessions: Sessions::new(&upstream, OWN, table).unwrap(),
-            turns: Turns::new(&picker),
+            turns: Turns::new(&picker, 0),
             picker,
             backends: vec![GOOD; names.len()],
             names: names.iter().map(|n| (*n).to_owned()).collect(),

@@ -71,13 +71,8 @@ async fn secure(mut tcp: TcpStream, way: &Way<'_>) -> Result<Io, Why> {
     let Some(tls) = way.tls else {
         return Ok(Io::Tcp(tcp));
     };
-    let address = way.server.address;
-    match tls.connect(tcp, address.ip()).await {
-        Ok(stream) => Ok(Io::Tls(Box::new(stream.into()))),
-        Err(error) => {
-            let (upstream, server) = (&way.upstream.name, &way.server.name);
-            tracing::debug!(%upstream, %server, %address, "no TLS handshake: {error}");
-            Err(Why::Tls)
-        }
-    }
+    // What goes wrong is told there, once.
+    let shaken = tls.connect(tcp, way.server.address.ip()).await;
+    let stream = shaken.map_err(|_| Why::Tls)?;
+    Ok(Io::Tls(Box::new(stream.into())))
 }

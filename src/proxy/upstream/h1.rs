@@ -139,7 +139,8 @@ impl Order<'_> {
 ///
 /// # Errors
 /// When no answer came. A connection that was used before may have been closed by the backend in the
-/// very moment: then `sent` is false when not an octet came back and the request may be repeated.
+/// very moment: then `sent` is false when not an octet came back and the method is idempotent, so that
+/// the request may be repeated.
 pub async fn send(
     order: &Order<'_>,
     mut line: Line,
@@ -193,7 +194,10 @@ pub async fn send(
         Ok(framing) => framing,
         Err((why, silent)) => {
             order.worker.reuse_response(head);
+            // That not an octet came back is no proof that nothing was done: what is not idempotent
+            // is not repeated (RFC 9110 section 9.2.2).
             let stale = reused && silent && why == Why::Closed;
+            let stale = stale && order.head.method.is_idempotent();
             let begun = upload.begun;
             return Err(NotAnswered {
                 why,

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use hashbrown::HashMap;
 use hyper::client::conn::http2::{Builder, SendRequest};
@@ -110,18 +110,29 @@ pub async fn send(
     let request = head.map(|()| Outgoing::new(body, Uploaded(uploaded.clone())));
     let watch = Watch::new(&order.worker.watches);
     let mut sending = pin!(sender.try_send_request(request));
+    order.give(&watch, order.timeouts.idle);
+    let (mut all_sent, mut seen) = (false, 0);
     let answered = poll_fn(|cx| {
         if let Poll::Ready(answered) = sending.as_mut().poll(cx) {
             return Poll::Ready(Some(answered));
         }
         // Only once all is sent the backend has the word.
-        if uploaded.poll(cx).is_ready() {
-            if !watch.is_set() {
-                order.give(&watch, order.timeouts.first_byte);
-            }
-            return watch.poll(cx).map(|()| None);
+        if !all_sent && uploaded.poll(cx).is_ready() {
+            all_sent = true;
+            order.give(&watch, order.timeouts.first_byte);
         }
-        Poll::Pending
+        loop {
+            ready!(watch.poll(cx));
+            let late = order
+                .until
+                .is_some_and(|u| u <= order.worker.watches.coarse());
+            if all_sent || late || uploaded.is_stuck_at(seen) {
+                return Poll::Ready(None);
+            }
+            // It is the client that takes its time.
+            seen = uploaded.moves.get();
+            order.give(&watch, order.timeouts.idle);
+        }
     })
     .await;
     let response = match answered {
@@ -153,7 +164,7 @@ pub async fn send(
                 worker,
             };
             Body::stream(length, answer)
-        },
+        }
     };
     Ok(Response {
         head,
@@ -186,11 +197,20 @@ fn translated(head: &RequestHead, address: &str) -> Result<hyper::Request<()>, h
 #[derive(Default)]
 struct Upload {
     over: Cell<bool>,
+    /// Octets wait until the backend takes them in.
+    waiting: Cell<bool>,
+    /// How often octets went to the backend.
+    moves: Cell<u64>,
     failed: Cell<Option<BodyError>>,
     waker: RefCell<Option<Waker>>,
 }
 
 impl Upload {
+    /// Whether the same octets wait that waited when there had been so many moves.
+    fn is_stuck_at(&self, moves: u64) -> bool {
+        self.waiting.get() && self.moves.get() == moves
+    }
+
     fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
         if self.over.get() {
             return Poll::Ready(());
@@ -204,6 +224,11 @@ impl Upload {
 pub struct Uploaded(Rc<Upload>);
 
 impl Told for Uploaded {
+    fn waits(&self, given: bool) {
+        self.0.waiting.set(given);
+        self.0.moves.set(self.0.moves.get() + u64::from(given));
+    }
+
     fn told(self, _octets: u64, end: Result<(), Option<BodyError>>) {
         self.0.over.set(true);
         if let Err(Some(why)) = end {

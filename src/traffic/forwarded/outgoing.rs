@@ -85,6 +85,11 @@ impl Telling {
         }
     }
 
+    /// Whether `Via` is written.
+    pub fn via(self) -> bool {
+        self.via
+    }
+
     fn tells(self, tell: Tell) -> bool {
         self.set & 1 << tell as u8 != 0
     }

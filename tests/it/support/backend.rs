@@ -218,7 +218,16 @@ impl Reader<'_> {
     }
 }
 
+/// Serves a connection, and ends it for all who hold it.
 fn serve(shared: &Shared, number: usize, stream: TcpStream) {
+    let end = stream.try_clone();
+    requests(shared, number, stream);
+    if let Ok(stream) = end {
+        let _ = stream.shutdown(Shutdown::Both);
+    }
+}
+
+fn requests(shared: &Shared, number: usize, stream: TcpStream) {
     stream.set_read_timeout(Some(IDLE)).unwrap();
     let _ = stream.set_nodelay(true);
     let mut reader = Reader {
@@ -230,7 +239,7 @@ fn serve(shared: &Shared, number: usize, stream: TcpStream) {
     while let Some(got) = reader.request() {
         shared.busy.fetch_add(1, Ordering::SeqCst);
         shared.got.lock().unwrap().push(got.clone());
-        if got.field("upgrade") == Some("websocket") && got.target.starts_with("/ws") {
+        if asks_for_websocket(&got) && got.target.starts_with("/ws") {
             let hello = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
                          Connection: Upgrade\r\nSec-WebSocket-Accept: x\r\n\r\nhello";
             send(&mut reader.stream, hello.as_bytes());
@@ -249,6 +258,11 @@ fn serve(shared: &Shared, number: usize, stream: TcpStream) {
             break;
         }
     }
+}
+
+fn asks_for_websocket(got: &Got) -> bool {
+    let asked = got.field("upgrade").unwrap_or_default();
+    asked.eq_ignore_ascii_case("websocket")
 }
 
 /// Sends octets; a client that has gone is not the backend's worry.

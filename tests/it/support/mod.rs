@@ -1,6 +1,7 @@
 //! What the end-to-end tests share: the real binary as a child, a DNS client, an HTTP client.
 
 pub mod backend;
+pub mod certs;
 pub mod daemon;
 pub mod demo;
 pub mod dns;

@@ -1,0 +1,232 @@
+//! `tradewind proxy status`, `drain`, `disable`, `enable`, `weight`, `add`, `remove`: the backends of a
+//! node's proxy, through its admin API.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use serde_json::{Map, Value};
+
+use super::orders::{Answer, Via, ask, os_user};
+
+/// Where they are shown and ordered.
+const PATH: &str = "/v1/proxy/upstreams";
+
+/// What is done with backends.
+#[derive(Debug, Subcommand)]
+pub(super) enum BackendCommand {
+    /// Show how the upstreams and their backends stand, and why.
+    Status {
+        /// Only this upstream.
+        upstream: Option<String>,
+        #[command(flatten)]
+        via: Via,
+    },
+    /// Send no new clients to a backend; what is under way may finish.
+    Drain(BackendArgs),
+    /// Send nothing to a backend, and cut off what is under way.
+    Disable(BackendArgs),
+    /// Let a backend serve that was drained or disabled.
+    Enable(BackendArgs),
+    /// Give a backend another weight.
+    Weight {
+        #[command(flatten)]
+        backend: BackendArgs,
+        /// 0 to 1000000; 0 takes no new clients. Without it, as configured.
+        #[arg(long)]
+        to: Option<u32>,
+    },
+    /// Add a backend, or bring back a configured one that was removed.
+    Add {
+        #[command(flatten)]
+        backend: BackendArgs,
+        /// Where it is, such as 10.0.0.1:8080.
+        #[arg(long)]
+        address: SocketAddr,
+        /// Its share beside the others.
+        #[arg(long, default_value_t = 1)]
+        weight: u32,
+        /// It serves only while no other can.
+        #[arg(long)]
+        backup: bool,
+        /// The zone it stands in.
+        #[arg(long)]
+        zone: Option<String>,
+        /// Requests under way to it at most.
+        #[arg(long)]
+        max_connections: Option<u32>,
+    },
+    /// Take a backend away.
+    Remove(BackendArgs),
+}
+
+/// A backend, and why.
+#[derive(Debug, Args)]
+pub(super) struct BackendArgs {
+    /// UPSTREAM/BACKEND.
+    place: String,
+    /// Why; whoever finds the order later reads it.
+    #[arg(long)]
+    reason: String,
+    /// Who gives the order; the default is the user who runs this.
+    #[arg(long)]
+    owner: Option<String>,
+    #[command(flatten)]
+    via: Via,
+}
+
+/// Runs the command.
+pub(super) fn run(command: &BackendCommand) -> ExitCode {
+    match command {
+        BackendCommand::Status { upstream, via } => {
+            let one = upstream.as_ref().map(|name| format!("{PATH}/{name}"));
+            let path = one.unwrap_or_else(|| PATH.to_owned());
+            match ask(via, "GET", &path, &[], None) {
+                Err(e) => super::failed(e),
+                Ok(Answer { json, .. }) => {
+                    if via.json {
+                        println!("{json:#}");
+                    } else {
+                        print!("{}", status(&json));
+                    }
+                    ExitCode::SUCCESS
+                }
+            }
+        }
+        BackendCommand::Drain(args) => order("drain", args, []),
+        BackendCommand::Disable(args) => order("disable", args, []),
+        BackendCommand::Enable(args) => order("enable", args, []),
+        BackendCommand::Remove(args) => order("remove", args, []),
+        BackendCommand::Weight { backend, to } => {
+            order("weight", backend, [("weight", to.map(Value::from))])
+        }
+        BackendCommand::Add {
+            backend,
+            address,
+            weight,
+            backup,
+            zone,
+            max_connections,
+        } => order(
+            "add",
+            backend,
+            [
+                ("address", Some(address.to_string().into())),
+                ("weight", Some((*weight).into())),
+                ("backup", Some((*backup).into())),
+                ("zone", zone.clone().map(Value::from)),
+                ("max-connections", max_connections.map(Value::from)),
+            ],
+        ),
+    }
+}
+
+fn order<const N: usize>(
+    action: &str,
+    args: &BackendArgs,
+    more: [(&str, Option<Value>); N],
+) -> ExitCode {
+    let Some((upstream, backend)) = args.place.split_once('/') else {
+        return super::failed(format!(
+            "`{}` names no backend; write UPSTREAM/BACKEND",
+            args.place
+        ));
+    };
+    let mut body = Map::new();
+    body.insert("action".to_owned(), action.into());
+    body.insert("reason".to_owned(), args.reason.clone().into());
+    let owner = args.owner.clone().unwrap_or_else(os_user);
+    body.insert("owner".to_owned(), owner.into());
+    for (key, value) in more {
+        body.extend(value.map(|v| (key.to_owned(), v)));
+    }
+    let path = format!("{PATH}/{upstream}/backends/{backend}");
+    match ask(&args.via, "POST", &path, &[], Some(&body.into())) {
+        Err(e) => super::failed(e),
+        Ok(Answer { json, .. }) => {
+            if args.via.json {
+                println!("{json:#}");
+                return ExitCode::SUCCESS;
+            }
+            let text = |key: &str| json[key].as_str().unwrap_or_default().to_owned();
+            println!("{}; {} requests under way", text("said"), json["in_flight"]);
+            for warning in json["warnings"].as_array().into_iter().flatten() {
+                println!("warning: {}", warning.as_str().unwrap_or_default());
+            }
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+/// All upstreams, a line for each backend.
+fn status(json: &Value) -> String {
+    let mut out = String::new();
+    let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();
+    let array = |v: &Value| v.as_array().cloned().unwrap_or_default();
+    for upstream in array(&json["upstreams"]) {
+        out += &format!(
+            "upstream {}: {}",
+            text(&upstream["name"]),
+            text(&upstream["mode"])
+        );
+        if let Some(circuit) = upstream["circuit"].as_str() {
+            out += &format!(", circuit {circuit}");
+        }
+        let waiting = upstream["queue"]["waiting"].as_u64().unwrap_or_default();
+        if waiting > 0 {
+            out += &format!(", {waiting} waiting");
+        }
+        out.push('\n');
+        for b in array(&upstream["backends"]) {
+            out += &format!(
+                "  {:<20} {:<21} {:<8} weight {}",
+                text(&b["name"]),
+                text(&b["address"]),
+                text(&b["state"]),
+                b["weight"]
+            );
+            let share = b["share_percent"].as_f64().unwrap_or(100.0);
+            if share < 100.0 {
+                out += &format!(" ({share:.0}% of it)");
+            }
+            out += &format!(", {} under way: {}", b["in_flight"], text(&b["cause"]));
+            for order in array(&b["orders"]) {
+                out += &format!(
+                    "; {} by {} ({})",
+                    text(&order["kind"]),
+                    text(&order["owner"]),
+                    text(&order["reason"])
+                );
+            }
+            out.push('\n');
+        }
+    }
+    if out.is_empty() {
+        out = "no upstreams\n".to_owned();
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_status_shows_state_cause_and_orders() {
+        let json = json!({ "upstreams": [{
+            "name": "api", "mode": "normal", "circuit": "closed", "queue": { "waiting": 2 },
+            "backends": [{
+                "name": "b1", "address": "10.0.0.1:80", "state": "ejected", "weight": 3,
+                "share_percent": 10.0, "in_flight": 4, "cause": "3 failed requests",
+                "orders": [{ "kind": "drain", "owner": "ann", "reason": "disk" }],
+            }],
+        }] });
+        assert_eq!(
+            status(&json),
+            "upstream api: normal, circuit closed, 2 waiting\n  b1                   10.0.0.1:80           \
+             ejected  weight 3 (10% of it), 4 under way: 3 failed requests; drain by ann (disk)\n"
+        );
+        assert_eq!(status(&json!({ "upstreams": [] })), "no upstreams\n");
+    }
+}
