@@ -83,10 +83,14 @@ pub mod docs {
     pub mod overrides {}
     #[doc = include_str!("docs/performance.md")]
     pub mod performance {}
-    #[doc = include_str!("docs/proxy-balancing.md")]
-    pub mod proxy_balancing {}
     #[doc = include_str!("docs/proxy-tls.md")]
     pub mod proxy_tls {}
+    #[doc = include_str!("docs/proxy-balancing.md")]
+    pub mod proxy_balancing {}
+    #[doc = include_str!("docs/proxy-health.md")]
+    pub mod proxy_health {}
+    #[doc = include_str!("docs/proxy-fields.md")]
+    pub mod proxy_fields {}
     #[doc = include_str!("docs/proxy-routing.md")]
     pub mod proxy_routing {}
     #[doc = include_str!("docs/transports.md")]
@@ -95,4 +99,6 @@ pub mod docs {
     pub mod protection {}
     #[doc = include_str!("docs/transfers.md")]
     pub mod transfers {}
+    #[doc = include_str!("docs/proxy-caching.md")]
+    pub mod proxy_caching {}
 }

@@ -2,6 +2,7 @@
 //!
 //! Bound to loopback by default. Every answer is taken from one view.
 
+pub mod backends;
 pub mod caches;
 pub mod control;
 pub mod desk;
@@ -13,6 +14,7 @@ pub mod server;
 pub mod state;
 pub mod view;
 
+pub use backends::BackendDesk;
 pub use control::{Control, ReloadOutcome};
 pub use desk::OrderDesk;
 pub use fleet::{FleetStatus, Life, MemberStatus};

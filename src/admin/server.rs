@@ -48,6 +48,15 @@ fn router<C: Control>(state: State<C>) -> Router {
             "/v1/proxy/caches/{name}/purge",
             post(route::caches::purge::<C>),
         )
+        .route("/v1/proxy/upstreams", get(route::backends::list::<C>))
+        .route(
+            "/v1/proxy/upstreams/{upstream}",
+            get(route::backends::one::<C>),
+        )
+        .route(
+            "/v1/proxy/upstreams/{upstream}/backends/{backend}",
+            post(route::backends::give::<C>),
+        )
         .route("/v1/regions", get(route::regions::regions::<C>))
         .route("/v1/reload", post(route::reload::reload::<C>))
         .fallback(route::fallback)

@@ -8,6 +8,7 @@ use crate::snapshot::Publisher;
 use crate::telemetry::Stats;
 use crate::time::Clock;
 
+use super::backends::BackendDesk;
 use super::caches::CacheDesk;
 use super::desk::OrderDesk;
 use super::problem::Problem;
@@ -26,6 +27,8 @@ pub struct State<C> {
     pub orders: Arc<dyn OrderDesk>,
     /// The proxy's caches; `None` without the role `proxy`.
     pub caches: Option<Arc<dyn CacheDesk>>,
+    /// Knows the proxy's backends.
+    pub backends: Arc<dyn BackendDesk>,
     /// Whether the first round is over and DNS is served.
     pub ready: watch::Receiver<bool>,
 }
@@ -39,6 +42,7 @@ impl<C> Clone for State<C> {
             control: self.control.clone(),
             orders: self.orders.clone(),
             caches: self.caches.clone(),
+            backends: self.backends.clone(),
             ready: self.ready.clone(),
         }
     }

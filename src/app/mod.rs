@@ -1,7 +1,8 @@
 //! The application: the only place that starts tasks, reads the real clock and listens to signals.
 
+pub mod backends;
 pub mod caches;
-mod certificates;
+pub mod certificates;
 pub mod clock;
 pub mod control;
 mod descriptors;

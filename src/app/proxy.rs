@@ -1,14 +1,17 @@
 //! The proxy of this node: started with the node, told of every reload, drained at the end.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::compile::Node;
 use crate::proxy::run::{AdoptError, Proxy};
 use crate::time::Clock;
-use crate::traffic::Plan;
+use crate::traffic::orders::{Given, Place, Refused, Wish};
+use crate::traffic::{BackendOrders, Plan};
 
+use super::backends::Probes;
+use super::descriptors;
 use super::limits;
 use super::run::RunError;
 
@@ -18,6 +21,14 @@ const LOOK: Duration = Duration::from_millis(20);
 /// The proxy, on a node with the role.
 pub struct Carrier {
     proxy: Proxy,
+    laid: Mutex<Laid>,
+    probes: Probes,
+}
+
+/// What the configuration says, and what operators laid over it.
+struct Laid {
+    base: Arc<Plan>,
+    orders: BackendOrders,
 }
 
 /// What a node carries traffic with; `None` without the role `proxy`.
@@ -30,6 +41,7 @@ pub type SharedCarrier = Option<Arc<Carrier>>;
 pub(super) fn start(
     node: &Node,
     plan: &Arc<Plan>,
+    orders: BackendOrders,
     clock: &Arc<dyn Clock>,
 ) -> Result<SharedCarrier, RunError> {
     if !node.proxies_traffic {
@@ -37,9 +49,17 @@ pub(super) fn start(
     }
     let mut seed = [0; 8];
     limits::random(&mut seed);
-    let proxy = Proxy::start(plan.clone(), clock, u64::from_ne_bytes(seed))
+    let over = orders.over(plan);
+    let proxy = Proxy::start(over.clone(), clock, u64::from_ne_bytes(seed))
         .map_err(|e| RunError::Other(e.to_string()))?;
-    Ok(Some(Arc::new(Carrier { proxy })))
+    let probes = Probes::new(descriptors::for_probes(descriptors::raise()));
+    probes.follow(&over);
+    let base = plan.clone();
+    Ok(Some(Arc::new(Carrier {
+        proxy,
+        laid: Mutex::new(Laid { base, orders }),
+        probes,
+    })))
 }
 
 impl Carrier {
@@ -48,7 +68,43 @@ impl Carrier {
     /// # Errors
     /// When a new listener or its TLS cannot be had; then nothing changes.
     pub fn adopt(&self, plan: &Arc<Plan>) -> Result<(), AdoptError> {
-        self.proxy.adopt(plan)
+        let mut laid = self.laid();
+        let over = laid.orders.over(plan);
+        self.proxy.adopt(&over)?;
+        laid.base = plan.clone();
+        self.probes.follow(&over);
+        Ok(())
+    }
+
+    /// Takes an order about a backend; in force when this returns. Gives all that stand now.
+    ///
+    /// # Errors
+    /// Says why not; nothing is changed then.
+    pub fn order(&self, place: &Place, wish: &Given<Wish>) -> Result<BackendOrders, Refused> {
+        let mut laid = self.laid();
+        let mut orders = laid.orders.clone();
+        orders.give(place, wish, &laid.base)?;
+        let over = orders.over(&laid.base);
+        let adopted = self.proxy.adopt(&over);
+        adopted.map_err(|e| Refused::Conflict(e.to_string()))?;
+        self.probes.follow(&over);
+        laid.orders = orders.clone();
+        Ok(orders)
+    }
+
+    /// The orders that stand.
+    pub fn orders(&self) -> BackendOrders {
+        self.laid().orders.clone()
+    }
+
+    /// Its probes of backends.
+    pub fn probes(&self) -> &Probes {
+        &self.probes
+    }
+
+    fn laid(&self) -> MutexGuard<'_, Laid> {
+        // Each step leaves it whole.
+        self.laid.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Where it listens.

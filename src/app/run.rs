@@ -24,6 +24,7 @@ use crate::telemetry::{DnsCounters, OrderGauges, ProbeStats, Stats};
 use crate::time::Clock;
 use crate::units::Generation;
 
+use super::backends::{self, BackendBook};
 use super::certificates::{Certificate, Certificates};
 use super::clock::RealClock;
 use super::control::{Controller, Ordered};
@@ -150,11 +151,6 @@ async fn serve(
     let (udp_sockets, tcp_listeners) = bind_dns(&node, options.skip_missing_addresses)?;
     let encrypted = listeners::bind(&node, options.skip_missing_addresses)?;
     let admin_listener = bind_admin(&node).await?;
-    let carrier = proxy::start(&node, &compiled.snapshot.traffic, &clock)?;
-    if let Some(carrier) = &carrier {
-        let watched = Arc::downgrade(carrier);
-        tokio::spawn(proxy_tls::watch(watched, stopped.clone()));
-    }
 
     // Keys are there before the first answer is.
     let key_troubles = Arc::new(AtomicU64::new(0));
@@ -173,6 +169,13 @@ async fn serve(
     let now_ms = clock.wall().unix_ms(clock.now());
     let remembered = Verdicts::read(&stored.verdicts);
     let verdicts = Verdicts::with(&stored.verdicts);
+    let traffic = &compiled.snapshot.traffic;
+    let carrier = proxy::start(&node, traffic, backends::read(&stored.backends), &clock)?;
+    if let Some(carrier) = &carrier {
+        let watched = Arc::downgrade(carrier);
+        tokio::spawn(proxy_tls::watch(watched, stopped.clone()));
+    }
+    let _backend_probes = carrier.as_ref().map(|c| c.probes().start(c, &clock));
     let book = Book::load(&node.name, stored, now_ms);
 
     let (judge, wiring) = JudgeLoop::new(
@@ -221,12 +224,19 @@ async fn serve(
         clock: clock.clone(),
         vouch: joined.vouch.clone(),
         bus: joined.bus.clone(),
-        store: order_store,
+        store: order_store.clone(),
         judge: orders.clone(),
         publisher: wiring.publisher.clone(),
         gauges: gauges.clone(),
     };
     let order_desk = Desk::new(tools, book);
+    let backends = BackendBook::new(
+        carrier.clone(),
+        order_store,
+        order_desk.clone(),
+        &node.name,
+        clock.clone(),
+    );
     // A node that only probes or carries traffic may not speak of orders, and needs none.
     let takes_orders = !node.dns_listen.is_empty() || node.admin_listen.is_some();
     let order_task = takes_orders.then(|| tokio::spawn(order_desk.clone().run(stopped.clone())));
@@ -292,6 +302,7 @@ async fn serve(
             caches: carrier
                 .clone()
                 .map(|c| c as Arc<dyn admin::caches::CacheDesk>),
+            backends,
             ready: is_serving,
         };
         let stopped = stopped.clone();

@@ -7,6 +7,7 @@
     reason = "a command line talks to a terminal"
 )]
 
+mod caches;
 mod check;
 mod demo;
 mod dnssec;
@@ -80,7 +81,7 @@ enum Command {
     /// Make and show the certificates of a fleet's nodes.
     #[command(subcommand)]
     Fleet(fleet::FleetCommand),
-    /// Ask the proxy of a node, and purge its caches.
+    /// Show the backends of a node's proxy, drain, weigh, add and remove them; purge its caches.
     #[command(subcommand)]
     Proxy(proxy::ProxyCommand),
     /// Build and ask GeoIP databases.
@@ -236,7 +237,7 @@ pub fn main() -> ExitCode {
         Command::Audit(args) => orders::audit(&args),
         Command::Dnssec(command) => dnssec::dnssec(&command),
         Command::Fleet(command) => fleet::fleet(&command),
-        Command::Proxy(command) => proxy::proxy(&command),
+        Command::Proxy(command) => proxy::proxy(command),
         Command::Geoip(GeoipCommand::Build { csv, out }) => {
             done(geoip::build(&csv, &out).map(|()| format!("{} written", out.display())))
         }

@@ -31,6 +31,7 @@ pub(super) fn unused(spec: &Spec, p: &mut Problems) {
         let monitors = spec.pools.iter().filter_map(|p| p.monitor.as_ref());
         let mut monitors: HashSet<&str> = monitors.map(|m| m.as_str()).collect();
         monitors.extend(super::monitors::used_as_parts(spec));
+        monitors.extend(super::upstreams::monitors(spec));
         for m in &spec.monitors {
             if !monitors.contains(m.name.as_str()) {
                 warn(p, &m.name, "monitor", "pool");

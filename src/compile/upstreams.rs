@@ -1,13 +1,16 @@
 //! Upstreams, with the backends that a node uses.
 
+use std::sync::Arc;
+
 use hashbrown::HashMap;
 
 use crate::config::Spec;
-use crate::config::spec::{BackendSpec, UpstreamSpec};
+use crate::config::spec::{BackendSpec, NodeSpec, Role, UpstreamSpec};
+use crate::health::{Monitor, MonitorKind};
 use crate::ids::UpstreamId;
 use crate::traffic::Upstream;
 
-use super::Problems;
+use super::{Problems, node};
 
 /// The upstreams, and their ids by name.
 #[derive(Debug, Default)]
@@ -36,11 +39,57 @@ pub(super) fn upstreams<'s>(
         }
         let mut upstream = u.settings.clone();
         let used = u.backends.iter().filter(|b| used(b, region));
+        upstream.resilience.monitor = monitor(spec, u, p);
         upstream.backends = used.map(|b| b.settings.clone()).collect();
         upstream.backends.sort_by(|a, b| a.name.cmp(&b.name));
         out.list.push(upstream);
     }
     out
+}
+
+/// The names of the monitors of upstreams.
+pub(super) fn monitors(spec: &Spec) -> impl Iterator<Item = &str> {
+    let named = spec.upstreams.iter().filter_map(|u| u.monitor.as_ref());
+    named.map(|m| m.value.as_str())
+}
+
+/// The monitor of an upstream's backends. Commands run only where every proxy that would run them says
+/// so.
+fn monitor(spec: &Spec, u: &UpstreamSpec, p: &mut Problems) -> Option<Arc<Monitor>> {
+    let wanted = u.monitor.as_ref()?;
+    let Some(found) = spec.monitors.iter().find(|m| m.name.value == wanted.value) else {
+        p.dangling();
+        return None;
+    };
+    let refuses = |n: &&NodeSpec| node::has(n, Role::Proxy) && !n.allow_exec;
+    if runs_command(&found.monitor)
+        && let Some(node) = spec.nodes.iter().find(refuses)
+    {
+        let d = p.error(
+            wanted.span,
+            format!(
+                "upstream `{}` has monitor `{}`, which runs a command, but node `{}` with role `proxy` \
+                 does not allow that",
+                u.name.value, wanted.value, node.name.value
+            ),
+        );
+        d.related
+            .push((node.name.span, "`allow-exec` is not set here".to_owned()));
+        d.help = Some(format!(
+            "add `allow-exec = true` to [nodes.{}]: whoever writes this configuration can then run \
+             programs there",
+            node.name.value
+        ));
+    }
+    Some(Arc::new(found.monitor.clone()))
+}
+
+fn runs_command(monitor: &Monitor) -> bool {
+    match &monitor.kind {
+        MonitorKind::Exec(_) => true,
+        MonitorKind::Composite(c) => c.parts.iter().any(|part| runs_command(part)),
+        _ => false,
+    }
 }
 
 /// Whether a proxy in `region` uses the backend.

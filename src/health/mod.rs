@@ -1,5 +1,6 @@
 //! Health as pure logic on virtual time: observe → judge → council → board.
 
+pub mod backend;
 pub mod board;
 pub mod checks;
 pub mod composite;

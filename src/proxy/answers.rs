@@ -6,6 +6,7 @@ use crate::message::http1::{self, Refusal};
 use crate::message::{Known, RequestHead, ResponseHead};
 use crate::traffic::route::path::PathError;
 
+use super::backend::Unavailable;
 use super::body::{Body, BodyError};
 use super::message::Response;
 use super::upstream::Why;
@@ -31,6 +32,8 @@ pub enum Failure {
     Waf(u16),
     /// No backend may have it.
     NoBackend,
+    /// The upstream cannot take it now.
+    Busy(Unavailable),
     /// A backend did not answer.
     Backend(Why),
     /// Its rate was exceeded; it may come back after so many seconds.
@@ -61,7 +64,7 @@ impl Failure {
             Failure::Denied(status) | Failure::Waf(status) => status,
             // Nobody gets it; logs have had a number for it since nginx.
             Failure::Dropped => 444,
-            Failure::NoBackend | Failure::TooMany | Failure::AuthFailed => 503,
+            Failure::NoBackend | Failure::Busy(_) | Failure::TooMany | Failure::AuthFailed => 503,
             Failure::RateLimited { status, .. } => status,
             Failure::Backend(Why::ConnectTimeout | Why::Timeout) | Failure::TooLate => 504,
             Failure::Backend(_) => 502,
@@ -71,7 +74,7 @@ impl Failure {
     /// One word for logs and metrics.
     pub fn word(self) -> &'static str {
         match self {
-            Failure::Refused(_) => "malformed",
+            Failure::Refused(refusal) => refusal.word(),
             Failure::SlowHead => "slow-head",
             Failure::Body(BodyError::Timeout) => "slow-body",
             Failure::Body(BodyError::TooLong) => "body-too-long",
@@ -85,6 +88,7 @@ impl Failure {
             Failure::RateLimited { .. } => "rate-limited",
             Failure::TooMany => "too-many-requests",
             Failure::AuthFailed => "auth-failed",
+            Failure::Busy(busy) => busy.why.word(),
             Failure::TooLate => "total-timeout",
             Failure::Backend(why) => match why {
                 Why::Refused => "connect-refused",
@@ -122,7 +126,12 @@ pub fn failure(failure: Failure) -> Response {
         head.fields.push_known(Known::RetryAfter, b"1");
     } else if status == 503 {
         // A client that comes back at once makes it worse.
-        head.fields.push_known(Known::RetryAfter, b"5");
+        let after = match failure {
+            Failure::Busy(busy) => busy.retry_after.as_secs(),
+            _ => 5,
+        };
+        head.fields
+            .push_known(Known::RetryAfter, after.to_string().as_bytes());
     }
     let text = format!("{status} {}\n", http1::write::reason(status));
     let mut response = Response::new(head, Body::Whole(Bytes::from(text)));

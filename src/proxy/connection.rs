@@ -57,7 +57,7 @@ pub async fn serve(
         .guards
         .admit(&tier.plan, listener, source.ip(), || worker.now());
     let Ok(_source) = admitted else {
-        count(&worker.stats.too_eager);
+        count(&worker.stats.crowded);
         return;
     };
     let Ok(local) = tcp.local_addr() else {

@@ -9,7 +9,7 @@ use crate::traffic::{Action, Caller};
 use super::actions;
 use super::answers::{self, Failure};
 use super::cached::Way;
-use super::features::{self, Visit};
+use super::features::{self, Leaving, Visit};
 use super::message::{Peer, Request, Response};
 use super::mirror;
 use super::record::Record;
@@ -25,28 +25,28 @@ pub async fn run(
     mut request: Request,
     record: &mut Record,
 ) -> Response {
-    let listener = &tier.plan.listeners[peer.listener.index()];
     let grpc = answers::is_grpc(&request.head);
-    let mut visit = features::arrive(worker, listener, peer, &mut request.head);
-    record.client = Some(visit.address().ip());
+    let listener = &tier.plan.listeners[peer.listener.index()];
+    let mut visit = features::arrive(worker, listener, peer, &mut request.head, record);
     let answered = answer(worker, tier, peer, &mut request, &mut visit, record).await;
     let own = answered.is_err();
     let mut response = answered.unwrap_or_else(|failure| {
         record.failed(failure);
-        answers::failure(failure)
+        let mut response = answers::failure(failure);
+        if grpc {
+            answers::into_grpc(&mut response);
+        }
+        response
     });
-    features::leave(
+    let exchange = Leaving {
         worker,
         tier,
         peer,
-        &request.head,
-        &mut visit,
-        own,
-        &mut response,
-    );
-    if own && grpc {
-        answers::into_grpc(&mut response);
-    }
+        head: &request.head,
+        server: record.server.as_deref(),
+        own: own && !grpc,
+    };
+    features::leave(&exchange, &mut visit, &mut response);
     worker.reuse_request(request.head);
     response
 }
@@ -71,17 +71,19 @@ async fn answer(
     let as_sent = actions::settle(&mut request.head.target, &routes.paths)?;
     let id = routes.find(&request.head, caller);
     record.route = id;
-    let id = id.ok_or(Failure::NoRoute)?;
-    visit.route = Some(id);
+    visit.route = id;
+    // Also of what no route takes: looking for doors counts as knocking.
     features::guard(worker, tier, listener, &request.head, visit)?;
+    let id = id.ok_or(Failure::NoRoute)?;
     let route = &routes.list[id.index()];
     if let Some(rules) = route.waf.and_then(|waf| tier.plan.waf.get(waf)) {
         waf::inspect(worker, rules, &route.name, caller.client, request).await?;
     }
-    if let Some(auth) = visit.features(&tier.plan).and_then(|f| f.auth)
-        && let Some(refusal) = features::ask(worker, tier, peer, request, visit, auth).await?
-    {
-        return Ok(refusal);
+    if let Some(auth) = visit.features(&tier.plan).and_then(|f| f.auth) {
+        let asked = features::ask(worker, tier, peer, request, visit, record, auth);
+        if let Some(refusal) = Box::pin(asked).await? {
+            return Ok(refusal);
+        }
     }
     if let Some(rewrite) = &route.rewrite {
         let target = &mut request.head.target;

@@ -1,26 +1,35 @@
-//! Having a backend answer: choosing one, asking it, and asking another when that is safe.
+//! Having a backend answer: choosing one, waiting for one that is full, asking it, and asking another when
+//! that is safe.
 
 use std::rc::Rc;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
+use crate::health::backend::Fault;
 use crate::ids::UpstreamId;
-use crate::traffic::Algorithm;
+use crate::time::Moment;
+use crate::traffic::retry::{BodySent, Failed, RetryRules, Try};
 
 use super::answers::Failure;
+use super::backend::queue::Wanted;
+use super::backend::{Admitted, Permit};
 use super::body::Body;
-use super::chooser::{Chooser, Seat};
 use super::message::{Peer, Request, Response};
-use super::pick::Picked;
+use super::pick::{Ask, NoPick, Picked};
 use super::record::Record;
+use super::replay::Replay;
+use super::session::Bond;
 use super::stats::count;
 use super::tier::{Group, Tier};
-use super::upstream::NotAnswered;
 use super::upstream::connect::{Way, connect};
 use super::upstream::h1::{self, Order};
 use super::upstream::h2;
 use super::upstream::lease::Lease;
 use super::upstream::pool::Line;
+use super::upstream::{NotAnswered, Why};
 use super::worker::Worker;
+
+/// Tries of one request at most: the first one and ten more.
+const TRIES: usize = 11;
 
 /// Has a backend of the upstream answer.
 ///
@@ -36,62 +45,215 @@ pub async fn forward(
 ) -> Result<Response, Failure> {
     record.upstream = Some(id);
     let (upstream, group) = tier.upstream(id);
-    let chooser = &tier.choosers[id.index()];
-    let mut seat = chooser.seat(&request.head, peer.ip(), worker.watches.coarse());
+    let rules = &upstream.resilience.retries;
+    let now = worker.now();
+    let admitted = group.state.admit(now).map_err(Failure::Busy)?;
+    let admitted = admitted.is_guarded().then(|| Rc::new(admitted));
+    let client = record.client.unwrap_or_else(|| peer.ip());
+    let sessions = group.chooser.sessions.as_ref();
+    let mut seat = Seat {
+        worker,
+        group,
+        id,
+        hash: group.chooser.picker.hash(&request.head, client),
+        bond: sessions.map_or_else(Bond::default, |s| s.claim(&request.head, client, now)),
+        tried: [0; TRIES],
+        count: 0,
+    };
+    if let Some(sessions) = sessions {
+        sessions.send(&mut request.head);
+    }
+    let replay = replayed(request, rules);
+    // Nothing to send again is always there.
+    let bare = replay.is_none() && matches!(request.body, Body::Empty);
     let mut tries = 0;
     loop {
         tries += 1;
-        let place = choose(worker, id, chooser, &mut seat, group)?;
-        let server = group.servers[place].clone();
-        chooser.send(&mut request.head);
+        let (permit, place) = seat.take(worker.now()).await?;
+        let server = permit.backend().clone();
+        server.begin(tries > 1);
         record.tries = tries;
         record.server = Some(server.clone());
         let chosen = worker.now();
         record.queue = Some(chosen.since(record.began()));
-        let body = std::mem::take(&mut request.body);
-        let lease = Lease::new(server.clone());
+        let body = match &replay {
+            Some(replay) => replay.again(),
+            None => std::mem::take(&mut request.body),
+        };
+        let lease = Lease::new(permit, admitted.clone());
         let way = Way {
             upstream,
             tls: group.tls.as_deref(),
             server: &server,
             peer,
         };
-        match attempt(worker, &way, request, body, lease, tries > 1).await {
+        let done = attempt(worker, &way, request, body, lease, tries > 1).await;
+        let now = worker.now();
+        let (failed, sent, left, why) = match done {
             Ok(mut response) => {
-                let now = worker.now();
-                record.first_byte = Some(now.since(chosen));
-                if upstream.algorithm == Algorithm::LeastTime {
-                    let mut ewma = server.ewma.lock().unwrap_or_else(PoisonError::into_inner);
-                    ewma.add(now.since(chosen), now);
+                let took = now.since(chosen);
+                record.first_byte = Some(took);
+                let status = response.head.status;
+                server.answered(status, took, now);
+                let asks =
+                    rules.on_status.contains(&status) || rules.undone_status.contains(&status);
+                let t = Try {
+                    method: &request.head.method,
+                    tries,
+                    sent: true,
+                    body: body_sent(replay.as_ref(), bare, None),
+                    failed: Failed::Status(status),
+                };
+                if asks && group.state.may_retry(&t, None, now).is_ok() {
+                    seat.avoid(place);
+                    continue;
                 }
-                chooser.answer(&seat, &mut response.head, request.head.scheme, now);
+                ended(admitted.as_deref(), Some(status), None, now);
+                if let Some(sessions) = sessions {
+                    let scheme = request.head.scheme;
+                    sessions.answer(&seat.bond, &mut response.head, scheme, now);
+                }
                 return Ok(response);
             }
-            Err(failed) => {
-                let again = tries < 3 && !failed.sent;
-                match failed.body {
-                    Some(body) if again => request.body = body,
-                    _ => return Err(failed.why.into()),
+            Err(NotAnswered { why, sent, body }) => {
+                let left = body.is_some();
+                if let (Some(body), None) = (body, &replay) {
+                    request.body = body;
                 }
-                seat.failed(place);
+                let Some(failed) = failed(why) else {
+                    // The client's own doing: it says nothing of the backend.
+                    return Err(why.into());
+                };
+                (failed, sent, left, why)
             }
+        };
+        // A kept connection that its backend closed as it idled is nobody's fault, and another one no
+        // retry (RFC 9112 section 9.3.1).
+        let stale = why == Why::Closed && !sent;
+        if !stale && let Some(fault) = failed.fault() {
+            server.failed(fault, now);
+        }
+        let t = Try {
+            method: &request.head.method,
+            tries,
+            sent,
+            body: body_sent(replay.as_ref(), bare, Some(left)),
+            failed,
+        };
+        let again = match (stale, t.body) {
+            (true, BodySent::Untouched | BodySent::Kept) if tries == 1 => Ok(()),
+            _ => group.state.may_retry(&t, None, now),
+        };
+        if let Err(no) = again {
+            ended(admitted.as_deref(), None, failed.fault(), now);
+            tracing::debug!(upstream = %upstream.name, backend = %server.name, "not tried again: {no}");
+            return Err(why.into());
+        }
+        if !stale {
+            seat.avoid(place);
         }
     }
 }
 
-/// The place of the backend that gets the request.
-fn choose(
-    worker: &Worker,
+/// What became of the request's body. `left`: whether a try that failed gave it back.
+fn body_sent(replay: Option<&Replay>, bare: bool, left: Option<bool>) -> BodySent {
+    match replay {
+        Some(replay) => replay.sent(),
+        None if bare || left == Some(true) => BodySent::Untouched,
+        None => BodySent::Gone,
+    }
+}
+
+fn ended(admitted: Option<&Admitted>, status: Option<u16>, fault: Option<Fault>, now: Moment) {
+    if let Some(admitted) = admitted {
+        admitted.ended(status, fault, now);
+    }
+}
+
+/// The body as one that can be sent again, where it may have to be.
+fn replayed(request: &mut Request, rules: &RetryRules) -> Option<Replay> {
+    if matches!(request.body, Body::Empty) || rules.attempts == 0 || rules.keep_body == 0 {
+        return None;
+    }
+    let may = request.head.method.is_idempotent() || !rules.undone_status.is_empty();
+    let length = request.body.length();
+    let fits = length.is_none_or(|n| n <= rules.keep_body as u64);
+    (may && fits).then(|| Replay::new(std::mem::take(&mut request.body), rules.keep_body))
+}
+
+/// What a failure is called in the rule about retries; `None` when the client failed.
+fn failed(why: Why) -> Option<Failed> {
+    match why {
+        Why::Refused | Why::ConnectTimeout | Why::Tls => Some(Failed::Connect),
+        Why::Closed | Why::Malformed | Why::TooLong => Some(Failed::Reset),
+        Why::Timeout => Some(Failed::Timeout),
+        Why::Body(_) => None,
+    }
+}
+
+/// Where one request is given a place.
+struct Seat<'a> {
+    worker: &'a Worker,
+    group: &'a Group,
     id: UpstreamId,
-    chooser: &Chooser,
-    seat: &mut Seat,
-    group: &Group,
-) -> Result<usize, Failure> {
-    let (now, random) = (worker.watches.coarse(), worker.random());
-    let picked = worker.turns.with(id, &chooser.picker, |turns| {
-        chooser.choose(seat, turns, &group.servers, now, random)
-    });
-    picked.map(Picked::place).map_err(|_| Failure::NoBackend)
+    hash: u64,
+    bond: Bond,
+    /// Places of backends that failed it.
+    tried: [usize; TRIES],
+    count: usize,
+}
+
+impl Seat<'_> {
+    /// Another backend is better.
+    fn avoid(&mut self, place: usize) {
+        if let Some(slot) = self.tried.get_mut(self.count) {
+            *slot = place;
+            self.count += 1;
+        }
+    }
+
+    /// A place at a backend: now, or after waiting for one.
+    async fn take(&mut self, now: Moment) -> Result<(Permit, usize), Failure> {
+        let (group, chooser) = (self.group, &self.group.chooser);
+        let ask = Ask {
+            now,
+            random: self.worker.random(),
+            hash: self.hash,
+            tried: &self.tried[..self.count],
+        };
+        let bond = &mut self.bond;
+        let turns = &self.worker.turns;
+        let picked = turns.with(self.id, &chooser.picker, |turns| {
+            chooser.choose(bond, turns, &group.servers, &ask)
+        });
+        let wanted = match picked {
+            Ok(picked) => {
+                let server = &group.servers[picked.place()];
+                if let Some(permit) = Permit::take(server) {
+                    return Ok((permit, picked.place()));
+                }
+                match picked {
+                    Picked::Only(_) => Wanted::One(server.clone()),
+                    Picked::Any(_) => Wanted::Any,
+                }
+            }
+            Err(NoPick::Full) => Wanted::Any,
+            Err(NoPick::Nobody | NoPick::SessionGone) => {
+                return Err(Failure::Busy(group.state.no_backend(now)));
+            }
+        };
+        let waited = group.state.wait(wanted, &group.servers).await;
+        let permit = waited.map_err(Failure::Busy)?;
+        let same = |s: &Arc<super::tier::Server>| Arc::ptr_eq(s, permit.backend());
+        let Some(place) = group.servers.iter().position(same) else {
+            // A backend of a plan after ours: not for us.
+            return Err(Failure::Busy(group.state.no_backend(now)));
+        };
+        if let Some(sessions) = &chooser.sessions {
+            sessions.bind(&mut self.bond, place, self.worker.now());
+        }
+        Ok((permit, place))
+    }
 }
 
 async fn attempt(
@@ -112,7 +274,8 @@ async fn attempt(
         interim: request.interim.as_ref(),
     };
     if way.upstream.http2 {
-        return attempt_h2(&order, way, body, lease, fresh).await;
+        // Boxed, as is connecting: what is rare takes no room in every exchange.
+        return Box::pin(attempt_h2(&order, way, body, lease, fresh)).await;
     }
     let now = worker.watches.coarse();
     let kept = if fresh {
@@ -127,7 +290,7 @@ async fn attempt(
             count(&worker.stats.reuses);
             line
         }
-        None => match connect(worker, way).await {
+        None => match Box::pin(connect(worker, way)).await {
             Ok(io) => Line::new(io, if way.is_told() { way.peer.number } else { 0 }),
             Err(why) => {
                 return Err(NotAnswered {

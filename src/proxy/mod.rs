@@ -6,6 +6,7 @@
 pub mod access_log;
 pub mod actions;
 pub mod answers;
+pub mod backend;
 pub mod body;
 pub mod cache;
 pub mod cached;
@@ -26,6 +27,7 @@ pub mod mirror;
 pub mod pick;
 pub mod proxy_protocol;
 pub mod record;
+pub mod replay;
 pub mod run;
 pub mod session;
 pub mod stats;

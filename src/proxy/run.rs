@@ -88,6 +88,7 @@ struct Inner {
 /// A proxy that runs. Dropping it ends its threads, and with them what is under way.
 pub struct Proxy {
     tier: Arc<ArcSwap<Tier>>,
+    clock: Arc<dyn Clock>,
     hands: Vec<Hand>,
     inner: Mutex<Inner>,
 }
@@ -125,6 +126,7 @@ impl Proxy {
         }
         let proxy = Proxy {
             tier,
+            clock: clock.clone(),
             hands,
             inner: Mutex::new(Inner {
                 registry: Registry::new(seed),
@@ -161,7 +163,9 @@ impl Proxy {
         }
         let prepared = inner.vault.prepare(plan).map_err(AdoptError::Tls)?;
         let doors = inner.vault.adopt(plan, prepared).map_err(AdoptError::Tls)?;
-        let tier = inner.registry.resolve(plan.clone(), doors);
+        let tier = inner
+            .registry
+            .resolve(plan.clone(), doors, self.clock.now());
         self.tier.store(Arc::new(tier));
         for (place, sockets) in fresh {
             let address = sockets.first().and_then(|s| s.local_addr().ok());

@@ -39,7 +39,7 @@ counters! {
     /// Connections of clients that ended in the PROXY protocol or in TLS, before HTTP.
     turned_away = "tradewind_proxy_connections_turned_away_total" "counter",
     /// Connections of clients that were closed at once, because their source had or made too many.
-    too_eager = "tradewind_proxy_connections_over_limit_total" "counter",
+    crowded = "tradewind_proxy_connections_limited_total" "counter",
     /// Requests that came, answered or not.
     requests = "tradewind_proxy_requests_total" "counter",
     /// Requests that were refused for their form.

@@ -1,14 +1,9 @@
 //! The plan with what runs: all that one exchange needs, published together.
 
-use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use crate::balance::candidate::{Candidate, UNIT};
-use crate::balance::peak_ewma::PeakEwma;
 use crate::ids::{BackendId, CacheId, UpstreamId};
 use crate::message::Name;
 use crate::time::Moment;
@@ -16,12 +11,15 @@ use crate::traffic::access_log::LogFormat;
 use crate::traffic::{Listener, Plan, Upstream};
 
 use super::access_log::{LogWriter, Logs};
+use super::backend::{self, UpstreamState};
 use super::cache::{self, Cache};
 use super::chooser::{Chooser, Choosers};
 use super::features::Guards;
 use super::tally::Tally;
 use super::tls::vault::Doors;
 use super::tls::{ListenerTls, UpstreamTls};
+
+pub use super::backend::BackendState as Server;
 
 /// The plan, and the running state of what it names.
 #[derive(Debug, Default)]
@@ -30,10 +28,10 @@ pub struct Tier {
     pub plan: Arc<Plan>,
     /// By [`UpstreamId`].
     pub upstreams: Vec<Group>,
+    /// Counters of limits.
+    pub guards: Arc<Guards>,
     /// By [`CacheId`].
     pub caches: Vec<Cache>,
-    /// By [`UpstreamId`]: how their backends are chosen.
-    pub choosers: Vec<Arc<Chooser>>,
     /// By [`crate::ids::ListenerId`].
     pub listener_tallies: Vec<Arc<Tally>>,
     /// By [`crate::ids::RouteId`]; empty when there are more than [`ROUTES_COUNTED`].
@@ -44,8 +42,6 @@ pub struct Tier {
     listener_tls: Vec<Option<Arc<ListenerTls>>>,
     /// Request fields that tell backends who a client is: what clients send in them is removed.
     pub reserved: Vec<Name>,
-    /// Counters of limits.
-    pub guards: Arc<Guards>,
 }
 
 /// With more routes than this they are not counted one by one: a page of metrics that nobody can load
@@ -64,45 +60,30 @@ pub struct Log {
 }
 
 /// The servers of an upstream.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Group {
+    /// What they share: health, circuit, queue, budget.
+    pub state: Arc<UpstreamState>,
     /// By [`BackendId`].
-    pub servers: Vec<Arc<Server>>,
+    pub servers: Box<[Arc<Server>]>,
+    /// How one of them is chosen.
+    pub chooser: Arc<Chooser>,
     /// `None`: they are spoken to without TLS.
     pub tls: Option<Arc<UpstreamTls>>,
-}
-
-/// A server, for as long as it is in some plan at the same address.
-#[derive(Debug)]
-pub struct Server {
-    /// Differs from every other server of this process.
-    pub id: u64,
-    /// Its name.
-    pub name: Box<str>,
-    /// Where it is.
-    pub address: SocketAddr,
-    /// What is counted of its exchanges.
-    pub tally: Tally,
-    /// Requests under way, over all workers.
-    pub in_flight: AtomicU32,
-    /// In units of [`UNIT`].
-    weight: AtomicU32,
-    /// Times to the first octet of its answers, where they matter.
-    pub ewma: Mutex<PeakEwma>,
 }
 
 /// The servers of all plans so far: a reload finds those it keeps.
 #[derive(Debug, Default)]
 pub struct Registry {
-    servers: HashMap<(Box<str>, Box<str>), Arc<Server>>,
+    backends: backend::Registry,
+    /// How backends are chosen.
+    pub choosers: Choosers,
+    guards: Arc<Guards>,
     caches: Vec<Cache>,
     listeners: HashMap<Box<str>, Arc<Tally>>,
     routes: HashMap<Box<str>, Arc<Tally>>,
-    choosers: Choosers,
     /// Where access logs go.
     pub logs: Logs,
-    next: AtomicU64,
-    guards: Arc<Guards>,
 }
 
 /// The tallies of these names, those there were already among them.
@@ -133,39 +114,20 @@ impl Registry {
     }
 
     /// The tier of a plan; servers that no plan names any more are forgotten.
-    pub fn resolve(&mut self, plan: Arc<Plan>, doors: Doors) -> Tier {
+    pub fn resolve(&mut self, plan: Arc<Plan>, doors: Doors, now: Moment) -> Tier {
         let workers = plan.node.workers as usize;
-        let mut kept = HashMap::new();
         let tls = doors.upstreams.into_iter().chain(std::iter::repeat(None));
-        let upstreams = plan.upstreams.iter().zip(tls).map(|(upstream, tls)| {
-            let servers = upstream.backends.iter().map(|backend| {
-                let key = (upstream.name.clone(), backend.name.clone());
-                let old = self.servers.get(&key);
-                let same = old.filter(|s| s.address == backend.address).cloned();
-                let server = same.unwrap_or_else(|| {
-                    Arc::new(Server {
-                        id: self.next.fetch_add(1, Ordering::Relaxed),
-                        name: backend.name.clone(),
-                        address: backend.address,
-                        tally: Tally::new(workers),
-                        in_flight: AtomicU32::new(0),
-                        weight: AtomicU32::new(0),
-                        ewma: Mutex::default(),
-                    })
-                });
-                let weight = backend.weight.saturating_mul(UNIT);
-                server.weight.store(weight, Ordering::Relaxed);
-                kept.insert(key, server.clone());
-                server
-            });
-            Group {
-                servers: servers.collect(),
-                tls,
-            }
+        let states = self.backends.adopt(&plan, now, workers).into_iter();
+        let choosers = self.choosers.adopt(&plan).into_iter();
+        let upstreams = states.zip(choosers).zip(tls);
+        let upstreams = upstreams.map(|((members, chooser), tls)| Group {
+            state: members.state,
+            servers: members.backends,
+            chooser,
+            tls,
         });
         let upstreams = upstreams.collect();
-        self.servers = kept;
-        self.caches = cache::resolve(&plan.caches, &self.caches);
+        self.caches = cache::resolve(&plan.caches, plan.node.cache_dir.as_deref(), &self.caches);
         let names = plan.listeners.iter().map(|l| &l.name);
         let listener_tallies = tallies(names, &mut self.listeners, workers);
         let routes = &plan.routes.list[..];
@@ -190,10 +152,9 @@ impl Registry {
         self.guards = Arc::new(self.guards.follow(&plan));
         Tier {
             guards: self.guards.clone(),
-            choosers: self.choosers.adopt(&plan),
+            caches: self.caches.clone(),
             plan,
             upstreams,
-            caches: self.caches.clone(),
             listener_tallies,
             route_tallies,
             logs,
@@ -212,55 +173,20 @@ impl Tier {
         )
     }
 
-    /// A cache.
-    pub fn cache(&self, id: CacheId) -> &Cache {
-        &self.caches[id.index()]
-    }
-
     /// TLS of the listener at this place.
     pub fn listener_tls(&self, at: usize) -> Option<&Arc<ListenerTls>> {
         self.listener_tls.get(at)?.as_ref()
+    }
+
+    /// A cache.
+    pub fn cache(&self, id: CacheId) -> &Cache {
+        &self.caches[id.index()]
     }
 
     /// The listener called `name`.
     pub fn listener(&self, name: &str) -> Option<(usize, &Listener)> {
         let listeners = self.plan.listeners.iter().enumerate();
         listeners.into_iter().find(|(_, l)| &*l.name == name)
-    }
-}
-
-impl Candidate for Server {
-    fn eligible(&self, _: Moment) -> bool {
-        true
-    }
-
-    fn serves_bound(&self, _: Moment) -> bool {
-        true
-    }
-
-    fn draining(&self) -> bool {
-        false
-    }
-
-    fn eligible_in_panic(&self) -> bool {
-        true
-    }
-
-    fn weight(&self, _: Moment) -> u32 {
-        self.weight.load(Ordering::Relaxed)
-    }
-
-    fn in_flight(&self) -> u32 {
-        self.in_flight.load(Ordering::Relaxed)
-    }
-
-    fn has_room(&self) -> bool {
-        true
-    }
-
-    fn ewma(&self, now: Moment) -> Duration {
-        let ewma = self.ewma.lock().unwrap_or_else(PoisonError::into_inner);
-        ewma.get(now)
     }
 }
 

@@ -81,7 +81,18 @@ pub async fn run(
     let mut down = Half::new(backend.ahead);
     let mut server = backend.io;
     watch.set(idle);
+    // A tunnel may be silent for long: it is told when its backend's time to drain is over.
+    let drained = async {
+        match &backend.lease {
+            Some(lease) => lease.server().cut_off().await,
+            None => std::future::pending().await,
+        }
+    };
+    let mut drained = std::pin::pin!(drained);
     poll_fn(|cx| {
+        if drained.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
         let client = &mut *client.borrow_mut();
         let before = up.octets + down.octets;
         let upwards = up.poll(cx, client, &mut server);

@@ -9,8 +9,11 @@ pub mod fields;
 pub mod forwarded;
 pub mod guards;
 pub mod listener;
+pub mod orders;
 pub mod pages;
 pub mod proxy_protocol;
+pub mod resilience;
+pub mod retry;
 pub mod route;
 pub mod session;
 pub mod tls;
@@ -21,6 +24,9 @@ pub use algorithm::{Algorithm, HashKey, HashMethod, Hashing};
 pub use compression::{Coding, Compression};
 pub use features::{Features, ListenerFeatures};
 pub use listener::{HttpLimits, HttpTimeouts, Listener};
+pub use orders::{BackendOrders, Word};
+pub use resilience::{DrainSticky, QueueRules, Resilience, RouteResilience};
+pub use retry::{NoRetry, RetryRules};
 pub use route::{Action, Caller, PathRules, Route, Routes};
 pub use session::Session;
 pub use upstream::{Backend, Upstream, UpstreamTimeouts};
@@ -59,6 +65,8 @@ pub struct ProxyNode {
     pub region: Box<str>,
     /// The zone within the region, for locality.
     pub zone: Option<Box<str>>,
+    /// Where caches may write, when the node has a place on disk.
+    pub cache_dir: Option<Box<std::path::Path>>,
     /// Threads; at least 1.
     pub workers: u32,
     /// How long a draining proxy waits for what is under way.
@@ -71,6 +79,7 @@ impl Default for ProxyNode {
             name: Box::default(),
             region: Box::default(),
             zone: None,
+            cache_dir: None,
             workers: 1,
             drain_timeout: Duration::from_secs(30),
         }

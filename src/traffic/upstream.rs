@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::algorithm::Algorithm;
+use super::orders::Word;
 use super::proxy_protocol::ProxyVersion;
+use super::resilience::Resilience;
 use super::session::Session;
 use super::tls::UpstreamTls;
 
@@ -26,6 +28,8 @@ pub struct Upstream {
     pub http2: bool,
     /// How long a backend may take.
     pub timeouts: UpstreamTimeouts,
+    /// What is done about backends that fail or are full.
+    pub resilience: Resilience,
     /// `None`: backends are spoken to without TLS.
     pub tls: Option<Box<UpstreamTls>>,
     /// How backends are told whom a connection is for; a connection then serves one client's only.
@@ -45,6 +49,10 @@ pub struct Backend {
     pub backup: bool,
     /// The zone it stands in, for locality.
     pub zone: Option<Box<str>>,
+    /// Requests under way at once; `None`: as the upstream says.
+    pub max_connections: Option<u32>,
+    /// An operator's word.
+    pub word: Word,
 }
 
 impl Backend {
@@ -56,6 +64,8 @@ impl Backend {
             weight: 1,
             backup: false,
             zone: None,
+            max_connections: None,
+            word: Word::Serve,
         }
     }
 }

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::backend::{After, Backend, answer, stall};
 use crate::support::demo::tradewind;
+use crate::support::node::folder;
 use crate::support::proxy::{Answer, Proxy, Raw, backend_entry, head};
 
 /// A backend that answers with its name and what it was asked for.
@@ -326,8 +327,6 @@ fn p1_a_mirror_sees_what_the_backend_sees_and_never_delays_it() {
 
 #[test]
 fn o4_the_command_says_which_route_and_why_not_the_others() {
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("tradewind.toml");
     let app = named("app");
     let routes = r#"
 [routes.all]
@@ -347,7 +346,8 @@ sources = ["192.0.2.0/24"]
 forward = "app"
 "#;
     let text = config(routes, &[("app", &app), ("other", &app)]);
-    std::fs::write(&file, format!("{}{text}", head())).unwrap();
+    let dir = folder(&format!("{}{text}", head()));
+    let file = dir.path().join("tradewind.toml");
     let run = |args: &[&str]| {
         let mut command = tradewind();
         command.args(["route", "--config"]).arg(&file);

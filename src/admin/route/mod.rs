@@ -1,5 +1,6 @@
 //! One file per part of the API.
 
+pub mod backends;
 pub mod caches;
 pub mod explain;
 pub mod fleet;
@@ -19,6 +20,9 @@ use super::problem::Problem;
 const PATHS: &str = "/v1/audit, /v1/explain, /v1/fleet, /v1/health, /v1/latency, /v1/names, \
                      /v1/overrides (GET, PUT, DELETE), /v1/proxy/caches, \
                      /v1/proxy/caches/NAME/purge (POST), /v1/regions, /v1/reload (POST), \
+                     /v1/overrides (GET, PUT, DELETE), /v1/proxy/upstreams, \
+                     /v1/proxy/upstreams/NAME, /v1/proxy/upstreams/NAME/backends/BACKEND (POST), \
+                     /v1/regions, /v1/reload (POST), \
                      /v1/switchover (POST), /metrics, /livez, /readyz";
 
 /// A path that does not exist.

@@ -269,7 +269,7 @@ fn demand(text: &str) -> Result<u8, Problem> {
     })
 }
 
-fn owner(text: String) -> Result<String, Problem> {
+pub(super) fn owner(text: String) -> Result<String, Problem> {
     if text.trim().is_empty() {
         return Err(Problem::parameter("owner", "say who gives the order"));
     }
@@ -288,7 +288,7 @@ fn broken(reason: Option<String>) -> Result<Option<String>, Problem> {
 }
 
 /// Texts go into logs and terminals.
-fn plain(parameter: &'static str, text: String) -> Result<String, Problem> {
+pub(super) fn plain(parameter: &'static str, text: String) -> Result<String, Problem> {
     let most = if parameter == "owner" { 100 } else { 500 };
     if text.chars().any(char::is_control) {
         let detail = "line ends and control characters are not allowed here";

@@ -1,5 +1,6 @@
 //! Serialisable shapes, written by hand from domain types: a promise to API users.
 
+pub mod backends;
 pub mod caches;
 pub mod certificates;
 pub mod explain;

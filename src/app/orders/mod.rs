@@ -118,6 +118,19 @@ impl Desk {
         }
     }
 
+    /// Appends a line to the audit record.
+    pub fn note(&self, line: AuditLine) {
+        let audit = {
+            let mut book = self.book();
+            book.audit.append(line);
+            book.audit.take_unstored()
+        };
+        self.tools.store.write_later(Write {
+            audit,
+            ..Write::default()
+        });
+    }
+
     fn now_ms(&self) -> u64 {
         self.tools.clock.wall().unix_ms(self.tools.clock.now())
     }
@@ -193,7 +206,7 @@ impl Desk {
         let write = Write {
             orders: orders.into_iter().map(|(k, v)| (k, Some(v))).collect(),
             audit,
-            verdicts: Vec::new(),
+            ..Write::default()
         };
         // A disk that hangs must not hold up an order.
         let written = tokio::time::timeout(LOOK * 5, self.tools.store.write(write));

@@ -18,6 +18,7 @@ use super::pending::Pending;
 const ORDERS: TableDefinition<'_, &str, (&str, bool)> = TableDefinition::new("orders");
 const AUDIT: TableDefinition<'_, u64, &str> = TableDefinition::new("audit");
 const VERDICTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("verdicts");
+const BACKENDS: TableDefinition<'_, &str, &str> = TableDefinition::new("backends");
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 
 /// Lines of the audit record that are kept.
@@ -168,6 +169,7 @@ impl Disk {
             write.open_table(ORDERS)?;
             write.open_table(AUDIT)?;
             write.open_table(VERDICTS)?;
+            write.open_table(BACKENDS)?;
             let mut meta = write.open_table(META)?;
             let starts = meta.get("starts")?.map_or(0, |n| n.value()) + 1;
             meta.insert("starts", starts)?;
@@ -196,6 +198,11 @@ impl Disk {
                 .verdicts
                 .push((key.value(), bytes.value().to_owned()));
         }
+        for row in read.open_table(BACKENDS)?.iter()? {
+            let (key, text) = row?;
+            let row = (key.value().to_owned(), text.value().to_owned());
+            stored.backends.push(row);
+        }
         Ok(stored)
     }
 
@@ -221,6 +228,13 @@ impl Disk {
             let mut verdicts = write.open_table(VERDICTS)?;
             for (key, bytes) in &pending.verdicts {
                 verdicts.insert(key, &**bytes)?;
+            }
+            let mut backends = write.open_table(BACKENDS)?;
+            for (key, order) in &pending.backends {
+                match order {
+                    Some(text) => backends.insert(&**key, &**text)?,
+                    None => backends.remove(&**key)?,
+                };
             }
         }
         write.commit()?;

@@ -39,6 +39,8 @@ pub struct Stored {
     pub audit: Vec<(u64, String)>,
     /// Verdicts by their key.
     pub verdicts: Vec<(u64, Vec<u8>)>,
+    /// Orders about backends by their key.
+    pub backends: Vec<(String, String)>,
     /// How often this node has started on this store, this start included.
     pub starts: u64,
 }
@@ -52,6 +54,8 @@ pub struct Write {
     pub audit: Vec<(u64, String)>,
     /// Verdicts by their key.
     pub verdicts: Vec<(u64, Vec<u8>)>,
+    /// Orders about backends by their key; `None` takes one out.
+    pub backends: Vec<(String, Option<String>)>,
 }
 
 enum Job {

@@ -13,6 +13,7 @@ pub(super) struct Pending {
     pub(super) orders: BTreeMap<String, Option<(String, bool)>>,
     pub(super) audit: VecDeque<(u64, String)>,
     pub(super) verdicts: BTreeMap<u64, Vec<u8>>,
+    pub(super) backends: BTreeMap<String, Option<String>>,
 }
 
 impl Pending {
@@ -20,11 +21,15 @@ impl Pending {
         self.orders.extend(write.orders);
         self.audit.extend(write.audit);
         self.verdicts.extend(write.verdicts);
+        self.backends.extend(write.backends);
         let many = self.audit.len().saturating_sub(MAX_AUDIT);
         self.audit.drain(..many);
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.orders.is_empty() && self.audit.is_empty() && self.verdicts.is_empty()
+        self.orders.is_empty()
+            && self.audit.is_empty()
+            && self.verdicts.is_empty()
+            && self.backends.is_empty()
     }
 }

@@ -106,6 +106,7 @@ async fn what_was_written_is_there_after_the_next_start() {
         ],
         audit: vec![(1, "a".to_owned()), (2, "b".to_owned())],
         verdicts: vec![(7, vec![1, 2, 3])],
+        backends: vec![("api/b1".to_owned(), Some("word".to_owned()))],
     };
     store.write_later(rest);
     running.end();
@@ -113,6 +114,7 @@ async fn what_was_written_is_there_after_the_next_start() {
     assert_eq!(stored.orders, [("two".to_owned(), false)]);
     assert_eq!(stored.audit, [(1, "a".to_owned()), (2, "b".to_owned())]);
     assert_eq!(stored.verdicts, [(7, vec![1, 2, 3])]);
+    assert_eq!(stored.backends, [("api/b1".to_owned(), "word".to_owned())]);
     assert_eq!(stored.starts, 2);
     running.end();
     use std::os::unix::fs::PermissionsExt as _;

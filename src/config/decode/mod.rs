@@ -25,6 +25,7 @@ mod pools;
 mod protection;
 mod proxy_tls;
 mod reader;
+mod resilience;
 mod routes;
 mod sessions;
 mod transfers;

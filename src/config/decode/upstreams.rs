@@ -18,6 +18,7 @@ use super::context::Context;
 use super::objects::objects;
 use super::proxy_tls;
 use super::reader::Reader;
+use super::resilience;
 use super::sessions;
 use super::value::{is_header, nearest};
 
@@ -39,13 +40,16 @@ fn upstream(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Upstr
         session: sessions::decode(cx, r),
         http2: r.get_or(cx, "http2", false).value,
         timeouts: timeouts(cx, r),
+        resilience: resilience::resilience(cx, r),
         tls: proxy_tls::upstream(cx, r, &mut files),
         proxy_protocol: proxy_tls::proxy_version(cx, r),
     };
+    let monitor = r.get(cx, "monitor");
     let backends = backends(cx, &name.value, r);
     UpstreamSpec {
         name,
         settings,
+        monitor,
         backends,
         files,
         complete: cx.clean_since(mark) && r.misspelt().is_empty(),
@@ -192,6 +196,9 @@ pub(super) fn is_parameter(name: &str) -> bool {
             .all(|b| b.is_ascii_graphic() && !b"&=#?".contains(&b))
 }
 
+/// Backends of one upstream; the tables of hashes number them with 16 bits.
+const MOST: usize = 10_000;
+
 /// Where each name, and each address in a region, was seen first.
 #[derive(Default)]
 struct Seen {
@@ -206,6 +213,16 @@ fn backends(cx: &mut Context<'_>, upstream: &str, r: &Reader<'_>) -> Vec<Backend
             _ => format!("backend {at} of upstream `{upstream}`"),
         }
     });
+    if readers.len() > MOST {
+        cx.error(
+            r.span_of("backends"),
+            format!(
+                "{} has {} items; the largest allowed number is {MOST}",
+                r.name_of("backends"),
+                readers.len()
+            ),
+        );
+    }
     let mut seen = Seen::default();
     readers
         .iter()
@@ -218,6 +235,7 @@ fn backend(cx: &mut Context<'_>, r: &Reader<'_>, seen: &mut Seen) -> Option<Back
     let address: Option<Marked<SocketAddr>> = r.get(cx, "address");
     let weight = r.get_or(cx, "weight", 0_u32);
     let backup = r.get_or(cx, "backup", false);
+    let max_connections = resilience::number(cx, r, "max-connections");
     let region: Option<Marked<String>> = r.get(cx, "region");
     let zone: Option<Marked<String>> = r.get(cx, "zone");
     let enabled = r.get_or(cx, "enabled", false);
@@ -257,6 +275,7 @@ fn backend(cx: &mut Context<'_>, r: &Reader<'_>, seen: &mut Seen) -> Option<Back
         settings: Backend {
             weight: weight.value,
             backup: backup.value,
+            max_connections,
             zone: zone.map(|z| z.value.into()),
             ..Backend::new(&name.value, address.value)
         },

@@ -10,6 +10,7 @@ mod listeners;
 mod monitors;
 mod nodes;
 mod proxy_tls;
+mod resilience;
 mod routes;
 mod sessions;
 mod steering;
@@ -80,6 +81,7 @@ const PARTS: &[&[OptionRow]] = &[
     waf::ROWS,
     upstreams::ROWS,
     caches::ROWS,
+    resilience::ROWS,
     proxy_tls::ROWS,
     features::ROWS,
     sessions::ROWS,

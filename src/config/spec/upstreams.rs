@@ -12,6 +12,8 @@ pub struct UpstreamSpec {
     pub name: Marked<String>,
     /// Its settings; the backends are those below that the node uses.
     pub settings: Upstream,
+    /// `monitor`; absent: the backends count as up.
+    pub monitor: Option<Marked<String>>,
     /// `[[upstreams.NAME.backends]]`, not empty.
     pub backends: Vec<BackendSpec>,
     /// The files of `tls`, with their places.

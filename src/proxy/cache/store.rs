@@ -28,7 +28,7 @@ pub const PARTS: u64 = 8;
 const WRITERS: usize = 16;
 
 /// Counters of what was purged; URLs share them by their hash.
-const EPOCHS: usize = 64;
+const EPOCHS: usize = 4096;
 
 /// For how long a URL whose response could not be stored is fetched without waiting for others.
 const PASS: Duration = Duration::from_secs(10);
@@ -94,7 +94,7 @@ impl Purge {
 pub struct Store {
     table: Table<Box<[u8]>, Arc<Group>, Scales>,
     writers: [Mutex<()>; WRITERS],
-    epochs: [AtomicU64; EPOCHS],
+    epochs: Box<[AtomicU64]>,
 }
 
 impl std::fmt::Debug for Store {
@@ -122,7 +122,7 @@ impl Store {
                 DefaultLifecycle::default(),
             ),
             writers: Default::default(),
-            epochs: [const { AtomicU64::new(0) }; EPOCHS],
+            epochs: (0..EPOCHS).map(|_| AtomicU64::new(0)).collect(),
         }
     }
 
@@ -202,7 +202,7 @@ impl Store {
         if let Purge::Url(url) = what {
             return self.invalidate(url);
         }
-        for epoch in &self.epochs {
+        for epoch in self.epochs.iter() {
             epoch.fetch_add(1, Ordering::AcqRel);
         }
         let mut gone = 0;

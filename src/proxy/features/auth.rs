@@ -30,6 +30,7 @@ pub async fn ask(
     peer: &Peer,
     request: &mut Request,
     visit: &Visit,
+    record: &mut Record,
     id: AuthId,
 ) -> Result<Option<Response>, Failure> {
     let auth = &tier.plan.auths[id.index()];
@@ -44,14 +45,13 @@ pub async fn ask(
     let watch = Watch::new(&worker.watches);
     watch.set(auth.timeout);
     // Boxed: an exchange that asks nobody does not carry the room of another one.
-    let mut record = Record::beside(worker, tier, peer);
     let answer = Box::pin(forward(
         worker,
         tier,
         auth.upstream,
         peer,
         &mut asked,
-        &mut record,
+        record,
     ));
     let answered = watch.bound(answer).await;
     worker.reuse_request(asked.head);
@@ -62,6 +62,7 @@ pub async fn ask(
                 // Nobody wants it; a long one costs the connection.
                 let _ = watch.bound(response.body.collect(DRAIN)).await;
                 worker.reuse_response(response.head);
+                forget(record);
                 return Ok(None);
             }
             Ruling::Answer => return Ok(Some(response)),
@@ -77,7 +78,16 @@ pub async fn ask(
         "cannot ask whether a request may pass"
     );
     if auth.allow_on_error {
+        forget(record);
         return Ok(None);
     }
     Err(Failure::AuthFailed)
+}
+
+/// The request goes on: what is written down is about who answers it, not about who was asked.
+fn forget(record: &mut Record) {
+    record.upstream = None;
+    record.server = None;
+    record.tries = 0;
+    record.first_byte = None;
 }

@@ -13,5 +13,5 @@ mod visit;
 
 pub use auth::ask;
 pub use guards::{Guards, Metered, Permit, Turned};
-pub use leave::leave;
+pub use leave::{Leaving, leave};
 pub use visit::{Paper, Visit, arrive, guard, outgoing, secure};

@@ -4,10 +4,12 @@ use std::net::SocketAddr;
 
 use crate::ids::{RateLimitId, RouteId};
 use crate::limit::Taken;
+use crate::message::http1::Refusal;
 use crate::message::{Known, RequestHead, ResponseHead};
 use crate::proxy::answers::Failure;
 use crate::proxy::body::Body;
 use crate::proxy::message::{Peer, Response};
+use crate::proxy::record::Record;
 use crate::proxy::tier::Tier;
 use crate::proxy::worker::Worker;
 use crate::traffic::fields::{Facts, Rendered, TlsView};
@@ -41,14 +43,24 @@ pub struct Visit {
 
 /// Finds out who asks, and gives the request its id and its trace.
 #[inline]
-pub fn arrive(worker: &Worker, listener: &Listener, peer: &Peer, head: &mut RequestHead) -> Visit {
+pub fn arrive(
+    worker: &Worker,
+    listener: &Listener,
+    peer: &Peer,
+    head: &mut RequestHead,
+    record: &mut Record,
+) -> Visit {
     let features = &listener.features;
     let client = features.reading.client(peer.source, &head.fields);
+    if client.trusted {
+        record.client = Some(client.address.ip());
+    }
     if let Some(scheme) = client.scheme {
         head.scheme = scheme;
     }
     if features.request_id {
-        request_id(&mut head.fields, client.trusted, wide(worker));
+        let id = request_id(&mut head.fields, client.trusted, wide(worker));
+        record.request_id = Some(id.into());
     }
     let random = match features.trace.starts() {
         true => (wide(worker), worker.random()),
@@ -79,7 +91,7 @@ pub fn secure(listener: &Listener, head: &RequestHead) -> Option<Result<Response
     }
     let mut location = Vec::new();
     if !redirect.location(head, &mut location) {
-        return Some(Err(Failure::NoRoute));
+        return Some(Err(Failure::Refused(Refusal::Host)));
     }
     let mut answer = ResponseHead::new(redirect.status);
     answer.fields.push_known(Known::Location, &location);

@@ -32,6 +32,8 @@ pub struct UpstreamTls {
     name: Box<str>,
     in_force: ArcSwap<InForce>,
     watch: Mutex<(Option<Stamps>, Option<Stamps>)>,
+    /// What was told of backends whose handshakes fail.
+    failing: Mutex<HashMap<IpAddr, String>>,
 }
 
 struct InForce {
@@ -77,6 +79,7 @@ impl UpstreamTls {
             name: name.into(),
             in_force: ArcSwap::from_pointee(InForce::new(settings, http2, material)?),
             watch: Mutex::default(),
+            failing: Mutex::default(),
         })
     }
 
@@ -152,13 +155,32 @@ impl UpstreamTls {
             None => ServerName::from(backend),
         };
         let connector = TlsConnector::from(in_force.config_for(backend));
-        let stream = connector.connect(name, io).await?;
-        if in_force.http2 && stream.get_ref().1.alpn_protocol() != Some(b"h2") {
-            return Err(io::Error::other(
-                "the backend does not agree to HTTP/2 (ALPN `h2`), which `http2 = true` wants",
-            ));
+        let shaken = connector.connect(name, io).await;
+        let shaken = shaken.and_then(|stream| in_force.agreed(stream));
+        self.tell(backend, shaken.as_ref().err());
+        shaken
+    }
+
+    /// Says once why handshakes with a backend fail, and that they succeed again: there may be thousands a
+    /// second.
+    fn tell(&self, backend: IpAddr, error: Option<&io::Error>) {
+        let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        let name = &self.name;
+        let Some(error) = error else {
+            if !failing.is_empty() && failing.remove(&backend).is_some() {
+                tracing::info!("upstream `{name}`: TLS with backend {backend} works again");
+            }
+            return;
+        };
+        let text = error.to_string();
+        if failing.get(&backend) == Some(&text) {
+            return;
         }
-        Ok(stream)
+        tracing::warn!("upstream `{name}`: no TLS with backend {backend}: {text}");
+        if failing.len() >= BACKENDS {
+            failing.clear();
+        }
+        failing.insert(backend, text);
     }
 }
 
@@ -205,6 +227,16 @@ impl InForce {
             server_name,
             by_backend: Mutex::default(),
         })
+    }
+
+    /// The stream, where HTTP/2 was agreed on if it is wanted.
+    fn agreed<IO>(&self, stream: TlsStream<IO>) -> io::Result<TlsStream<IO>> {
+        if self.http2 && stream.get_ref().1.alpn_protocol() != Some(b"h2") {
+            return Err(io::Error::other(
+                "the backend does not agree to HTTP/2 (ALPN `h2`), which `http2 = true` wants",
+            ));
+        }
+        Ok(stream)
     }
 
     /// What handshakes with this backend are begun with.

@@ -54,12 +54,12 @@ pub async fn connect(worker: &Worker, way: &Way<'_>) -> Result<Io, Why> {
     if !way.is_told() && way.tls.is_none() {
         return Ok(Io::Tcp(tcp));
     }
-    let secured = Box::pin(watch.bound(secure(worker, tcp, way))).await;
+    let secured = Box::pin(watch.bound(secure(tcp, way))).await;
     secured.ok_or(Why::ConnectTimeout)?
 }
 
 /// What stands before HTTP on a connection to a backend: the PROXY protocol, then TLS.
-async fn secure(worker: &Worker, mut tcp: TcpStream, way: &Way<'_>) -> Result<Io, Why> {
+async fn secure(mut tcp: TcpStream, way: &Way<'_>) -> Result<Io, Why> {
     if let Some(version) = way.upstream.proxy_protocol {
         let said = Endpoints {
             source: way.peer.source,
@@ -71,15 +71,8 @@ async fn secure(worker: &Worker, mut tcp: TcpStream, way: &Way<'_>) -> Result<Io
     let Some(tls) = way.tls else {
         return Ok(Io::Tcp(tcp));
     };
-    let address = way.server.address;
-    match tls.connect(tcp, address.ip()).await {
-        Ok(stream) => Ok(Io::Tls(Box::new(stream.into()))),
-        Err(error) => {
-            let (upstream, server) = (&way.upstream.name, &way.server.name);
-            if worker.may_warn() {
-                tracing::warn!(%upstream, %server, %address, "no TLS with a backend: {error}");
-            }
-            Err(Why::Tls)
-        }
-    }
+    // What goes wrong is told there, once.
+    let shaken = tls.connect(tcp, way.server.address.ip()).await;
+    let stream = shaken.map_err(|_| Why::Tls)?;
+    Ok(Io::Tls(Box::new(stream.into())))
 }

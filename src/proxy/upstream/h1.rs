@@ -161,7 +161,7 @@ pub async fn send(
         None => BodyFraming::Chunked,
     };
     let mut upload = Upload {
-        out: Outbox::default(),
+        out: Outbox::with_room(),
         finished: matches!(body, Body::Empty),
         body,
         chunked: framing == BodyFraming::Chunked,
@@ -393,10 +393,16 @@ impl Answer {
         {
             let body = match n {
                 0 => Body::Empty,
-                // Copied, so that the inbox keeps its memory for the next answer.
-                n => Body::Whole(Bytes::copy_from_slice(&line.inbox[..n as usize])),
+                // Nothing behind it, as a rule: then it is handed on as it is.
+                n if line.inbox.len() as u64 == n => {
+                    Body::Whole(std::mem::take(&mut line.inbox).freeze())
+                }
+                n => {
+                    let whole = Bytes::copy_from_slice(&line.inbox[..n as usize]);
+                    bytes::Buf::advance(&mut line.inbox, n as usize);
+                    Body::Whole(whole)
+                }
             };
-            bytes::Buf::advance(&mut line.inbox, n as usize);
             self.release();
             return body;
         }
@@ -460,16 +466,14 @@ impl Answer {
                     self.release();
                     Poll::Ready(trailers.map(|fields| Ok(Frame::Trailers(fields))))
                 }
-                Err(_) => {
-                    self.line = None;
-                    Poll::Ready(Some(Err(BodyError::Malformed)))
-                }
+                Err(_) => self.fail(BodyError::Malformed),
             },
         }
     }
 
     fn fail(&mut self, why: BodyError) -> Poll<Option<Result<Frame, BodyError>>> {
         self.line = None;
+        self.lease.broke(self.worker.watches.coarse());
         Poll::Ready(Some(Err(why)))
     }
 }
@@ -488,6 +492,11 @@ impl Source for Answer {
         loop {
             if let Poll::Ready(frame) = self.take() {
                 return Poll::Ready(frame);
+            }
+            if self.lease.server().is_cut() {
+                // Its time to drain is over: our doing, and none of its faults.
+                self.line = None;
+                return Poll::Ready(Some(Err(BodyError::Cut)));
             }
             let Some(line) = &mut self.line else {
                 return Poll::Ready(None);

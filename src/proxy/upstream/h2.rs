@@ -17,6 +17,7 @@ use crate::proxy::io::Io;
 use crate::proxy::local::Local;
 use crate::proxy::message::Response;
 use crate::proxy::watch::Watch;
+use crate::proxy::worker::Worker;
 
 use super::h1::Order;
 use super::lease::Lease;
@@ -109,7 +110,7 @@ pub async fn send(
     let request = head.map(|()| Outgoing::new(body, Uploaded(uploaded.clone())));
     let watch = Watch::new(&order.worker.watches);
     let mut sending = pin!(sender.try_send_request(request));
-    watch.set(order.timeouts.idle);
+    order.give(&watch, order.timeouts.idle);
     let (mut all_sent, mut seen) = (false, 0);
     let answered = poll_fn(|cx| {
         if let Poll::Ready(answered) = sending.as_mut().poll(cx) {
@@ -122,7 +123,10 @@ pub async fn send(
         }
         loop {
             ready!(watch.poll(cx));
-            if all_sent || uploaded.is_stuck_at(seen) {
+            let late = order
+                .until
+                .is_some_and(|u| u <= order.worker.watches.coarse());
+            if all_sent || late || uploaded.is_stuck_at(seen) {
                 return Poll::Ready(None);
             }
             // It is the client that takes its time.
@@ -152,7 +156,15 @@ pub async fn send(
     watch.clear();
     let body = match translate::receive(incoming, u64::MAX, watch, order.timeouts.idle) {
         None => Body::Empty,
-        Some((length, received)) => Body::stream(length, Answer { received, lease }),
+        Some((length, received)) => {
+            let worker = order.worker.clone();
+            let answer = Answer {
+                received,
+                lease,
+                worker,
+            };
+            Body::stream(length, answer)
+        }
     };
     Ok(Response {
         head,
@@ -232,12 +244,20 @@ impl Told for Uploaded {
 struct Answer {
     received: Received,
     /// Counts the request for as long as it is under way.
-    #[expect(dead_code, reason = "held for its Drop")]
     lease: Lease,
+    worker: Rc<Worker>,
 }
 
 impl Source for Answer {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, BodyError>>> {
-        self.received.poll_frame(cx)
+        if self.lease.server().is_cut() {
+            // Its time to drain is over: our doing, and none of its faults.
+            return Poll::Ready(Some(Err(BodyError::Cut)));
+        }
+        let frame = self.received.poll_frame(cx);
+        if let Poll::Ready(Some(Err(_))) = &frame {
+            self.lease.broke(self.worker.watches.coarse());
+        }
+        frame
     }
 }

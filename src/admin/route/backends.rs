@@ -1,0 +1,159 @@
+//! `/v1/proxy/upstreams`: the backends of the proxy, and orders about them.
+
+use std::net::SocketAddr;
+
+use axum::extract::Path;
+use axum::extract::rejection::JsonRejection;
+use axum::{Json, extract};
+use serde::Deserialize;
+
+use super::overrides::{owner, plain};
+use crate::admin::Control;
+use crate::admin::desk::Refusal;
+use crate::admin::problem::Problem;
+use crate::admin::state::{Answer, State};
+use crate::admin::view::backends::{Taken, Upstreams};
+use crate::traffic::orders::{Added, Given, Place, Wish, Word};
+
+/// An order about one backend.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Wanted {
+    /// `add`, `remove`, `weight`, `drain`, `disable` or `enable`.
+    action: String,
+    owner: String,
+    reason: String,
+    /// Of `weight` and `add`; without it `weight` takes an order back.
+    weight: Option<u32>,
+    /// Of `add`.
+    address: Option<String>,
+    /// Of `add`.
+    backup: Option<bool>,
+    /// Of `add`.
+    zone: Option<String>,
+    /// Of `add`.
+    max_connections: Option<u32>,
+}
+
+/// How the upstreams stand.
+pub async fn list<C: Control>(
+    extract::State(state): extract::State<State<C>>,
+) -> Answer<Upstreams> {
+    match state.backends.status() {
+        Some(all) => Ok(Json(all.into())),
+        None => Err(no_proxy()),
+    }
+}
+
+/// How one upstream stands.
+pub async fn one<C: Control>(
+    extract::State(state): extract::State<State<C>>,
+    Path(name): Path<String>,
+) -> Answer<Upstreams> {
+    let mut all = state.backends.status().ok_or_else(no_proxy)?;
+    all.retain(|u| u.name == name);
+    if all.is_empty() {
+        let detail = format!("there is no upstream `{name}` here; see /v1/proxy/upstreams");
+        return Err(Problem::not_found(detail));
+    }
+    Ok(Json(all.into()))
+}
+
+/// Gives an order about a backend.
+pub async fn give<C: Control>(
+    extract::State(state): extract::State<State<C>>,
+    Path((upstream, backend)): Path<(String, String)>,
+    body: Result<Json<Wanted>, JsonRejection>,
+) -> Answer<Taken> {
+    let Json(wanted) = body.map_err(|e| Problem::parameter("body", e.body_text()))?;
+    let place = Place::new(&upstream, &backend);
+    let wish = wanted.wish(state.clock.wall().unix_ms(state.clock.now()))?;
+    let (desk, at) = (state.backends.clone(), place.clone());
+    // On its own: a client that hangs up must not leave an order half-way.
+    let given = tokio::spawn(async move { desk.give(at, wish).await });
+    match given.await {
+        Ok(Ok(taken)) => Ok(Json(Taken::new(&place, taken))),
+        Ok(Err(Refusal::Invalid { parameter, detail })) => {
+            Err(Problem::parameter(parameter, detail))
+        }
+        Ok(Err(Refusal::Unknown(detail))) => Err(Problem::not_found(detail)),
+        Ok(Err(Refusal::Breaks(rules))) => Err(Problem::conflict(rules)),
+        Ok(Err(Refusal::Failed(why))) => Err(Problem::unavailable(why)),
+        Err(panic) => Err(Problem::unavailable(format!(
+            "the order itself failed: {panic}"
+        ))),
+    }
+}
+
+fn no_proxy() -> Problem {
+    Problem::not_found("this node has no proxy: ask one with the role `proxy`")
+}
+
+impl Wanted {
+    fn wish(self, at_ms: u64) -> Result<Given<Wish>, Problem> {
+        let reason = plain("reason", self.reason)?;
+        if reason.trim().is_empty() {
+            let detail = "an order needs a reason: whoever finds it later must know why";
+            return Err(Problem::parameter("reason", detail));
+        }
+        let only_add = [
+            ("address", self.address.is_some()),
+            ("backup", self.backup.is_some()),
+            ("zone", self.zone.is_some()),
+            ("max-connections", self.max_connections.is_some()),
+        ];
+        if let Some((name, _)) = only_add.iter().find(|(_, set)| *set)
+            && self.action != "add"
+        {
+            let detail = format!("`{}` has no `{name}`; only `add` has", self.action);
+            return Err(Problem::parameter(name, detail));
+        }
+        if self.weight.is_some() && !matches!(&*self.action, "add" | "weight") {
+            let detail = format!("`{}` has no weight; leave it out", self.action);
+            return Err(Problem::parameter("weight", detail));
+        }
+        let what = match &*self.action {
+            "add" => {
+                let address = address(self.address.as_deref())?;
+                let zone = self.zone.map(|z| plain("zone", z)).transpose()?;
+                let added = Added {
+                    address,
+                    backup: self.backup.unwrap_or(false),
+                    zone: zone.map(String::into_boxed_str),
+                    max_connections: self.max_connections,
+                };
+                Wish::Add(added, self.weight.unwrap_or(1))
+            }
+            "remove" => Wish::Remove,
+            "weight" => Wish::Weight(self.weight),
+            "drain" => Wish::Word(Word::Drain),
+            "disable" => Wish::Word(Word::Disable),
+            "enable" => Wish::Word(Word::Serve),
+            other => {
+                let detail = format!(
+                    "`{other}` is no action; there are add, remove, weight, drain, disable and enable"
+                );
+                return Err(Problem::parameter("action", detail));
+            }
+        };
+        Ok(Given {
+            what,
+            owner: owner(self.owner)?.into(),
+            reason: reason.into(),
+            at_ms,
+        })
+    }
+}
+
+fn address(text: Option<&str>) -> Result<SocketAddr, Problem> {
+    let text = text.ok_or_else(|| {
+        Problem::parameter(
+            "address",
+            "`add` needs `address`, such as \"10.0.0.1:8080\"",
+        )
+    })?;
+    text.parse().map_err(|_| {
+        let detail = format!("`{text}` is no address and port such as 10.0.0.1:8080");
+        Problem::parameter("address", detail)
+    })
+}
