@@ -12,7 +12,7 @@ use crate::message::Name;
 
 /// Comparisons of routes that share host and path; what would take more is not checked to the end, so
 /// that no configuration takes minutes to read.
-const MOST: usize = 4_000_000;
+const MOST: usize = 1_000_000;
 
 /// What is wrong with the order of routes.
 #[derive(Clone, PartialEq, Eq, Debug)]
