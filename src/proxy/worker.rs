@@ -36,6 +36,8 @@ pub struct Worker {
     pub stats: Arc<WorkerStats>,
     /// Which of the workers it is.
     pub number: usize,
+    /// Copies of requests under way.
+    pub mirrors: Cell<usize>,
     /// Whose turn it is at each upstream.
     pub turns: AllTurns,
     /// Where texts are written.
@@ -69,6 +71,7 @@ impl Worker {
             number,
             turns: AllTurns::new(number),
             wall: Cell::new(clock.wall()),
+            mirrors: Cell::new(0),
             paper: RefCell::default(),
             clock,
             tier: RefCell::new(Cache::new(tier)),

@@ -186,6 +186,11 @@ async fn request(
         record.received(client.received.take());
         return Next::Close;
     };
+    if record.failure() == Some(Failure::Dropped) {
+        record.status(answer.status);
+        record.finish(0, End::Whole);
+        return Next::Close;
+    }
     if let Some(upgraded) = upgraded {
         let sent = switch(client, watch, &answer).await;
         if sent.is_ok() {
