@@ -25,10 +25,6 @@ pub const SCRATCH: usize = 64 << 10;
 const HEADS: usize = 256;
 
 /// Heads that wait to be used again, each where it has always been.
-#[expect(
-    clippy::vec_box,
-    reason = "they come and go as boxes; a move would copy what the box is there for"
-)]
 type Kept<T> = RefCell<Vec<Box<T>>>;
 
 /// A worker: one thread, one runtime, its own connections to backends.
