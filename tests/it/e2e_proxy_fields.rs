@@ -202,9 +202,9 @@ fn errors_have_the_operators_pages_in_the_form_that_the_client_reads() {
     let backend = Backend::start();
     let config = config("", "error-pages = \"brand\"", PAGES, &backend);
     let proxy = Proxy::start_with(&config, pages);
-    let got = ask(&proxy, "/status/404/<b>", "Accept: text/html\r\n");
+    let got = ask(&proxy, "/status/404/'b'", "Accept: text/html\r\n");
     assert_eq!(got.status, 404);
-    assert_eq!(got.text(), "<p>no /status/404/&lt;b&gt; at www.example</p>");
+    assert_eq!(got.text(), "<p>no /status/404/&#39;b&#39; at www.example</p>");
     assert_eq!(got.field("content-type"), Some("text/html; charset=utf-8"));
     let got = ask(&proxy, "/status/502", "Accept: application/json\r\n");
     assert_eq!(got.json()["path"], "/status/502");
