@@ -269,7 +269,7 @@ fn shown(
 }
 
 /// Who runs this, as far as the system says.
-fn os_user() -> String {
+pub(super) fn os_user() -> String {
     let named = ["SUDO_USER", "USER", "LOGNAME"].map(std::env::var);
     let named = named.into_iter().flatten().find(|n| !n.is_empty());
     named.unwrap_or_else(|| match std::fs::metadata("/proc/self") {

@@ -46,7 +46,7 @@ pub async fn forward(
     record.upstream = Some(id);
     let (upstream, group) = tier.upstream(id);
     let rules = &upstream.resilience.retries;
-    let now = worker.now();
+    let mut now = worker.now();
     let admitted = group.state.admit(now).map_err(Failure::Busy)?;
     let admitted = admitted.is_guarded().then(|| Rc::new(admitted));
     let client = record.client.unwrap_or_else(|| peer.ip());
@@ -69,12 +69,11 @@ pub async fn forward(
     let mut tries = 0;
     loop {
         tries += 1;
-        let (permit, place) = seat.take(worker.now()).await?;
+        let (permit, place, chosen) = seat.take(now).await?;
         let server = permit.backend().clone();
         server.begin(tries > 1);
         record.tries = tries;
         record.server = Some(server.clone());
-        let chosen = worker.now();
         record.queue = Some(chosen.since(record.began()));
         let body = match &replay {
             Some(replay) => replay.again(),
@@ -88,7 +87,7 @@ pub async fn forward(
             peer,
         };
         let done = attempt(worker, &way, request, body, lease, tries > 1).await;
-        let now = worker.now();
+        now = worker.now();
         let (failed, sent, left, why) = match done {
             Ok(mut response) => {
                 let took = now.since(chosen);
@@ -212,8 +211,8 @@ impl Seat<'_> {
         }
     }
 
-    /// A place at a backend: now, or after waiting for one.
-    async fn take(&mut self, now: Moment) -> Result<(Permit, usize), Failure> {
+    /// A place at a backend: now, or after waiting for one; and when it was had.
+    async fn take(&mut self, now: Moment) -> Result<(Permit, usize, Moment), Failure> {
         let (group, chooser) = (self.group, &self.group.chooser);
         let ask = Ask {
             now,
@@ -230,7 +229,7 @@ impl Seat<'_> {
             Ok(picked) => {
                 let server = &group.servers[picked.place()];
                 if let Some(permit) = Permit::take(server) {
-                    return Ok((permit, picked.place()));
+                    return Ok((permit, picked.place(), now));
                 }
                 match picked {
                     Picked::Only(_) => Wanted::One(server.clone()),
@@ -242,17 +241,19 @@ impl Seat<'_> {
                 return Err(Failure::Busy(group.state.no_backend(now)));
             }
         };
-        let waited = group.state.wait(wanted, &group.servers).await;
+        // Boxed: who need not wait has no room for it.
+        let waited = Box::pin(group.state.wait(wanted, &group.servers)).await;
         let permit = waited.map_err(Failure::Busy)?;
+        let now = self.worker.now();
         let same = |s: &Arc<super::tier::Server>| Arc::ptr_eq(s, permit.backend());
         let Some(place) = group.servers.iter().position(same) else {
             // A backend of a plan after ours: not for us.
             return Err(Failure::Busy(group.state.no_backend(now)));
         };
         if let Some(sessions) = &chooser.sessions {
-            sessions.bind(&mut self.bond, place, self.worker.now());
+            sessions.bind(&mut self.bond, place, now);
         }
-        Ok((permit, place))
+        Ok((permit, place, now))
     }
 }
 
@@ -274,7 +275,8 @@ async fn attempt(
         interim: request.interim.as_ref(),
     };
     if way.upstream.http2 {
-        return attempt_h2(&order, way, body, lease, fresh).await;
+        // Boxed, as is connecting: what is rare takes no room in every exchange.
+        return Box::pin(attempt_h2(&order, way, body, lease, fresh)).await;
     }
     let now = worker.watches.coarse();
     let kept = if fresh {
@@ -289,7 +291,7 @@ async fn attempt(
             count(&worker.stats.reuses);
             line
         }
-        None => match connect(worker, way).await {
+        None => match Box::pin(connect(worker, way)).await {
             Ok(io) => Line::new(io, if way.is_told() { way.peer.number } else { 0 }),
             Err(why) => {
                 return Err(NotAnswered {

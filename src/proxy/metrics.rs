@@ -62,6 +62,7 @@ impl Metrics for Proxy {
             page.sample(name, &label, rate.over.load(Ordering::Relaxed));
         }
         super::cache::metrics::render(&tier.caches, page);
+        super::tls::metrics::render(&tier, page);
         let name = "tradewind_proxy_access_log_lost_lines_total";
         page.family(name, "counter", "Lines of access logs that were lost.");
         page.sample(name, "", self.lost_lines());

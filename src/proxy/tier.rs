@@ -127,7 +127,7 @@ impl Registry {
             tls,
         });
         let upstreams = upstreams.collect();
-        self.caches = cache::resolve(&plan.caches, &self.caches);
+        self.caches = cache::resolve(&plan.caches, plan.node.cache_dir.as_deref(), &self.caches);
         let names = plan.listeners.iter().map(|l| &l.name);
         let listener_tallies = tallies(names, &mut self.listeners, workers);
         let routes = &plan.routes.list[..];

@@ -126,7 +126,7 @@ response-headers.set = { x-where = "${upstream}/${backend}", x-status = "${statu
         "X-Debug: 1\r\nX-Set: own\r\nCookie: sid=42\r\n",
     );
     assert_eq!(reached(&backend, "host"), ["inner.www.example"]);
-    assert_eq!(reached(&backend, "x-path"), ["/a%0d%0aX:1?b=2"]);
+    assert_eq!(reached(&backend, "x-path"), ["/a%0D%0AX:1?b=2"]);
     assert_eq!(reached(&backend, "x-cookie"), ["42"]);
     assert_eq!(reached(&backend, "accept-language"), ["en"]);
     assert_eq!(reached(&backend, "x-set"), ["own"]);
@@ -202,9 +202,9 @@ fn errors_have_the_operators_pages_in_the_form_that_the_client_reads() {
     let backend = Backend::start();
     let config = config("", "error-pages = \"brand\"", PAGES, &backend);
     let proxy = Proxy::start_with(&config, pages);
-    let got = ask(&proxy, "/status/404/'b'", "Accept: text/html\r\n");
+    let got = ask(&proxy, "/status/404/a&b", "Accept: text/html\r\n");
     assert_eq!(got.status, 404);
-    assert_eq!(got.text(), "<p>no /status/404/&#39;b&#39; at www.example</p>");
+    assert_eq!(got.text(), "<p>no /status/404/a&amp;b at www.example</p>");
     assert_eq!(got.field("content-type"), Some("text/html; charset=utf-8"));
     let got = ask(&proxy, "/status/502", "Accept: application/json\r\n");
     assert_eq!(got.json()["path"], "/status/502");
