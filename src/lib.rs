@@ -89,10 +89,16 @@ pub mod docs {
     pub mod proxy_balancing {}
     #[doc = include_str!("docs/proxy-health.md")]
     pub mod proxy_health {}
+    #[doc = include_str!("docs/proxy-fields.md")]
+    pub mod proxy_fields {}
+    #[doc = include_str!("docs/proxy-routing.md")]
+    pub mod proxy_routing {}
     #[doc = include_str!("docs/transports.md")]
     pub mod transports {}
     #[doc = include_str!("docs/protection.md")]
     pub mod protection {}
     #[doc = include_str!("docs/transfers.md")]
     pub mod transfers {}
+    #[doc = include_str!("docs/proxy-caching.md")]
+    pub mod proxy_caching {}
 }

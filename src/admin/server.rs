@@ -43,6 +43,11 @@ fn router<C: Control>(state: State<C>) -> Router {
         )
         .route("/v1/switchover", post(route::overrides::switchover::<C>))
         .route("/v1/audit", get(route::overrides::audit::<C>))
+        .route("/v1/proxy/caches", get(route::caches::list::<C>))
+        .route(
+            "/v1/proxy/caches/{name}/purge",
+            post(route::caches::purge::<C>),
+        )
         .route("/v1/proxy/upstreams", get(route::backends::list::<C>))
         .route(
             "/v1/proxy/upstreams/{upstream}",
@@ -51,11 +56,6 @@ fn router<C: Control>(state: State<C>) -> Router {
         .route(
             "/v1/proxy/upstreams/{upstream}/backends/{backend}",
             post(route::backends::give::<C>),
-        )
-        .route("/v1/proxy/caches", get(route::caches::list::<C>))
-        .route(
-            "/v1/proxy/caches/{name}/purge",
-            post(route::caches::purge::<C>),
         )
         .route("/v1/regions", get(route::regions::regions::<C>))
         .route("/v1/reload", post(route::reload::reload::<C>))

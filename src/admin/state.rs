@@ -25,10 +25,10 @@ pub struct State<C> {
     pub control: Arc<C>,
     /// Takes operators' orders.
     pub orders: Arc<dyn OrderDesk>,
-    /// Knows the proxy's backends.
-    pub backends: Arc<dyn BackendDesk>,
     /// The proxy's caches; `None` without the role `proxy`.
     pub caches: Option<Arc<dyn CacheDesk>>,
+    /// Knows the proxy's backends.
+    pub backends: Arc<dyn BackendDesk>,
     /// Whether the first round is over and DNS is served.
     pub ready: watch::Receiver<bool>,
 }
@@ -41,8 +41,8 @@ impl<C> Clone for State<C> {
             clock: self.clock.clone(),
             control: self.control.clone(),
             orders: self.orders.clone(),
-            backends: self.backends.clone(),
             caches: self.caches.clone(),
+            backends: self.backends.clone(),
             ready: self.ready.clone(),
         }
     }

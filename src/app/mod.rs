@@ -2,7 +2,7 @@
 
 pub mod backends;
 pub mod caches;
-mod certificates;
+pub mod certificates;
 pub mod clock;
 pub mod control;
 mod descriptors;

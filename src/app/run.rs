@@ -299,10 +299,10 @@ async fn serve(
             clock: clock.clone(),
             control: controller.clone(),
             orders: order_desk,
-            backends,
             caches: carrier
                 .clone()
                 .map(|c| c as Arc<dyn admin::caches::CacheDesk>),
+            backends,
             ready: is_serving,
         };
         let stopped = stopped.clone();

@@ -7,7 +7,7 @@
     reason = "a command line talks to a terminal"
 )]
 
-mod backends;
+mod caches;
 mod check;
 mod demo;
 mod dnssec;
@@ -17,6 +17,7 @@ pub mod geoip;
 mod orders;
 mod origin;
 mod proxy;
+mod route;
 mod run;
 
 use std::net::{IpAddr, SocketAddr};
@@ -52,6 +53,8 @@ enum Command {
     },
     /// Ask a running node why a client gets the answer it gets.
     Explain(ExplainArgs),
+    /// Say which route of a configuration takes a request, and why not the others.
+    Route(RouteArgs),
     /// Send no new clients there; those connected may finish. Never comes back by the last resort.
     Drain(orders::OrderArgs),
     /// Take it out of service entirely. Never comes back by the last resort.
@@ -78,7 +81,7 @@ enum Command {
     /// Make and show the certificates of a fleet's nodes.
     #[command(subcommand)]
     Fleet(fleet::FleetCommand),
-    /// Show and change the backends of a node's proxy, and purge its caches.
+    /// Show the backends of a node's proxy, drain, weigh, add and remove them; purge its caches.
     #[command(subcommand)]
     Proxy(proxy::ProxyCommand),
     /// Build and ask GeoIP databases.
@@ -150,6 +153,29 @@ struct ExplainArgs {
     json: bool,
 }
 
+#[derive(Debug, Args)]
+struct RouteArgs {
+    /// A TOML file, or a folder of them.
+    #[arg(long)]
+    config: PathBuf,
+    /// Which of the configuration's nodes gets the request.
+    #[arg(long)]
+    node: String,
+    /// Its method.
+    method: String,
+    /// Its URL; the path is taken as it is written.
+    url: String,
+    /// A header field, such as "X-Beta: 1".
+    #[arg(short = 'H', long = "header")]
+    headers: Vec<String>,
+    /// The client. The default is 127.0.0.1.
+    #[arg(long)]
+    source: Option<IpAddr>,
+    /// The listener that is reached. The default is the node's first one.
+    #[arg(long)]
+    listener: Option<String>,
+}
+
 #[derive(Debug, Subcommand)]
 enum GeoipCommand {
     /// Make a MaxMind-format database of a CSV of own networks.
@@ -198,6 +224,7 @@ pub fn main() -> ExitCode {
             deny_warnings,
         } => check::check(&path, node, deny_warnings),
         Command::Explain(args) => explain::explain(&args),
+        Command::Route(args) => route::route(&args),
         Command::Drain(args) => orders::order("drain", args),
         Command::Disable(args) => orders::order("disable", args),
         Command::ForceUp(args) => orders::order("force-up", args),
@@ -210,7 +237,7 @@ pub fn main() -> ExitCode {
         Command::Audit(args) => orders::audit(&args),
         Command::Dnssec(command) => dnssec::dnssec(&command),
         Command::Fleet(command) => fleet::fleet(&command),
-        Command::Proxy(command) => proxy::proxy(&command),
+        Command::Proxy(command) => proxy::proxy(command),
         Command::Geoip(GeoipCommand::Build { csv, out }) => {
             done(geoip::build(&csv, &out).map(|()| format!("{} written", out.display())))
         }

@@ -1,120 +1,237 @@
-//! `tradewind proxy`: what the proxy of a node is asked and told, through its admin API.
+//! `tradewind proxy`: backends and caches of a node's proxy, through its admin API.
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 
-use super::backends::{self, BackendCommand};
-use super::orders::{Via, ask};
+use super::caches;
+use super::orders::{Answer, Via, ask, os_user};
 
-/// What of the proxy.
+/// Where they are shown and ordered.
+const PATH: &str = "/v1/proxy/upstreams";
+
+/// What is done with backends.
 #[derive(Debug, Subcommand)]
 pub(super) enum ProxyCommand {
-    /// Forget cached responses on one node: of a URL, of a prefix, with a tag, or all.
-    Purge(PurgeArgs),
-    /// List the caches of a node, with what they hold and did.
+    /// Show how the upstreams and their backends stand, and why.
+    Status {
+        /// Only this upstream.
+        upstream: Option<String>,
+        #[command(flatten)]
+        via: Via,
+    },
+    /// Send no new clients to a backend; what is under way may finish.
+    Drain(BackendArgs),
+    /// Send nothing to a backend, and cut off what is under way.
+    Disable(BackendArgs),
+    /// Let a backend serve that was drained or disabled.
+    Enable(BackendArgs),
+    /// Give a backend another weight.
+    Weight {
+        #[command(flatten)]
+        backend: BackendArgs,
+        /// 0 to 1000000; 0 takes no new clients. Without it, as configured.
+        #[arg(long)]
+        to: Option<u32>,
+    },
+    /// Add a backend, or bring back a configured one that was removed.
+    Add {
+        #[command(flatten)]
+        backend: BackendArgs,
+        /// Where it is, such as 10.0.0.1:8080.
+        #[arg(long)]
+        address: SocketAddr,
+        /// Its share beside the others.
+        #[arg(long, default_value_t = 1)]
+        weight: u32,
+        /// It serves only while no other can.
+        #[arg(long)]
+        backup: bool,
+        /// The zone it stands in.
+        #[arg(long)]
+        zone: Option<String>,
+        /// Requests under way to it at most.
+        #[arg(long)]
+        max_connections: Option<u32>,
+    },
+    /// Take a backend away.
+    Remove(BackendArgs),
+    /// Forget cached responses: of a URL, of a prefix, with a tag, or all.
+    Purge(caches::PurgeArgs),
+    /// List the caches, with what they hold and did.
     Caches(Via),
-    #[command(flatten)]
-    Backends(BackendCommand),
 }
 
-/// What is purged, and where.
+/// A backend, and why.
 #[derive(Debug, Args)]
-pub(super) struct PurgeArgs {
-    /// The cache's name in the configuration.
-    cache: String,
-    #[command(flatten)]
-    what: What,
+pub(super) struct BackendArgs {
+    /// UPSTREAM/BACKEND.
+    place: String,
+    /// Why; whoever finds the order later reads it.
+    #[arg(long)]
+    reason: String,
+    /// Who gives the order; the default is the user who runs this.
+    #[arg(long)]
+    owner: Option<String>,
     #[command(flatten)]
     via: Via,
 }
 
-/// What is purged: exactly one.
-#[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
-struct What {
-    /// One URL, such as http://www.example.com/path?query.
-    #[arg(long)]
-    url: Option<String>,
-    /// All URLs that begin so, such as www.example.com/images/.
-    #[arg(long)]
-    prefix: Option<String>,
-    /// All responses with this word in Cache-Tag or Surrogate-Key.
-    #[arg(long)]
-    tag: Option<String>,
-    /// Everything.
-    #[arg(long)]
-    all: bool,
-}
-
-/// Runs it.
-pub(super) fn proxy(command: &ProxyCommand) -> ExitCode {
+/// Runs the command.
+pub(super) fn proxy(command: ProxyCommand) -> ExitCode {
     match command {
-        ProxyCommand::Purge(args) => purge(args),
-        ProxyCommand::Caches(via) => caches(via),
-        ProxyCommand::Backends(command) => backends::run(command),
-    }
-}
-
-fn purge(args: &PurgeArgs) -> ExitCode {
-    let what = &args.what;
-    let body = if let Some(url) = &what.url {
-        json!({ "url": url })
-    } else if let Some(prefix) = &what.prefix {
-        json!({ "prefix": prefix })
-    } else if let Some(tag) = &what.tag {
-        json!({ "tag": tag })
-    } else {
-        json!({ "all": true })
-    };
-    let path = format!("/v1/proxy/caches/{}/purge", args.cache);
-    match ask(&args.via, "POST", &path, &[], Some(&body)) {
-        Ok(answer) if args.via.json => super::done::<_, String>(Ok(answer.json)),
-        Ok(answer) => {
-            let gone = answer.json.get("purged").and_then(Value::as_u64);
-            let gone = gone.unwrap_or_default();
-            super::done::<_, String>(Ok(format!(
-                "{gone} response{} purged from cache {} ({})",
-                if gone == 1 { "" } else { "s" },
-                args.cache,
-                answer.server
-            )))
-        }
-        Err(e) => super::failed(e),
-    }
-}
-
-fn caches(via: &Via) -> ExitCode {
-    let answer = match ask(via, "GET", "/v1/proxy/caches", &[], None) {
-        Ok(answer) if via.json => return super::done::<_, String>(Ok(answer.json)),
-        Ok(answer) => answer.json,
-        Err(e) => return super::failed(e),
-    };
-    let mut text = String::new();
-    for cache in answer["caches"].as_array().into_iter().flatten() {
-        let number = |key: &str| cache[key].as_u64().unwrap_or_default();
-        let name = cache["name"].as_str().unwrap_or_default();
-        let requests = cache["requests"].as_object();
-        let requests: Vec<String> = requests
-            .into_iter()
-            .flatten()
-            .filter(|(_, n)| n.as_u64() != Some(0))
-            .map(|(word, n)| format!("{word} {n}"))
-            .collect();
-        text.push_str(&format!(
-            "{name}: {} URLs, {} of {} bytes; {}\n",
-            number("urls"),
-            number("used-bytes"),
-            number("size-bytes"),
-            match requests.is_empty() {
-                true => "no requests yet".to_owned(),
-                false => requests.join(", "),
+        ProxyCommand::Status { upstream, via } => {
+            let path = upstream.map_or_else(|| PATH.to_owned(), |name| format!("{PATH}/{name}"));
+            match ask(&via, "GET", &path, &[], None) {
+                Err(e) => super::failed(e),
+                Ok(Answer { json, .. }) => {
+                    if via.json {
+                        println!("{json:#}");
+                    } else {
+                        print!("{}", status(&json));
+                    }
+                    ExitCode::SUCCESS
+                }
             }
+        }
+        ProxyCommand::Drain(args) => order("drain", args, []),
+        ProxyCommand::Disable(args) => order("disable", args, []),
+        ProxyCommand::Enable(args) => order("enable", args, []),
+        ProxyCommand::Remove(args) => order("remove", args, []),
+        ProxyCommand::Purge(args) => caches::purge(&args),
+        ProxyCommand::Caches(via) => caches::list(&via),
+        ProxyCommand::Weight { backend, to } => {
+            order("weight", backend, [("weight", to.map(Value::from))])
+        }
+        ProxyCommand::Add {
+            backend,
+            address,
+            weight,
+            backup,
+            zone,
+            max_connections,
+        } => order(
+            "add",
+            backend,
+            [
+                ("address", Some(address.to_string().into())),
+                ("weight", Some(weight.into())),
+                ("backup", Some(backup.into())),
+                ("zone", zone.map(Value::from)),
+                ("max-connections", max_connections.map(Value::from)),
+            ],
+        ),
+    }
+}
+
+fn order<const N: usize>(
+    action: &str,
+    args: BackendArgs,
+    more: [(&str, Option<Value>); N],
+) -> ExitCode {
+    let Some((upstream, backend)) = args.place.split_once('/') else {
+        return super::failed(format!(
+            "`{}` names no backend; write UPSTREAM/BACKEND",
+            args.place
         ));
+    };
+    let mut body = Map::new();
+    body.insert("action".to_owned(), action.into());
+    body.insert("reason".to_owned(), args.reason.into());
+    let owner = args.owner.unwrap_or_else(os_user);
+    body.insert("owner".to_owned(), owner.into());
+    for (key, value) in more {
+        body.extend(value.map(|v| (key.to_owned(), v)));
     }
-    if text.is_empty() {
-        text.push_str("no caches\n");
+    let path = format!("{PATH}/{upstream}/backends/{backend}");
+    match ask(&args.via, "POST", &path, &[], Some(&body.into())) {
+        Err(e) => super::failed(e),
+        Ok(Answer { json, .. }) => {
+            if args.via.json {
+                println!("{json:#}");
+                return ExitCode::SUCCESS;
+            }
+            let text = |key: &str| json[key].as_str().unwrap_or_default().to_owned();
+            println!("{}; {} requests under way", text("said"), json["in_flight"]);
+            for warning in json["warnings"].as_array().into_iter().flatten() {
+                println!("warning: {}", warning.as_str().unwrap_or_default());
+            }
+            ExitCode::SUCCESS
+        }
     }
-    super::done::<_, String>(Ok(text.trim_end()))
+}
+
+/// All upstreams, a line for each backend.
+fn status(json: &Value) -> String {
+    let mut out = String::new();
+    let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();
+    let array = |v: &Value| v.as_array().cloned().unwrap_or_default();
+    for upstream in array(&json["upstreams"]) {
+        out += &format!(
+            "upstream {}: {}",
+            text(&upstream["name"]),
+            text(&upstream["mode"])
+        );
+        if let Some(circuit) = upstream["circuit"].as_str() {
+            out += &format!(", circuit {circuit}");
+        }
+        let waiting = upstream["queue"]["waiting"].as_u64().unwrap_or_default();
+        if waiting > 0 {
+            out += &format!(", {waiting} waiting");
+        }
+        out.push('\n');
+        for b in array(&upstream["backends"]) {
+            out += &format!(
+                "  {:<20} {:<21} {:<8} weight {}",
+                text(&b["name"]),
+                text(&b["address"]),
+                text(&b["state"]),
+                b["weight"]
+            );
+            let share = b["share_percent"].as_f64().unwrap_or(100.0);
+            if share < 100.0 {
+                out += &format!(" ({share:.0}% of it)");
+            }
+            out += &format!(", {} under way: {}", b["in_flight"], text(&b["cause"]));
+            for order in array(&b["orders"]) {
+                out += &format!(
+                    "; {} by {} ({})",
+                    text(&order["kind"]),
+                    text(&order["owner"]),
+                    text(&order["reason"])
+                );
+            }
+            out.push('\n');
+        }
+    }
+    if out.is_empty() {
+        out = "no upstreams\n".to_owned();
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_status_shows_state_cause_and_orders() {
+        let json = json!({ "upstreams": [{
+            "name": "api", "mode": "normal", "circuit": "closed", "queue": { "waiting": 2 },
+            "backends": [{
+                "name": "b1", "address": "10.0.0.1:80", "state": "ejected", "weight": 3,
+                "share_percent": 10.0, "in_flight": 4, "cause": "3 failed requests",
+                "orders": [{ "kind": "drain", "owner": "ann", "reason": "disk" }],
+            }],
+        }] });
+        assert_eq!(
+            status(&json),
+            "upstream api: normal, circuit closed, 2 waiting\n  b1                   10.0.0.1:80           \
+             ejected  weight 3 (10% of it), 4 under way: 3 failed requests; drain by ann (disk)\n"
+        );
+        assert_eq!(status(&json!({ "upstreams": [] })), "no upstreams\n");
+    }
 }

@@ -36,6 +36,10 @@ pub(super) fn node(node: &NodeSpec) -> ProxyNode {
         name: node.name.as_str().into(),
         region: node.region.as_str().into(),
         zone: node.proxy.zone.as_deref().map(Into::into),
+        cache_dir: node
+            .state_dir
+            .as_ref()
+            .map(|d| d.value.join("cache").into()),
         workers: node.proxy.workers.unwrap_or(cores),
         drain_timeout: node.proxy.drain_timeout,
     }

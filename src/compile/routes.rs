@@ -4,53 +4,117 @@ use hashbrown::HashMap;
 
 use crate::config::Spec;
 use crate::config::spec::{ActionSpec, RouteSpec};
-use crate::ids::{CacheId, UpstreamId};
-use crate::traffic::route::Conflict;
-use crate::traffic::{Action, PathRules, Route, Routes};
+use crate::ids::{CacheId, ListenerId, UpstreamId};
+use crate::traffic::route::{Conflict, Mirror, Split};
+use crate::traffic::{Action, Listener, Route, Routes};
 
 use super::Problems;
 use super::features::Shared;
 
-/// All routes, sorted by name, so that the order of the file does not matter (O6).
+/// All routes, sorted by name, so that the order of the file does not matter (O6), as far as they are
+/// for one of the listeners `here`.
 pub(super) fn routes(
     spec: &Spec,
     upstreams: &HashMap<&str, UpstreamId>,
+    here: &[Listener],
     caches: &HashMap<&str, CacheId>,
     shared: &Shared<'_>,
     p: &mut Problems,
 ) -> Routes {
     let mut specs: Vec<&RouteSpec> = spec.routes.iter().collect();
     specs.sort_by(|a, b| a.name.value.cmp(&b.name.value));
-    let mut list = Vec::with_capacity(specs.len());
-    for s in &specs {
-        let action = match &s.action {
-            ActionSpec::Forward(name) => {
-                upstreams.get(name.as_str()).map(|id| Action::Forward(*id))
-            }
-            ActionSpec::Unread => None,
-        };
-        if action.is_none() {
-            p.dangling();
-        }
-        list.push(Route {
-            name: s.name.as_str().into(),
-            rule: s.rule.clone(),
-            action: action.unwrap_or(Action::Forward(UpstreamId(0))),
-            // A cache that is not there was reported.
-            cache: s
-                .cache
-                .as_ref()
-                .and_then(|c| caches.get(c.as_str()))
-                .copied(),
-            compression: s.compression.clone(),
-            features: shared.features(&s.features, p),
-        });
-    }
-    let (routes, conflicts) = Routes::build(list, PathRules::default());
+    let list: Vec<Route> = specs
+        .iter()
+        .map(|s| route(spec, s, upstreams, caches, shared, p))
+        .collect();
+    // What is wrong is wrong on all nodes, so it is looked for with the listeners of all.
+    let (routes, conflicts) = Routes::build(list, spec.routing);
     for conflict in conflicts {
         tell(&specs, conflict, p);
     }
-    routes
+    let places: Vec<Option<ListenerId>> = spec
+        .listeners
+        .iter()
+        .map(|l| {
+            let at = here.iter().position(|h| *h.name == **l.name);
+            at.map(ListenerId::from_index)
+        })
+        .collect();
+    let list = routes.list.into_iter().filter_map(|mut route| {
+        let everywhere = route.rule.listeners.is_empty();
+        let known = route.rule.listeners.iter();
+        route.rule.listeners = known.filter_map(|id| places[id.index()]).collect();
+        (everywhere || !route.rule.listeners.is_empty()).then_some(route)
+    });
+    Routes::ordered(list.collect(), spec.routing)
+}
+
+/// One route. Its listeners are positions among all of the configuration.
+fn route(
+    spec: &Spec,
+    s: &RouteSpec,
+    upstreams: &HashMap<&str, UpstreamId>,
+    caches: &HashMap<&str, CacheId>,
+    shared: &Shared<'_>,
+    p: &mut Problems,
+) -> Route {
+    let mut upstream = |name: &str| {
+        let found = upstreams.get(name).copied();
+        if found.is_none() {
+            p.dangling();
+        }
+        found.unwrap_or_default()
+    };
+    let action = match &s.action {
+        ActionSpec::Forward(name) => Action::Forward(upstream(name)),
+        ActionSpec::Split { by, shares } => Action::Split(Split {
+            by: by.clone(),
+            shares: shares
+                .iter()
+                .map(|(name, share)| (upstream(name), *share))
+                .collect(),
+        }),
+        ActionSpec::Own(action) => action.clone(),
+        ActionSpec::Unread => Action::Drop,
+    };
+    let mirror = s.mirror.as_ref().map(|(name, percent)| Mirror {
+        upstream: upstream(name),
+        percent: *percent,
+    });
+    let mut rule = s.rule.clone();
+    for name in &s.listeners {
+        let mut all = spec.listeners.iter();
+        match all.position(|l| l.name.value == name.value) {
+            Some(at) => rule.listeners.push(ListenerId::from_index(at)),
+            None => p.dangling(),
+        }
+    }
+    let waf = s.waf.as_ref().map(|name| {
+        let at = spec.waf.iter().position(|w| w.name.value == name.value);
+        if at.is_none() {
+            p.dangling();
+        }
+        at.unwrap_or_default()
+    });
+    if s.action == ActionSpec::Unread {
+        p.dangling();
+    }
+    Route {
+        name: s.name.as_str().into(),
+        rule,
+        action,
+        rewrite: s.rewrite.clone(),
+        mirror,
+        waf,
+        // A cache that is not there was reported.
+        cache: s
+            .cache
+            .as_ref()
+            .and_then(|c| caches.get(c.as_str()))
+            .copied(),
+        compression: s.compression.clone(),
+        features: shared.features(&s.features, p),
+    }
 }
 
 /// Reports a conflict. Of routes that were not read in full nothing is said: they may be for less.

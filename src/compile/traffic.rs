@@ -25,13 +25,24 @@ pub(super) fn plan(
     let upstreams = upstreams::upstreams(spec, region, p);
     let caches = caches::caches(spec, p);
     let shared = features::shared(spec, inputs, &upstreams.by_name, p);
-    let routes = routes::routes(spec, &upstreams.by_name, &caches.by_name, &shared, p);
+    let listeners = this.map_or_else(Vec::new, |this| {
+        listeners::listeners(spec, this, &shared, p)
+    });
+    let routes = routes::routes(
+        spec,
+        &upstreams.by_name,
+        &listeners,
+        &caches.by_name,
+        &shared,
+        p,
+    );
     features::unused(spec, p);
     let Some(this) = this else {
         return Arc::default();
     };
     Arc::new(Plan {
-        listeners: listeners::listeners(spec, this, &shared, p),
+        listeners,
+        waf: spec.waf.iter().map(|w| w.rules.clone()).collect(),
         routes,
         caches: caches.list,
         upstreams: upstreams.list,
@@ -39,6 +50,5 @@ pub(super) fn plan(
         error_pages: shared.error_pages,
         auths: shared.auths,
         node: listeners::node(this),
-        ..Plan::default()
     })
 }

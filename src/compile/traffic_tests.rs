@@ -80,3 +80,26 @@ fn what_an_upstream_says_reaches_the_plan() {
     assert_eq!(web.backends[0].zone.as_deref(), Some("a"));
     assert!(!web.backends[0].backup);
 }
+
+#[test]
+fn an_upstream_has_a_bounded_number_of_backends() {
+    let text = |count: u32| {
+        let backend = |i: u32| {
+            let [_, b, c, d] = i.to_be_bytes();
+            format!("{{ name = \"b{i}\", address = \"10.{b}.{c}.{d}:80\" }},")
+        };
+        let list: String = (1..=count).map(backend).collect();
+        format!("version = 1\n[upstreams.big]\nbackends = [{list}]\n")
+    };
+    let told = |count| {
+        let files = vec![("t.toml".into(), text(count).into())];
+        let loaded = load_texts(files, &mut |_| Err(std::io::ErrorKind::NotFound.into()));
+        let found = loaded.diagnostics.iter().map(|d| d.message.clone());
+        found.collect::<Vec<_>>()
+    };
+    assert_eq!(told(10_000), [""; 0]);
+    assert_eq!(
+        told(10_001),
+        ["`backends` of upstream `big` has 10001 items; the largest allowed number is 10000"]
+    );
+}

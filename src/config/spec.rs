@@ -21,7 +21,7 @@ pub use fleet::{FleetSpec, NodeFleetSpec};
 pub use health::HealthSpec;
 pub use listeners::{ListenerSpec, NodeProxySpec, TlsFile};
 pub use protection::{AccessSpec, ChaosSpec, CookiesSpec, RateLimitSpec};
-pub use routes::{ActionSpec, RouteSpec};
+pub use routes::{ActionSpec, RouteSpec, WafSpec};
 pub use upstreams::{BackendSpec, UpstreamSpec};
 
 use std::collections::BTreeSet;
@@ -38,6 +38,7 @@ use crate::health::Monitor;
 use crate::health::council::Failback;
 use crate::net::{Family, Prefix};
 use crate::steer::GeoMode;
+use crate::traffic::PathRules;
 use crate::units::{Ttl, Weight};
 
 use super::{Marked, Span};
@@ -77,6 +78,10 @@ pub struct Spec {
     pub caches: Vec<CacheSpec>,
     /// `[routes.NAME]`
     pub routes: Vec<RouteSpec>,
+    /// `[routing]`: how paths are read.
+    pub routing: PathRules,
+    /// `[waf.NAME]`
+    pub waf: Vec<WafSpec>,
     /// `[rate-limits.NAME]`
     pub rate_rules: Vec<RateRuleSpec>,
     /// `[error-pages.NAME]`

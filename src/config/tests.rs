@@ -85,12 +85,21 @@ fn demo_loads_and_ports_can_be_replaced() {
 
 /// The row paths that a tree sets.
 fn paths(table: &Table, path: &str, out: &mut BTreeSet<String>) {
+    // Conditions nest: what stands within is what stands without.
+    let mut path = path.to_owned();
+    for nested in ["all[]", "any[]", "not"] {
+        path = path.replace(&format!("routes.NAME.match.{nested}"), "routes.NAME.match");
+    }
+    let path = path.as_str();
     for entry in &table.entries {
         let keys = options::keys_of(path);
         let key = if keys.contains(&entry.key.as_str()) {
             entry.key.as_str()
         } else {
-            keys.iter().copied().find(|k| is_placeholder(k)).unwrap()
+            keys.iter()
+                .copied()
+                .find(|k| is_placeholder(k))
+                .unwrap_or_else(|| panic!("no row for {path}.{}", entry.key))
         };
         let here = if path.is_empty() {
             key.to_owned()

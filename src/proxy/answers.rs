@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use crate::message::http1::{self, Refusal};
 use crate::message::{Known, RequestHead, ResponseHead};
+use crate::traffic::route::path::PathError;
 
 use super::backend::Unavailable;
 use super::body::{Body, BodyError};
@@ -19,8 +20,16 @@ pub enum Failure {
     SlowHead,
     /// The body ended early, or is longer than allowed.
     Body(BodyError),
+    /// Its path has no safe reading.
+    Path(PathError),
     /// No route takes it.
     NoRoute,
+    /// Its route refuses it with this status.
+    Denied(u16),
+    /// Its route has it closed without an answer.
+    Dropped,
+    /// The rules of the WAF refuse it with this status.
+    Waf(u16),
     /// No backend may have it.
     NoBackend,
     /// The upstream cannot take it now.
@@ -50,9 +59,12 @@ impl Failure {
             Failure::SlowHead | Failure::Body(BodyError::Timeout) => 408,
             Failure::Body(BodyError::TooLong) => 413,
             Failure::Body(_) | Failure::Backend(Why::Body(_)) => 400,
+            Failure::Path(_) => 400,
             Failure::NoRoute => 404,
-            Failure::NoBackend | Failure::Busy(_) => 503,
-            Failure::TooMany | Failure::AuthFailed => 503,
+            Failure::Denied(status) | Failure::Waf(status) => status,
+            // Nobody gets it; logs have had a number for it since nginx.
+            Failure::Dropped => 444,
+            Failure::NoBackend | Failure::Busy(_) | Failure::TooMany | Failure::AuthFailed => 503,
             Failure::RateLimited { status, .. } => status,
             Failure::Backend(Why::ConnectTimeout | Why::Timeout) | Failure::TooLate => 504,
             Failure::Backend(_) => 502,
@@ -62,17 +74,21 @@ impl Failure {
     /// One word for logs and metrics.
     pub fn word(self) -> &'static str {
         match self {
-            Failure::Refused(_) => "malformed",
+            Failure::Refused(refusal) => refusal.word(),
             Failure::SlowHead => "slow-head",
             Failure::Body(BodyError::Timeout) => "slow-body",
             Failure::Body(BodyError::TooLong) => "body-too-long",
             Failure::Body(_) | Failure::Backend(Why::Body(_)) => "body-broken",
+            Failure::Path(_) => "bad-path",
             Failure::NoRoute => "no-route",
+            Failure::Denied(_) => "denied",
+            Failure::Dropped => "dropped",
+            Failure::Waf(_) => "waf",
             Failure::NoBackend => "no-backend",
-            Failure::Busy(busy) => busy.why.word(),
             Failure::RateLimited { .. } => "rate-limited",
             Failure::TooMany => "too-many-requests",
             Failure::AuthFailed => "auth-failed",
+            Failure::Busy(busy) => busy.why.word(),
             Failure::TooLate => "total-timeout",
             Failure::Backend(why) => match why {
                 Why::Refused => "connect-refused",

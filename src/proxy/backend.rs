@@ -29,9 +29,7 @@ use crate::balance::candidate::{Candidate, UNIT};
 use crate::balance::peak_ewma::PeakEwma;
 use crate::health::backend::{Mode, SlowStart};
 use crate::time::Moment;
-use crate::traffic::proxy_protocol::ProxyVersion;
-use crate::traffic::tls::UpstreamTls;
-use crate::traffic::{Backend, DrainSticky, Upstream};
+use crate::traffic::{Backend, DrainSticky};
 
 use self::queue::Queue;
 use super::tally::Tally;
@@ -97,24 +95,6 @@ impl Beat {
     }
 }
 
-/// How the backends of an upstream are spoken to: a connection that was begun otherwise is of no use.
-#[derive(Clone, PartialEq, Debug)]
-struct Way {
-    http2: bool,
-    tls: Option<Box<UpstreamTls>>,
-    told: Option<ProxyVersion>,
-}
-
-impl Way {
-    fn of(upstream: &Upstream) -> Way {
-        Way {
-            http2: upstream.http2,
-            tls: upstream.tls.clone(),
-            told: upstream.proxy_protocol,
-        }
-    }
-}
-
 /// One backend as it is now.
 #[derive(Debug)]
 pub struct BackendState {
@@ -124,7 +104,6 @@ pub struct BackendState {
     pub name: Box<str>,
     /// Where it is.
     pub address: SocketAddr,
-    way: Arc<Way>,
     /// What is counted of its exchanges.
     pub tally: Tally,
     /// What is counted of its failures.
@@ -152,7 +131,6 @@ impl BackendState {
     fn new(
         id: u64,
         backend: &Backend,
-        way: &Arc<Way>,
         workers: usize,
         beat: Arc<Beat>,
         queue: Arc<Queue>,
@@ -161,7 +139,6 @@ impl BackendState {
             id,
             name: backend.name.clone(),
             address: backend.address,
-            way: way.clone(),
             tally: Tally::new(workers),
             counters: Counters::default(),
             gates: AtomicU32::new(0),

@@ -4,7 +4,6 @@
 //! that are remembered are kept whenever their table may stay as large as it is, and the secret that the
 //! process drew for cookies lasts as long as the process.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
@@ -12,8 +11,6 @@ use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::balance::Candidate;
 use crate::limit::Secret;
-use crate::message::{RequestHead, ResponseHead, Scheme};
-use crate::time::Moment;
 use crate::traffic::session::table::StickyTable;
 use crate::traffic::{Plan, Upstream};
 
@@ -32,75 +29,21 @@ pub struct Chooser {
     table: Option<Arc<dyn StickyTable>>,
 }
 
-/// What the choices for one request depend on.
-#[derive(Debug)]
-pub struct Seat {
-    bond: Bond,
-    hash: u64,
-    /// Places of backends that failed the request.
-    tried: Vec<usize>,
-}
-
-impl Seat {
-    /// The backend at `place` failed the request: others are tried before it.
-    pub fn failed(&mut self, place: usize) {
-        self.tried.push(place);
-    }
-}
-
 impl Chooser {
-    /// What a request says of where it goes.
-    pub fn seat(&self, head: &RequestHead, client: IpAddr, now: Moment) -> Seat {
-        let claim = |s: &Sessions| s.claim(head, client, now);
-        Seat {
-            bond: self.sessions.as_ref().map(claim).unwrap_or_default(),
-            hash: self.picker.hash(head, client),
-            tried: Vec::new(),
-        }
-    }
-
-    /// Chooses among `backends`, which are those of the upstream, in its order.
+    /// Chooses for a request with the session `bond`.
     ///
     /// # Errors
     /// When none may be used, all are full, or the session's cannot serve and no other shall.
     pub fn choose<C: Candidate>(
         &self,
-        seat: &mut Seat,
+        bond: &mut Bond,
         turns: &mut Turns,
         backends: &[C],
-        now: Moment,
-        random: u64,
+        ask: &Ask<'_>,
     ) -> Result<Picked, NoPick> {
-        let ask = Ask {
-            now,
-            random,
-            hash: seat.hash,
-            tried: &seat.tried,
-        };
         match &self.sessions {
-            None => self.picker.pick(turns, backends, &ask),
-            Some(s) => s.choose(&mut seat.bond, &self.picker, turns, backends, &ask),
-        }
-    }
-
-    /// The request goes to the backend at `place`, which had room first.
-    pub fn placed(&self, seat: &mut Seat, place: usize, now: Moment) {
-        if let Some(sessions) = &self.sessions {
-            sessions.bind(&mut seat.bond, place, now);
-        }
-    }
-
-    /// Takes off what the backend is not to see. Once the first choice is made.
-    pub fn send(&self, head: &mut RequestHead) {
-        if let Some(sessions) = &self.sessions {
-            sessions.send(head);
-        }
-    }
-
-    /// Says in the answer what the client is to send next time.
-    pub fn answer(&self, seat: &Seat, head: &mut ResponseHead, scheme: Scheme, now: Moment) {
-        if let Some(sessions) = &self.sessions {
-            sessions.answer(&seat.bond, head, scheme, now);
+            None => self.picker.pick(turns, backends, ask),
+            Some(sessions) => sessions.choose(bond, &self.picker, turns, backends, ask),
         }
     }
 

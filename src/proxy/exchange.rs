@@ -6,12 +6,15 @@ use std::sync::Arc;
 use crate::message::RequestHead;
 use crate::traffic::{Action, Caller};
 
+use super::actions;
 use super::answers::{self, Failure};
 use super::cached::Way;
 use super::features::{self, Leaving, Visit};
 use super::message::{Peer, Request, Response};
+use super::mirror;
 use super::record::Record;
 use super::tier::Tier;
+use super::waf;
 use super::worker::Worker;
 
 /// Answers a request. Never fails: what goes wrong is an answer too, and `record` says what it was.
@@ -64,32 +67,51 @@ async fn answer(
         listener: peer.listener,
         client: visit.address().ip(),
     };
-    let id = tier.plan.routes.find(&request.head, caller);
+    let routes = &tier.plan.routes;
+    let as_sent = actions::settle(&mut request.head.target, &routes.paths)?;
+    let id = routes.find(&request.head, caller);
     record.route = id;
-    let id = id.ok_or(Failure::NoRoute)?;
-    visit.route = Some(id);
+    visit.route = id;
+    // Also of what no route takes: looking for doors counts as knocking.
     features::guard(worker, tier, listener, &request.head, visit)?;
+    let id = id.ok_or(Failure::NoRoute)?;
+    let route = &routes.list[id.index()];
+    if let Some(rules) = route.waf.and_then(|waf| tier.plan.waf.get(waf)) {
+        waf::inspect(worker, rules, &route.name, caller.client, request).await?;
+    }
     if let Some(auth) = visit.features(&tier.plan).and_then(|f| f.auth) {
         let asked = features::ask(worker, tier, peer, request, visit, record, auth);
-        if let Some(refusal) = asked.await? {
+        if let Some(refusal) = Box::pin(asked).await? {
             return Ok(refusal);
         }
     }
-    let route = &tier.plan.routes.list[id.index()];
-    match &route.action {
-        Action::Forward(upstream) => {
-            features::outgoing(worker, tier, peer, &mut request.head, visit);
-            tell_client(&mut request.head, tier, peer);
-            let way = Way {
-                worker,
-                tier,
-                peer,
-                route,
-                upstream: *upstream,
-            };
-            way.answer(request, record).await
-        }
+    if let Some(rewrite) = &route.rewrite {
+        let target = &mut request.head.target;
+        rewrite
+            .apply(target, &routes.paths)
+            .map_err(Failure::Path)?;
     }
+    let upstream = match &route.action {
+        Action::Forward(upstream) => *upstream,
+        Action::Split(split) => split.pick(&request.head, caller.client, worker.random()),
+        _ => return actions::own(route, &visit.facts(&tier.plan, peer, &request.head)),
+    };
+    if let (Some(target), None) = (as_sent, &route.rewrite) {
+        request.head.target = target;
+    }
+    features::outgoing(worker, tier, peer, &mut request.head, visit);
+    tell_client(&mut request.head, tier, peer);
+    if let Some(to) = route.mirror.as_ref().filter(|m| m.takes(worker.random())) {
+        mirror::mirror(worker, tier, to.upstream, peer, request);
+    }
+    let way = Way {
+        worker,
+        tier,
+        peer,
+        route,
+        upstream,
+    };
+    way.answer(request, record).await
 }
 
 /// Tells the backend the subject of the client's certificate, where its listener says so. What clients

@@ -13,13 +13,13 @@ use super::answers::Failure;
 use super::backend::queue::Wanted;
 use super::backend::{Admitted, Permit};
 use super::body::Body;
-use super::chooser::{Chooser, Seat};
 use super::message::{Peer, Request, Response};
-use super::pick::{NoPick, Picked};
+use super::pick::{Ask, NoPick, Picked};
 use super::record::Record;
 use super::replay::Replay;
+use super::session::Bond;
 use super::stats::count;
-use super::tier::{Group, Server, Tier};
+use super::tier::{Group, Tier};
 use super::upstream::connect::{Way, connect};
 use super::upstream::h1::{self, Order};
 use super::upstream::h2;
@@ -27,6 +27,9 @@ use super::upstream::lease::Lease;
 use super::upstream::pool::Line;
 use super::upstream::{NotAnswered, Why};
 use super::worker::Worker;
+
+/// Tries of one request at most: the first one and ten more.
+const TRIES: usize = 11;
 
 /// Has a backend of the upstream answer.
 ///
@@ -43,27 +46,34 @@ pub async fn forward(
     record.upstream = Some(id);
     let (upstream, group) = tier.upstream(id);
     let rules = &upstream.resilience.retries;
-    let now = worker.now();
+    let mut now = worker.now();
     let admitted = group.state.admit(now).map_err(Failure::Busy)?;
     let admitted = admitted.is_guarded().then(|| Rc::new(admitted));
-    let chooser = &tier.choosers[id.index()];
     let client = record.client.unwrap_or_else(|| peer.ip());
-    let mut seat = chooser.seat(&request.head, client, now);
+    let sessions = group.chooser.sessions.as_ref();
+    let mut seat = Seat {
+        worker,
+        group,
+        id,
+        hash: group.chooser.picker.hash(&request.head, client),
+        bond: sessions.map_or_else(Bond::default, |s| s.claim(&request.head, client, now)),
+        tried: [0; TRIES],
+        count: 0,
+    };
+    if let Some(sessions) = sessions {
+        sessions.send(&mut request.head);
+    }
     let replay = replayed(request, rules);
     // Nothing to send again is always there.
     let bare = replay.is_none() && matches!(request.body, Body::Empty);
     let mut tries = 0;
     loop {
         tries += 1;
-        let (permit, place) = place(worker, id, chooser, &mut seat, group).await?;
-        if tries == 1 {
-            chooser.send(&mut request.head);
-        }
+        let (permit, place, chosen) = seat.take(now).await?;
         let server = permit.backend().clone();
         server.begin(tries > 1);
         record.tries = tries;
         record.server = Some(server.clone());
-        let chosen = worker.now();
         record.queue = Some(chosen.since(record.began()));
         let body = match &replay {
             Some(replay) => replay.again(),
@@ -77,7 +87,7 @@ pub async fn forward(
             peer,
         };
         let done = attempt(worker, &way, request, body, lease, tries > 1).await;
-        let now = worker.now();
+        now = worker.now();
         let (failed, sent, left, why) = match done {
             Ok(mut response) => {
                 let took = now.since(chosen);
@@ -94,11 +104,14 @@ pub async fn forward(
                     failed: Failed::Status(status),
                 };
                 if asks && group.state.may_retry(&t, None, now).is_ok() {
-                    seat.failed(place);
+                    seat.avoid(place);
                     continue;
                 }
                 ended(admitted.as_deref(), Some(status), None, now);
-                chooser.answer(&seat, &mut response.head, request.head.scheme, now);
+                if let Some(sessions) = sessions {
+                    let scheme = request.head.scheme;
+                    sessions.answer(&seat.bond, &mut response.head, scheme, now);
+                }
                 return Ok(response);
             }
             Err(NotAnswered { why, sent, body }) => {
@@ -136,7 +149,7 @@ pub async fn forward(
             return Err(why.into());
         }
         if !stale {
-            seat.failed(place);
+            seat.avoid(place);
         }
     }
 }
@@ -177,43 +190,71 @@ fn failed(why: Why) -> Option<Failed> {
     }
 }
 
-/// A place at a backend: now, or after waiting for one.
-async fn place(
-    worker: &Worker,
+/// Where one request is given a place.
+struct Seat<'a> {
+    worker: &'a Worker,
+    group: &'a Group,
     id: UpstreamId,
-    chooser: &Chooser,
-    seat: &mut Seat,
-    group: &Group,
-) -> Result<(Permit, usize), Failure> {
-    let (now, random) = (worker.watches.coarse(), worker.random());
-    let picked = worker.turns.with(id, &chooser.picker, |turns| {
-        chooser.choose(seat, turns, &group.servers, now, random)
-    });
-    let wanted = match picked {
-        Ok(picked) => {
-            let server = &group.servers[picked.place()];
-            if let Some(permit) = Permit::take(server) {
-                return Ok((permit, picked.place()));
-            }
-            match picked {
-                Picked::Only(_) => Wanted::One(server.clone()),
-                Picked::Any(_) => Wanted::Any,
-            }
+    hash: u64,
+    bond: Bond,
+    /// Places of backends that failed it.
+    tried: [usize; TRIES],
+    count: usize,
+}
+
+impl Seat<'_> {
+    /// Another backend is better.
+    fn avoid(&mut self, place: usize) {
+        if let Some(slot) = self.tried.get_mut(self.count) {
+            *slot = place;
+            self.count += 1;
         }
-        Err(NoPick::Full) => Wanted::Any,
-        Err(NoPick::Nobody | NoPick::SessionGone) => {
+    }
+
+    /// A place at a backend: now, or after waiting for one; and when it was had.
+    async fn take(&mut self, now: Moment) -> Result<(Permit, usize, Moment), Failure> {
+        let (group, chooser) = (self.group, &self.group.chooser);
+        let ask = Ask {
+            now,
+            random: self.worker.random(),
+            hash: self.hash,
+            tried: &self.tried[..self.count],
+        };
+        let bond = &mut self.bond;
+        let turns = &self.worker.turns;
+        let picked = turns.with(self.id, &chooser.picker, |turns| {
+            chooser.choose(bond, turns, &group.servers, &ask)
+        });
+        let wanted = match picked {
+            Ok(picked) => {
+                let server = &group.servers[picked.place()];
+                if let Some(permit) = Permit::take(server) {
+                    return Ok((permit, picked.place(), now));
+                }
+                match picked {
+                    Picked::Only(_) => Wanted::One(server.clone()),
+                    Picked::Any(_) => Wanted::Any,
+                }
+            }
+            Err(NoPick::Full) => Wanted::Any,
+            Err(NoPick::Nobody | NoPick::SessionGone) => {
+                return Err(Failure::Busy(group.state.no_backend(now)));
+            }
+        };
+        // Boxed: who need not wait has no room for it.
+        let waited = Box::pin(group.state.wait(wanted, &group.servers)).await;
+        let permit = waited.map_err(Failure::Busy)?;
+        let now = self.worker.now();
+        let same = |s: &Arc<super::tier::Server>| Arc::ptr_eq(s, permit.backend());
+        let Some(place) = group.servers.iter().position(same) else {
+            // A backend of a plan after ours: not for us.
             return Err(Failure::Busy(group.state.no_backend(now)));
+        };
+        if let Some(sessions) = &chooser.sessions {
+            sessions.bind(&mut self.bond, place, now);
         }
-    };
-    let waited = group.state.wait(wanted, &group.servers).await;
-    let permit = waited.map_err(Failure::Busy)?;
-    let same = |s: &Arc<Server>| Arc::ptr_eq(s, permit.backend());
-    let Some(place) = group.servers.iter().position(same) else {
-        // A backend of a plan after ours: not for us.
-        return Err(Failure::Busy(group.state.no_backend(now)));
-    };
-    chooser.placed(seat, place, now);
-    Ok((permit, place))
+        Ok((permit, place, now))
+    }
 }
 
 async fn attempt(
@@ -234,7 +275,8 @@ async fn attempt(
         interim: request.interim.as_ref(),
     };
     if way.upstream.http2 {
-        return attempt_h2(&order, way, body, lease, fresh).await;
+        // Boxed, as is connecting: what is rare takes no room in every exchange.
+        return Box::pin(attempt_h2(&order, way, body, lease, fresh)).await;
     }
     let now = worker.watches.coarse();
     let kept = if fresh {
@@ -249,7 +291,7 @@ async fn attempt(
             count(&worker.stats.reuses);
             line
         }
-        None => match connect(worker, way).await {
+        None => match Box::pin(connect(worker, way)).await {
             Ok(io) => Line::new(io, if way.is_told() { way.peer.number } else { 0 }),
             Err(why) => {
                 return Err(NotAnswered {

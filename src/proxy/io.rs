@@ -201,7 +201,19 @@ pub struct Outbox {
 /// Data up to this length is copied behind the text: one piece for the system call.
 const SMALL: usize = 4096;
 
+/// Room of a new outbox's text, in octets: for a head of the usual size, and still a piece that the
+/// allocator hands out of its nearest store.
+pub const ROOM: usize = 1024;
+
 impl Outbox {
+    /// An outbox with room for a head.
+    pub fn with_room() -> Outbox {
+        Outbox {
+            text: Vec::with_capacity(ROOM),
+            ..Outbox::default()
+        }
+    }
+
     /// Whether all is written.
     pub fn is_empty(&self) -> bool {
         self.written == self.text.len() && self.data.is_empty() && self.tail.is_empty()

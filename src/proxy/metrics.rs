@@ -1,5 +1,7 @@
 //! The proxy's metrics: what is counted, by listener, route and backend.
 
+use std::sync::atomic::Ordering;
+
 use crate::telemetry::page::escape;
 use crate::telemetry::{Metrics, Page};
 
@@ -52,7 +54,15 @@ impl Metrics for Proxy {
         ] {
             group.render(page);
         }
+        let name = "tradewind_proxy_rate_limit_exceeded_total";
+        let help = "Requests beyond a rate limit, refused or only counted.";
+        page.family(name, "counter", help);
+        for rate in tier.guards.rates() {
+            let label = format!("limit=\"{}\"", escape(&rate.name));
+            page.sample(name, &label, rate.over.load(Ordering::Relaxed));
+        }
         super::cache::metrics::render(&tier.caches, page);
+        super::tls::metrics::render(&tier, page);
         let name = "tradewind_proxy_access_log_lost_lines_total";
         page.family(name, "counter", "Lines of access logs that were lost.");
         page.sample(name, "", self.lost_lines());

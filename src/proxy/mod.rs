@@ -4,6 +4,7 @@
 //! connections to backends, memory. What the threads share is the [`tier::Tier`], published by one swap.
 
 pub mod access_log;
+pub mod actions;
 pub mod answers;
 pub mod backend;
 pub mod body;
@@ -22,6 +23,7 @@ pub mod io;
 pub mod local;
 pub mod message;
 pub mod metrics;
+pub mod mirror;
 pub mod pick;
 pub mod proxy_protocol;
 pub mod record;
@@ -34,5 +36,6 @@ pub mod tier;
 pub mod tls;
 pub mod tunnel;
 pub mod upstream;
+pub mod waf;
 pub mod watch;
 pub mod worker;

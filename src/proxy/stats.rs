@@ -48,6 +48,14 @@ counters! {
     connects = "tradewind_proxy_backend_connections_total" "counter",
     /// Requests that went out on a connection used before.
     reuses = "tradewind_proxy_backend_reuses_total" "counter",
+    /// Copies of requests that were sent to mirrors.
+    mirrors = "tradewind_proxy_mirrored_total" "counter",
+    /// Copies of requests that were left out or broken off because the mirror is too slow.
+    mirrors_dropped = "tradewind_proxy_mirrors_dropped_total" "counter",
+    /// Requests that the rules of the WAF refused.
+    waf_denied = "tradewind_proxy_waf_denied_total" "counter",
+    /// Requests that the rules of the WAF would refuse, were they in force.
+    waf_detected = "tradewind_proxy_waf_detected_total" "counter",
 }
 
 /// Adds one. Each counter has one writer, so no locked instruction is needed.

@@ -28,10 +28,10 @@ pub struct Tier {
     pub plan: Arc<Plan>,
     /// By [`UpstreamId`].
     pub upstreams: Vec<Group>,
+    /// Counters of limits.
+    pub guards: Arc<Guards>,
     /// By [`CacheId`].
     pub caches: Vec<Cache>,
-    /// By [`UpstreamId`]: how their backends are chosen.
-    pub choosers: Vec<Arc<Chooser>>,
     /// By [`crate::ids::ListenerId`].
     pub listener_tallies: Vec<Arc<Tally>>,
     /// By [`crate::ids::RouteId`]; empty when there are more than [`ROUTES_COUNTED`].
@@ -42,8 +42,6 @@ pub struct Tier {
     listener_tls: Vec<Option<Arc<ListenerTls>>>,
     /// Request fields that tell backends who a client is: what clients send in them is removed.
     pub reserved: Vec<Name>,
-    /// Counters of limits.
-    pub guards: Arc<Guards>,
 }
 
 /// With more routes than this they are not counted one by one: a page of metrics that nobody can load
@@ -68,6 +66,8 @@ pub struct Group {
     pub state: Arc<UpstreamState>,
     /// By [`BackendId`].
     pub servers: Box<[Arc<Server>]>,
+    /// How one of them is chosen.
+    pub chooser: Arc<Chooser>,
     /// `None`: they are spoken to without TLS.
     pub tls: Option<Arc<UpstreamTls>>,
 }
@@ -76,13 +76,14 @@ pub struct Group {
 #[derive(Debug, Default)]
 pub struct Registry {
     backends: backend::Registry,
+    /// How backends are chosen.
+    pub choosers: Choosers,
+    guards: Arc<Guards>,
     caches: Vec<Cache>,
     listeners: HashMap<Box<str>, Arc<Tally>>,
     routes: HashMap<Box<str>, Arc<Tally>>,
-    choosers: Choosers,
     /// Where access logs go.
     pub logs: Logs,
-    guards: Arc<Guards>,
 }
 
 /// The tallies of these names, those there were already among them.
@@ -117,13 +118,16 @@ impl Registry {
         let workers = plan.node.workers as usize;
         let tls = doors.upstreams.into_iter().chain(std::iter::repeat(None));
         let states = self.backends.adopt(&plan, now, workers).into_iter();
-        let upstreams = states.zip(tls).map(|(members, tls)| Group {
+        let choosers = self.choosers.adopt(&plan).into_iter();
+        let upstreams = states.zip(choosers).zip(tls);
+        let upstreams = upstreams.map(|((members, chooser), tls)| Group {
             state: members.state,
             servers: members.backends,
+            chooser,
             tls,
         });
         let upstreams = upstreams.collect();
-        self.caches = cache::resolve(&plan.caches, &self.caches);
+        self.caches = cache::resolve(&plan.caches, plan.node.cache_dir.as_deref(), &self.caches);
         let names = plan.listeners.iter().map(|l| &l.name);
         let listener_tallies = tallies(names, &mut self.listeners, workers);
         let routes = &plan.routes.list[..];
@@ -148,10 +152,9 @@ impl Registry {
         self.guards = Arc::new(self.guards.follow(&plan));
         Tier {
             guards: self.guards.clone(),
-            choosers: self.choosers.adopt(&plan),
+            caches: self.caches.clone(),
             plan,
             upstreams,
-            caches: self.caches.clone(),
             listener_tallies,
             route_tallies,
             logs,
@@ -170,14 +173,14 @@ impl Tier {
         )
     }
 
-    /// A cache.
-    pub fn cache(&self, id: CacheId) -> &Cache {
-        &self.caches[id.index()]
-    }
-
     /// TLS of the listener at this place.
     pub fn listener_tls(&self, at: usize) -> Option<&Arc<ListenerTls>> {
         self.listener_tls.get(at)?.as_ref()
+    }
+
+    /// A cache.
+    pub fn cache(&self, id: CacheId) -> &Cache {
+        &self.caches[id.index()]
     }
 
     /// The listener called `name`.

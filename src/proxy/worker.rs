@@ -24,6 +24,9 @@ pub const SCRATCH: usize = 64 << 10;
 /// Heads that are kept for the next requests.
 const HEADS: usize = 256;
 
+/// Heads that wait to be used again, each where it has always been.
+type Kept<T> = RefCell<Vec<Box<T>>>;
+
 /// A worker: one thread, one runtime, its own connections to backends.
 pub struct Worker {
     /// Deadlines.
@@ -36,6 +39,8 @@ pub struct Worker {
     pub stats: Arc<WorkerStats>,
     /// Which of the workers it is.
     pub number: usize,
+    /// Copies of requests under way.
+    pub mirrors: Cell<usize>,
     /// Whose turn it is at each upstream.
     pub turns: AllTurns,
     /// Where texts are written.
@@ -44,8 +49,8 @@ pub struct Worker {
     wall: Cell<Wall>,
     tier: RefCell<Cache<Arc<ArcSwap<Tier>>, Arc<Tier>>>,
     scratch: RefCell<Box<[u8]>>,
-    requests: RefCell<Vec<Box<RequestHead>>>,
-    responses: RefCell<Vec<Box<ResponseHead>>>,
+    requests: Kept<RequestHead>,
+    responses: Kept<ResponseHead>,
     random: Cell<u64>,
     connections: Cell<u64>,
     draining: Cell<bool>,
@@ -69,6 +74,7 @@ impl Worker {
             number,
             turns: AllTurns::new(number),
             wall: Cell::new(clock.wall()),
+            mirrors: Cell::new(0),
             paper: RefCell::default(),
             clock,
             tier: RefCell::new(Cache::new(tier)),

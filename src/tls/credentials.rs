@@ -10,6 +10,7 @@ use rustls::sign::CertifiedKey;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::time::ASN1Time;
+use x509_parser::x509::X509Version;
 
 /// A certificate chain with its key.
 #[derive(Clone, Debug)]
@@ -47,6 +48,14 @@ impl Credentials {
             return Err(bad("it holds no PEM certificate".to_owned()));
         };
         let (validity, names, serial) = match x509_parser::parse_x509_certificate(own) {
+            // What OpenSSL makes of a request without extensions.
+            Ok((_, certificate)) if certificate.version() != X509Version::V3 => {
+                return Err(bad(format!(
+                    "its first certificate is of X.509 version {}; TLS needs version 3, with the \
+                     server's names as subjectAltName",
+                    certificate.version().0 + 1
+                )));
+            }
             Ok((_, certificate)) => (
                 certificate.validity().clone(),
                 names_of(&certificate),

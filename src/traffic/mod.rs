@@ -18,13 +18,14 @@ pub mod route;
 pub mod session;
 pub mod tls;
 pub mod upstream;
+pub mod waf;
 
 pub use algorithm::{Algorithm, HashKey, HashMethod, Hashing};
 pub use compression::{Coding, Compression};
 pub use features::{Features, ListenerFeatures};
 pub use listener::{HttpLimits, HttpTimeouts, Listener};
 pub use orders::{BackendOrders, Word};
-pub use resilience::{DrainSticky, QueueRules, Resilience};
+pub use resilience::{DrainSticky, QueueRules, Resilience, RouteResilience};
 pub use retry::{NoRetry, RetryRules};
 pub use route::{Action, Caller, PathRules, Route, Routes};
 pub use session::Session;
@@ -41,6 +42,8 @@ pub struct Plan {
     pub routes: Routes,
     /// By [`crate::ids::UpstreamId`].
     pub upstreams: Vec<Upstream>,
+    /// Rule sets of the web application firewall; routes name them by position.
+    pub waf: Vec<waf::RuleSet>,
     /// By [`crate::ids::CacheId`].
     pub caches: Vec<crate::caching::Rules>,
     /// By [`crate::ids::RateLimitId`].
@@ -62,6 +65,8 @@ pub struct ProxyNode {
     pub region: Box<str>,
     /// The zone within the region, for locality.
     pub zone: Option<Box<str>>,
+    /// Where caches may write, when the node has a place on disk.
+    pub cache_dir: Option<Box<std::path::Path>>,
     /// Threads; at least 1.
     pub workers: u32,
     /// How long a draining proxy waits for what is under way.
@@ -74,6 +79,7 @@ impl Default for ProxyNode {
             name: Box::default(),
             region: Box::default(),
             zone: None,
+            cache_dir: None,
             workers: 1,
             drain_timeout: Duration::from_secs(30),
         }

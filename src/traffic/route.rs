@@ -7,26 +7,33 @@
 //! are equal in all of it and can meet are refused when the configuration is read ([`Conflict`]), and
 //! so is a route that no request can reach.
 
+pub mod action;
 pub mod check;
 pub mod condition;
+mod explain;
 pub mod host;
 mod index;
 pub mod path;
 pub mod pattern;
+pub mod rewrite;
+#[cfg(test)]
+mod tests;
 pub mod trace;
 
 use std::net::IpAddr;
 
-use crate::ids::{CacheId, ListenerId, RouteId, UpstreamId};
+use crate::ids::{CacheId, ListenerId, RouteId};
 use crate::message::RequestHead;
 use crate::traffic::Features;
 use crate::traffic::compression::Compression;
 
+pub use action::{Action, Mirror, Redirect, Respond, Split};
 pub use check::Conflict;
 pub use condition::{Asked, Condition, Test};
 pub use host::HostPattern;
 pub use path::{PathPattern, PathRules};
 pub use pattern::Pattern;
+pub use rewrite::Rewrite;
 pub use trace::{Failure, Trace};
 
 use index::Index;
@@ -49,6 +56,12 @@ pub struct Route {
     pub rule: Rule,
     /// What is done with its requests.
     pub action: Action,
+    /// How their paths are changed before.
+    pub rewrite: Option<Rewrite>,
+    /// Where copies of them go.
+    pub mirror: Option<Mirror>,
+    /// The rule set they must pass: a position in [`crate::traffic::Plan::waf`].
+    pub waf: Option<usize>,
     /// The cache that keeps its responses.
     pub cache: Option<CacheId>,
     /// What of its responses is compressed; `None`: as its listener says.
@@ -64,6 +77,9 @@ impl Route {
             name: name.into(),
             rule: Rule::default(),
             action,
+            rewrite: None,
+            mirror: None,
+            waf: None,
             cache: None,
             compression: None,
             features: None,
@@ -105,22 +121,6 @@ impl Rule {
     }
 }
 
-/// What is done with a request.
-#[derive(Clone, PartialEq, Debug)]
-pub enum Action {
-    /// A backend of the upstream answers it.
-    Forward(UpstreamId),
-}
-
-impl Action {
-    /// The upstream that answers, where it is always the same.
-    pub fn upstream(&self) -> Option<UpstreamId> {
-        match self {
-            Action::Forward(upstream) => Some(*upstream),
-        }
-    }
-}
-
 /// All routes of a proxy.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Routes {
@@ -134,9 +134,15 @@ pub struct Routes {
 impl Routes {
     /// Orders the routes, and says what is wrong with their order.
     pub fn build(list: Vec<Route>, paths: PathRules) -> (Routes, Vec<Conflict>) {
+        let routes = Routes::ordered(list, paths);
+        let conflicts = check::conflicts(&routes.list, &routes.index);
+        (routes, conflicts)
+    }
+
+    /// Orders routes whose order is known to be good.
+    pub fn ordered(list: Vec<Route>, paths: PathRules) -> Routes {
         let index = Index::build(&list);
-        let conflicts = check::conflicts(&list, &index);
-        (Routes { list, paths, index }, conflicts)
+        Routes { list, paths, index }
     }
 
     /// The route of a request whose target has been through [`path::normalize`]. Its cost depends on

@@ -1,13 +1,15 @@
 //! The proxy's cache on real sockets: RFC 9111, RFC 5861, RFC 9211, waiting for one fetch, purging.
 
 use std::net::TcpStream;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::support::backend::{After, Backend, Got, send};
 use crate::support::demo::tradewind;
-use crate::support::proxy::{Answer, Proxy, Raw, WEB, backend_entry};
+use crate::support::node::{Node, folder};
+use crate::support::proxy::{Answer, Proxy, Raw, WEB, backend_entry, head};
 use crate::support::{http, wait_for};
 
 /// [`WEB`] with the cache `c`, of which `rules` says more.
@@ -453,4 +455,52 @@ fn a_reload_keeps_what_is_cached() {
     assert!(status_of(&proxy.get("/a")).contains("hit"));
     let caches = http::get(proxy.node.admin, "/v1/proxy/caches").json();
     assert_eq!(caches["caches"][0]["size-bytes"], 32 << 20);
+}
+
+#[test]
+fn what_is_on_disk_is_found_after_a_crash_and_damage_is_noticed() {
+    let backend = counting("Cache-Control: max-age=600|ETag: \"a\"");
+    let web = WEB.replace("forward = \"app\"", "forward = \"app\"\ncache = \"c\"");
+    let entry = backend_entry("app", "b0", backend.addr);
+    let head = head().replace("roles =", "state-dir = \"state\"\nroles =");
+    let dir = folder(&format!(
+        "{head}{web}{entry}\n[caches.c]\ndisk = \"16MiB\"\n"
+    ));
+    let mut proxy = Proxy {
+        node: Node::start_in(dir),
+    };
+    proxy.get("/a");
+    let place = |proxy: &Proxy| proxy.node.dir.path().join("state/cache/c");
+    let objects = |proxy: &Proxy| -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(place(proxy)).into_iter().flatten();
+        let paths = entries.map(|e| e.unwrap().path());
+        paths
+            .filter(|p| p.extension().is_some_and(|e| e == "obj"))
+            .collect()
+    };
+    let bound = Duration::from_secs(10);
+    wait_for("it is on disk", bound, || {
+        (!objects(&proxy).is_empty()).then_some(())
+    });
+
+    proxy.node.crash_and_restart();
+    wait_for("it is found", bound, || {
+        let answer = ask(&proxy, "GET", "/a", "Cache-Control: only-if-cached");
+        (answer.status == 200).then(|| assert_eq!(answer.text(), "answer 0"))
+    });
+    assert_eq!(backend.requests(), 1);
+
+    let file = objects(&proxy).remove(0);
+    let mut octets = std::fs::read(&file).unwrap();
+    let last = octets.len() - 6;
+    octets[last] ^= 1;
+    std::fs::write(&file, octets).unwrap();
+    proxy.node.crash_and_restart();
+    // It is asked for until the damage was met.
+    wait_for("the damaged file is gone", bound, || {
+        let answer = ask(&proxy, "GET", "/a", "Cache-Control: only-if-cached");
+        assert_eq!(answer.status, 504);
+        objects(&proxy).is_empty().then_some(())
+    });
+    assert_eq!(proxy.get("/a").text(), "answer 1");
 }

@@ -49,10 +49,7 @@ fn config(backend: &str) -> String {
     let long = short
         .replace("max-body = \"1MiB\"", "max-body = \"64MiB\"")
         .replace("body-timeout = \"1s\"", "body-timeout = \"20s\"")
-        .replace(
-            "first-byte-timeout = \"1s\"\nidle-timeout = \"1s\"",
-            "first-byte-timeout = \"5s\"",
-        );
+        .replace("idle-timeout = \"4s\"", "idle-timeout = \"20s\"");
     format!("{long}{backend}")
 }
 

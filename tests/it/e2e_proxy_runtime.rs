@@ -82,7 +82,7 @@ fn orders_are_in_force_at_once_and_outlive_reloads_and_crashes() {
         );
     };
     check(&proxy);
-    proxy.node.signal("HUP");
+    proxy.node.signal("-HUP");
     proxy.node.wait_logged("reloaded");
     check(&proxy);
     proxy.node.crash_and_restart();

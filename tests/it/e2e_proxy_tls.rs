@@ -229,13 +229,16 @@ fn p2_a_renewal_fails_no_handshake_and_ends_no_connection() {
     // A key that is not the certificate's: said, and the old pair stays.
     let other = new.issue("other", &["www.example"], 10);
     put(dir, "www.key", other.key.as_bytes());
-    proxy.node.wait_logged("the TLS files in force stay");
+    wait_for("the log", Duration::from_secs(30), || {
+        proxy
+            .node
+            .logged("the TLS files in force stay")
+            .then_some(())
+    });
     assert!(shake(addr, &only_new, "www.example").is_ok());
     // By a reload: refused as a whole while the files are wrong, taken when they are right.
     proxy.node.signal("-HUP");
-    proxy
-        .node
-        .wait_logged("it is not the key of the certificate");
+    proxy.node.wait_logged("reload refused");
     assert!(shake(addr, &only_new, "www.example").is_ok());
     old.issue("www", &["www.example"], 11).write(dir, "www");
     proxy.node.signal("-HUP");
@@ -273,30 +276,30 @@ fn an_ocsp_response_is_stapled_until_it_expires() {
     // The file is not there yet, which is said and keeps nothing from working.
     assert!(proxy.node.logged("staples no OCSP response"));
     assert!(status().contains("OCSP response: no response sent"));
-    // Answers of a responder about serial number 0x11, good for so many seconds.
-    let respond = |index: &str, seconds: u32| {
+    // What a responder says about serial number 0x11, good for an hour from then on.
+    let respond = |index: &str, then: &str| {
         put(dir, "index.txt", index.as_bytes());
-        let until = seconds / 60;
-        let made = Command::new("openssl")
+        let made = Command::new("faketime")
             .current_dir(dir)
             .args([
+                "-f",
+                then,
+                "openssl",
                 "ocsp",
                 "-index",
                 "index.txt",
                 "-CA",
                 "ca.pem",
-                "-rsigner",
-                "ca.pem",
             ])
-            .args(["-rkey", "ca.key", "-issuer", "ca.pem", "-cert", "www.pem"])
-            .args(["-nmin", &until.to_string(), "-respout", "new.ocsp"])
+            .args(["-rsigner", "ca.pem", "-rkey", "ca.key", "-issuer", "ca.pem"])
+            .args(["-cert", "www.pem", "-nmin", "60", "-respout", "new.ocsp"])
             .output()
             .unwrap();
         assert!(dir.join("new.ocsp").exists(), "{made:?}");
         std::fs::rename(dir.join("new.ocsp"), dir.join("www.ocsp")).unwrap();
     };
     let good = "V\t490101000000Z\t\t11\tunknown\t/CN=www\n";
-    respond(good, 3_600);
+    respond(good, "+0s");
     let said = wait_for("a staple", Duration::from_secs(20), || {
         let said = status();
         said.contains("OCSP Response Status: successful")
@@ -304,27 +307,21 @@ fn an_ocsp_response_is_stapled_until_it_expires() {
     });
     assert!(said.contains("Cert Status: good"), "{said}");
     assert!(said.contains("Verify return code: 0 (ok)"), "{said}");
-    // What says that the certificate is revoked is not stapled, and said.
-    respond(
-        "R\t490101000000Z\t200101000000Z\t11\tunknown\t/CN=www\n",
-        3_600,
-    );
-    wait_for("no staple", Duration::from_secs(20), || {
-        status()
-            .contains("OCSP response: no response sent")
-            .then_some(())
-    });
-    proxy
-        .node
-        .wait_logged("it says that the certificate is revoked");
-    // One that expires at once is stapled no longer than that.
-    respond(good, 0);
-    proxy.node.wait_logged("changed TLS files are in force");
-    wait_for("no expired staple", Duration::from_secs(20), || {
-        status()
-            .contains("OCSP response: no response sent")
-            .then_some(())
-    });
+    // What says that the certificate is revoked, and what has expired, is not stapled.
+    let revoked = "R\t490101000000Z\t200101000000Z\t11\tunknown\t/CN=www\n";
+    for (index, then) in [(revoked, "+0s"), (good, "-3h")] {
+        respond(index, then);
+        wait_for("no staple", Duration::from_secs(20), || {
+            let said = status();
+            said.contains("OCSP response: no response sent")
+                .then_some(())
+        });
+        respond(good, "+0s");
+        wait_for("a staple again", Duration::from_secs(20), || {
+            status().contains("Cert Status: good").then_some(())
+        });
+    }
+    assert!(proxy.node.logged("it says that the certificate is revoked"));
 }
 
 #[test]
@@ -356,12 +353,11 @@ fn sessions_are_resumed_across_rotation_reload_and_proxies() {
         std::thread::park_timeout(Duration::from_millis(100));
     }
     a.node.signal("-HUP");
-    a.node.wait_logged("reloaded");
-    assert_eq!(
-        kind(a.addr("web"), &config),
-        HandshakeKind::Resumed,
-        "a reload"
-    );
+    wait_for("a reload", Duration::from_secs(20), || {
+        assert_eq!(kind(a.addr("web"), &config), HandshakeKind::Resumed);
+        a.node.logged("reloaded").then_some(())
+    });
+    assert_eq!(kind(a.addr("web"), &config), HandshakeKind::Resumed);
     // A proxy without the secret, and one without tickets, resume nothing of it.
     let alone = start("");
     assert_eq!(kind(alone.addr("web"), &config), HandshakeKind::Full);
@@ -372,7 +368,7 @@ fn sessions_are_resumed_across_rotation_reload_and_proxies() {
     assert_eq!(kind(none.addr("web"), &config), HandshakeKind::Full);
     // As OpenSSL sees it, in both versions.
     for version in ["-tls1_2", "-tls1_3"] {
-        let session = text(&a.node.file("session"));
+        let session = text(&alone.node.file("session"));
         let request = "GET / HTTP/1.1\r\nHost: www.example\r\nConnection: close\r\n\r\n";
         let with = |io: &str| {
             let args = [
@@ -383,7 +379,7 @@ fn sessions_are_resumed_across_rotation_reload_and_proxies() {
                 io,
                 &session,
             ];
-            s_client(a.addr("web"), &args, request)
+            s_client(alone.addr("web"), &args, request)
         };
         assert!(with("-sess_out").contains("\nNew, "), "{version}");
         let again = with("-sess_in");
@@ -527,10 +523,10 @@ fn backends_are_spoken_to_over_tls_verified_named_and_with_a_certificate() {
             "UnknownIssuer",
         ),
         // The address is not what the certificate is for, and without SNI the inner one is strict.
-        (format!("ca = \"ca.pem\"\n{own}"), "no TLS with a backend"),
+        (format!("ca = \"ca.pem\"\n{own}"), "no TLS with backend"),
         (
             format!("ca = \"ca.pem\"\nserver-name = \"api.example\"\n{own}"),
-            "no TLS with a backend",
+            "no TLS with backend",
         ),
     ] {
         let proxy = outer(false, &tls);
@@ -627,4 +623,93 @@ fn broken_handshakes_are_bounded_and_hurt_nobody() {
     }
     assert!(silent.is_closed_within(Duration::from_secs(10)));
     assert_eq!(kind(addr, &config), HandshakeKind::Resumed);
+}
+
+/// What `tradewind check` says of a listener with this TLS, and whether it is satisfied.
+fn checked(ca: &Ca, tls: &str) -> (bool, String) {
+    let backend: SocketAddr = "192.0.2.1:80".parse().unwrap();
+    let config = format!(
+        "{}\n[listeners.web]\nbind = [\"127.0.0.1:0\"]\n[listeners.web.tls]\n{tls}\n\
+         [routes.all]\npath-prefixes = [\"/\"]\nforward = \"app\"\n[upstreams.app]\n{}",
+        crate::support::proxy::head(),
+        backend_entry("app", "b0", backend)
+    );
+    let dir = crate::support::node::folder(&config);
+    ca.issue("www", &["www.example"], 1)
+        .write(dir.path(), "www");
+    ca.issue("two", &["www.example"], 2)
+        .write(dir.path(), "two");
+    put(dir.path(), "ca.pem", ca.pem().as_bytes());
+    put(dir.path(), "junk", b"junk");
+    let old = ca.issue_until("old", &["www.example"], 3, 2021);
+    old.write(dir.path(), "old");
+    let done = crate::support::demo::tradewind()
+        .args(["check", "--node", "n1"])
+        .arg(dir.path().join("tradewind.toml"))
+        .output()
+        .unwrap();
+    let text = [done.stdout, done.stderr].concat();
+    (
+        done.status.success(),
+        String::from_utf8_lossy(&text).into_owned(),
+    )
+}
+
+#[test]
+fn o4_faults_of_tls_files_are_told_at_their_places() {
+    let ca = Ca::new("test");
+    let one = |c: &str, k: &str| format!("{{ certificate = \"{c}\", key = \"{k}\" }}");
+    for (certificates, more, is_good, want) in [
+        (one("www.pem", "www.key"), "", true, ""),
+        (one("none.pem", "www.key"), "", false, "cannot read"),
+        (
+            one("www.pem", "two.key"),
+            "",
+            false,
+            "it is not the key of the certificate",
+        ),
+        (
+            one("junk", "www.key"),
+            "",
+            false,
+            "it holds no PEM certificate",
+        ),
+        (one("old.pem", "old.key"), "", true, "expired on"),
+        (
+            format!(
+                "{}, {}",
+                one("www.pem", "www.key"),
+                one("two.pem", "two.key")
+            ),
+            "",
+            true,
+            "certificate 2 of listener `web` is never shown",
+        ),
+        (
+            one("www.pem", "www.key"),
+            "client-auth = \"require\"\nclient-ca = \"junk\"",
+            false,
+            "`tls.client-ca` of listener `web`: cannot use",
+        ),
+        (
+            one("www.pem", "www.key"),
+            "tickets = { secrets = \"junk\" }",
+            false,
+            "line 1 is not 64 hexadecimal digits",
+        ),
+        (
+            one("www.pem", "www.key").replace(" }", ", ocsp = \"junk\" }"),
+            "",
+            true,
+            "it is no OCSP response in DER form",
+        ),
+    ] {
+        let (good, said) = checked(&ca, &format!("certificates = [{certificates}]\n{more}"));
+        assert_eq!(good, is_good, "{certificates} {more}: {said}");
+        assert!(said.contains(want), "{want}: {said}");
+        assert!(
+            want.is_empty() || said.contains("tradewind.toml:"),
+            "{said}"
+        );
+    }
 }

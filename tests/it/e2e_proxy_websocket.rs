@@ -95,13 +95,13 @@ fn silent_tunnels_end_and_others_do_not() {
     let config = WEB.replace("idle-timeout = \"20s\"", times);
     let proxy = Proxy::start(&format!("{config}{entry}"));
     let (mut silent, mut lively) = (open(&proxy), open(&proxy));
-    // The backend's times of HTTP are 1 s.
+    // The times of HTTP are shorter.
     for _ in 0..12 {
         lively.send(b"x");
         assert_eq!(lively.octets(1), b"x");
         std::thread::park_timeout(Duration::from_millis(400));
     }
-    assert!(silent.is_closed_within(Duration::from_secs(5)));
+    assert!(silent.is_closed_within(Duration::from_secs(15)));
     lively.send(b"y");
     assert_eq!(lively.octets(1), b"y");
 }

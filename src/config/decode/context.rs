@@ -133,6 +133,7 @@ pub(super) fn singular(kind: &'static str) -> &'static str {
         "policies" => "policy",
         "tsig-keys" => "TSIG key",
         "dnssec" => "DNSSEC policy",
+        "waf" => "WAF rule set",
         "rate-limits" => "rate limit",
         "error-pages" => "error pages",
         "auth" => "authorisation",

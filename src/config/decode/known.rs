@@ -35,6 +35,7 @@ impl Known {
             "policies",
             "tsig-keys",
             "upstreams",
+            "waf",
             "listeners",
             "caches",
             "rate-limits",

@@ -1,7 +1,9 @@
 //! The merged TOML tree → [`Spec`], collecting every error.
 
+mod actions;
 mod caches;
 mod composites;
+mod conditions;
 mod context;
 mod dnssec;
 mod encrypted;
@@ -29,6 +31,7 @@ mod sessions;
 mod transfers;
 mod upstreams;
 mod value;
+mod waf;
 
 pub(super) use context::Context;
 pub(crate) use features::not_a_template;
@@ -100,6 +103,8 @@ pub(super) fn decode(cx: &mut Context<'_>, mut root: Table) -> Spec {
         policies: policies::decode(cx, root),
         caches: caches::decode(cx, root),
         routes: routes::decode(cx, root),
+        routing: routes::routing(cx, &top),
+        waf: waf::decode(cx, root),
         rate_rules: guards::rate_limits(cx, root),
         error_pages: guards::error_pages(cx, root),
         auths: guards::auth(cx, root),

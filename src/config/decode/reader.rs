@@ -105,6 +105,11 @@ impl<'t> Reader<'t> {
         reader
     }
 
+    /// Its rows.
+    pub(super) fn section(&self) -> &'static Section {
+        self.section
+    }
+
     pub(super) fn span(&self) -> Span {
         self.span
     }
@@ -158,6 +163,16 @@ impl<'t> Reader<'t> {
 
     /// The table under `key`: an empty one when it is absent, so that defaults apply.
     pub(super) fn sub(&self, cx: &mut Context<'_>, key: &str) -> Reader<'t> {
+        self.sub_like(cx, key, options::section(&self.path_of(key)))
+    }
+
+    /// As [`Reader::sub`], for a table whose rows are those of `section`: one that nests.
+    pub(super) fn sub_like(
+        &self,
+        cx: &mut Context<'_>,
+        key: &str,
+        section: &'static Section,
+    ) -> Reader<'t> {
         let (table, span) = match self.entry(key).map(|e| &e.node) {
             None => (None, self.span),
             Some(node) => match &node.value {
@@ -173,14 +188,7 @@ impl<'t> Reader<'t> {
             },
         };
         let prefix = format!("{}{key}.", self.prefix);
-        Reader::checked(
-            cx,
-            table,
-            span,
-            options::section(&self.path_of(key)),
-            self.subject.clone(),
-            prefix,
-        )
+        Reader::checked(cx, table, span, section, self.subject.clone(), prefix)
     }
 
     fn check_keys(&mut self, cx: &mut Context<'_>) {
@@ -384,6 +392,7 @@ impl<'t> Reader<'t> {
         let row = inner.row(placeholder);
         let of = match placeholder {
             "POOL" => Some("pools"),
+            "UPSTREAM" => Some("upstreams"),
             "REGION" => Some("regions"),
             _ => None,
         };
@@ -426,6 +435,18 @@ impl<'t> Reader<'t> {
         key: &str,
         name: impl Fn(usize, &'t Table) -> S,
     ) -> Vec<Reader<'t>> {
+        let section = options::section(&format!("{}.{key}[]", self.section.path));
+        self.tables_like(cx, key, section, name)
+    }
+
+    /// As [`Reader::tables`], for tables whose rows are those of `section`: ones that nest.
+    pub(super) fn tables_like<S: Into<Subject<'t>>>(
+        &self,
+        cx: &mut Context<'_>,
+        key: &str,
+        section: &'static Section,
+        name: impl Fn(usize, &'t Table) -> S,
+    ) -> Vec<Reader<'t>> {
         let row = self.row(key);
         let Some(found) = self.find(cx, key, row) else {
             return Vec::new();
@@ -445,7 +466,6 @@ impl<'t> Reader<'t> {
         {
             self.too_few(cx, key, found.span, items.len(), min);
         }
-        let section = options::section(&format!("{}.{key}[]", self.section.path));
         let mut readers = Vec::with_capacity(items.len());
         for (at, item) in items.iter().enumerate() {
             let Value::Table(table) = &item.value else {

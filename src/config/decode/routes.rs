@@ -2,17 +2,20 @@
 
 use crate::config::Marked;
 use crate::config::diagnostic::Diagnostic;
-use crate::config::spec::{ActionSpec, RouteSpec};
+use crate::config::spec::RouteSpec;
 use crate::config::tree::Table;
-use crate::traffic::route::path::{PathError, normalize};
+use crate::traffic::route::path::{EncodedSlashes, PathError, normalize};
 use crate::traffic::route::{HostPattern, PathPattern, PathRules, Pattern, Rule};
 
+use super::actions::{action, rewrite};
+use super::conditions::conditions;
 use super::context::Context;
 use super::features;
 use super::objects::objects;
 use super::reader::Reader;
 
-const ACTIONS: &[&str] = &["forward"];
+/// Hosts times paths of one route.
+const MOST_PLACES: usize = 100_000;
 
 pub(super) fn decode(cx: &mut Context<'_>, root: &Table) -> Vec<RouteSpec> {
     objects(cx, root, "routes", false)
@@ -21,22 +24,55 @@ pub(super) fn decode(cx: &mut Context<'_>, root: &Table) -> Vec<RouteSpec> {
         .collect()
 }
 
+/// `[routing]`
+pub(super) fn routing(cx: &mut Context<'_>, top: &Reader<'_>) -> PathRules {
+    let r = top.sub(cx, "routing");
+    let mut word = |key: &str| r.get_or(cx, key, String::new()).value;
+    PathRules {
+        encoded_slashes: match word("encoded-slashes").as_str() {
+            "decode" => EncodedSlashes::Decode,
+            "refuse" => EncodedSlashes::Refuse,
+            _ => EncodedSlashes::Keep,
+        },
+        clamp: word("beyond-root") == "clamp",
+        as_sent: word("forward-path") == "as-sent",
+        merge_slashes: r.get_or(cx, "merge-slashes", true).value,
+    }
+}
+
 fn route(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> RouteSpec {
     let mark = cx.mark();
+    let listeners = r.list(cx, "listeners").unwrap_or_default();
     let rule = Rule {
         listeners: Vec::new(),
         priority: r.get_or(cx, "priority", 0).value,
         hosts: hosts(cx, r),
         paths: paths(cx, r),
-        conditions: Vec::new(),
+        conditions: conditions(cx, r),
     };
-    let action = action(cx, r);
+    let places = rule.hosts().len() * rule.paths().len();
+    if places > MOST_PLACES {
+        cx.push(
+            Diagnostic::error(
+                r.span(),
+                format!(
+                    "{} has {} hosts and {} paths, which are {places} combinations; the largest allowed number is {MOST_PLACES}",
+                    r.subject(), rule.hosts().len(), rule.paths().len()
+                ),
+            )
+            .help("make several routes of it, or use wildcards and prefixes"),
+        );
+    }
+    let (action, mirror) = action(cx, r);
     let features = features::route(cx, r);
     RouteSpec {
         name,
-        listeners: Vec::new(),
+        listeners,
         rule,
         action,
+        mirror,
+        rewrite: rewrite(cx, r),
+        waf: r.get(cx, "waf"),
         cache: r.get(cx, "cache"),
         compression: super::caches::compression(cx, r),
         features,
@@ -44,16 +80,8 @@ fn route(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> RouteSpe
     }
 }
 
-fn action(cx: &mut Context<'_>, r: &Reader<'_>) -> ActionSpec {
-    let read = match r.one_of(cx, ACTIONS, "action") {
-        Some(_) => r.get(cx, "forward").map(ActionSpec::Forward),
-        None => None,
-    };
-    read.unwrap_or(ActionSpec::Unread)
-}
-
 /// The hosts under `hosts`.
-fn hosts(cx: &mut Context<'_>, r: &Reader<'_>) -> Vec<HostPattern> {
+pub(super) fn hosts(cx: &mut Context<'_>, r: &Reader<'_>) -> Vec<HostPattern> {
     let texts: Vec<Marked<String>> = r.list(cx, "hosts").unwrap_or_default();
     let mut hosts = Vec::with_capacity(texts.len());
     for text in texts {
@@ -72,7 +100,7 @@ fn hosts(cx: &mut Context<'_>, r: &Reader<'_>) -> Vec<HostPattern> {
 }
 
 /// The paths under `paths`, `path-prefixes` and `path-regexes`.
-fn paths(cx: &mut Context<'_>, r: &Reader<'_>) -> Vec<PathPattern> {
+pub(super) fn paths(cx: &mut Context<'_>, r: &Reader<'_>) -> Vec<PathPattern> {
     let mut paths = Vec::new();
     for text in r.list::<String>(cx, "paths").unwrap_or_default() {
         paths.extend(plain_path(cx, r, "paths", &text).map(PathPattern::Exact));
@@ -88,7 +116,7 @@ fn paths(cx: &mut Context<'_>, r: &Reader<'_>) -> Vec<PathPattern> {
 }
 
 /// A path in the form in which requests' paths are compared with it.
-fn plain_path(
+pub(super) fn plain_path(
     cx: &mut Context<'_>,
     r: &Reader<'_>,
     key: &str,

@@ -196,6 +196,9 @@ pub(super) fn is_parameter(name: &str) -> bool {
             .all(|b| b.is_ascii_graphic() && !b"&=#?".contains(&b))
 }
 
+/// Backends of one upstream; the tables of hashes number them with 16 bits.
+const MOST: usize = 10_000;
+
 /// Where each name, and each address in a region, was seen first.
 #[derive(Default)]
 struct Seen {
@@ -210,6 +213,16 @@ fn backends(cx: &mut Context<'_>, upstream: &str, r: &Reader<'_>) -> Vec<Backend
             _ => format!("backend {at} of upstream `{upstream}`"),
         }
     });
+    if readers.len() > MOST {
+        cx.error(
+            r.span_of("backends"),
+            format!(
+                "{} has {} items; the largest allowed number is {MOST}",
+                r.name_of("backends"),
+                readers.len()
+            ),
+        );
+    }
     let mut seen = Seen::default();
     readers
         .iter()

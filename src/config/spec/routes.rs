@@ -2,8 +2,9 @@
 
 use crate::config::Marked;
 use crate::config::spec::FeaturesSpec;
-use crate::traffic::Compression;
-use crate::traffic::route::Rule;
+use crate::traffic::route::{Action, Rewrite, Rule};
+use crate::traffic::waf::RuleSet;
+use crate::traffic::{Compression, HashKey};
 
 /// `[routes.NAME]`
 #[derive(Clone, PartialEq, Debug)]
@@ -16,6 +17,12 @@ pub struct RouteSpec {
     pub rule: Rule,
     /// What is done with them.
     pub action: ActionSpec,
+    /// `forward.mirror` and `forward.mirror-percent`, 1 to 100.
+    pub mirror: Option<(Marked<String>, u32)>,
+    /// `rewrite`
+    pub rewrite: Option<Rewrite>,
+    /// `waf`
+    pub waf: Option<Marked<String>>,
     /// `cache`: the cache that keeps its responses.
     pub cache: Option<Marked<String>>,
     /// `compression`; `None`: as its listener says.
@@ -33,4 +40,22 @@ pub enum ActionSpec {
     Unread,
     /// `forward = "api"`
     Forward(Marked<String>),
+    /// `forward = { split = { stable = 95, canary = 5 }, by = "cookie:uid" }`
+    Split {
+        /// `by`
+        by: Option<HashKey>,
+        /// `split`, not all 0.
+        shares: Vec<(Marked<String>, u32)>,
+    },
+    /// `redirect`, `respond`, `deny`, `drop`: what refers to nothing.
+    Own(Action),
+}
+
+/// `[waf.NAME]`
+#[derive(Clone, PartialEq, Debug)]
+pub struct WafSpec {
+    /// Table key.
+    pub name: Marked<String>,
+    /// What it says.
+    pub rules: RuleSet,
 }

@@ -52,8 +52,8 @@ impl BodyFraming {
     }
 }
 
-/// Fields of a head that are read without touching the heap.
-const ON_STACK: usize = 128;
+/// Fields of a head that are read without touching the heap; more than the bounds of backends' heads.
+const ON_STACK: usize = 256;
 
 /// The longest field name that is let through, in octets. The longest registered one has 46.
 const MAX_NAME: usize = 1_024;

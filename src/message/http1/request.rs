@@ -97,6 +97,34 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// One word for the log.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Refusal::RequestLine => "malformed-request-line",
+            Refusal::Target => "malformed-target",
+            Refusal::TargetTooLong => "target-too-long",
+            Refusal::Version => "version-not-supported",
+            Refusal::MethodTooLong => "method-too-long",
+            Refusal::LineEnd => "bare-line-end",
+            Refusal::FieldName => "malformed-field-name",
+            Refusal::FieldValue => "control-in-field-value",
+            Refusal::HeadTooLarge => "head-too-large",
+            Refusal::TooManyFields => "too-many-fields",
+            Refusal::BothLengths => "both-lengths",
+            Refusal::ContentLength => "malformed-content-length",
+            Refusal::TransferEncoding => "malformed-transfer-encoding",
+            Refusal::TransferEncodingInHttp10 => "transfer-encoding-in-http10",
+            Refusal::UnknownCoding => "unknown-coding",
+            Refusal::BodyNotAllowed => "body-not-allowed",
+            Refusal::Connect => "connect-not-offered",
+            Refusal::NoHost => "no-host",
+            Refusal::SeveralHosts => "several-hosts",
+            Refusal::Host => "malformed-host",
+            Refusal::HostDiffers => "host-differs",
+            Refusal::Expectation => "unknown-expectation",
+        }
+    }
+
     /// The status that tells the client.
     pub const fn status(self) -> u16 {
         match self {

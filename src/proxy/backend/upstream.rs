@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 
 use super::permit::Permit;
 use super::queue::{Queue, Vain, Wanted};
-use super::{BackendState, Beat, UNBOUNDED, Way, gate};
+use super::{BackendState, Beat, UNBOUNDED, gate};
 use crate::balance::candidate::{Candidate as _, UNIT};
 use crate::health::backend::group::may_eject;
 use crate::health::backend::outlier::outliers;
@@ -64,7 +64,7 @@ impl Busy {
         match self {
             Busy::NoBackend => "no-backend",
             Busy::CircuitOpen => "circuit-open",
-            Busy::TooMany => "upstream-full",
+            Busy::TooMany => "too-many-requests",
             Busy::QueueFull => "queue-full",
             Busy::QueueTimeout => "queue-timeout",
         }
@@ -209,35 +209,15 @@ impl UpstreamState {
         // A whole upstream that is new warms up together: no share differs.
         let is_new = inner.members.is_empty();
         let mut old = std::mem::take(&mut inner.members);
-        let way = Arc::new(Way::of(upstream));
         let mut states = Vec::with_capacity(upstream.backends.len());
         for backend in &upstream.backends {
-            let mut known = old.remove(&backend.name);
+            let known = old.remove(&backend.name);
             // Another address is another server: what was known of the old one says nothing.
-            known = known.filter(|m| m.state.address == backend.address);
-            if let Some(known) = &mut known
-                && known.state.way != way
-            {
-                // The same server, but connections that were begun otherwise are of no use.
-                let beat = self.beat.clone();
-                let queue = self.queue.clone();
-                let old = std::mem::replace(
-                    &mut known.state,
-                    Arc::new(BackendState::new(
-                        next_id(),
-                        backend,
-                        &way,
-                        workers,
-                        beat,
-                        queue,
-                    )),
-                );
-                old.set_gates(gate::REMOVED, true);
-            }
+            let known = known.filter(|m| m.state.address == backend.address);
             let mut member = known.unwrap_or_else(|| {
                 let beat = self.beat.clone();
                 let state =
-                    BackendState::new(next_id(), backend, &way, workers, beat, self.queue.clone());
+                    BackendState::new(next_id(), backend, workers, beat, self.queue.clone());
                 let state = Arc::new(state);
                 if !is_new && rules.monitor.is_none() {
                     state.begin_ramp(rules.slow_start, now);

@@ -267,13 +267,7 @@ fn work(shared: &Shared, todo: &Receiver<Job>) {
     }
 }
 
-fn write(
-    shared: &Shared,
-    url: &[u8],
-    object: &Object,
-    wall: Wall,
-    purges: u64,
-) -> io::Result<()> {
+fn write(shared: &Shared, url: &[u8], object: &Object, wall: Wall, purges: u64) -> io::Result<()> {
     let octets = record::encode(url, object, wall);
     let file = {
         let mut index = shared.index();
@@ -432,10 +426,17 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let disk = Disk::open(dir.path(), 10_000).unwrap();
         for i in 0..50_u64 {
-            disk.write(format!("u{i}").as_bytes(), &object("", 1000), Wall::default());
+            disk.write(
+                format!("u{i}").as_bytes(),
+                &object("", 1000),
+                Wall::default(),
+            );
             wait(&disk, "it is written", |index| index.next == i + 1).await;
         }
-        wait(&disk, "there is room", |i| i.used <= 10_000 && i.order.len() < 10).await;
+        wait(&disk, "there is room", |i| {
+            i.used <= 10_000 && i.order.len() < 10
+        })
+        .await;
         assert_eq!(length(&disk, "u0").await, None);
         assert!(files(dir.path()) < 12, "{}", files(dir.path()));
     }

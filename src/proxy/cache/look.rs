@@ -88,7 +88,7 @@ fn not_for_cache(request: &Request) -> Option<(Purpose, Why)> {
         _ => return Some((Purpose::Change, Why::Method)),
     }
     let plain = request.upgrade.is_none()
-        && matches!(request.body, Body::Empty)
+        && request.body.length() == Some(0)
         && !validation::is_for_origin(&request.head.fields);
     (!plain).then_some((Purpose::Pass, Why::Bypass))
 }
@@ -127,6 +127,7 @@ impl Search<'_> {
 
     async fn run(self) -> Looked {
         let stats = &self.cache.memory.stats;
+        let mut known_on_disk = self.cache.disk.is_some();
         for _ in 0..ROUNDS {
             let (why, stored, if_error, pass) = match self.find() {
                 Found::Answer(response, word) => return Looked::Answer(response, word),
@@ -149,6 +150,10 @@ impl Search<'_> {
                     pass,
                 } => (why, stored, if_error, pass),
             };
+            if known_on_disk && stored.is_none() && self.read_disk().await {
+                known_on_disk = false;
+                continue;
+            }
             if self.directives.only_if_cached {
                 return Looked::Answer(self.not_cached(why), "miss");
             }
@@ -159,7 +164,11 @@ impl Search<'_> {
             }
             let known = stored.clone();
             let stored = stored.map(|object| (object, if_error));
-            let alone = pass || self.directives.no_store || self.cache.rules.wait.is_zero();
+            // What is not likely to be for all is not worth waiting for.
+            let alone = pass
+                || self.directives.no_store
+                || self.head.fields.has(Known::Authorization)
+                || self.cache.rules.wait.is_zero();
             if alone {
                 return Looked::Ask(self.ticket(Purpose::Store, why, stored, None));
             }
@@ -199,6 +208,25 @@ impl Search<'_> {
         Looked::Ask(self.ticket(Purpose::Store, why, stored, None))
     }
 
+    /// Brings the object from disk into memory; whether there was one.
+    async fn read_disk(&self) -> bool {
+        let Some(disk) = &self.cache.disk else {
+            return false;
+        };
+        let epoch = self.cache.memory.store.epoch(&self.url);
+        let now = self.now();
+        let clocks = (now.at, now.wall);
+        let read = disk
+            .read(&self.url, self.head, &self.partition, self.coding, clocks)
+            .await;
+        let Some(object) = read else {
+            return false;
+        };
+        count(&self.cache.memory.stats.restored);
+        let store = &self.cache.memory.store;
+        store.put(&self.url, Arc::new(object), epoch)
+    }
+
     /// What the memory has for the request.
     fn find(&self) -> Found {
         let stats = &self.cache.memory.stats;
@@ -230,7 +258,8 @@ impl Search<'_> {
             }
             Reuse::Stale { revalidate } => {
                 count(&stats.stale);
-                match revalidate {
+                // What HEAD is told cannot be stored.
+                match revalidate && self.head.method == Method::Get {
                     true => Found::Refresh(respond(), object.clone()),
                     false => Found::Answer(respond(), "stale"),
                 }

@@ -4,10 +4,12 @@
 //! it, answers, and stores it.
 
 pub mod answer;
+pub mod disk;
 pub mod flight;
 pub mod look;
 pub mod metrics;
 pub mod object;
+pub mod record;
 pub mod settle;
 pub mod stats;
 pub mod store;
@@ -16,12 +18,16 @@ pub use look::{Looked, look};
 pub use settle::Ticket;
 pub use store::Purge;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::caching::Rules;
+use crate::time::Wall;
 
+use disk::Disk;
 use flight::Flights;
+use object::Object;
 use stats::CacheStats;
 use store::Store;
 
@@ -32,6 +38,8 @@ pub struct Cache {
     pub rules: Arc<Rules>,
     /// What is kept, over configurations.
     pub memory: Arc<Memory>,
+    /// What is kept on disk.
+    pub disk: Option<Arc<Disk>>,
 }
 
 /// What a cache keeps for as long as some configuration names it.
@@ -53,8 +61,8 @@ impl std::fmt::Debug for Cache {
 }
 
 impl Cache {
-    /// A cache that keeps what `before` kept, when it is given.
-    pub fn new(rules: &Rules, before: Option<&Cache>) -> Cache {
+    /// A cache that keeps what `before` kept, when it is given. `dir`: where caches may write.
+    pub fn new(rules: &Rules, dir: Option<&Path>, before: Option<&Cache>) -> Cache {
         let memory = match before {
             Some(before) => {
                 before.memory.store.resize(rules.size);
@@ -70,6 +78,26 @@ impl Cache {
         Cache {
             rules: Arc::new(rules.clone()),
             memory,
+            disk: tier_on_disk(rules, dir, before),
+        }
+    }
+
+    /// Stores an object; see [`Store::put`].
+    fn keep(&self, url: &[u8], object: &Arc<Object>, epoch: u64, wall: Wall) {
+        if !self.memory.store.put(url, object.clone(), epoch) {
+            return;
+        }
+        stats::count(&self.memory.stats.stored);
+        if let Some(disk) = &self.disk {
+            disk.write(url, object, wall);
+        }
+    }
+
+    /// Forgets all that is kept under a URL.
+    fn invalidate(&self, url: &[u8]) {
+        self.memory.store.invalidate(url);
+        if let Some(disk) = &self.disk {
+            disk.purge(&Purge::Url(url.to_vec()));
         }
     }
 
@@ -87,15 +115,36 @@ impl Cache {
     /// Forgets what is meant; says how many objects.
     pub fn purge(&self, what: &Purge) -> u64 {
         let gone = self.memory.store.purge(what);
+        if let Some(disk) = &self.disk {
+            disk.purge(what);
+        }
         self.memory.stats.purged.fetch_add(gone, Ordering::Relaxed);
         gone
     }
 }
 
-/// The caches of a plan; those that were there before keep what they keep.
-pub fn resolve(rules: &[Rules], before: &[Cache]) -> Vec<Cache> {
+/// The tier on disk, as the rules want it. What cannot be had on disk is kept in memory alone.
+fn tier_on_disk(rules: &Rules, dir: Option<&Path>, before: Option<&Cache>) -> Option<Arc<Disk>> {
+    let most = rules.disk?;
+    if let Some(disk) = before.and_then(|b| b.disk.clone()) {
+        disk.resize(most);
+        return Some(disk);
+    }
+    let dir = dir?.join(&*rules.name);
+    match Disk::open(&dir, most) {
+        Ok(disk) => Some(Arc::new(disk)),
+        Err(error) => {
+            let cache = &rules.name;
+            tracing::error!(%cache, dir = %dir.display(), %error, "the cache cannot use the disk; it goes on in memory");
+            None
+        }
+    }
+}
+
+/// The caches of a plan; those that were there before keep what they keep. `dir`: where they may write.
+pub fn resolve(rules: &[Rules], dir: Option<&Path>, before: &[Cache]) -> Vec<Cache> {
     let old = |r: &Rules| before.iter().find(|c| c.rules.name == r.name);
-    rules.iter().map(|r| Cache::new(r, old(r))).collect()
+    rules.iter().map(|r| Cache::new(r, dir, old(r))).collect()
 }
 
 /// Room for a body that is on its way into the store, given back when it is dropped.

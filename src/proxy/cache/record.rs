@@ -42,7 +42,10 @@ pub fn encode(url: &[u8], object: &Object, wall: Wall) -> Vec<u8> {
         terms.while_revalidate,
         terms.if_error,
     ] {
-        number(&mut meta, u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+        number(
+            &mut meta,
+            u64::try_from(time.as_millis()).unwrap_or(u64::MAX),
+        );
     }
     let flags = u64::from(terms.always_validate) | u64::from(terms.never_stale) << 1;
     number(&mut meta, flags);
@@ -134,7 +137,9 @@ pub fn describe(start: &[u8]) -> Option<Described> {
     let mut fields = Fields::new();
     for _ in 0..r.count()? {
         let (name, value) = (r.text()?, r.text()?);
-        if name.len() > usize::from(u16::MAX) || value.iter().any(|b| matches!(b, b'\r' | b'\n' | 0)) {
+        if name.len() > usize::from(u16::MAX)
+            || value.iter().any(|b| matches!(b, b'\r' | b'\n' | 0))
+        {
             return None;
         }
         fields.push(name, value);
@@ -179,7 +184,9 @@ pub fn decode(file: &[u8], now: Moment, wall: Wall) -> Option<Described> {
     }
     let mut described = describe(rest)?;
     let object = &mut described.object;
-    let at = rest.len().checked_sub(usize::try_from(object.length).ok()?)?;
+    let at = rest
+        .len()
+        .checked_sub(usize::try_from(object.length).ok()?)?;
     let body = Bytes::copy_from_slice(&rest[at..]);
     object.body = match body.is_empty() {
         true => [].into(),
@@ -273,8 +280,14 @@ mod tests {
         let found = decode(&file, now, later).unwrap();
         assert_eq!(found.url, b"www.example/a");
         let (old, new) = (object(), found.object);
-        assert_eq!((new.status, &new.fields, &new.variant), (200, &old.fields, &old.variant));
-        assert_eq!((&new.tag, &new.labels, new.length), (&old.tag, &old.labels, 10));
+        assert_eq!(
+            (new.status, &new.fields, &new.variant),
+            (200, &old.fields, &old.variant)
+        );
+        assert_eq!(
+            (&new.tag, &new.labels, new.length),
+            (&old.tag, &old.labels, 10)
+        );
         assert_eq!(new.body.concat(), b"0123456789");
         assert_eq!(new.terms.age(now).as_secs(), 2 + 96);
         assert_eq!(new.terms.lifetime, old.terms.lifetime);

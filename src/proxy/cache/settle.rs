@@ -18,7 +18,7 @@ use crate::proxy::body::{Body, BodyError, Frame, Source};
 use crate::proxy::compress::{self, Done};
 use crate::proxy::message::Response;
 use crate::proxy::worker::Worker;
-use crate::time::Moment;
+use crate::time::{Moment, Wall};
 use crate::traffic::compression::{Coding, Compression};
 
 use super::answer::{self, Now};
@@ -26,7 +26,7 @@ use super::flight::{Lead, Writer};
 use super::look::hit;
 use super::object::{Object, Variant, labels};
 use super::stats::count;
-use super::{Cache, Room};
+use super::{Cache, Purge, Room};
 
 /// What a request is sent to a backend for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -170,7 +170,7 @@ impl Ticket {
         for target in invalidation::targets(&self.request, response) {
             let key = &self.cache.rules.key;
             key.url(&self.request.authority, &target, &mut url);
-            self.cache.memory.store.invalidate(&url);
+            self.cache.invalidate(&url);
         }
     }
 
@@ -263,10 +263,7 @@ impl Ticket {
             fields: head.fields,
             ..(**old).clone()
         });
-        self.cache
-            .memory
-            .store
-            .put(&self.url, new.clone(), self.epoch);
+        self.cache.keep(&self.url, &new, self.epoch, now.wall);
         stats.octets.fetch_add(new.length, Ordering::Relaxed);
         answer::answer(&new, &self.request, now, self.forwarded(true))
     }
@@ -276,6 +273,9 @@ impl Ticket {
     fn not_stored(&mut self, now: Now, head: &ResponseHead) {
         if let Some((object, _)) = self.stored.take() {
             self.cache.memory.store.remove(&self.url, &object);
+            if let Some(disk) = &self.cache.disk {
+                disk.purge(&Purge::Url(self.url.clone()));
+            }
         }
         // A response to a condition says nothing of the next one, nor does one to credentials.
         let says = head.status != 304
@@ -308,14 +308,15 @@ impl Ticket {
                     object.length = length;
                     let object = Arc::new(object);
                     let (writer, reader) = lead.share(object.clone());
-                    spawn_local(pump(
-                        self.cache.clone(),
-                        self.url,
-                        self.epoch,
-                        body,
-                        writer,
+                    let keep = Keep {
+                        cache: self.cache,
+                        url: self.url,
+                        epoch: self.epoch,
+                        wall: now.wall,
+                        lead: None,
                         room,
-                    ));
+                    };
+                    spawn_local(pump(body, writer, keep));
                     let mut response = answer::head_only(&object, &self.request, now, outcome);
                     if response.head.status != 304 {
                         response.body = Body::stream(Some(length), reader);
@@ -334,6 +335,7 @@ impl Ticket {
                             cache: self.cache,
                             url: self.url,
                             epoch: self.epoch,
+                            wall: now.wall,
                             lead,
                             room,
                         },
@@ -352,10 +354,7 @@ impl Ticket {
             false => [body].into(),
         };
         let object = Arc::new(object);
-        let store = &self.cache.memory.store;
-        if store.put(&self.url, object.clone(), self.epoch) {
-            count(&self.cache.memory.stats.stored);
-        }
+        self.cache.keep(&self.url, &object, self.epoch, now.wall);
         answer::answer(&object, &self.request, now, self.forwarded(true))
     }
 
@@ -369,14 +368,7 @@ impl Ticket {
 
 /// Takes a body whose length is known into the store, as fast as the backend sends it, whoever of those
 /// who read it is slow or goes away.
-async fn pump(
-    cache: Cache,
-    url: Vec<u8>,
-    epoch: u64,
-    mut body: Body,
-    mut writer: Writer,
-    room: Room,
-) {
+async fn pump(mut body: Body, mut writer: Writer, keep: Keep) {
     while let Some(frame) = body.frame().await {
         let written = match frame {
             Ok(Frame::Data(data)) => writer.write(&data),
@@ -388,12 +380,7 @@ async fn pump(
         }
     }
     // One that lacks octets is cut for those who read it, and not kept.
-    let _ = writer.finish(|object| {
-        if cache.memory.store.put(&url, object.clone(), epoch) {
-            count(&cache.memory.stats.stored);
-        }
-    });
-    drop(room);
+    let _ = writer.finish(|object| keep.cache.keep(&keep.url, object, keep.epoch, keep.wall));
 }
 
 /// Where an object goes when all of it has come.
@@ -401,6 +388,7 @@ struct Keep {
     cache: Cache,
     url: Vec<u8>,
     epoch: u64,
+    wall: Wall,
     /// Others wait for as long as it is held.
     lead: Option<Lead>,
     room: Room,
@@ -456,10 +444,8 @@ impl Collecting {
             length: self.came,
             ..object
         });
-        let memory = &self.keep.cache.memory;
-        if memory.store.put(&self.keep.url, object, self.keep.epoch) {
-            count(&memory.stats.stored);
-        }
+        let keep = &self.keep;
+        keep.cache.keep(&keep.url, &object, keep.epoch, keep.wall);
         self.keep.lead = None;
     }
 }

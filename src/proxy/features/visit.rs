@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use crate::ids::{RateLimitId, RouteId};
 use crate::limit::Taken;
+use crate::message::http1::Refusal;
 use crate::message::{Known, RequestHead, ResponseHead};
 use crate::proxy::answers::Failure;
 use crate::proxy::body::Body;
@@ -90,7 +91,7 @@ pub fn secure(listener: &Listener, head: &RequestHead) -> Option<Result<Response
     }
     let mut location = Vec::new();
     if !redirect.location(head, &mut location) {
-        return Some(Err(Failure::NoRoute));
+        return Some(Err(Failure::Refused(Refusal::Host)));
     }
     let mut answer = ResponseHead::new(redirect.status);
     answer.fields.push_known(Known::Location, &location);

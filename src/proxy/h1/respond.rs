@@ -8,7 +8,7 @@ use crate::message::http1::chunked::CHUNK_END;
 use crate::message::http1::{BodyFraming, ChunkHead, Persistence, chunked, write_response};
 use crate::message::{Method, ResponseHead, Version};
 use crate::proxy::body::{Body, BodyError, Frame};
-use crate::proxy::io::Outbox;
+use crate::proxy::io::{Outbox, ROOM};
 use crate::proxy::watch::Watch;
 
 use super::client::Client;
@@ -78,6 +78,7 @@ pub(super) async fn send(
     let mut out = Outbox::default();
     // Interim answers that are not out yet come first.
     out.text = client.interim.take();
+    out.text.reserve(ROOM);
     let persistence = match (plan.keep_alive, version) {
         (true, Version::Http10) => Persistence::KeepAlive,
         (true, _) => Persistence::Implied,

@@ -1,7 +1,7 @@
 //! One client's HTTP/1.1 connection, from its first request to its last.
 
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
@@ -103,7 +103,7 @@ pub async fn serve(
                 let client = Rc::into_inner(client)?;
                 return Some((client.io.into_inner(), client.inbox.into_inner()));
             }
-            Err(no) => refuse(&client, &watch, &tier, &peer, &worker, head, no).await,
+            Err(no) => Box::pin(refuse(&client, &watch, &tier, &peer, &worker, head, no)).await,
         };
         first = false;
         match next {
@@ -167,7 +167,8 @@ async fn request(
             upgrade,
             interim: (version == Version::Http11).then(|| client.interim.clone()),
         };
-        let mut answering = pin!(exchange::run(worker, tier, peer, request, &mut record));
+        // A box of its own: the allocator is quick with what is small.
+        let mut answering = Box::pin(exchange::run(worker, tier, peer, request, &mut record));
         poll_fn(|cx| match answering.as_mut().poll(cx) {
             Poll::Ready(response) => Poll::Ready(Some(response)),
             // Nobody would read the answer: the backend need not go on.
@@ -185,12 +186,18 @@ async fn request(
         record.received(client.received.take());
         return Next::Close;
     };
+    if record.failure() == Some(Failure::Dropped) {
+        record.status(answer.status);
+        record.finish(0, End::Whole);
+        return Next::Close;
+    }
     if let Some(upgraded) = upgraded {
         let sent = switch(client, watch, &answer).await;
         if sent.is_ok() {
             let ahead = client.inbox.take();
             let idle = listener.timeouts.tunnel;
-            let (up, down) = tunnel::run(&client.io, ahead, upgraded, watch, idle).await;
+            let tunnel = Box::pin(tunnel::run(&client.io, ahead, upgraded, watch, idle));
+            let (up, down) = tunnel.await;
             record.tunnelled(up, down);
         }
         return Next::Close;
@@ -247,7 +254,6 @@ async fn switch(
 }
 
 /// Answers what is no request.
-#[expect(clippy::too_many_arguments, reason = "the whole state of a connection")]
 async fn refuse(
     client: &Rc<Client>,
     watch: &Watch,

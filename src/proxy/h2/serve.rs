@@ -1,7 +1,6 @@
 //! One client's HTTP/2 connection.
 
 use std::cell::Cell;
-use std::convert::Infallible;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -62,7 +61,7 @@ pub async fn serve(io: Io, ahead: BytesMut, peer: Peer, worker: Rc<Worker>) {
     let service = service_fn(|request: hyper::Request<Incoming>| {
         let (worker, peer, name) = (worker.clone(), peer.clone(), name.clone());
         let stream = Stream::new(&busy);
-        async move { Ok::<_, Infallible>(answer(worker, peer, &name, request, stream).await) }
+        async move { answer(worker, peer, &name, request, stream).await }
     });
     let io = TokioIo::new(Ahead::new(io, ahead));
     let mut connection = pin!(http.serve_connection(io, service));
@@ -137,7 +136,7 @@ async fn answer(
     name: &str,
     request: hyper::Request<Incoming>,
     stream: Stream,
-) -> hyper::Response<Outgoing<Finish>> {
+) -> Result<hyper::Response<Outgoing<Finish>>, Dropped> {
     let mut tier = worker.tier();
     match tier.listener(name) {
         Some((at, _)) => peer.listener = ListenerId::from_index(at),
@@ -191,6 +190,10 @@ async fn answer(
     };
     let Response { mut head, body, .. } = response;
     record.status(head.status);
+    if record.failure() == Some(Failure::Dropped) {
+        record.finish(0, End::Whole);
+        return Err(Dropped);
+    }
     let body = if is_head || matches!(head.status, 204 | 304) {
         crate::proxy::body::Body::Empty
     } else {
@@ -208,5 +211,10 @@ async fn answer(
         octets,
         stream,
     };
-    translated.map(|()| Outgoing::new(body, finish))
+    Ok(translated.map(|()| Outgoing::new(body, finish)))
 }
+
+/// A route has the stream reset instead of an answer.
+#[derive(Debug, thiserror::Error)]
+#[error("a route drops the request")]
+struct Dropped;

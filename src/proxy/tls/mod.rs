@@ -4,6 +4,7 @@ pub mod accept;
 pub mod facts;
 pub mod listener;
 pub mod material;
+pub(crate) mod metrics;
 mod settings;
 mod shelf;
 pub mod tickets;

@@ -161,7 +161,7 @@ pub async fn send(
         None => BodyFraming::Chunked,
     };
     let mut upload = Upload {
-        out: Outbox::default(),
+        out: Outbox::with_room(),
         finished: matches!(body, Body::Empty),
         body,
         chunked: framing == BodyFraming::Chunked,
@@ -393,10 +393,16 @@ impl Answer {
         {
             let body = match n {
                 0 => Body::Empty,
-                // Copied, so that the inbox keeps its memory for the next answer.
-                n => Body::Whole(Bytes::copy_from_slice(&line.inbox[..n as usize])),
+                // Nothing behind it, as a rule: then it is handed on as it is.
+                n if line.inbox.len() as u64 == n => {
+                    Body::Whole(std::mem::take(&mut line.inbox).freeze())
+                }
+                n => {
+                    let whole = Bytes::copy_from_slice(&line.inbox[..n as usize]);
+                    bytes::Buf::advance(&mut line.inbox, n as usize);
+                    Body::Whole(whole)
+                }
             };
-            bytes::Buf::advance(&mut line.inbox, n as usize);
             self.release();
             return body;
         }

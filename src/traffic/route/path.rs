@@ -36,7 +36,8 @@ impl Default for PathRules {
 /// What `%2F` and `%5C` in a path are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum EncodedSlashes {
-    /// Characters of a segment: they stay encoded and end none (RFC 3986 section 2.2).
+    /// Characters of a segment: they stay encoded and end none (RFC 3986 section 2.2). One beside
+    /// `.` or `..` is refused all the same: a server that decodes it would climb.
     #[default]
     Keep,
     /// Slashes.
@@ -171,11 +172,26 @@ fn close(rules: &PathRules, out: &mut Vec<u8>) -> Result<(), PathError> {
                 None => return Err(PathError::Beyond),
             }
         }
+        dots if hides_dots(dots) => return Err(PathError::Beyond),
         // Servers that take parameters off before they resolve dots climb here.
         [b'.', b';', ..] | [b'.', b'.', b';', ..] => return Err(PathError::Beyond),
         _ => out.push(b'/'),
     }
     Ok(())
+}
+
+/// Whether `.` or `..` stands between encoded slashes, which are in upper case here.
+fn hides_dots(segment: &[u8]) -> bool {
+    let mut rest = segment;
+    let mut encoded = false;
+    while let Some(at) = rest.windows(3).position(|w| w == b"%2F" || w == b"%5C") {
+        if matches!(rest[..at], [b'.'] | [b'.', b'.']) {
+            return true;
+        }
+        encoded = true;
+        rest = &rest[at + 3..];
+    }
+    encoded && matches!(rest, b"." | b"..")
 }
 
 fn last_segment(out: &[u8]) -> &[u8] {
@@ -205,6 +221,12 @@ fn encode(code: u8, out: &mut Vec<u8>) {
 /// RFC 3986 section 2.3.
 fn is_unreserved(c: u8) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, b'-' | b'.' | b'_' | b'~')
+}
+
+/// Whether `text` holds only characters that a path, or the replacement of a part of one, can have.
+pub fn is_path_text(text: &[u8]) -> bool {
+    text.iter()
+        .all(|b| b.is_ascii_graphic() && !matches!(b, b'?' | b'#' | b'\\'))
 }
 
 /// Paths that a route names, in the form of [`normalize`].
@@ -321,7 +343,7 @@ mod tests {
             ("/.well-known/x", "/.well-known/x"),
             ("/..a/...", "/..a/..."),
             ("/a%2Fb", "/a%2Fb"),
-            ("/a%2f..%2fb", "/a%2F..%2Fb"),
+            ("/a%2f..b%2fc", "/a%2F..b%2Fc"),
             ("/%252e%252e/", "/%252e%252e/"),
             ("/a/../b?x=/../%00", "/b?x=/../%00"),
             ("/a?//", "/a?//"),
@@ -349,6 +371,11 @@ mod tests {
             ("/a/..;x=1/b", PathError::Beyond),
             ("/a/..;", PathError::Beyond),
             ("/.;/a", PathError::Beyond),
+            // A server that decodes slashes would climb.
+            ("/a%2F..%2Fadmin", PathError::Beyond),
+            ("/a%5c..", PathError::Beyond),
+            ("/..%2Fadmin", PathError::Beyond),
+            ("/a/%2e%2e%2fadmin", PathError::Beyond),
         ] {
             assert_eq!(normal(text, &rules), Err(error), "{text}");
         }

@@ -12,6 +12,7 @@
 pub mod config;
 pub mod edns;
 pub mod fleet;
+pub mod forwarded;
 pub mod http_chunked;
 pub mod http_request;
 pub mod http_response;
@@ -38,6 +39,7 @@ pub const ALL: &[(&str, Check)] = &[
     ("proxy", proxy::check),
     ("fleet", fleet::check),
     ("push", push::check),
+    ("forwarded", forwarded::check),
     ("http_request", http_request::check),
     ("http_response", http_response::check),
     ("http_chunked", http_chunked::check),

@@ -51,7 +51,13 @@ impl Ca {
 
     /// A certificate for these names, with this common name; `serial` in one octet.
     pub fn issue(&self, common: &str, names: &[&str], serial: u8) -> Pair {
-        self.issue_for(&KeyPair::generate().unwrap(), common, names, serial)
+        self.issue_until(common, names, serial, 2049)
+    }
+
+    /// The same, valid up to the first day of a year.
+    pub fn issue_until(&self, common: &str, names: &[&str], serial: u8, year: i32) -> Pair {
+        let key = KeyPair::generate().unwrap();
+        self.issue_for(&key, (common, year), names, serial)
     }
 
     /// The same with an RSA key, which OpenSSL makes.
@@ -63,17 +69,23 @@ impl Ca {
             .unwrap();
         let text = String::from_utf8(made.stdout).unwrap();
         let key = KeyPair::from_pem(&text).unwrap();
-        self.issue_for(&key, common, names, serial)
+        self.issue_for(&key, (common, 2049), names, serial)
     }
 
-    fn issue_for(&self, key: &KeyPair, common: &str, names: &[&str], serial: u8) -> Pair {
+    fn issue_for(
+        &self,
+        key: &KeyPair,
+        (common, year): (&str, i32),
+        names: &[&str],
+        serial: u8,
+    ) -> Pair {
         let names: Vec<String> = names.iter().map(|n| (*n).to_owned()).collect();
         let mut params = CertificateParams::new(names).unwrap();
         params.distinguished_name = rcgen::DistinguishedName::new();
         params.distinguished_name.push(DnType::CommonName, common);
         params.serial_number = Some(SerialNumber::from(u64::from(serial)));
         params.not_before = date_time_ymd(2020, 1, 1);
-        params.not_after = date_time_ymd(2049, 1, 1);
+        params.not_after = date_time_ymd(year, 1, 1);
         let made = params.signed_by(key, &self.issuer).unwrap();
         Pair {
             chain: made.pem(),

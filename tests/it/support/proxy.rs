@@ -9,7 +9,7 @@ use super::backend::Backend;
 use super::node::{HEAD, Node, folder};
 
 /// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A listener `web` with short times, one route to all, an upstream with short times; without backends.
 pub const WEB: &str = r#"
@@ -29,8 +29,8 @@ forward = "app"
 
 [upstreams.app]
 connect-timeout = "2s"
-first-byte-timeout = "1s"
-idle-timeout = "1s"
+first-byte-timeout = "4s"
+idle-timeout = "4s"
 "#;
 
 /// What is put before the configuration of a proxy.
@@ -90,13 +90,7 @@ impl Proxy {
     pub fn get(&self, path: &str) -> Answer {
         let mut raw = Raw::connect(self.addr("web"));
         raw.send(get(path).as_bytes());
-        loop {
-            let answer = raw.answer();
-            // Interim answers come before the one that counts.
-            if !(100..=199).contains(&answer.status) {
-                return answer;
-            }
-        }
+        raw.last_answer()
     }
 
     /// Whether it serves, as a client sees it that was not there before.
@@ -227,6 +221,16 @@ impl Raw {
         })
     }
 
+    /// The next answer that is no interim one.
+    pub fn last_answer(&mut self) -> Answer {
+        loop {
+            let answer = self.answer();
+            if answer.status >= 200 {
+                return answer;
+            }
+        }
+    }
+
     /// The next answer; `None` when the connection ends before it is whole.
     pub fn try_answer(&mut self, to_head: bool) -> Option<Answer> {
         let head = self.until(b"\r\n\r\n")?;
@@ -290,7 +294,7 @@ impl Raw {
         self.stream
             .set_read_timeout(Some(Duration::from_millis(50)))
             .unwrap();
-        let mut octets = [0; 16 << 10];
+        let mut octets = vec![0; 1 << 20];
         while Instant::now() < end {
             match self.stream.read(&mut octets) {
                 Ok(0) => return true,
