@@ -23,7 +23,7 @@ impl LeastTime {
     /// The likely faster of two drawn; the first drawn when they are much alike.
     pub fn pick(&mut self, c: &(impl Candidates + ?Sized), random: u64) -> Option<usize> {
         let (a, b) = self.two.two(c, random)?;
-        if mix(random ^ 0x666c_6f6f_72).is_multiple_of(FLOOR) {
+        if mix(random ^ 0x0066_6c6f_6f72).is_multiple_of(FLOOR) {
             return Some(a);
         }
         let (time_a, time_b) = (c.ewma(a).as_nanos() as u64, c.ewma(b).as_nanos() as u64);

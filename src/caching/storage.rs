@@ -102,7 +102,7 @@ fn judged(
     }
     let ever_fresh = !terms.always_validate && terms.initial_age < terms.lifetime;
     let ever_stale =
-        !terms.never_stale && !(terms.while_revalidate.is_zero() && terms.if_error.is_zero());
+        !terms.never_stale && (!terms.while_revalidate.is_zero() || !terms.if_error.is_zero());
     // One that came stale may still serve a request with `max-stale`.
     let may_be_wanted = !terms.always_validate && !terms.lifetime.is_zero();
     if !(ever_fresh || ever_stale || may_be_wanted || validation::has_validator(&response.fields)) {

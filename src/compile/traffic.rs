@@ -50,6 +50,5 @@ pub(super) fn plan(
         error_pages: shared.error_pages,
         auths: shared.auths,
         node: listeners::node(this),
-        ..Plan::default()
     })
 }

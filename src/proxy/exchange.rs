@@ -43,6 +43,7 @@ pub async fn run(
         tier,
         peer,
         head: &request.head,
+        upstream: record.upstream,
         server: record.server.as_deref(),
         own: own && !grpc,
     };

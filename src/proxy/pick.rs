@@ -335,12 +335,15 @@ impl Memory {
     }
 }
 
+/// A picker, and how far its turns are.
+type Followed = (Arc<Picker>, Turns);
+
 /// The turns of one worker at all upstreams.
 #[derive(Debug)]
 pub struct AllTurns {
     number: usize,
     /// By [`UpstreamId`], each with the picker it belongs to.
-    of: RefCell<Vec<Option<(Arc<Picker>, Turns)>>>,
+    of: RefCell<Vec<Option<Followed>>>,
 }
 
 impl AllTurns {

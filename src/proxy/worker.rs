@@ -24,6 +24,9 @@ pub const SCRATCH: usize = 64 << 10;
 /// Heads that are kept for the next requests.
 const HEADS: usize = 256;
 
+/// Heads that wait to be used again, each where it has always been.
+type Kept<T> = RefCell<Vec<Box<T>>>;
+
 /// A worker: one thread, one runtime, its own connections to backends.
 pub struct Worker {
     /// Deadlines.
@@ -46,8 +49,8 @@ pub struct Worker {
     wall: Cell<Wall>,
     tier: RefCell<Cache<Arc<ArcSwap<Tier>>, Arc<Tier>>>,
     scratch: RefCell<Box<[u8]>>,
-    requests: RefCell<Vec<Box<RequestHead>>>,
-    responses: RefCell<Vec<Box<ResponseHead>>>,
+    requests: Kept<RequestHead>,
+    responses: Kept<ResponseHead>,
     random: Cell<u64>,
     connections: Cell<u64>,
     draining: Cell<bool>,

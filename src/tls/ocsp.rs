@@ -120,10 +120,6 @@ fn basic(der: &[u8]) -> Result<&[u8], OcspError> {
 }
 
 /// Tag of `certStatus`, and what follows it, in the answer about the certificate with this serial.
-#[expect(
-    clippy::type_complexity,
-    reason = "a form error, no such answer, or the answer"
-)]
 fn single<'d>(basic: &'d [u8], serial: &[u8]) -> Option<Option<(u8, &'d [u8])>> {
     let (basic, _) = expect(SEQUENCE, basic)?;
     let (mut data, _) = expect(SEQUENCE, basic)?;

@@ -27,7 +27,6 @@ pub fn anchors(pem: &[u8]) -> Result<RootCertStore, String> {
 ///
 /// # Errors
 /// When it holds none, or one that cannot be read; in words.
-#[expect(clippy::type_complexity, reason = "the lists and their time")]
 pub fn revocations(
     file: &[u8],
 ) -> Result<(Vec<CertificateRevocationListDer<'static>>, Option<u64>), String> {

@@ -361,6 +361,7 @@ fn variant(workload: Workload, names: usize, networks: usize) -> Variant {
         steering,
         monitors: Vec::new(),
         targets: Vec::new(),
+        traffic: Arc::default(),
         target_of: vec![None; endpoints],
         settings: Settings::default(),
     });

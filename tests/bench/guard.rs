@@ -62,6 +62,7 @@ fn view(rules: Rules) -> View {
         geo,
         monitors: Vec::new(),
         targets: Vec::new(),
+        traffic: Arc::default(),
         target_of: Vec::new(),
         settings: Settings {
             rules,

@@ -78,7 +78,6 @@ fn get(path: &str) -> Vec<u8> {
 #[derive(Debug)]
 struct Frame {
     kind: u8,
-    flags: u8,
     stream: u32,
     payload: Vec<u8>,
 }
@@ -111,14 +110,13 @@ impl Client {
             if let Some(head) = self.inbox.get(..9) {
                 let len =
                     usize::from(head[0]) << 16 | usize::from(head[1]) << 8 | usize::from(head[2]);
-                let (kind, flags) = (head[3], head[4]);
+                let kind = head[3];
                 let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
                 if self.inbox.len() >= 9 + len {
                     let payload = self.inbox[9..9 + len].to_vec();
                     self.inbox.drain(..9 + len);
                     return Some(Frame {
                         kind,
-                        flags,
                         stream,
                         payload,
                     });

@@ -21,10 +21,12 @@ const SMALL_CHUNKS: usize = 1024;
 /// What is gathered into one chunk.
 const CHUNK: usize = 16 << 10;
 
+type Part = Mutex<HashMap<Box<[u8]>, Arc<Flight>>>;
+
 /// Fetches under way, by what they fetch.
 #[derive(Default)]
 pub struct Flights {
-    parts: [Mutex<HashMap<Box<[u8]>, Arc<Flight>>>; PARTS],
+    parts: [Part; PARTS],
 }
 
 /// One fetch under way.

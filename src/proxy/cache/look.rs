@@ -150,7 +150,7 @@ impl Search<'_> {
                     pass,
                 } => (why, stored, if_error, pass),
             };
-            if known_on_disk && stored.is_none() && self.from_disk().await {
+            if known_on_disk && stored.is_none() && self.read_disk().await {
                 known_on_disk = false;
                 continue;
             }
@@ -209,7 +209,7 @@ impl Search<'_> {
     }
 
     /// Brings the object from disk into memory; whether there was one.
-    async fn from_disk(&self) -> bool {
+    async fn read_disk(&self) -> bool {
         let Some(disk) = &self.cache.disk else {
             return false;
         };

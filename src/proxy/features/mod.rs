@@ -1,5 +1,5 @@
 //! The steps of an exchange that listeners and routes may ask for, beside finding a backend: who the
-//! client is ([`arrive`]), what it must pass ([`guard`], [`auth`]), what backends are told
+//! client is ([`arrive`]), what it must pass ([`guard`], `auth`), what backends are told
 //! ([`outgoing`]), and what becomes of the response ([`leave`]).
 //!
 //! One that is not asked for costs a look at a flag.

@@ -102,25 +102,22 @@ impl Incoming {
                 Ok(Step::Data(range)) => {
                     let mut data = inbox.split_to(range.end);
                     bytes::Buf::advance(&mut data, range.start);
-                    return Poll::Ready(Some(Ok(Frame::Data(data.freeze()))));
+                    Poll::Ready(Some(Ok(Frame::Data(data.freeze()))))
                 }
                 Ok(Step::NeedMore) => {
                     inbox.clear();
-                    return Poll::Pending;
+                    Poll::Pending
                 }
                 Ok(Step::End(used)) => {
                     bytes::Buf::advance(&mut *inbox, used);
                     let trailers = decoder.take_trailers();
                     self.client.body.set(BodyState::Done);
                     self.framing = Framing::Length(0);
-                    return match trailers {
-                        Some(fields) => Poll::Ready(Some(Ok(Frame::Trailers(fields)))),
-                        None => Poll::Ready(None),
-                    };
+                    Poll::Ready(trailers.map(|fields| Ok(Frame::Trailers(fields))))
                 }
                 Err(_) => {
                     drop(inbox);
-                    return self.fail(BodyError::Malformed);
+                    self.fail(BodyError::Malformed)
                 }
             },
         }

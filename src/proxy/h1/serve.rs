@@ -254,7 +254,6 @@ async fn switch(
 }
 
 /// Answers what is no request.
-#[expect(clippy::too_many_arguments, reason = "the whole state of a connection")]
 async fn refuse(
     client: &Rc<Client>,
     watch: &Watch,

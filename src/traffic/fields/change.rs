@@ -77,7 +77,7 @@ impl FieldChanges {
         self
     }
 
-    /// Renders the values that depend on the exchange; [`FieldChanges::apply`] uses them.
+    /// Renders the values that depend on the exchange; `FieldChanges::apply` uses them.
     pub fn render(&self, facts: &Facts<'_>, rendered: &mut Rendered) {
         rendered.text.clear();
         rendered.ends.clear();

@@ -7,7 +7,7 @@ const LONGEST: usize = 128;
 
 /// Makes sure that a request has an `X-Request-Id`, and returns it. What a trusted proxy sent is kept
 /// when it can be an id; everything else is replaced by `random`, as 32 hexadecimal digits.
-pub fn request_id<'f>(fields: &'f mut Fields, trusted: bool, random: u128) -> &'f [u8] {
+pub fn request_id(fields: &mut Fields, trusted: bool, random: u128) -> &[u8] {
     let keep = trusted && {
         let mut all = fields.all(Known::XRequestId);
         let only = all.next().filter(|_| all.next().is_none());

@@ -12,7 +12,7 @@ use crate::message::Name;
 
 /// Comparisons of routes that share host and path; what would take more is not checked to the end, so
 /// that no configuration takes minutes to read.
-const MOST: usize = 4_000_000;
+const MOST: usize = 1_000_000;
 
 /// What is wrong with the order of routes.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -181,7 +181,7 @@ fn ambiguous(
 
 /// What tells many routes of one place apart in most configurations: one field with a value for each.
 fn told_apart<'e>(list: &[Route], entries: Vec<&'e Entry>) -> Vec<Vec<&'e Entry>> {
-    fn value<'r>(c: &'r Condition) -> Option<(u8, &'r [u8], &'r [u8])> {
+    fn value(c: &Condition) -> Option<(u8, &[u8], &[u8])> {
         match c {
             Condition::Header(name, Test::Exact(value)) => Some((0, Name::as_bytes(name), value)),
             Condition::Cookie(name, Test::Exact(value)) => Some((1, name, value)),

@@ -4,7 +4,7 @@ use std::fs::Permissions;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use rcgen::{
@@ -164,6 +164,6 @@ pub fn curl(args: &[&str]) -> (bool, String) {
 }
 
 /// A path as an argument.
-pub fn text(path: &PathBuf) -> String {
+pub fn text(path: &Path) -> String {
     path.display().to_string()
 }

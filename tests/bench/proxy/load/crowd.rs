@@ -29,6 +29,9 @@ pub(crate) struct Crowd {
     in_a_row: usize,
 }
 
+/// How often someone is told the tally, and who.
+pub(crate) type Slices<'a> = (Duration, &'a mut dyn FnMut(&mut Tally));
+
 impl Crowd {
     /// All clients connect.
     pub(crate) fn new(addr: SocketAddr, workload: Workload) -> Result<Crowd, Error> {
@@ -145,7 +148,7 @@ impl Crowd {
         &mut self,
         time: Duration,
         tally: &mut Tally,
-        mut slices: Option<(Duration, &mut dyn FnMut(&mut Tally))>,
+        mut slices: Option<Slices<'_>>,
     ) -> Result<(), Error> {
         self.freshen(tally)?;
         let start = Instant::now();
