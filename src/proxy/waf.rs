@@ -64,7 +64,7 @@ fn tell(
     use std::sync::atomic::Ordering::Relaxed;
     let stats = &worker.stats;
     let times = stats.waf_detected.load(Relaxed) + stats.waf_denied.load(Relaxed);
-    if times > LINES && times % LINES != 0 {
+    if times > LINES && !times.is_multiple_of(LINES) {
         return;
     }
     let rules: Vec<&str> = findings.rules.iter().map(|r| inspector.rule(*r)).collect();

@@ -145,7 +145,7 @@ fn redirect(cx: &mut Context<'_>, r: &Reader<'_>) -> Option<Action> {
         Ok(to) => to,
         Err(e) => {
             let what = r.name_of("to");
-            let d = not_a_template(|at, text| Diagnostic::error(at, text), to.span, &what, &e);
+            let d = not_a_template(Diagnostic::error, to.span, &what, &e);
             cx.push(d);
             return None;
         }

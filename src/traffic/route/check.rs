@@ -181,7 +181,7 @@ fn ambiguous(
 
 /// What tells many routes of one place apart in most configurations: one field with a value for each.
 fn told_apart<'e>(list: &[Route], entries: Vec<&'e Entry>) -> Vec<Vec<&'e Entry>> {
-    fn value<'r>(c: &'r Condition) -> Option<(u8, &'r [u8], &'r [u8])> {
+    fn value(c: &Condition) -> Option<(u8, &[u8], &[u8])> {
         match c {
             Condition::Header(name, Test::Exact(value)) => Some((0, Name::as_bytes(name), value)),
             Condition::Cookie(name, Test::Exact(value)) => Some((1, name, value)),
