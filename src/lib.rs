@@ -85,6 +85,8 @@ pub mod docs {
     pub mod performance {}
     #[doc = include_str!("docs/proxy-tls.md")]
     pub mod proxy_tls {}
+    #[doc = include_str!("docs/proxy.md")]
+    pub mod proxy {}
     #[doc = include_str!("docs/proxy-balancing.md")]
     pub mod proxy_balancing {}
     #[doc = include_str!("docs/proxy-health.md")]
@@ -99,6 +101,8 @@ pub mod docs {
     pub mod protection {}
     #[doc = include_str!("docs/transfers.md")]
     pub mod transfers {}
+    #[doc = include_str!("docs/proxy-conformance.md")]
+    pub mod proxy_conformance {}
     #[doc = include_str!("docs/proxy-caching.md")]
     pub mod proxy_caching {}
 }

@@ -44,6 +44,7 @@ pub async fn run(
         tier,
         peer,
         head: &request.head,
+        upstream: record.upstream,
         server: record.server.as_deref(),
         own: own && !grpc,
     };
@@ -78,7 +79,8 @@ async fn answer(
     let id = id.ok_or(Failure::NoRoute)?;
     let route = &routes.list[id.index()];
     if let Some(rules) = route.waf.and_then(|waf| tier.plan.waf.get(waf)) {
-        waf::inspect(worker, rules, &route.name, caller.client, request).await?;
+        let inspected = waf::inspect(worker, rules, &route.name, caller.client, request);
+        Box::pin(inspected).await?;
     }
     if let Some(auth) = visit.features(&tier.plan).and_then(|f| f.auth) {
         let asked = features::ask(worker, tier, peer, request, visit, record, auth);

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use crate::ids::UpstreamId;
 use crate::message::{Known, RequestHead, ResponseHead, Scheme, Version};
 use crate::proxy::answers::is_grpc;
 use crate::proxy::body::Body;
@@ -38,7 +39,9 @@ pub struct Leaving<'a> {
     pub peer: &'a Peer,
     /// What was asked.
     pub head: &'a RequestHead,
-    /// Who answered.
+    /// The upstream that answered.
+    pub upstream: Option<UpstreamId>,
+    /// Who of it.
     pub server: Option<&'a Server>,
     /// Whether the proxy made the response, because something went wrong, and for somebody who reads.
     pub own: bool,
@@ -52,10 +55,8 @@ pub fn leave(leaving: &Leaving<'_>, visit: &mut Visit, response: &mut Response) 
     let common = listener.features.common.as_deref();
     let route = visit.features(plan);
     if leaving.server.is_some() && listener.features.telling.via() {
-        let http2 = visit.route.is_some_and(|r| {
-            let upstream = plan.routes.list[r.index()].action.upstream();
-            upstream.is_some_and(|u| plan.upstreams[u.index()].http2)
-        });
+        let upstream = leaving.upstream.map(|u| &plan.upstreams[u.index()]);
+        let http2 = upstream.is_some_and(|u| u.http2);
         let version = if http2 {
             Version::Http2
         } else {
@@ -119,6 +120,9 @@ impl Leaving<'_> {
         let mut facts = visit.facts(&self.tier.plan, self.peer, self.head);
         facts.response = Some(response);
         facts.status = response.status;
+        if let Some(upstream) = self.upstream {
+            facts.upstream = &self.tier.plan.upstreams[upstream.index()].name;
+        }
         facts.backend = self.server.map_or("", |s| &s.name);
         facts
     }

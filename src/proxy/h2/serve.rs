@@ -185,7 +185,8 @@ async fn answer(
                 upgrade: None,
                 interim: None,
             };
-            exchange::run(&worker, &tier, &peer, request, &mut record).await
+            // Boxed: hyper moves this future several times before it runs.
+            Box::pin(exchange::run(&worker, &tier, &peer, request, &mut record)).await
         }
     };
     let Response { mut head, body, .. } = response;
