@@ -49,6 +49,8 @@ struct Upload {
     finished: bool,
     /// Whether any octet of the body was used.
     begun: bool,
+    /// Whether octets went out since somebody last asked.
+    moved: bool,
 }
 
 impl Upload {
@@ -91,11 +93,16 @@ impl Upload {
                     }
                 }
             }
-            if !self.out.is_empty() && ready!(self.out.poll_write(cx, io)).is_err() {
-                self.out = Outbox::default();
-                self.finished = true;
-                self.begun = true;
-                self.body = Body::Empty;
+            if !self.out.is_empty() {
+                let before = self.out.left();
+                let written = self.out.poll_write(cx, io);
+                self.moved |= self.out.left() != before;
+                if ready!(written).is_err() {
+                    self.out = Outbox::default();
+                    self.finished = true;
+                    self.begun = true;
+                    self.body = Body::Empty;
+                }
             }
             if self.finished {
                 return Poll::Ready(Ok(()));
@@ -104,6 +111,12 @@ impl Upload {
                 return Poll::Pending;
             }
         }
+    }
+
+    /// Whether the backend has all there is, and it is the client that takes its time: that has a
+    /// deadline of its own.
+    fn starves(&self) -> bool {
+        !self.finished && self.out.is_empty()
     }
 
     fn done(&self) -> bool {
@@ -131,6 +144,12 @@ impl Order<'_> {
     /// Sets a deadline so long after now, but not after the end of all.
     pub fn give(&self, watch: &Watch, time: Duration) {
         watch.set_until(time, self.until);
+    }
+
+    /// Whether the time for the whole exchange is over.
+    pub fn is_late(&self) -> bool {
+        let now = self.worker.watches.coarse();
+        self.until.is_some_and(|until| until <= now)
     }
 }
 
@@ -166,6 +185,7 @@ pub async fn send(
         body,
         chunked: framing == BodyFraming::Chunked,
         begun: false,
+        moved: false,
     };
     let persistence = if order.upgrade.is_some() {
         Persistence::Upgrade
@@ -229,6 +249,7 @@ pub async fn send(
         until: order.until,
         keep_alive: framing.keep_alive,
         watch,
+        waits: false,
         upload,
         line: Some(line),
         lease,
@@ -264,14 +285,11 @@ struct Reading<'a, 'o> {
 impl Reading<'_, '_> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<ResponseFraming, (Why, bool)>> {
         if !self.upload.done() {
-            let before = self.upload.out.left();
-            match self.upload.poll(cx, &mut self.line.io) {
-                Poll::Ready(Err(e)) => return Poll::Ready(Err((Why::Body(e), self.silent))),
-                Poll::Ready(Ok(())) => {}
-                Poll::Pending if self.upload.out.left() != before => {
-                    self.order.give(self.watch, self.order.timeouts.idle);
-                }
-                Poll::Pending => {}
+            if let Poll::Ready(Err(e)) = self.upload.poll(cx, &mut self.line.io) {
+                return Poll::Ready(Err((Why::Body(e), self.silent)));
+            }
+            if std::mem::take(&mut self.upload.moved) {
+                self.order.give(self.watch, self.order.timeouts.idle);
             }
         }
         if self.upload.done() && !self.waiting {
@@ -284,8 +302,13 @@ impl Reading<'_, '_> {
                 Poll::Ready(Ok(None)) => {}
                 Poll::Ready(Err(why)) => return Poll::Ready(Err((why, self.silent))),
                 Poll::Pending => {
-                    ready!(self.watch.poll(cx));
-                    return Poll::Ready(Err((Why::Timeout, self.silent)));
+                    while self.watch.poll(cx).is_ready() {
+                        if !self.upload.starves() || self.order.is_late() {
+                            return Poll::Ready(Err((Why::Timeout, self.silent)));
+                        }
+                        self.order.give(self.watch, self.order.timeouts.idle);
+                    }
+                    return Poll::Pending;
                 }
             }
         }
@@ -376,6 +399,8 @@ struct Answer {
     until: Option<Moment>,
     keep_alive: bool,
     watch: Watch,
+    /// Whether the next octets are waited for, and not just not asked for yet.
+    waits: bool,
     upload: Upload,
     line: Option<Line>,
     /// Counts the request for as long as it is under way.
@@ -410,7 +435,6 @@ impl Answer {
             Left::Octets(n) => Some(n),
             _ => None,
         };
-        self.watch.set_until(self.idle, self.until);
         Body::stream(length, self)
     }
 
@@ -482,12 +506,16 @@ impl Source for Answer {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, BodyError>>> {
         if !self.upload.done()
             && let Some(line) = &mut self.line
-            && let Poll::Ready(Err(_)) = self.upload.poll(cx, &mut line.io)
         {
-            // The client failed; the answer may still be whole.
-            self.upload.body = Body::Empty;
-            self.upload.finished = true;
-            self.keep_alive = false;
+            if let Poll::Ready(Err(_)) = self.upload.poll(cx, &mut line.io) {
+                // The client failed; the answer may still be whole.
+                self.upload.body = Body::Empty;
+                self.upload.finished = true;
+                self.keep_alive = false;
+            }
+            if std::mem::take(&mut self.upload.moved) {
+                self.watch.set_until(self.idle, self.until);
+            }
         }
         loop {
             if let Poll::Ready(frame) = self.take() {
@@ -502,15 +530,25 @@ impl Source for Answer {
                 return Poll::Ready(None);
             };
             match line.io.poll_read_more(cx, &mut line.inbox, READ) {
-                Poll::Ready(Ok(n)) if n > 0 => self.watch.set_until(self.idle, self.until),
+                Poll::Ready(Ok(n)) if n > 0 => self.waits = false,
                 Poll::Ready(Ok(_)) if matches!(self.framing, Left::All) => {
                     self.line = None;
                     return Poll::Ready(None);
                 }
                 Poll::Ready(_) => return self.fail(BodyError::Cut),
                 Poll::Pending => {
+                    // The time that the client took for what came before is not the backend's.
+                    if !std::mem::replace(&mut self.waits, true) {
+                        self.watch.set_until(self.idle, self.until);
+                    }
                     ready!(self.watch.poll(cx));
-                    return self.fail(BodyError::Timeout);
+                    let now = self.worker.watches.coarse();
+                    let late = self.until.is_some_and(|until| until <= now);
+                    if !self.upload.starves() || late {
+                        return self.fail(BodyError::Timeout);
+                    }
+                    // It waits for the rest of what the client sends.
+                    self.watch.set_until(self.idle, self.until);
                 }
             }
         }
