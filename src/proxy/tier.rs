@@ -195,4 +195,9 @@ impl Group {
     pub fn server(&self, id: BackendId) -> &Arc<Server> {
         &self.servers[id.index()]
     }
+
+    /// Where a server stands among them; `None`: it is one of another plan.
+    pub fn place_of(&self, server: &Arc<Server>) -> Option<usize> {
+        self.servers.iter().position(|s| Arc::ptr_eq(s, server))
+    }
 }
