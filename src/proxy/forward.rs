@@ -193,7 +193,7 @@ async fn try_all(
                     request.body = body;
                 }
                 let Some(failed) = failed(why) else {
-                    // The client's own doing: it says nothing of the backend.
+                    // The client's doing or ours: it says nothing of the backend.
                     return Err(why.into());
                 };
                 (failed, sent, left, why)
@@ -202,7 +202,10 @@ async fn try_all(
         // A kept connection that its backend closed as it idled is nobody's fault, and another one no
         // retry (RFC 9112 section 9.3.1).
         let stale = why == Why::Closed && !sent;
-        if !stale && let Some(fault) = failed.fault() {
+        if !stale
+            && why != Why::TakenOut
+            && let Some(fault) = failed.fault()
+        {
             server.failed(fault, now);
         }
         let t = Try {
@@ -253,13 +256,13 @@ fn replayed(request: &mut Request, rules: &RetryRules) -> Option<Replay> {
     (may && fits).then(|| Replay::new(std::mem::take(&mut request.body), rules.keep_body))
 }
 
-/// What a failure is called in the rule about retries; `None` when the client failed.
+/// What a failure is called in the rule about retries; `None` when no backend failed.
 fn failed(why: Why) -> Option<Failed> {
     match why {
         Why::Refused | Why::ConnectTimeout | Why::Tls => Some(Failed::Connect),
-        Why::Closed | Why::Malformed | Why::TooLong => Some(Failed::Reset),
+        Why::Closed | Why::Malformed | Why::TooLong | Why::TakenOut => Some(Failed::Reset),
         Why::Timeout => Some(Failed::Timeout),
-        Why::Body(_) => None,
+        Why::Body(_) | Why::NoSocket => None,
     }
 }
 

@@ -173,6 +173,11 @@ impl Tier {
         )
     }
 
+    /// All servers of all upstreams.
+    pub fn servers(&self) -> impl Iterator<Item = &Arc<Server>> {
+        self.upstreams.iter().flat_map(|group| &group.servers)
+    }
+
     /// TLS of the listener at this place.
     pub fn listener_tls(&self, at: usize) -> Option<&Arc<ListenerTls>> {
         self.listener_tls.get(at)?.as_ref()

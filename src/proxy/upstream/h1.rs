@@ -16,6 +16,7 @@ use crate::message::{Method, RequestHead, ResponseHead};
 use crate::proxy::body::{Body, BodyError, Frame, Source};
 use crate::proxy::io::{Io, Outbox};
 use crate::proxy::message::{Interim, Response, Upgraded};
+use crate::proxy::tier::Server;
 use crate::proxy::watch::Watch;
 use crate::proxy::worker::Worker;
 use crate::time::Moment;
@@ -202,6 +203,7 @@ pub async fn send(
             order,
             line: &mut line,
             upload: &mut upload,
+            server: lease.server(),
             watch: &watch,
             head: &mut head,
             waiting: false,
@@ -273,6 +275,7 @@ struct Reading<'a, 'o> {
     order: &'a Order<'o>,
     line: &'a mut Line,
     upload: &'a mut Upload,
+    server: &'a Server,
     watch: &'a Watch,
     head: &'a mut ResponseHead,
     /// All is sent; the backend has the word.
@@ -302,6 +305,9 @@ impl Reading<'_, '_> {
                 Poll::Ready(Ok(None)) => {}
                 Poll::Ready(Err(why)) => return Poll::Ready(Err((why, self.silent))),
                 Poll::Pending => {
+                    if self.server.is_cut() {
+                        return Poll::Ready(Err((Why::TakenOut, self.silent)));
+                    }
                     while self.watch.poll(cx).is_ready() {
                         if !self.upload.starves() || self.order.is_late() {
                             return Poll::Ready(Err((Why::Timeout, self.silent)));
