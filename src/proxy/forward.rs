@@ -159,7 +159,8 @@ async fn try_all(
             server: &server,
             peer,
         };
-        let done = attempt(worker, &way, request, body, lease, tries > 1).await;
+        // A box of its own: the allocator is quick with what is small.
+        let done = Box::pin(attempt(worker, &way, request, body, lease, tries > 1)).await;
         now = worker.now();
         let (failed, sent, left, why) = match done {
             Ok(mut response) => {

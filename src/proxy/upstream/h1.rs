@@ -235,12 +235,12 @@ pub async fn send(
         return Ok(Response {
             head,
             body: Body::Empty,
-            upgrade: Some(Upgraded {
+            upgrade: Some(Box::new(Upgraded {
                 io: line.io,
                 ahead: line.inbox,
                 protocol,
                 lease: Some(lease),
-            }),
+            })),
             close: false,
         });
     }
