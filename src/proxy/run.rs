@@ -14,7 +14,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::{JoinHandle as Task, LocalSet, spawn_local};
 
-use crate::time::Clock;
+use crate::time::{Clock, Moment};
 use crate::traffic::Plan;
 
 use super::connection;
@@ -218,6 +218,11 @@ impl Proxy {
         };
         listeners.iter().for_each(|l| l.look());
         upstreams.iter().for_each(|u| u.look());
+    }
+
+    /// The time.
+    pub fn now(&self) -> Moment {
+        self.clock.now()
     }
 
     /// The tier in force.
