@@ -84,7 +84,7 @@ pub struct Response {
     /// Its body.
     pub body: Body,
     /// The backend's connection, when it has switched protocols (status 101), and the protocol's name.
-    pub upgrade: Option<Upgraded>,
+    pub upgrade: Option<Box<Upgraded>>,
     /// Whether the client's connection ends with it.
     pub close: bool,
 }

@@ -73,10 +73,11 @@ impl Half {
 pub async fn run(
     client: &RefCell<Io>,
     ahead: BytesMut,
-    backend: Upgraded,
+    backend: Box<Upgraded>,
     watch: &Watch,
     idle: Duration,
 ) -> (u64, u64) {
+    let backend = *backend;
     let mut up = Half::new(ahead);
     let mut down = Half::new(backend.ahead);
     let mut server = backend.io;
