@@ -92,7 +92,7 @@ async fn secure(mut tcp: TcpStream, way: &Way<'_>) -> Result<Io, Why> {
         return Ok(Io::Tcp(tcp));
     };
     // What goes wrong is told there, once.
-    let shaken = tls.connect(tcp, way.server.address.ip()).await;
+    let shaken = tls.connect(tcp, way.server.address).await;
     let stream = shaken.map_err(|_| Why::Tls)?;
     Ok(Io::Tls(Box::new(stream.into())))
 }
