@@ -72,9 +72,9 @@ pub struct Ready {
 
 impl std::fmt::Display for Ready {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "ready node={} dns=", self.node)?;
+        write!(f, "ready node={}", self.node)?;
         for (i, a) in self.dns.iter().enumerate() {
-            write!(f, "{}{a}", if i > 0 { "," } else { "" })?;
+            write!(f, "{}{a}", if i > 0 { "," } else { " dns=" })?;
         }
         write!(f, "{}", self.encrypted)?;
         for (i, (name, a)) in self.proxy.iter().enumerate() {
