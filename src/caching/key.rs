@@ -46,13 +46,20 @@ impl KeyParts {
     }
 
     /// Writes what tells responses of one URL apart from the start: who stores them (the route), how
-    /// the client came (scheme), and the fields that count.
-    pub fn partition(&self, route: &str, request: &RequestHead, out: &mut Vec<u8>) {
+    /// the client came (scheme), and the fields that count: `KeyParts::fields`, and those `of_client`
+    /// in which an authorisation said who the client is.
+    pub fn partition(
+        &self,
+        route: &str,
+        of_client: &[Name],
+        request: &RequestHead,
+        out: &mut Vec<u8>,
+    ) {
         out.clear();
         out.extend_from_slice(route.as_bytes());
         out.push(0);
         out.extend_from_slice(request.scheme.as_str().as_bytes());
-        for name in &self.fields {
+        for name in self.fields.iter().chain(of_client) {
             // No value has a NUL in it.
             out.push(0);
             for value in request.fields.all_named(name) {
@@ -126,7 +133,7 @@ mod tests {
                 ..RequestHead::default()
             };
             let mut out = Vec::new();
-            parts.partition(route, &request, &mut out);
+            parts.partition(route, &[Name::new(b"X-User")], &request, &mut out);
             out
         };
         let one = of("r", &[("X-A", "1")]);
@@ -135,6 +142,7 @@ mod tests {
             of("q", &[("X-A", "1")]),
             of("r", &[("X-B", "1")]),
             of("r", &[("X-A", "2")]),
+            of("r", &[("X-A", "1"), ("X-User", "ann")]),
             of("r", &[]),
         ] {
             assert_ne!(one, other);

@@ -198,6 +198,28 @@ impl Fields {
         }
     }
 
+    /// Removes fields with an `_` in their name for which `is_one` is true of the name with `-` in its
+    /// place. Servers that hand fields on as CGI does (RFC 3875 section 4.1.18) cannot tell the two apart,
+    /// so who may not say `x-a` may not say `x_a` either.
+    pub fn remove_lookalikes(&mut self, is_one: impl Fn(&[u8]) -> bool) {
+        let text = &self.text;
+        self.lines.retain(|l| {
+            // No known name has one.
+            if l.known.is_some() {
+                return true;
+            }
+            let name = &text[l.name_at as usize..][..usize::from(l.name_len)];
+            if !name.contains(&b'_') {
+                return true;
+            }
+            let dashed: Vec<u8> = name
+                .iter()
+                .map(|b| if *b == b'_' { b'-' } else { *b })
+                .collect();
+            !is_one(&dashed)
+        });
+    }
+
     /// Keeps the fields for which `keep` is true of name and value.
     pub fn retain(&mut self, mut keep: impl FnMut(&[u8], &[u8]) -> bool) {
         let text = &self.text;

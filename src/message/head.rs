@@ -68,10 +68,21 @@ pub struct RequestHead {
 impl RequestHead {
     /// Forgets everything and keeps the memory.
     pub fn clear(&mut self) {
-        self.method = Method::Get;
-        self.authority.clear();
-        self.target.clear();
-        self.fields.clear();
+        // All of them by name, so that none is forgotten: what stays would become the next client's.
+        let RequestHead {
+            method,
+            scheme,
+            version,
+            authority,
+            target,
+            fields,
+        } = self;
+        *method = Method::default();
+        *scheme = Scheme::default();
+        *version = Version::default();
+        authority.clear();
+        target.clear();
+        fields.clear();
     }
 
     /// The host, without port, in lower case; an IPv6 literal keeps its brackets.
@@ -141,6 +152,20 @@ impl ResponseHead {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cleared_head_tells_nothing_of_the_request_before() {
+        let mut head = RequestHead {
+            method: Method::Post,
+            scheme: Scheme::Https,
+            version: Version::Http2,
+            authority: b"www.example".to_vec(),
+            target: b"/a".to_vec(),
+            fields: [("x", "1")].into_iter().collect(),
+        };
+        head.clear();
+        assert_eq!(head, RequestHead::default());
+    }
 
     #[test]
     fn the_parts_of_a_target() {

@@ -67,6 +67,7 @@ impl Failure {
             Failure::NoBackend | Failure::Busy(_) | Failure::TooMany | Failure::AuthFailed => 503,
             Failure::RateLimited { status, .. } => status,
             Failure::Backend(Why::ConnectTimeout | Why::Timeout) | Failure::TooLate => 504,
+            Failure::Backend(Why::NoSocket | Why::TakenOut) => 503,
             Failure::Backend(_) => 502,
         }
     }
@@ -93,6 +94,8 @@ impl Failure {
             Failure::Backend(why) => match why {
                 Why::Refused => "connect-refused",
                 Why::ConnectTimeout => "connect-timeout",
+                Why::NoSocket => "no-socket",
+                Why::TakenOut => "backend-taken-out",
                 Why::Tls => "backend-tls",
                 Why::Closed => "backend-closed",
                 Why::Timeout => "backend-timeout",

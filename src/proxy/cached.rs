@@ -86,7 +86,11 @@ impl Way<'_> {
         record: &mut Record,
     ) -> Result<Response, Failure> {
         let coding = compression.and_then(|c| c.choose(&request.head.fields));
-        match cache::look(self.worker, cache, &self.route.name, coding, request).await {
+        let auth = self.route.features.as_ref().and_then(|f| f.auth);
+        // What is made for one client is not for another.
+        let of_client = auth.map_or(&[][..], |id| &self.tier.plan.auths[id.index()].copy);
+        let name = &self.route.name;
+        match cache::look(self.worker, cache, name, coding, of_client, request).await {
             Looked::Answer(response, word) => {
                 record.cache = Some(word);
                 Ok(response)

@@ -27,6 +27,7 @@ pub async fn run(
 ) -> Response {
     let grpc = answers::is_grpc(&request.head);
     let listener = &tier.plan.listeners[peer.listener.index()];
+    tell_client(&mut request.head, tier, peer);
     let mut visit = features::arrive(worker, listener, peer, &mut request.head, record);
     let answered = answer(worker, tier, peer, &mut request, &mut visit, record).await;
     let own = answered.is_err();
@@ -102,7 +103,6 @@ async fn answer(
         request.head.target = target;
     }
     features::outgoing(worker, tier, peer, &mut request.head, visit);
-    tell_client(&mut request.head, tier, peer);
     if let Some(to) = route.mirror.as_ref().filter(|m| m.takes(worker.random())) {
         mirror::mirror(worker, tier, to.upstream, peer, request);
     }
@@ -116,11 +116,13 @@ async fn answer(
     way.answer(request, record).await
 }
 
-/// Tells the backend the subject of the client's certificate, where its listener says so. What clients
-/// send in such a field is removed, whatever listener they come by.
+/// Tells the subject of the client's certificate, where its listener says so, to whatever looks at the
+/// request: routes, rules, authorisations, backends. What clients send in such a field is removed, whatever
+/// listener they come by, and also what a server may take for it.
 fn tell_client(head: &mut RequestHead, tier: &Tier, peer: &Peer) {
     for name in &tier.reserved {
         head.fields.remove_named(name);
+        head.fields.remove_lookalikes(|n| name.as_bytes() == n);
     }
     let listener = &tier.plan.listeners[peer.listener.index()];
     let Some(tls) = &listener.tls else {

@@ -26,10 +26,28 @@ use super::upstream::h2;
 use super::upstream::lease::Lease;
 use super::upstream::pool::Line;
 use super::upstream::{NotAnswered, Why};
+use super::watch::TICK;
 use super::worker::Worker;
 
 /// Tries of one request at most: the first one and ten more.
 const TRIES: usize = 11;
+
+/// How often a request that has the place of a backend of the next plan looks for that plan.
+const LOOKS: usize = 20;
+
+/// Why there is no answer.
+enum Vain {
+    Failed(Failure),
+    /// It waited, and was given a place at a backend that its plan does not know: the plan has changed
+    /// meanwhile, and nothing was sent yet.
+    Moved(Permit),
+}
+
+impl<F: Into<Failure>> From<F> for Vain {
+    fn from(failure: F) -> Vain {
+        Vain::Failed(failure.into())
+    }
+}
 
 /// Has a backend of the upstream answer.
 ///
@@ -44,6 +62,53 @@ pub async fn forward(
     record: &mut Record,
 ) -> Result<Response, Failure> {
     record.upstream = Some(id);
+    let (mut permit, mut busy) = match try_all(worker, tier, id, peer, request, record).await {
+        Ok(response) => return Ok(response),
+        Err(Vain::Failed(failure)) => return Err(failure),
+        Err(Vain::Moved(permit)) => (permit, tier.upstream(id).1.state.no_backend(worker.now())),
+    };
+    let name = &tier.upstream(id).0.name;
+    loop {
+        let Some((newer, id)) = Box::pin(successor(worker, name, &permit)).await else {
+            return Err(Failure::Busy(busy));
+        };
+        drop(permit);
+        match Box::pin(try_all(worker, &newer, id, peer, request, record)).await {
+            Ok(response) => return Ok(response),
+            Err(Vain::Failed(failure)) => return Err(failure),
+            Err(Vain::Moved(next)) => permit = next,
+        }
+        busy = newer.upstream(id).1.state.no_backend(worker.now());
+    }
+}
+
+/// The plan that names the backend of a place, and the upstream in it. It is in force in a moment.
+async fn successor(
+    worker: &Worker,
+    name: &str,
+    permit: &Permit,
+) -> Option<(Arc<Tier>, UpstreamId)> {
+    for _ in 0..LOOKS {
+        let tier = worker.tier();
+        let mut upstreams = tier.plan.upstreams.iter();
+        if let Some(at) = upstreams.position(|u| &*u.name == name)
+            && tier.upstreams[at].place_of(permit.backend()).is_some()
+        {
+            return Some((tier, UpstreamId::from_index(at)));
+        }
+        tokio::time::sleep(TICK).await;
+    }
+    None
+}
+
+async fn try_all(
+    worker: &Rc<Worker>,
+    tier: &Arc<Tier>,
+    id: UpstreamId,
+    peer: &Peer,
+    request: &mut Request,
+    record: &mut Record,
+) -> Result<Response, Vain> {
     let (upstream, group) = tier.upstream(id);
     let rules = &upstream.resilience.retries;
     let mut now = worker.now();
@@ -69,7 +134,15 @@ pub async fn forward(
     let mut tries = 0;
     loop {
         tries += 1;
-        let (permit, place, chosen) = seat.take(now).await?;
+        let (permit, place, chosen) = match seat.take(now).await {
+            Ok(taken) => taken,
+            Err(vain) => {
+                if let Some(replay) = &replay {
+                    request.body = replay.again();
+                }
+                return Err(vain);
+            }
+        };
         let server = permit.backend().clone();
         server.begin(tries > 1);
         record.tries = tries;
@@ -121,7 +194,7 @@ pub async fn forward(
                     request.body = body;
                 }
                 let Some(failed) = failed(why) else {
-                    // The client's own doing: it says nothing of the backend.
+                    // The client's doing or ours: it says nothing of the backend.
                     return Err(why.into());
                 };
                 (failed, sent, left, why)
@@ -130,7 +203,10 @@ pub async fn forward(
         // A kept connection that its backend closed as it idled is nobody's fault, and another one no
         // retry (RFC 9112 section 9.3.1).
         let stale = why == Why::Closed && !sent;
-        if !stale && let Some(fault) = failed.fault() {
+        if !stale
+            && why != Why::TakenOut
+            && let Some(fault) = failed.fault()
+        {
             server.failed(fault, now);
         }
         let t = Try {
@@ -181,13 +257,13 @@ fn replayed(request: &mut Request, rules: &RetryRules) -> Option<Replay> {
     (may && fits).then(|| Replay::new(std::mem::take(&mut request.body), rules.keep_body))
 }
 
-/// What a failure is called in the rule about retries; `None` when the client failed.
+/// What a failure is called in the rule about retries; `None` when no backend failed.
 fn failed(why: Why) -> Option<Failed> {
     match why {
         Why::Refused | Why::ConnectTimeout | Why::Tls => Some(Failed::Connect),
-        Why::Closed | Why::Malformed | Why::TooLong => Some(Failed::Reset),
+        Why::Closed | Why::Malformed | Why::TooLong | Why::TakenOut => Some(Failed::Reset),
         Why::Timeout => Some(Failed::Timeout),
-        Why::Body(_) => None,
+        Why::Body(_) | Why::NoSocket => None,
     }
 }
 
@@ -213,7 +289,7 @@ impl Seat<'_> {
     }
 
     /// A place at a backend: now, or after waiting for one; and when it was had.
-    async fn take(&mut self, now: Moment) -> Result<(Permit, usize, Moment), Failure> {
+    async fn take(&mut self, now: Moment) -> Result<(Permit, usize, Moment), Vain> {
         let (group, chooser) = (self.group, &self.group.chooser);
         let ask = Ask {
             now,
@@ -239,17 +315,15 @@ impl Seat<'_> {
             }
             Err(NoPick::Full) => Wanted::Any,
             Err(NoPick::Nobody | NoPick::SessionGone) => {
-                return Err(Failure::Busy(group.state.no_backend(now)));
+                return Err(Failure::Busy(group.state.no_backend(now)).into());
             }
         };
         // Boxed: who need not wait has no room for it.
         let waited = Box::pin(group.state.wait(wanted, &group.servers)).await;
         let permit = waited.map_err(Failure::Busy)?;
         let now = self.worker.now();
-        let same = |s: &Arc<super::tier::Server>| Arc::ptr_eq(s, permit.backend());
-        let Some(place) = group.servers.iter().position(same) else {
-            // A backend of a plan after ours: not for us.
-            return Err(Failure::Busy(group.state.no_backend(now)));
+        let Some(place) = group.place_of(permit.backend()) else {
+            return Err(Vain::Moved(permit));
         };
         if let Some(sessions) = &chooser.sessions {
             sessions.bind(&mut self.bond, place, now);

@@ -1,5 +1,7 @@
 //! The proxy's metrics: what is counted, by listener, route and backend.
 
+mod upstreams;
+
 use std::sync::atomic::Ordering;
 
 use crate::telemetry::page::escape;
@@ -10,6 +12,9 @@ use super::stats::WorkerStats;
 use super::tally::{BUCKETS_MS, Sums};
 
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+
+/// With more things of a kind than this their durations are told as sums only.
+const HISTOGRAMS: usize = 1000;
 
 /// What things are counted by: the metric's word, and label sets with their sums.
 struct Group {
@@ -54,6 +59,7 @@ impl Metrics for Proxy {
         ] {
             group.render(page);
         }
+        upstreams::render(&tier, self.now(), page);
         let name = "tradewind_proxy_rate_limit_exceeded_total";
         let help = "Requests beyond a rate limit, refused or only counted.";
         page.family(name, "counter", help);
@@ -107,6 +113,9 @@ impl Group {
             let mut all = 0;
             for (i, n) in sums.buckets.iter().enumerate() {
                 all += n;
+                if self.things.len() > HISTOGRAMS && i < BUCKETS_MS.len() {
+                    continue;
+                }
                 let bound = match BUCKETS_MS.get(i) {
                     Some(ms) => (*ms as f64 / 1000.0).to_string(),
                     None => "+Inf".to_owned(),

@@ -202,6 +202,7 @@ impl Record {
 
     fn write_down(&mut self, counted: &Counted, end: Option<&str>) {
         let Some(entry) = self.entry.take() else {
+            self.warn(counted, end);
             return;
         };
         let Some(Some(log)) = self.tier.logs.get(self.listener.index()) else {
@@ -235,6 +236,31 @@ impl Record {
             end,
         };
         log.writer.write(entry.end(&ending));
+    }
+}
+
+impl Record {
+    /// Says why a request failed where no access log does: one line a second, whatever goes wrong.
+    fn warn(&self, counted: &Counted, end: Option<&str>) {
+        let Some(why) = self.failure.map(Failure::word).or(end) else {
+            return;
+        };
+        let is_ours = counted.status >= 500 || end.is_some_and(|e| e.starts_with("backend-"));
+        if !is_ours || !self.worker.may_warn() {
+            return;
+        }
+        let plan = &self.tier.plan;
+        let listener = plan.listeners.get(self.listener.index());
+        let upstream = self.upstream.and_then(|u| plan.upstreams.get(u.index()));
+        let route = self.route.and_then(|r| plan.routes.list.get(r.index()));
+        tracing::warn!(
+            listener = listener.map_or("", |l| &l.name),
+            route = route.map_or("", |r| &r.name),
+            upstream = upstream.map_or("", |u| &u.name),
+            backend = self.server.as_ref().map_or("", |s| &s.name),
+            status = self.status,
+            "request failed: {why}; an access log of the listener has every one"
+        );
     }
 }
 

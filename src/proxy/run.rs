@@ -9,11 +9,12 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use hashbrown::HashSet;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::{JoinHandle as Task, LocalSet, spawn_local};
 
-use crate::time::Clock;
+use crate::time::{Clock, Moment};
 use crate::traffic::Plan;
 
 use super::connection;
@@ -219,6 +220,11 @@ impl Proxy {
         upstreams.iter().for_each(|u| u.look());
     }
 
+    /// The time.
+    pub fn now(&self) -> Moment {
+        self.clock.now()
+    }
+
     /// The tier in force.
     pub fn tier(&self) -> Arc<Tier> {
         self.tier.load_full()
@@ -308,10 +314,23 @@ async fn work(worker: Rc<Worker>, mut told: UnboundedReceiver<Order>) {
     let pool = worker.clone();
     let sweeper = spawn_local(async move {
         let mut sweeps = tokio::time::interval(SWEEP);
+        let mut cut = 0;
         loop {
             sweeps.tick().await;
             pool.pool.sweep(pool.watches.coarse());
-            pool.shared.sweep();
+            let tier = pool.tier();
+            if !pool.shared.is_empty() {
+                let known: HashSet<u64> = tier.servers().map(|s| s.id).collect();
+                pool.shared.sweep(|server| !known.contains(&server));
+            }
+            // Who waits for a server that an operator took out learns of it.
+            let now_cut = tier
+                .servers()
+                .filter(|s| s.is_cut())
+                .fold(0, |all, s| all ^ (s.id << 1 | 1));
+            if std::mem::replace(&mut cut, now_cut) != now_cut {
+                pool.watches.wake_all();
+            }
             pool.set_wall();
         }
     });
@@ -357,7 +376,9 @@ async fn accept(
             }
             Err(error) => {
                 // Out of file descriptors, as a rule: those who wait stay in the queue.
-                tracing::warn!(listener = %name, %error, "cannot accept a connection");
+                if worker.may_warn() {
+                    tracing::warn!(listener = %name, %error, "cannot accept a connection");
+                }
                 tokio::time::sleep(ERROR_PAUSE).await;
             }
         }

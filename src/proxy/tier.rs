@@ -173,6 +173,11 @@ impl Tier {
         )
     }
 
+    /// All servers of all upstreams.
+    pub fn servers(&self) -> impl Iterator<Item = &Arc<Server>> {
+        self.upstreams.iter().flat_map(|group| &group.servers)
+    }
+
     /// TLS of the listener at this place.
     pub fn listener_tls(&self, at: usize) -> Option<&Arc<ListenerTls>> {
         self.listener_tls.get(at)?.as_ref()
@@ -194,5 +199,10 @@ impl Group {
     /// One server.
     pub fn server(&self, id: BackendId) -> &Arc<Server> {
         &self.servers[id.index()]
+    }
+
+    /// Where a server stands among them; `None`: it is one of another plan.
+    pub fn place_of(&self, server: &Arc<Server>) -> Option<usize> {
+        self.servers.iter().position(|s| Arc::ptr_eq(s, server))
     }
 }

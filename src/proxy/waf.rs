@@ -38,6 +38,13 @@ pub async fn inspect(
         inspector.body(&request.head, &start, whole, &mut findings);
         verdict = inspector.verdict(&findings);
     }
+    if !matches!(verdict, Verdict::Deny(_))
+        && request.body.length().is_none()
+        && let Some(most) = inspector.longest(&request.head, &findings)
+    {
+        let body = std::mem::take(&mut request.body);
+        request.body = Body::stream(None, Bounded { body, left: most });
+    }
     match verdict {
         Verdict::Pass => Ok(()),
         Verdict::Detected => {
@@ -126,6 +133,25 @@ impl Source for Held {
     }
 }
 
+/// A body that is cut where it becomes too long.
+struct Bounded {
+    body: Body,
+    left: u64,
+}
+
+impl Source for Bounded {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, BodyError>>> {
+        let polled = self.body.poll_frame(cx);
+        if let Poll::Ready(Some(Ok(Frame::Data(data)))) = &polled {
+            match self.left.checked_sub(data.len() as u64) {
+                Some(left) => self.left = left,
+                None => return Poll::Ready(Some(Err(BodyError::TooLong))),
+            }
+        }
+        polled
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,6 +163,15 @@ mod tests {
         fn poll_frame(&mut self, _: &mut Context<'_>) -> Poll<Option<Result<Frame, BodyError>>> {
             let next = self.0.pop_front();
             Poll::Ready(next.map(|text| Ok(Frame::Data(Bytes::from_static(text.as_bytes())))))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_that_becomes_too_long_is_cut() {
+        for (left, want) in [(6, Ok(6)), (5, Err(BodyError::TooLong))] {
+            let body = Body::stream(None, Parts(["abc", "de", "f"].into()));
+            let mut body = Body::stream(None, Bounded { body, left });
+            assert_eq!(body.collect(100).await.map(|b| b.len()), want);
         }
     }
 

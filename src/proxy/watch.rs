@@ -84,6 +84,16 @@ impl Watches {
         }
     }
 
+    /// Wakes everybody who waits: something has changed that they look at when they wake.
+    pub fn wake_all(&self) {
+        let wakers: Vec<Waker> = {
+            let mut table = self.table.borrow_mut();
+            table.wakers.iter_mut().filter_map(Option::take).collect()
+        };
+        // Outside the borrow: waking may drop what holds a watch.
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
     /// Ticks for as long as anybody but this task holds the watches.
     pub async fn run(self: Rc<Watches>) {
         let mut ticks = tokio::time::interval(TICK);

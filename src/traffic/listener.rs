@@ -25,6 +25,8 @@ pub struct Listener {
     pub timeouts: HttpTimeouts,
     /// What of the responses is compressed, where their route says nothing of it.
     pub compression: Option<Compression>,
+    /// Protocols that a client of HTTP/1.1 may go on with, in lower case.
+    pub upgrades: Vec<Box<[u8]>>,
     /// Where exchanges are written down.
     pub access_log: Option<AccessLog>,
     /// `None`: plain HTTP.

@@ -31,6 +31,12 @@ pub trait Inspector {
     /// What to do, after each step.
     fn verdict(&self, findings: &Findings) -> Verdict;
 
+    /// How long the whole body may be at most, after all steps: one whose length nobody said ends there,
+    /// also where it was not looked at. `None`: as long as the listener lets it.
+    fn longest(&self, _head: &RequestHead, _findings: &Findings) -> Option<u64> {
+        None
+    }
+
     /// The name of a rule in the findings, for the log.
     fn rule(&self, number: u32) -> &str;
 }

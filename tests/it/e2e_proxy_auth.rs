@@ -42,7 +42,8 @@ fn post(proxy: &Proxy, authorization: &str) -> Answer {
     raw.send(
         format!(
             "POST /buy?y=2 HTTP/1.1\r\nHost: shop.example\r\nAuthorization: {authorization}\r\n\
-             X-User: root\r\nX-Forwarded-Uri: /forged\r\nContent-Length: 4\r\n\r\nbody"
+             X-User: root\r\nX_User: root\r\nX-Forwarded-Uri: /forged\r\nX-Real-IP: 6.6.6.6\r\n\
+             X_Forwarded_For: 6.6.6.6\r\nIf-None-Match: \"a\"\r\nContent-Length: 4\r\n\r\nbody"
         )
         .as_bytes(),
     );
@@ -65,7 +66,14 @@ fn a_request_that_is_allowed_passes_with_what_the_service_says_of_its_client() {
     assert_eq!(asked.field("x-forwarded-host"), Some("shop.example"));
     assert_eq!(asked.field("x-forwarded-for"), Some("127.0.0.1"));
     assert_eq!(asked.field("x-user"), None, "a client cannot say who it is");
+    for gone in ["x_user", "x-real-ip", "x_forwarded_for", "if-none-match"] {
+        assert_eq!(asked.field(gone), None, "{gone}");
+    }
     let got = backend.got().pop().unwrap();
+    for gone in ["x_user", "x-real-ip", "x_forwarded_for"] {
+        assert_eq!(got.field(gone), None, "{gone}");
+    }
+    assert_eq!(got.field("if-none-match"), Some("\"a\""));
     assert_eq!(got.body, b"body");
     assert_eq!((got.field("x-user"), got.count("x-user")), (Some("ann"), 1));
     assert_eq!(got.field("x-secret"), None);
@@ -105,5 +113,43 @@ fn or_lets_pass_without_what_the_client_pretends() {
         post(&proxy, "bad").status,
         302,
         "a refusal is one all the same"
+    );
+}
+
+#[test]
+fn what_is_cached_for_one_client_is_not_given_to_another() {
+    let service = Backend::with(|got, stream| {
+        let user = got.field("authorization").unwrap_or_default();
+        let head = format!("HTTP/1.1 200 OK\r\nX-User: {user}\r\nContent-Length: 0\r\n\r\n");
+        send(stream, head.as_bytes());
+        After::Next
+    });
+    let backend = Backend::with(|got, stream| {
+        let user = got.field("x-user").unwrap_or_default();
+        let head =
+            "HTTP/1.1 200 OK\r\nCache-Control: public, max-age=60\r\nContent-Length: 3\r\n\r\n";
+        send(stream, format!("{head}{user}").as_bytes());
+        After::Next
+    });
+    let rest = format!(
+        "[auth.sso]\nupstream = \"sso\"\ncopy-headers = [\"x-user\"]\n[caches.some]\n[upstreams.sso]\n{}",
+        backend_entry("sso", "s0", service.addr)
+    );
+    let route = "auth = \"sso\"\ncache = \"some\"";
+    let proxy = Proxy::start(&config("", route, &rest, &backend));
+    let get = |user: &str| {
+        let mut raw = Raw::connect(proxy.addr("web"));
+        raw.send(
+            format!("GET /me HTTP/1.1\r\nHost: a\r\nAuthorization: {user}\r\n\r\n").as_bytes(),
+        );
+        raw.answer().text()
+    };
+    for user in ["ann", "bob", "ann"] {
+        assert_eq!(get(user), user);
+    }
+    assert_eq!(
+        backend.requests(),
+        2,
+        "the second answer to ann is the cache's"
     );
 }

@@ -30,7 +30,8 @@ fn reached(backend: &Backend, name: &str) -> Vec<String> {
 
 const FORGED: &str = "X-Forwarded-For: 6.6.6.6\r\nX-Forwarded-Proto: https\r\n\
                       X-Forwarded-Host: evil.example\r\nX-Real-IP: 6.6.6.6\r\n\
-                      Forwarded: for=6.6.6.6\r\nX-Request-Id: forged\r\n";
+                      Forwarded: for=6.6.6.6\r\nX-Request-Id: forged\r\n\
+                      X_Forwarded_For: 6.6.6.6\r\nx-real_ip: 6.6.6.6\r\nX_Own: 1\r\n";
 
 #[test]
 fn what_a_stranger_says_of_itself_does_not_reach_the_backend() {
@@ -39,9 +40,16 @@ fn what_a_stranger_says_of_itself_does_not_reach_the_backend() {
     assert_eq!(ask(&proxy, "/", FORGED).status, 200);
     assert_eq!(reached(&backend, "x-forwarded-for"), ["127.0.0.1"]);
     assert_eq!(reached(&backend, "x-forwarded-proto"), ["http"]);
-    for gone in ["x-forwarded-host", "x-real-ip", "forwarded"] {
+    for gone in [
+        "x-forwarded-host",
+        "x-real-ip",
+        "forwarded",
+        "x_forwarded_for",
+        "x-real_ip",
+    ] {
         assert!(reached(&backend, gone).is_empty(), "{gone}");
     }
+    assert_eq!(reached(&backend, "x_own"), ["1"]);
 }
 
 #[test]
@@ -76,6 +84,14 @@ response-headers.set = { x-request-id = "${request-id}" }
     assert_eq!(reached(&backend, "x-forwarded-proto"), ["https"]);
     assert_eq!(reached(&backend, "via"), ["1.1 edge, 1.1 n1"]);
     let forwarded = reached(&backend, "forwarded").remove(0);
+    // What was said of one request says nothing of the next, on whose memory it is read.
+    let mut raw = Raw::connect(proxy.addr("web"));
+    for (field, scheme) in [("X-Forwarded-Proto: https\r\n", "https"), ("", "http")] {
+        let text = format!("GET / HTTP/1.1\r\nHost: www.example\r\n{field}\r\n");
+        raw.send(text.as_bytes());
+        assert_eq!(raw.answer().status, 200);
+        assert_eq!(reached(&backend, "x-scheme"), [scheme]);
+    }
     assert!(
         forwarded.starts_with("for=127.0.0.1;by=127.0.0.1;host=\"www.example\""),
         "{forwarded}"

@@ -262,6 +262,11 @@ fn p1_a_port_where_nobody_listens() {
     drop(gone);
     let proxy = Proxy::start(&format!("{WEB}{entry}"));
     assert!(matches!(proxy.get("/").status, 502 | 503));
+    // Without an access log the reason is in the log.
+    crate::support::wait_for("the reason", Duration::from_secs(5), || {
+        let told = proxy.node.logged("request failed: ") && proxy.node.logged("\"gone\"");
+        told.then_some(())
+    });
 }
 
 /// A part of an answer is never passed off as the whole.

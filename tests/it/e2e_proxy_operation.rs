@@ -301,6 +301,10 @@ fn metrics_count_by_listener_route_and_backend() {
         "tradewind_proxy_backend_requests_total{upstream=\"app\",backend=\"b0\",class=\"2xx\"} 2",
         "tradewind_proxy_backend_failures_total{upstream=\"app\",backend=\"b0\"} 1",
         "tradewind_proxy_listener_duration_seconds_count{listener=\"web\"} 4",
+        "tradewind_proxy_backend_up{upstream=\"app\",backend=\"b0\"} 1",
+        "tradewind_proxy_backend_in_flight{upstream=\"app\",backend=\"b0\"} 0",
+        "tradewind_proxy_upstream_backends_used{upstream=\"app\"} 1",
+        "tradewind_proxy_upstream_queue_refused_total{upstream=\"app\"} 0",
     ] {
         assert!(page.contains(line), "{line} in\n{page}");
     }

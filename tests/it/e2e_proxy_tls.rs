@@ -403,7 +403,10 @@ fn client_certificates_are_verified_and_told_to_backends() {
              client-crl = \"clients.crl\"\nclient-subject-header = \"X-Client-Subject\""
         );
         // A plain listener beside it must not be a way around.
-        let config = web(&tls, &backend) + "\n[listeners.plain]\nbind = [\"127.0.0.1:0\"]\n";
+        let config = web(&tls, &backend)
+            + "\n[listeners.plain]\nbind = [\"127.0.0.1:0\"]\n\
+               [routes.root]\nheaders = [{ name = \"x-client-subject\", exact = \"CN=root\" }]\n\
+               respond = { status = 200, body = \"GET for root\" }\n";
         Proxy::start_with(&config, |dir| {
             ca.issue("www", &["www.example"], 1).write(dir, "www");
             put(dir, "ca.pem", ca.pem().as_bytes());
@@ -440,7 +443,12 @@ fn client_certificates_are_verified_and_told_to_backends() {
     }
     let plain = {
         let mut raw = Raw::connect(required.addr("plain"));
-        raw.send(format!("GET /echo HTTP/1.1\r\nHost: a\r\n{forged}\r\n\r\n").as_bytes());
+        raw.send(
+            format!(
+                "GET /echo HTTP/1.1\r\nHost: a\r\n{forged}\r\nX_Client_Subject: CN=root\r\n\r\n"
+            )
+            .as_bytes(),
+        );
         raw.answer().text()
     };
     assert!(!plain.contains("root"), "{plain}");

@@ -39,6 +39,10 @@ max-query = "100B"
 name = "large"
 path-prefixes = ["/small"]
 max-body = "10B"
+[[waf.basic.rules]]
+name = "large-unseen"
+path-prefixes = ["/medium"]
+max-body = "4KiB"
 [upstreams.app]
 {}"#,
         backend_entry("app", "b", backend.addr)
@@ -107,6 +111,16 @@ fn requests_that_look_like_attacks_are_refused_and_others_are_whole() {
         &format!("{chunked}5\r\nunion\r\n7\r\n select\r\n0\r\n\r\n"),
     );
     assert_eq!(split.status, 403);
+    // Longer than what is looked at, and nobody said so.
+    for (octets, want) in [(4096, 200), (4097, 413)] {
+        let head = chunked.replace("/echo", "/medium");
+        let body = format!("{octets:x}\r\n{}\r\n0\r\n\r\n", "z".repeat(octets));
+        assert_eq!(
+            ask(&proxy, &format!("{head}{body}")).status,
+            want,
+            "{octets}"
+        );
+    }
     let large = "y".repeat(100_000);
     let echoed = ask(&proxy, &post("/echo", &large));
     assert_eq!(echoed.json()["body"], large.as_str());

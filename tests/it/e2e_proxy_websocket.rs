@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use crate::support::backend::Backend;
-use crate::support::proxy::{Proxy, Raw, WEB, backend_entry, get};
+use crate::support::backend::{After, Backend, answer, send};
+use crate::support::proxy::{Proxy, Raw, WEB, backend_entry, get, web};
 use crate::support::wait_for;
 
 const HELLO: &str = "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\n\
@@ -126,4 +126,38 @@ fn p2_a_reload_cuts_no_websocket() {
         raw.send(b"still here");
         assert_eq!(raw.octets(10), b"still here");
     }
+}
+
+#[test]
+fn other_protocols_go_on_only_where_the_listener_says_so() {
+    // The backend answers such a wish with the same 101, whatever is asked for.
+    let backend = Backend::with(|got, stream| {
+        let asked = got.field("upgrade").map(str::to_owned);
+        match asked {
+            Some(protocol) => {
+                let head = format!(
+                    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: {protocol}\r\n\
+                     Connection: Upgrade\r\n\r\nspoken"
+                );
+                send(stream, head.as_bytes());
+                After::Close
+            }
+            None => {
+                answer(stream, 200, b"plain");
+                After::Next
+            }
+        }
+    });
+    let wish = b"GET /x HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: Own\r\n\r\n";
+    let ask = |proxy: &Proxy| {
+        let mut raw = Raw::connect(proxy.addr("web"));
+        raw.send(wish);
+        raw.answer()
+    };
+    assert_eq!(ask(&Proxy::web(&[&backend])).text(), "plain");
+    let config = web(&[&backend]).replace(
+        "[listeners.web]\n",
+        "[listeners.web]\nupgrades = [\"own\"]\n",
+    );
+    assert_eq!(ask(&Proxy::start(&config)).status, 101);
 }

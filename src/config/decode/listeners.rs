@@ -60,6 +60,12 @@ pub(super) fn decode(cx: &mut Context<'_>, root: &Table) -> Vec<ListenerSpec> {
         .collect()
 }
 
+fn upgrades(cx: &mut Context<'_>, r: &Reader<'_>) -> Vec<Box<[u8]>> {
+    let names: Option<Vec<Marked<String>>> = r.list(cx, "upgrades");
+    let lower = |name: Marked<String>| name.to_ascii_lowercase().into_bytes().into();
+    names.into_iter().flatten().map(lower).collect()
+}
+
 fn access_log(cx: &mut Context<'_>, r: &Reader<'_>) -> Option<AccessLog> {
     let r = r.sub(cx, "access-log");
     let to: Option<Marked<String>> = r.get(cx, "to");
@@ -105,6 +111,7 @@ fn listener(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Liste
             tunnel: r.get_or(cx, "tunnel-timeout", timeouts.tunnel).value,
         },
         compression: super::caches::compression(cx, r),
+        upgrades: upgrades(cx, r),
         access_log: r.has("access-log").then(|| access_log(cx, r)).flatten(),
         tls: proxy_tls::listener(cx, r, &mut files),
         proxy_protocol: proxy_tls::proxy_protocol(cx, r),

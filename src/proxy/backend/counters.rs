@@ -16,10 +16,6 @@ pub struct Counters {
     faults: [AtomicU64; 5],
     /// How often it was ejected.
     pub ejections: AtomicU64,
-    /// Octets of bodies sent to it.
-    pub sent: AtomicU64,
-    /// Octets of bodies it sent.
-    pub received: AtomicU64,
     /// Since the last look: answers, and microseconds to their first octets.
     answers: AtomicU32,
     micros: AtomicU64,

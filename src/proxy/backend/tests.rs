@@ -592,3 +592,55 @@ fn a_place_given_back_on_one_thread_wakes_who_waits_on_another() {
     assert_eq!(m.backends[0].in_flight() + m.backends[1].in_flight(), 0);
     assert_eq!(m.state.report(T0).waiting, 0);
 }
+
+#[test]
+fn p2_a_backend_that_is_spoken_to_otherwise_gets_new_connections() {
+    let mut registry = Registry::default();
+    let resilience = Resilience {
+        monitor: Some(monitor()),
+        ..Resilience::default()
+    };
+    let mut plan = upstream(1, resilience);
+    let id = |members: &Members| members.backends[0].id;
+    let mut last = adopt(&mut registry, &plan, T0);
+    for pass in [pass(), pass()] {
+        last.state.observe("b0", &pass, &monitor(), T0);
+    }
+    let changes: [fn(&mut Upstream); 5] = [
+        |u| u.http2 = true,
+        |u| u.tls = Some(Box::new(tls(true))),
+        |u| u.tls = Some(Box::new(tls(false))),
+        |u| u.tls = None,
+        |u| u.proxy_protocol = Some(crate::traffic::proxy_protocol::ProxyVersion::V1),
+    ];
+    for change in changes {
+        change(&mut plan);
+        let now = adopt(&mut registry, &plan, T0);
+        assert_ne!(id(&now), id(&last));
+        assert!(!last.backends[0].is_usable());
+        // What probes know of the server still holds.
+        assert!(now.backends[0].is_usable());
+        assert_eq!(
+            now.state.report(T0).backends[0].condition.standing,
+            Standing::Up
+        );
+        let again = adopt(&mut registry, &plan, T0);
+        assert_eq!(id(&again), id(&now), "nothing has changed");
+        last = again;
+    }
+}
+
+fn tls(verify: bool) -> crate::traffic::tls::UpstreamTls {
+    crate::traffic::tls::UpstreamTls {
+        verify,
+        authorities: None,
+        server_name: None,
+        certificate: None,
+        policy: crate::traffic::tls::TlsPolicy {
+            min: crate::traffic::tls::TlsVersion::V12,
+            max: crate::traffic::tls::TlsVersion::V13,
+            ciphers: Vec::new(),
+        },
+        resumption: true,
+    }
+}

@@ -20,7 +20,9 @@ use crate::health::backend::{
 };
 use crate::health::{Monitor, Outcome};
 use crate::time::Moment;
+use crate::traffic::proxy_protocol::ProxyVersion;
 use crate::traffic::retry::{NoRetry, RetryRules, Try, may_retry};
+use crate::traffic::tls::UpstreamTls;
 use crate::traffic::{Algorithm, Backend, Resilience, Upstream, Word};
 
 /// Retry-After when nothing says how long it may take.
@@ -82,8 +84,27 @@ struct Member {
     drain: Option<(Moment, Moment)>,
 }
 
+/// How backends are spoken to: a connection of one kind carries no request of another.
+#[derive(PartialEq, Default)]
+struct Speech {
+    tls: Option<Box<UpstreamTls>>,
+    http2: bool,
+    proxy_protocol: Option<ProxyVersion>,
+}
+
+impl Speech {
+    fn of(upstream: &Upstream) -> Speech {
+        Speech {
+            tls: upstream.tls.clone(),
+            http2: upstream.http2,
+            proxy_protocol: upstream.proxy_protocol,
+        }
+    }
+}
+
 struct Inner {
     members: BTreeMap<Box<str>, Member>,
+    speech: Speech,
     mode: Mode,
     mode_since: Moment,
     next_look: Moment,
@@ -167,6 +188,7 @@ impl UpstreamState {
             queue: Arc::default(),
             inner: Mutex::new(Inner {
                 members: BTreeMap::new(),
+                speech: Speech::of(upstream),
                 mode: Mode::Normal,
                 mode_since: now,
                 next_look: now,
@@ -208,6 +230,8 @@ impl UpstreamState {
         let mut inner = self.inner();
         // A whole upstream that is new warms up together: no share differs.
         let is_new = inner.members.is_empty();
+        let speech = Speech::of(upstream);
+        let other = std::mem::replace(&mut inner.speech, speech) != inner.speech;
         let mut old = std::mem::take(&mut inner.members);
         let mut states = Vec::with_capacity(upstream.backends.len());
         for backend in &upstream.backends {
@@ -230,6 +254,14 @@ impl UpstreamState {
                     drain: None,
                 }
             });
+            if other && !is_new {
+                // What its connections can carry has changed: those that are kept serve no more.
+                member.state.set_gates(gate::REMOVED, true);
+                let (beat, queue) = (self.beat.clone(), self.queue.clone());
+                let state = BackendState::new(next_id(), backend, workers, beat, queue);
+                member.state = Arc::new(state);
+                member.passive = Passive::new(now);
+            }
             member.adopt(backend, upstream, now);
             states.push(member.state.clone());
             inner.members.insert(backend.name.clone(), member);

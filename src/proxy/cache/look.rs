@@ -8,7 +8,7 @@ use crate::caching::directives::RequestDirectives;
 use crate::caching::reuse::{self, Reuse};
 use crate::caching::status::{Outcome, Ttl, Why};
 use crate::caching::{Terms, validation};
-use crate::message::{Known, Method, RequestHead, ResponseHead};
+use crate::message::{Known, Method, Name, RequestHead, ResponseHead};
 use crate::proxy::body::Body;
 use crate::proxy::message::{Request, Response};
 use crate::proxy::watch::Watch;
@@ -36,12 +36,13 @@ pub enum Looked {
 }
 
 /// Looks what answers `request`, which `route` took. `coding` is what its response would be compressed
-/// with. Waits while others fetch the same, for as long as the rules say.
+/// with; `of_client`: the fields in which an authorisation said who the client is. Waits while others fetch the same, for as long as the rules say.
 pub async fn look(
     worker: &Rc<Worker>,
     cache: &Cache,
     route: &str,
     coding: Option<Coding>,
+    of_client: &[Name],
     request: &Request,
 ) -> Looked {
     let head = &*request.head;
@@ -61,7 +62,7 @@ pub async fn look(
         count(&stats.passed);
         return Looked::Ask(search.ticket(purpose, why, None, None));
     }
-    key.partition(route, head, &mut search.partition);
+    key.partition(route, of_client, head, &mut search.partition);
     search.run().await
 }
 

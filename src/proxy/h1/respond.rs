@@ -88,6 +88,7 @@ pub(super) async fn send(
     let mut sending = Sending {
         out,
         finished: !plan.with_body,
+        broken: None,
         chunked: plan.framing == BodyFraming::Chunked,
         sent: 0,
     };
@@ -100,6 +101,8 @@ pub(super) async fn send(
 struct Sending {
     out: Outbox,
     finished: bool,
+    /// Why the body ended early: what came of it before goes out all the same.
+    broken: Option<BodyError>,
     chunked: bool,
     sent: u64,
 }
@@ -115,7 +118,7 @@ impl Sending {
     ) -> Poll<Result<(), NotSent>> {
         loop {
             let mut waits = false;
-            while !self.finished && self.out.takes(GATHER) {
+            while !self.finished && self.broken.is_none() && self.out.takes(GATHER) {
                 match body.poll_frame(cx) {
                     Poll::Ready(Some(Ok(Frame::Data(data)))) => {
                         self.sent += data.len() as u64;
@@ -139,7 +142,7 @@ impl Sending {
                         }
                         self.finished = true;
                     }
-                    Poll::Ready(Some(Err(e))) => return Poll::Ready(Err(NotSent::Body(e))),
+                    Poll::Ready(Some(Err(e))) => self.broken = Some(e),
                     Poll::Pending => {
                         waits = true;
                         break;
@@ -160,6 +163,9 @@ impl Sending {
                         return Poll::Ready(Err(NotSent::Client));
                     }
                 }
+            }
+            if let Some(e) = self.broken {
+                return Poll::Ready(Err(NotSent::Body(e)));
             }
             if self.finished {
                 return Poll::Ready(Ok(()));

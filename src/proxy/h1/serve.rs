@@ -150,7 +150,10 @@ async fn request(
         timeout: listener.timeouts.body,
         expects: framing.expect_continue && version == Version::Http11,
     };
-    let upgrade = framing.upgrade.then(|| protocol(&head)).flatten();
+    let upgrade = framing
+        .upgrade
+        .then(|| protocol(&head, &listener.upgrades))
+        .flatten();
     hop::strip_request(&mut head.fields, upgrade.is_some());
     let answered = if matches!(framing.body, BodyFraming::Length(n) if n > rules.most) {
         // Told before: nothing of it is read, and no backend hears of it.
@@ -235,11 +238,12 @@ async fn request(
 }
 
 /// The protocol that a request asks to go on with, when it is one that may be passed on.
-fn protocol(head: &RequestHead) -> Option<Box<[u8]>> {
+fn protocol(head: &RequestHead, allowed: &[Box<[u8]>]) -> Option<Box<[u8]>> {
     let mut asked = head.fields.members(Known::Upgrade);
     let only = asked.next()?.to_ascii_lowercase();
     // Of others nobody here knows when they end, or whether the next request is still one.
-    (only == b"websocket" && asked.next().is_none()).then(|| only.into())
+    let known = allowed.iter().any(|name| **name == *only);
+    (known && asked.next().is_none()).then(|| only.into())
 }
 
 /// Tells the client that the protocol is another now (RFC 9110 section 15.2.2).

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -33,7 +33,7 @@ pub struct UpstreamTls {
     in_force: ArcSwap<InForce>,
     watch: Mutex<(Option<Stamps>, Option<Stamps>)>,
     /// What was told of backends whose handshakes fail.
-    failing: Mutex<HashMap<IpAddr, String>>,
+    failing: Mutex<HashMap<SocketAddr, String>>,
 }
 
 struct InForce {
@@ -145,16 +145,16 @@ impl UpstreamTls {
     /// # Errors
     /// When the handshake fails, the certificate does not verify, or HTTP/2 is wanted and the backend
     /// does not agree to it.
-    pub async fn connect<IO>(&self, io: IO, backend: IpAddr) -> io::Result<TlsStream<IO>>
+    pub async fn connect<IO>(&self, io: IO, backend: SocketAddr) -> io::Result<TlsStream<IO>>
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
         let in_force = self.in_force.load_full();
         let name = match &in_force.server_name {
             Some(name) => name.clone(),
-            None => ServerName::from(backend),
+            None => ServerName::from(backend.ip()),
         };
-        let connector = TlsConnector::from(in_force.config_for(backend));
+        let connector = TlsConnector::from(in_force.config_for(backend.ip()));
         let shaken = connector.connect(name, io).await;
         let shaken = shaken.and_then(|stream| in_force.agreed(stream));
         self.tell(backend, shaken.as_ref().err());
@@ -163,7 +163,7 @@ impl UpstreamTls {
 
     /// Says once why handshakes with a backend fail, and that they succeed again: there may be thousands a
     /// second.
-    fn tell(&self, backend: IpAddr, error: Option<&io::Error>) {
+    fn tell(&self, backend: SocketAddr, error: Option<&io::Error>) {
         let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
         let name = &self.name;
         let Some(error) = error else {

@@ -48,7 +48,7 @@ pub async fn connect(worker: &Worker, way: &Way<'_>) -> Result<Io, Why> {
     let connected = watch.bound(TcpStream::connect(way.server.address)).await;
     let tcp = connected
         .ok_or(Why::ConnectTimeout)?
-        .map_err(|_| Why::Refused)?;
+        .map_err(|error| failed(worker, way, &error))?;
     // Small writes are whole messages here.
     let _ = tcp.set_nodelay(true);
     if !way.is_told() && way.tls.is_none() {
@@ -56,6 +56,26 @@ pub async fn connect(worker: &Worker, way: &Way<'_>) -> Result<Io, Why> {
     }
     let secured = Box::pin(watch.bound(secure(tcp, way))).await;
     secured.ok_or(Why::ConnectTimeout)?
+}
+
+/// What it means that there is no connection. That we have no descriptor, port or memory left for one
+/// says nothing of the backend: all of them would be ejected for it.
+fn failed(worker: &Worker, way: &Way<'_>, error: &std::io::Error) -> Why {
+    let own = [
+        libc::EMFILE,
+        libc::ENFILE,
+        libc::EADDRNOTAVAIL,
+        libc::ENOBUFS,
+        libc::ENOMEM,
+    ];
+    if !error.raw_os_error().is_some_and(|code| own.contains(&code)) {
+        return Why::Refused;
+    }
+    if worker.may_warn() {
+        let (upstream, backend) = (&way.upstream.name, &way.server.name);
+        tracing::warn!(%upstream, %backend, %error, "no socket for a connection to a backend");
+    }
+    Why::NoSocket
 }
 
 /// What stands before HTTP on a connection to a backend: the PROXY protocol, then TLS.
@@ -72,7 +92,7 @@ async fn secure(mut tcp: TcpStream, way: &Way<'_>) -> Result<Io, Why> {
         return Ok(Io::Tcp(tcp));
     };
     // What goes wrong is told there, once.
-    let shaken = tls.connect(tcp, way.server.address.ip()).await;
+    let shaken = tls.connect(tcp, way.server.address).await;
     let stream = shaken.map_err(|_| Why::Tls)?;
     Ok(Io::Tls(Box::new(stream.into())))
 }

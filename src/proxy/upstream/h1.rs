@@ -16,6 +16,7 @@ use crate::message::{Method, RequestHead, ResponseHead};
 use crate::proxy::body::{Body, BodyError, Frame, Source};
 use crate::proxy::io::{Io, Outbox};
 use crate::proxy::message::{Interim, Response, Upgraded};
+use crate::proxy::tier::Server;
 use crate::proxy::watch::Watch;
 use crate::proxy::worker::Worker;
 use crate::time::Moment;
@@ -49,6 +50,8 @@ struct Upload {
     finished: bool,
     /// Whether any octet of the body was used.
     begun: bool,
+    /// Whether octets went out since somebody last asked.
+    moved: bool,
 }
 
 impl Upload {
@@ -91,11 +94,16 @@ impl Upload {
                     }
                 }
             }
-            if !self.out.is_empty() && ready!(self.out.poll_write(cx, io)).is_err() {
-                self.out = Outbox::default();
-                self.finished = true;
-                self.begun = true;
-                self.body = Body::Empty;
+            if !self.out.is_empty() {
+                let before = self.out.left();
+                let written = self.out.poll_write(cx, io);
+                self.moved |= self.out.left() != before;
+                if ready!(written).is_err() {
+                    self.out = Outbox::default();
+                    self.finished = true;
+                    self.begun = true;
+                    self.body = Body::Empty;
+                }
             }
             if self.finished {
                 return Poll::Ready(Ok(()));
@@ -104,6 +112,12 @@ impl Upload {
                 return Poll::Pending;
             }
         }
+    }
+
+    /// Whether the backend has all there is, and it is the client that takes its time: that has a
+    /// deadline of its own.
+    fn starves(&self) -> bool {
+        !self.finished && self.out.is_empty()
     }
 
     fn done(&self) -> bool {
@@ -131,6 +145,12 @@ impl Order<'_> {
     /// Sets a deadline so long after now, but not after the end of all.
     pub fn give(&self, watch: &Watch, time: Duration) {
         watch.set_until(time, self.until);
+    }
+
+    /// Whether the time for the whole exchange is over.
+    pub fn is_late(&self) -> bool {
+        let now = self.worker.watches.coarse();
+        self.until.is_some_and(|until| until <= now)
     }
 }
 
@@ -166,6 +186,7 @@ pub async fn send(
         body,
         chunked: framing == BodyFraming::Chunked,
         begun: false,
+        moved: false,
     };
     let persistence = if order.upgrade.is_some() {
         Persistence::Upgrade
@@ -182,6 +203,7 @@ pub async fn send(
             order,
             line: &mut line,
             upload: &mut upload,
+            server: lease.server(),
             watch: &watch,
             head: &mut head,
             waiting: false,
@@ -229,6 +251,7 @@ pub async fn send(
         until: order.until,
         keep_alive: framing.keep_alive,
         watch,
+        waits: false,
         upload,
         line: Some(line),
         lease,
@@ -252,6 +275,7 @@ struct Reading<'a, 'o> {
     order: &'a Order<'o>,
     line: &'a mut Line,
     upload: &'a mut Upload,
+    server: &'a Server,
     watch: &'a Watch,
     head: &'a mut ResponseHead,
     /// All is sent; the backend has the word.
@@ -264,14 +288,11 @@ struct Reading<'a, 'o> {
 impl Reading<'_, '_> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<ResponseFraming, (Why, bool)>> {
         if !self.upload.done() {
-            let before = self.upload.out.left();
-            match self.upload.poll(cx, &mut self.line.io) {
-                Poll::Ready(Err(e)) => return Poll::Ready(Err((Why::Body(e), self.silent))),
-                Poll::Ready(Ok(())) => {}
-                Poll::Pending if self.upload.out.left() != before => {
-                    self.order.give(self.watch, self.order.timeouts.idle);
-                }
-                Poll::Pending => {}
+            if let Poll::Ready(Err(e)) = self.upload.poll(cx, &mut self.line.io) {
+                return Poll::Ready(Err((Why::Body(e), self.silent)));
+            }
+            if std::mem::take(&mut self.upload.moved) {
+                self.order.give(self.watch, self.order.timeouts.idle);
             }
         }
         if self.upload.done() && !self.waiting {
@@ -284,8 +305,16 @@ impl Reading<'_, '_> {
                 Poll::Ready(Ok(None)) => {}
                 Poll::Ready(Err(why)) => return Poll::Ready(Err((why, self.silent))),
                 Poll::Pending => {
-                    ready!(self.watch.poll(cx));
-                    return Poll::Ready(Err((Why::Timeout, self.silent)));
+                    if self.server.is_cut() {
+                        return Poll::Ready(Err((Why::TakenOut, self.silent)));
+                    }
+                    while self.watch.poll(cx).is_ready() {
+                        if !self.upload.starves() || self.order.is_late() {
+                            return Poll::Ready(Err((Why::Timeout, self.silent)));
+                        }
+                        self.order.give(self.watch, self.order.timeouts.idle);
+                    }
+                    return Poll::Pending;
                 }
             }
         }
@@ -376,6 +405,8 @@ struct Answer {
     until: Option<Moment>,
     keep_alive: bool,
     watch: Watch,
+    /// Whether the next octets are waited for, and not just not asked for yet.
+    waits: bool,
     upload: Upload,
     line: Option<Line>,
     /// Counts the request for as long as it is under way.
@@ -410,7 +441,6 @@ impl Answer {
             Left::Octets(n) => Some(n),
             _ => None,
         };
-        self.watch.set_until(self.idle, self.until);
         Body::stream(length, self)
     }
 
@@ -482,12 +512,16 @@ impl Source for Answer {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, BodyError>>> {
         if !self.upload.done()
             && let Some(line) = &mut self.line
-            && let Poll::Ready(Err(_)) = self.upload.poll(cx, &mut line.io)
         {
-            // The client failed; the answer may still be whole.
-            self.upload.body = Body::Empty;
-            self.upload.finished = true;
-            self.keep_alive = false;
+            if let Poll::Ready(Err(_)) = self.upload.poll(cx, &mut line.io) {
+                // The client failed; the answer may still be whole.
+                self.upload.body = Body::Empty;
+                self.upload.finished = true;
+                self.keep_alive = false;
+            }
+            if std::mem::take(&mut self.upload.moved) {
+                self.watch.set_until(self.idle, self.until);
+            }
         }
         loop {
             if let Poll::Ready(frame) = self.take() {
@@ -502,15 +536,25 @@ impl Source for Answer {
                 return Poll::Ready(None);
             };
             match line.io.poll_read_more(cx, &mut line.inbox, READ) {
-                Poll::Ready(Ok(n)) if n > 0 => self.watch.set_until(self.idle, self.until),
+                Poll::Ready(Ok(n)) if n > 0 => self.waits = false,
                 Poll::Ready(Ok(_)) if matches!(self.framing, Left::All) => {
                     self.line = None;
                     return Poll::Ready(None);
                 }
                 Poll::Ready(_) => return self.fail(BodyError::Cut),
                 Poll::Pending => {
+                    // The time that the client took for what came before is not the backend's.
+                    if !std::mem::replace(&mut self.waits, true) {
+                        self.watch.set_until(self.idle, self.until);
+                    }
                     ready!(self.watch.poll(cx));
-                    return self.fail(BodyError::Timeout);
+                    let now = self.worker.watches.coarse();
+                    let late = self.until.is_some_and(|until| until <= now);
+                    if !self.upload.starves() || late {
+                        return self.fail(BodyError::Timeout);
+                    }
+                    // It waits for the rest of what the client sends.
+                    self.watch.set_until(self.idle, self.until);
                 }
             }
         }

@@ -51,9 +51,16 @@ impl Shared {
         Some(sender.clone())
     }
 
-    /// Forgets the connections that have ended.
-    pub fn sweep(&self) {
-        self.senders.borrow_mut().retain(|_, s| !s.is_closed());
+    /// Forgets the connections that have ended, and lets go of those to servers that are `gone`: what
+    /// is under way on them may finish.
+    pub fn sweep(&self, gone: impl Fn(u64) -> bool) {
+        let mut senders = self.senders.borrow_mut();
+        senders.retain(|server, s| !s.is_closed() && !gone(*server));
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.senders.borrow().is_empty()
     }
 }
 
@@ -114,19 +121,19 @@ pub async fn send(
     let (mut all_sent, mut seen) = (false, 0);
     let answered = poll_fn(|cx| {
         if let Poll::Ready(answered) = sending.as_mut().poll(cx) {
-            return Poll::Ready(Some(answered));
+            return Poll::Ready(Some(answered.map_err(Some)));
         }
         // Only once all is sent the backend has the word.
         if !all_sent && uploaded.poll(cx).is_ready() {
             all_sent = true;
             order.give(&watch, order.timeouts.first_byte);
         }
+        if lease.server().is_cut() {
+            return Poll::Ready(Some(Err(None)));
+        }
         loop {
             ready!(watch.poll(cx));
-            let late = order
-                .until
-                .is_some_and(|u| u <= order.worker.watches.coarse());
-            if all_sent || late || uploaded.is_stuck_at(seen) {
+            if all_sent || order.is_late() || uploaded.is_stuck_at(seen) {
                 return Poll::Ready(None);
             }
             // It is the client that takes its time.
@@ -138,7 +145,8 @@ pub async fn send(
     let response = match answered {
         None => return Err(failed(Why::Timeout, true, None)),
         Some(Ok(response)) => response,
-        Some(Err(mut e)) => {
+        Some(Err(None)) => return Err(failed(Why::TakenOut, true, None)),
+        Some(Err(Some(mut e))) => {
             if let Some(why) = uploaded.failed.get() {
                 return Err(failed(Why::Body(why), true, None));
             }

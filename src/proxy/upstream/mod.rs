@@ -30,6 +30,12 @@ pub enum Why {
     /// It did not take the connection in time.
     #[error("it did not take the connection in time")]
     ConnectTimeout,
+    /// This machine has no socket left for a connection to it: no fault of the backend.
+    #[error("the proxy has no socket left for a connection to it")]
+    NoSocket,
+    /// An operator took it out, and its time to drain is over.
+    #[error("an operator took it out, and its time to drain is over")]
+    TakenOut,
     /// TLS with it failed.
     #[error("the TLS handshake with it failed")]
     Tls,

@@ -52,6 +52,10 @@ fn element(text: &[u8]) -> Option<Element> {
         }
         let at = pair.iter().position(|b| *b == b'=')?;
         let (name, value) = (&pair[..at], unquoted(&pair[at + 1..])?);
+        // RFC 7239 section 4: a token. A quote in it is a string that a client opened before.
+        if name.is_empty() || !name.iter().all(|b| is_token(*b)) {
+            return None;
+        }
         if name.eq_ignore_ascii_case(b"for") {
             fors += 1;
             element.client = node(value);
@@ -62,6 +66,11 @@ fn element(text: &[u8]) -> Option<Element> {
     }
     // RFC 7239 section 4: each parameter must not occur more than once per element.
     (fors <= 1 && protos <= 1).then_some(element)
+}
+
+/// What a token is made of (RFC 9110 section 5.6.2).
+fn is_token(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b)
 }
 
 /// The value of a token or a quoted string. One that holds a quote is broken: a client may have opened

@@ -100,6 +100,12 @@ impl Telling {
             for tell in Tell::ALL {
                 head.fields.remove(tell.field());
             }
+            let is_told = |name: &[u8]| {
+                Tell::ALL
+                    .iter()
+                    .any(|t| t.field().as_str().as_bytes() == name)
+            };
+            head.fields.remove_lookalikes(is_told);
         }
         let fields = &mut head.fields;
         let scheme = head.scheme.as_str().as_bytes();

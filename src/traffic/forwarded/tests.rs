@@ -422,3 +422,10 @@ proptest! {
         prop_assert_eq!(client(&r, "10.0.0.1:1", &[("Forwarded", &line)]), "203.0.113.9:0");
     }
 }
+
+#[test]
+fn a_quote_that_a_client_opens_as_a_name_hides_nobody() {
+    let line = b"for=6.6.6.6;\", for=203.0.113.9";
+    let clients: Vec<_> = super::element::elements(line).map(|e| e.client).collect();
+    assert_eq!(clients, [None]);
+}

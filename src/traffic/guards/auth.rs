@@ -56,9 +56,20 @@ impl ForwardAuth {
                 known,
                 Some(Known::ContentEncoding | Known::ContentType | Known::Expect | Known::Range)
             );
-            let ours = name.starts_with(b"x-forwarded-") || name.starts_with(b"x-original-");
+            // They are about what the backend has; the service would say 304, which is no ruling.
+            let is_condition = matches!(
+                known,
+                Some(
+                    Known::IfMatch
+                        | Known::IfModifiedSince
+                        | Known::IfNoneMatch
+                        | Known::IfRange
+                        | Known::IfUnmodifiedSince
+                )
+            );
+            let ours = is_ours(known, name);
             let framing = known.is_some_and(|k| is_framing(&Name::Known(k)));
-            if shown && !of_body && !ours && !framing {
+            if shown && !of_body && !is_condition && !ours && !framing {
                 fields.push(name, value);
             }
         }
@@ -99,10 +110,13 @@ impl ForwardAuth {
         }
     }
 
-    /// Takes what a client pretends out of its request. Always done, also when nobody is asked.
+    /// Takes what a client pretends out of its request. Always done, also when nobody can be asked.
     pub fn distrust(&self, request: &mut Fields) {
         for name in &self.copy {
             request.remove_named(name);
+        }
+        if !self.copy.is_empty() {
+            request.remove_lookalikes(|n| self.copy.iter().any(|c| c.as_bytes() == n));
         }
     }
 
@@ -114,4 +128,20 @@ impl ForwardAuth {
             }
         }
     }
+}
+
+/// Whether the proxy itself says what stands in a field, so that the client's word for it is not handed on.
+fn is_ours(known: Option<Known>, name: &[u8]) -> bool {
+    let starts = |with: &[u8]| {
+        let start = name.get(..with.len());
+        start.is_some_and(|s| {
+            s.iter()
+                .zip(with)
+                .all(|(a, b)| a == b || (*a, *b) == (b'_', b'-'))
+        })
+    };
+    matches!(known, Some(Known::Forwarded | Known::XRealIp))
+        || starts(b"x-forwarded-")
+        || starts(b"x-original-")
+        || name == b"x_real_ip"
 }

@@ -122,7 +122,7 @@ impl Index {
             }
         }
         // Routes of equal rank stay in the order of the list.
-        sorted.sort_by_key(|(a, _)| *a);
+        sorted.sort_by_key(|(rank, _)| *rank);
         let mut index = Index::default();
         let mut suffixes: Option<(usize, usize)> = None;
         for (number, (_, entry)) in sorted.into_iter().enumerate() {

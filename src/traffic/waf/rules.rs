@@ -256,6 +256,19 @@ impl Inspector for RuleSet {
             .look(start, |rule| self.found(rule, head, findings));
     }
 
+    fn longest(&self, head: &RequestHead, findings: &Findings) -> Option<u64> {
+        if !self.body_size || self.mode == Mode::Detect {
+            return None;
+        }
+        let decides = |(number, rule): (usize, &Rule)| {
+            let bound = rule.larger.body?;
+            let is_new = !findings.rules.contains(&(number as u32));
+            let reaches = findings.score.saturating_add(rule.score) >= self.threshold;
+            (is_new && reaches && rule.names(head)).then_some(bound)
+        };
+        self.rules.iter().enumerate().filter_map(decides).min()
+    }
+
     fn verdict(&self, findings: &Findings) -> Verdict {
         match (findings.score >= self.threshold, self.mode) {
             (false, _) => Verdict::Pass,
@@ -341,6 +354,29 @@ mod tests {
         }
         let names = findings.rules.iter().map(|r| set.rule(*r).to_owned());
         (names.collect(), set.verdict(&findings))
+    }
+
+    #[test]
+    fn a_body_of_unknown_length_is_bounded_by_the_rules_that_would_decide() {
+        let large = |name: &str, score, bound| Rule {
+            larger: Sizes {
+                body: Some(bound),
+                ..Sizes::default()
+            },
+            ..rule(name, score)
+        };
+        let quote = patterns("quote", 4, &[Place::Query], &["'"]);
+        let mut set = set(vec![large("large", 5, 1000), large("small", 1, 100), quote]);
+        let longest = |set: &RuleSet, target| {
+            let head = request(Method::Post, target, &[]);
+            let mut findings = Findings::default();
+            set.head(&head, [192, 0, 2, 1].into(), &mut findings);
+            set.longest(&head, &findings)
+        };
+        assert_eq!(longest(&set, "/"), Some(1000));
+        assert_eq!(longest(&set, "/?q='"), Some(100));
+        set.mode = Mode::Detect;
+        assert_eq!(longest(&set, "/"), None);
     }
 
     #[test]

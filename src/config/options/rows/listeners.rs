@@ -104,6 +104,13 @@ pub(super) const ROWS: &[OptionRow] = &[
         r#"["10.0.0.0/8"]"#,
     ),
     opt(
+        "listeners.NAME.upgrades",
+        Kind::List(&Kind::Token, 0),
+        Default(r#"["websocket"]"#),
+        "Protocols that a client of HTTP/1.1 may go on with after `Upgrade`. Of others the request is passed on without the wish.",
+        r#"["websocket"]"#,
+    ),
+    opt(
         "listeners.NAME.access-log.to",
         Kind::Text,
         Required,

@@ -107,7 +107,7 @@ pub(super) const ROWS: &[OptionRow] = &[
         "waf.NAME.rules[].max-body",
         Kind::Size(0, 1 << 40),
         Optional("any size"),
-        "The body is declared to be longer than this, or what was looked at of it is. `max-body` of the listener holds for all bodies.",
+        "The body is declared to be longer than this, or what was looked at of it is. One whose length nobody declared, of a request that this rule would have refused, is cut there with 413. `max-body` of the listener holds for all bodies.",
         r#""1MiB""#,
     ),
 ];
