@@ -210,8 +210,12 @@ impl Crowd {
                 tally.failed += waiting.len();
                 return self.drain(tally);
             }
+            // None is due any more when the time is over: what is left waits for answers.
+            let over = due - start >= time;
             let next = due.saturating_duration_since(now);
-            self.poll.wait(Some(next.min(Duration::from_millis(100))))?;
+            let most = Duration::from_millis(20);
+            self.poll
+                .wait(Some(if over { most } else { next.min(most) }))?;
             while let Some(key) = self.poll.take() {
                 self.ready(key, tally)?;
             }
