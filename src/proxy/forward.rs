@@ -131,7 +131,8 @@ async fn try_all(
     let replay = replayed(request, rules);
     // Nothing to send again is always there.
     let bare = replay.is_none() && matches!(request.body, Body::Empty);
-    let mut tries = 0;
+    // A kept connection that was closed as it idled is no try.
+    let (mut tries, mut stales) = (0, 0);
     loop {
         tries += 1;
         let (permit, place, chosen) = match seat.take(now).await {
@@ -172,7 +173,7 @@ async fn try_all(
                     rules.on_status.contains(&status) || rules.undone_status.contains(&status);
                 let t = Try {
                     method: &request.head.method,
-                    tries,
+                    tries: tries - stales,
                     sent: true,
                     body: body_sent(replay.as_ref(), bare, None),
                     failed: Failed::Status(status),
@@ -211,13 +212,16 @@ async fn try_all(
         }
         let t = Try {
             method: &request.head.method,
-            tries,
+            tries: tries - stales,
             sent,
             body: body_sent(replay.as_ref(), bare, Some(left)),
             failed,
         };
         let again = match (stale, t.body) {
-            (true, BodySent::Untouched | BodySent::Kept) if tries == 1 => Ok(()),
+            (true, BodySent::Untouched | BodySent::Kept) if tries == 1 => {
+                stales = 1;
+                Ok(())
+            }
             _ => group.state.may_retry(&t, None, now),
         };
         if let Err(no) = again {

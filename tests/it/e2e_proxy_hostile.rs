@@ -570,3 +570,25 @@ fn failures(proxy: &Proxy) -> u64 {
     let name = "tradewind_proxy_listener_failures_total{listener=\"web\"}";
     proxy.node.metric(name)
 }
+
+#[test]
+fn p1_an_upload_may_take_longer_than_a_backend_may_be_silent() {
+    let backend = Backend::start();
+    let config = web(&[&backend]).replace("idle-timeout = \"4s\"", "idle-timeout = \"500ms\"");
+    let proxy = Proxy::start(&config);
+    let mut raw = Raw::connect(proxy.addr("web"));
+    raw.send(b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 12\r\n\r\n");
+    for octet in b"twelve bytes" {
+        // A client on a slow line.
+        std::thread::park_timeout(std::time::Duration::from_millis(250));
+        raw.send(&[*octet]);
+    }
+    let answer = raw.answer();
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(answer.json()["body"], "twelve bytes");
+    // Within body-timeout, but not within the backend's.
+    raw.send(b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\na");
+    std::thread::park_timeout(std::time::Duration::from_millis(750));
+    raw.send(b"b");
+    assert_eq!(raw.answer().status, 200);
+}

@@ -216,3 +216,56 @@ fn what_cannot_be_ordered_is_refused_with_a_reason() {
     raw.send(get("/ok").as_bytes());
     assert_eq!(raw.answer().status, 200);
 }
+
+#[test]
+fn p2_requests_that_wait_go_on_at_a_backend_that_is_added() {
+    let slow = Backend::with(|_, stream| {
+        crate::support::backend::stall(stream);
+        crate::support::backend::After::Close
+    });
+    let quick = Backend::start();
+    let proxy = start(
+        "max-connections = 1\nqueue = { size = 10, timeout = \"15s\" }\n",
+        &[&slow],
+    );
+    let ask = |method: &str| {
+        let mut raw = Raw::connect(proxy.addr("web"));
+        let text = format!("{method} /ok HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi");
+        raw.send(text.as_bytes());
+        raw
+    };
+    let first = ask("GET");
+    wait_for("the only place to be taken", PATIENCE, || {
+        (slow.busy() == 1).then_some(())
+    });
+    let waiting: Vec<Raw> = ["GET", "POST", "PUT", "GET"].map(ask).into();
+    wait_for("four to wait", PATIENCE, || {
+        let shown = http::get(proxy.node.admin, "/v1/proxy/upstreams/app").json();
+        (shown["upstreams"][0]["queue"]["waiting"] == 4).then_some(())
+    });
+    order(
+        &proxy,
+        &["add", "app/b1", "--address", &quick.addr.to_string()],
+    );
+    for mut raw in waiting {
+        assert_eq!(raw.answer().status, 200);
+    }
+    assert!(quick.got().iter().all(|got| got.body == b"hi"));
+    drop(first);
+}
+
+#[test]
+fn p6_a_request_without_an_answer_is_cut_off_too() {
+    let backend = Backend::start();
+    let proxy = start("", &[&backend]);
+    let mut waiting = Raw::connect(proxy.addr("web"));
+    waiting.send(get("/silent").as_bytes());
+    let mut standing = Raw::connect(proxy.addr("web"));
+    standing.send(get("/stall").as_bytes());
+    wait_for("both", PATIENCE, || (backend.busy() == 2).then_some(()));
+    order(&proxy, &["disable", "app/b0"]);
+    assert_eq!(waiting.answer().status, 503);
+    wait_for("the connections to end", PATIENCE, || {
+        (backend.busy() == 0).then_some(())
+    });
+}

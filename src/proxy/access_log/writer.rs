@@ -23,7 +23,7 @@ const LOOK: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct LogWriter {
     lines: SyncSender<Vec<u8>>,
-    dropped: Arc<AtomicU64>,
+    lost: Arc<Lost>,
 }
 
 impl LogWriter {
@@ -32,7 +32,7 @@ impl LogWriter {
         match self.lines.try_send(line) {
             Ok(()) | Err(TrySendError::Disconnected(_)) => {}
             Err(TrySendError::Full(_)) => {
-                self.dropped.fetch_add(1, Ordering::Relaxed);
+                self.lost.count(1);
             }
         }
     }
@@ -53,18 +53,19 @@ impl Logs {
             return Some(writer);
         }
         let (lines, waiting) = sync_channel(WAITING);
-        let (to, dropped) = (target.clone(), self.dropped.clone());
+        let lost = Arc::new(Lost {
+            all: self.dropped.clone(),
+            ..Lost::default()
+        });
+        let (to, ours) = (target.clone(), lost.clone());
         let thread = std::thread::Builder::new()
             .name("access-log".to_owned())
-            .spawn(move || write_all(&to, &waiting, &dropped));
+            .spawn(move || write_all(&to, &waiting, &ours));
         if let Err(error) = thread {
             tracing::error!(%error, "cannot start the thread of the access log; it is not written");
             return None;
         }
-        let writer = Arc::new(LogWriter {
-            lines,
-            dropped: self.dropped.clone(),
-        });
+        let writer = Arc::new(LogWriter { lines, lost });
         writers.insert(target.clone(), Arc::downgrade(&writer));
         writers.retain(|_, w| w.strong_count() > 0);
         Some(writer)
@@ -76,11 +77,15 @@ impl Logs {
     }
 }
 
-fn write_all(to: &LogTarget, lines: &Receiver<Vec<u8>>, dropped: &AtomicU64) {
+fn write_all(to: &LogTarget, lines: &Receiver<Vec<u8>>, lost: &Lost) {
     let mut out = Out::default();
     let mut block = Vec::new();
-    let mut reported = 0;
+    // Told once when lines begin to be lost, and once when that is over: a disk that stays full is no
+    // news with every line.
+    let mut told = None;
+    let mut before = 0;
     loop {
+        let mut written = None;
         match lines.recv_timeout(LOOK) {
             Ok(line) => {
                 block.extend_from_slice(&line);
@@ -90,28 +95,51 @@ fn write_all(to: &LogTarget, lines: &Receiver<Vec<u8>>, dropped: &AtomicU64) {
                 {
                     block.extend_from_slice(&line);
                 }
-                let written = match to {
+                let done = match to {
                     LogTarget::Stdout => std::io::stdout().lock().write_all(&block),
                     LogTarget::File(path) => out.write(path, &block),
                 };
-                if let Err(error) = written {
+                if done.is_err() {
                     out.file = None;
-                    dropped.fetch_add(1, Ordering::Relaxed);
-                    tracing::debug!(%error, "access log");
+                    lost.count(block.iter().filter(|octet| **octet == b'\n').count());
                 }
+                written = Some(done);
                 block.clear();
             }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
-        let lost = dropped.load(Ordering::Relaxed);
-        if lost > reported {
-            tracing::warn!(
-                lines = lost - reported,
-                "lines of the access log were lost: the disk is full, gone or too slow"
-            );
-            reported = lost;
+        let now = lost.here.load(Ordering::Relaxed);
+        if now == before {
+            if let (Some(Ok(())), Some(from)) = (written, told) {
+                told = None;
+                tracing::warn!(%to, lost = now - from, "the access log is written again");
+            }
+        } else if told.is_none() {
+            told = Some(before);
+            match written {
+                Some(Err(error)) => {
+                    tracing::warn!(%to, %error, "the access log cannot be written; its lines are lost");
+                }
+                _ => tracing::warn!(%to, "the disk is too slow for the access log; lines are lost"),
+            }
         }
+        before = now;
+    }
+}
+
+/// Lines that were lost.
+#[derive(Debug, Default)]
+struct Lost {
+    all: Arc<AtomicU64>,
+    /// Of this place.
+    here: AtomicU64,
+}
+
+impl Lost {
+    fn count(&self, lines: usize) {
+        self.all.fetch_add(lines as u64, Ordering::Relaxed);
+        self.here.fetch_add(lines as u64, Ordering::Relaxed);
     }
 }
 
@@ -167,5 +195,22 @@ mod tests {
         writer.write(b"two\n".to_vec());
         assert_eq!(wait(&path, 1), "two\n");
         assert_eq!(logs.dropped(), 0);
+    }
+
+    #[test]
+    fn every_lost_line_is_counted() {
+        let dir = tempfile::tempdir().unwrap();
+        let logs = Logs::default();
+        let target = LogTarget::File(dir.path().join("missing").join("access.log"));
+        let writer = logs.writer(&target).unwrap();
+        writer.write(b"one\ntwo\n".to_vec());
+        writer.write(b"three\n".to_vec());
+        for _ in 0..2000 {
+            if logs.dropped() == 3 {
+                return;
+            }
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+        panic!("{} lines", logs.dropped());
     }
 }
