@@ -279,7 +279,7 @@ fn config_refused(report: &crate::config::Report) -> ExitCode {
 /// Sends log lines to standard error; `RUST_LOG` chooses which, default `info`.
 fn start_logging(json: bool) {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,h2=error"));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

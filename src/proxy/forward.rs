@@ -111,6 +111,8 @@ async fn try_all(
 ) -> Result<Response, Vain> {
     let (upstream, group) = tier.upstream(id);
     let rules = &upstream.resilience.retries;
+    // Of all tries together.
+    let until = upstream.timeouts.total.map(|t| worker.watches.coarse() + t);
     let mut now = worker.now();
     let admitted = group.state.admit(now).map_err(Failure::Busy)?;
     let admitted = admitted.is_guarded().then(|| Rc::new(admitted));
@@ -155,6 +157,7 @@ async fn try_all(
         };
         let lease = Lease::new(permit, admitted.clone());
         let way = Way {
+            until,
             upstream,
             tls: group.tls.as_deref(),
             server: &server,
@@ -344,16 +347,16 @@ async fn attempt(
     lease: Lease,
     fresh: bool,
 ) -> Result<Response, NotAnswered> {
-    let total = way.upstream.timeouts.total;
     let order = Order {
         worker,
         head: &request.head,
         upgrade: request.upgrade.as_deref(),
         timeouts: &way.upstream.timeouts,
-        until: total.map(|t| worker.watches.coarse() + t),
+        until: way.until,
         interim: request.interim.as_ref(),
     };
-    if way.upstream.http2 {
+    // Another protocol is gone on with over HTTP/1.1 (RFC 9110 section 7.8).
+    if way.upstream.http2 && order.upgrade.is_none() {
         // Boxed, as is connecting: what is rare takes no room in every exchange.
         return Box::pin(attempt_h2(&order, way, body, lease, fresh)).await;
     }

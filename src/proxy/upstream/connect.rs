@@ -14,12 +14,15 @@ use crate::proxy::tier::Server;
 use crate::proxy::tls::UpstreamTls;
 use crate::proxy::watch::Watch;
 use crate::proxy::worker::Worker;
+use crate::time::Moment;
 use crate::traffic::Upstream;
 
 use super::Why;
 
 /// The way to a server.
 pub struct Way<'a> {
+    /// When the whole exchange must be over.
+    pub until: Option<Moment>,
     /// The upstream it belongs to.
     pub upstream: &'a Upstream,
     /// How it is spoken to over TLS; `None`: without.
