@@ -27,7 +27,7 @@ pub(super) fn check(path: &Path, node: Option<String>, deny_warnings: bool) -> E
     }
     let s = &loaded.compiled.snapshot;
     println!(
-        "{}: ok ({} with {}, {}, {}, {}, {}, {}{})",
+        "{}: ok ({} with {}, {}, {}, {}, {}, {}{}{})",
         path.display(),
         counted(s.zones.zone_count(), "zone"),
         counted(s.zones.names(), "name"),
@@ -36,6 +36,16 @@ pub(super) fn check(path: &Path, node: Option<String>, deny_warnings: bool) -> E
         counted(s.steering.endpoints.len(), "endpoint"),
         counted(s.monitors.len(), "monitor"),
         counted(s.geo.v4.len() + s.geo.v6.len(), "network"),
+        match &*s.traffic {
+            // Only of a node with a proxy it is known which listeners it has.
+            t if t.listeners.is_empty() => String::new(),
+            t => format!(
+                ", {}, {}, {}",
+                counted(t.listeners.len(), "listener"),
+                counted(t.routes.list.len(), "route"),
+                counted(t.upstreams.len(), "upstream")
+            ),
+        },
         match count {
             0 => String::new(),
             n => format!("; {}", counted(n, "warning")),

@@ -1,5 +1,6 @@
 //! What the proxy answers itself because a route says so.
 
+use crate::message::http1::Refusal;
 use crate::message::{Known, ResponseHead};
 use crate::traffic::Route;
 use crate::traffic::fields::{Escape, Facts};
@@ -28,6 +29,10 @@ pub fn settle(target: &mut Vec<u8>, rules: &PathRules) -> Result<Option<Vec<u8>>
 /// When the route refuses the request.
 pub fn own(route: &Route, facts: &Facts<'_>) -> Result<Response, Failure> {
     match &route.action {
+        // A client of HTTP/1.0 may not have said where it is.
+        Action::Redirect(_) if facts.head.authority.is_empty() => {
+            Err(Failure::Refused(Refusal::NoHost))
+        }
         Action::Redirect(to) => Ok(redirect(to, facts)),
         Action::Respond(with) => Ok(respond(with)),
         Action::Deny(status) => Err(Failure::Denied(*status)),

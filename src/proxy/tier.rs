@@ -148,6 +148,7 @@ impl Registry {
         let logs = logs.collect();
         let auth = |l: &Listener| l.tls.as_ref()?.client.as_ref()?.subject_header.clone();
         let mut reserved: Vec<Name> = plan.listeners.iter().filter_map(auth).collect();
+        reserved.sort();
         reserved.dedup();
         self.guards = Arc::new(self.guards.follow(&plan));
         Tier {

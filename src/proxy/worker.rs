@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwap, Cache};
 
-use crate::message::{RequestHead, ResponseHead};
+use crate::message::{Fields, Known, RequestHead, ResponseHead};
 use crate::time::{Clock, Moment, Wall};
 
 use super::features::Paper;
@@ -55,6 +55,8 @@ pub struct Worker {
     connections: Cell<u64>,
     draining: Cell<bool>,
     quiet_until: Cell<Moment>,
+    /// The last second of which the date was asked for, and its text.
+    date: RefCell<(u64, String)>,
 }
 
 impl Worker {
@@ -85,6 +87,7 @@ impl Worker {
             connections: Cell::new(0),
             draining: Cell::new(false),
             quiet_until: Cell::default(),
+            date: RefCell::default(),
         })
     }
 
@@ -106,6 +109,20 @@ impl Worker {
     /// Milliseconds since 1970 of a moment.
     pub fn unix_ms(&self, at: Moment) -> u64 {
         self.wall.get().unix_ms(at)
+    }
+
+    /// Puts the date into a response that has none (RFC 9110 section 6.6.1).
+    pub fn put_date(&self, fields: &mut Fields) {
+        if fields.has(Known::Date) {
+            return;
+        }
+        let unix = self.wall.get().unix(self.watches.coarse());
+        let mut date = self.date.borrow_mut();
+        if date.0 != unix {
+            let time = std::time::UNIX_EPOCH + Duration::from_secs(unix);
+            *date = (unix, httpdate::fmt_http_date(time));
+        }
+        fields.push_known(Known::Date, date.1.as_bytes());
     }
 
     /// Looks at the calendar again: the machine's clock may have been set.

@@ -25,7 +25,7 @@ pub use compression::{Coding, Compression};
 pub use features::{Features, ListenerFeatures};
 pub use listener::{HttpLimits, HttpTimeouts, Listener};
 pub use orders::{BackendOrders, Word};
-pub use resilience::{DrainSticky, QueueRules, Resilience, RouteResilience};
+pub use resilience::{DrainSticky, QueueRules, Resilience};
 pub use retry::{NoRetry, RetryRules};
 pub use route::{Action, Caller, PathRules, Route, Routes};
 pub use session::Session;

@@ -89,16 +89,3 @@ pub enum DrainSticky {
     /// They move to another backend with their next request.
     Move,
 }
-
-/// What a route says otherwise than its upstream.
-#[derive(Clone, PartialEq, Debug, Default)]
-pub struct RouteResilience {
-    /// Which of its requests are tried again.
-    pub retries: Option<RetryRules>,
-    /// From the end of the request to the first octet of the answer.
-    pub first_byte_timeout: Option<Duration>,
-    /// Between two parts of an answer.
-    pub idle_timeout: Option<Duration>,
-    /// For the whole exchange.
-    pub total_timeout: Option<Duration>,
-}

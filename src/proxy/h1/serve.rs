@@ -208,6 +208,10 @@ async fn request(
     let keep_alive = framing.keep_alive && !last && !close && !worker.draining();
     // A body of which nobody wants to know is not waited for.
     let keep_alive = keep_alive && client.body.get() != BodyState::Broken;
+    // What nobody wants is read only when it is little.
+    let left = client.body.get() == BodyState::Open && client.unread.get() > SKIP as u64;
+    let keep_alive = keep_alive && !left;
+    worker.put_date(&mut answer.fields);
     let plan = respond::plan(&method, version, &answer, &body, keep_alive);
     record.status(answer.status);
     let timeout = listener.timeouts.write;
