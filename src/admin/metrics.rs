@@ -160,6 +160,7 @@ fn fleet_help(name: &str) -> &'static str {
         "tradewind_fleet_duplicate_names_total" => "Times that two living nodes had one name.",
         "tradewind_fleet_gossip_restarts_total" => "Times that gossip ended and was started anew.",
         "tradewind_fleet_digest_entries" => "Lives of nodes that every exchange carries.",
+        "tradewind_fleet_sessions_heard_total" => "Sessions taken over from other proxies.",
         "tradewind_fleet_refusals_total" => "Peers refused, by reason and by whom.",
         _ => "See the documentation of the fleet.",
     }

@@ -12,6 +12,7 @@ use crate::traffic::{BackendOrders, Plan};
 
 use super::backends::Probes;
 use super::descriptors;
+use super::fleet::SharedSessions;
 use super::limits;
 use super::run::RunError;
 
@@ -43,6 +44,7 @@ pub(super) fn start(
     plan: &Arc<Plan>,
     orders: BackendOrders,
     clock: &Arc<dyn Clock>,
+    sessions: &Arc<SharedSessions>,
 ) -> Result<SharedCarrier, RunError> {
     if !node.proxies_traffic {
         return Ok(None);
@@ -50,7 +52,8 @@ pub(super) fn start(
     let mut seed = [0; 8];
     limits::random(&mut seed);
     let over = orders.over(plan);
-    let proxy = Proxy::start(over.clone(), clock, u64::from_ne_bytes(seed))
+    let share = node.fleet.as_ref().map(|_| sessions.clone().share());
+    let proxy = Proxy::start(over.clone(), clock, u64::from_ne_bytes(seed), share)
         .map_err(|e| RunError::Other(e.to_string()))?;
     let probes = Probes::new(descriptors::for_probes(descriptors::raise()));
     probes.follow(&over);

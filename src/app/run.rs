@@ -29,7 +29,7 @@ use super::certificates::{Certificate, Certificates};
 use super::clock::RealClock;
 use super::control::{Controller, Ordered};
 use super::descriptors;
-use super::fleet::{self, FleetDesk, Joined};
+use super::fleet::{self, FleetDesk, Joined, SharedSessions};
 use super::judge_loop::{JudgeLoop, Kept, Order};
 use super::keeper::{self, Keeper, SharedLock};
 use super::listeners::{self, EncryptedAddresses};
@@ -170,7 +170,9 @@ async fn serve(
     let remembered = Verdicts::read(&stored.verdicts);
     let verdicts = Verdicts::with(&stored.verdicts);
     let traffic = &compiled.snapshot.traffic;
-    let carrier = proxy::start(&node, traffic, backends::read(&stored.backends), &clock)?;
+    let sessions = Arc::new(SharedSessions::default());
+    let given = backends::read(&stored.backends);
+    let carrier = proxy::start(&node, traffic, given, &clock, &sessions)?;
     if let Some(carrier) = &carrier {
         let watched = Arc::downgrade(carrier);
         tokio::spawn(proxy_tls::watch(watched, stopped.clone()));
@@ -211,6 +213,11 @@ async fn serve(
     tokio::spawn(fleet::speak(
         desk.clone(),
         orders.clone(),
+        wiring.publisher.clone(),
+    ));
+    tokio::spawn(fleet::share_sessions(
+        desk.clone(),
+        sessions,
         wiring.publisher.clone(),
     ));
     tokio::spawn(fleet::remember(

@@ -21,8 +21,7 @@ pub(super) fn plan(
         .nodes
         .iter()
         .find(|n| Some(n.name.as_str()) == wanted && node::has(n, Role::Proxy));
-    let region = this.map(|n| n.region.as_str());
-    let upstreams = upstreams::upstreams(spec, region, p);
+    let upstreams = upstreams::upstreams(spec, this, p);
     let caches = caches::caches(spec, p);
     let shared = features::shared(spec, inputs, &upstreams.by_name, p);
     let listeners = this.map_or_else(Vec::new, |this| {

@@ -22,17 +22,21 @@ pub(super) struct Upstreams<'s> {
 }
 
 /// All upstreams, sorted by name as their backends are, so that the order of the file does not matter
-/// (O6). `region`: where the node stands; without one the backends of all regions are taken.
+/// (O6). `this`: the proxy that uses them; without one the backends of all regions are taken.
 pub(super) fn upstreams<'s>(
     spec: &'s Spec,
-    region: Option<&str>,
+    this: Option<&NodeSpec>,
     p: &mut Problems,
 ) -> Upstreams<'s> {
+    let region = this.map(|n| n.region.as_str());
     let mut specs: Vec<&UpstreamSpec> = spec.upstreams.iter().collect();
     specs.sort_by(|a, b| a.name.value.cmp(&b.name.value));
     let mut out = Upstreams::default();
     for u in specs {
         check(u, region, p);
+        if let Some(this) = this {
+            check_shared(u, this, p);
+        }
         let id = UpstreamId::from_index(out.list.len());
         if out.by_name.insert(&u.name, id).is_some() {
             p.dangling(); // two upstreams of one name
@@ -96,6 +100,32 @@ fn runs_command(monitor: &Monitor) -> bool {
 fn used(b: &BackendSpec, region: Option<&str>) -> bool {
     let here = |r: &str| region.is_none_or(|region| region == r);
     b.enabled && b.region.as_ref().is_none_or(|r| here(r))
+}
+
+/// Sessions can only be shared through the fleet, and only a member of it hears what others say.
+fn check_shared(u: &UpstreamSpec, this: &NodeSpec, p: &mut Problems) {
+    if !u.settings.session.as_ref().is_some_and(|s| s.is_shared) {
+        return;
+    }
+    let (name, node) = (&u.name.value, &this.name.value);
+    let (why, help) = match &this.fleet {
+        None => (
+            format!("node `{node}` is in no fleet: it remembers alone"),
+            format!("add [nodes.{node}.fleet], or remove `share`"),
+        ),
+        Some(fleet) if !fleet.push_to.is_empty() => (
+            format!(
+                "node `{node}` pushes: others hear of its sessions, and it hears of none of theirs"
+            ),
+            format!("make it a member with `listen` in [nodes.{node}.fleet], or remove `share`"),
+        ),
+        Some(_) => return,
+    };
+    p.warning(
+        u.name.span,
+        format!("upstream `{name}` has `session.share`, but {why}"),
+    )
+    .help = Some(help);
 }
 
 /// An upstream that can answer nobody is probably a mistake.

@@ -12,7 +12,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use crate::balance::Candidate;
 use crate::limit::Secret;
 use crate::traffic::session::table::StickyTable;
-use crate::traffic::{Plan, Upstream};
+use crate::traffic::{Plan, Session, Upstream};
 
 use super::pick::{Ask, NoPick, Picked, Picker, Turns};
 use super::session::{Bond, Sessions};
@@ -53,9 +53,8 @@ impl Chooser {
     }
 }
 
-/// Where tables of remembered sessions come from: an upstream's name and the table in memory, to the
-/// table to use. What shares sessions with other nodes wraps it.
-pub type Share = dyn Fn(&str, Arc<dyn StickyTable>) -> Arc<dyn StickyTable> + Send + Sync;
+/// Where tables come from whose sessions are shared with other nodes: of an upstream's name and its rules.
+pub type Share = dyn Fn(&str, &Session) -> Arc<dyn StickyTable> + Send + Sync;
 
 /// All of them.
 pub struct Choosers {
@@ -85,7 +84,8 @@ impl Default for Choosers {
 }
 
 impl Choosers {
-    /// Has `share` make the tables of remembered sessions from now on.
+    /// Has `share` make the tables of sessions that are to be shared. Without it each process remembers
+    /// its own.
     pub fn share(&mut self, share: Box<Share>) {
         self.share = Some(share);
     }
@@ -116,17 +116,17 @@ impl Choosers {
         let table = upstream.session.as_ref().and_then(|session| match before {
             Some((old, table))
                 if session.binding.wants_table()
-                    && (old.entries, old.ttl) == (session.entries, session.ttl) =>
+                    && (old.entries, old.ttl, old.is_shared)
+                        == (session.entries, session.ttl, session.is_shared) =>
             {
                 Some(table)
             }
-            _ => {
-                let table = Sessions::new_table(session)?;
-                Some(match &self.share {
-                    Some(share) => share(&upstream.name, table),
-                    None => table,
-                })
-            }
+            _ => match &self.share {
+                Some(share) if session.is_shared && session.binding.wants_table() => {
+                    Some(share(&upstream.name, session))
+                }
+                _ => Sessions::new_table(session),
+            },
         });
         Chooser {
             picker: Arc::new(Picker::new(upstream, zone)),
@@ -141,7 +141,7 @@ impl Choosers {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::traffic::session::{Binding, OnGone, Session};
+    use crate::traffic::session::{Binding, OnGone};
     use crate::traffic::{Backend, HashKey};
     use std::net::SocketAddr;
     use std::time::Duration;
@@ -156,6 +156,7 @@ mod tests {
                 on_gone: OnGone::Reassign,
                 entries,
                 ttl: Duration::from_secs(60),
+                is_shared: false,
                 secrets: Vec::new(),
             }),
             ..Upstream::default()
@@ -164,6 +165,34 @@ mod tests {
             upstreams: vec![upstream("a", &["x"]), upstream("b", backends)],
             ..Plan::default()
         }
+    }
+
+    #[test]
+    fn only_sessions_that_are_to_be_shared_are_and_going_over_to_it_takes_effect() {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+        let made = Arc::new(AtomicUsize::new(0));
+        let counted = made.clone();
+        let mut choosers = Choosers::default();
+        choosers.share(Box::new(move |name, rules| {
+            assert_eq!(name, "b");
+            counted.fetch_add(1, Ordering::Relaxed);
+            Sessions::new_table(rules).expect("a table")
+        }));
+        choosers.adopt(&plan(&["x"], 100));
+        assert_eq!(made.load(Ordering::Relaxed), 0);
+        let shared = |backends: &[&str]| {
+            let mut plan = plan(backends, 100);
+            let session = plan.upstreams[1].session.as_mut();
+            session.expect("it has one").is_shared = true;
+            plan
+        };
+        let first = choosers.adopt(&shared(&["x"]));
+        let second = choosers.adopt(&shared(&["x", "y"]));
+        assert_eq!(made.load(Ordering::Relaxed), 1);
+        let (Some(a), Some(b)) = (first[1].table(), second[1].table()) else {
+            panic!("no table")
+        };
+        assert!(Arc::ptr_eq(a, b));
     }
 
     #[test]

@@ -17,6 +17,7 @@ use tokio::task::{JoinHandle as Task, LocalSet, spawn_local};
 use crate::time::{Clock, Moment};
 use crate::traffic::Plan;
 
+use super::chooser::Share;
 use super::connection;
 use super::stats::WorkerStats;
 use super::tier::{Registry, Tier};
@@ -95,11 +96,17 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Binds all listeners of `plan` and starts the workers. `seed` is a random word.
+    /// Binds all listeners of `plan` and starts the workers. `seed` is a random word; `share` makes the
+    /// tables of sessions that are to be shared with other nodes.
     ///
     /// # Errors
     /// The first listener that cannot be had, or threads that cannot be started.
-    pub fn start(plan: Arc<Plan>, clock: &Arc<dyn Clock>, seed: u64) -> io::Result<Proxy> {
+    pub fn start(
+        plan: Arc<Plan>,
+        clock: &Arc<dyn Clock>,
+        seed: u64,
+        share: Option<Box<Share>>,
+    ) -> io::Result<Proxy> {
         let workers = plan.node.workers.max(1);
         // Before the first socket there is nobody to serve.
         let tier = Arc::new(ArcSwap::from_pointee(Tier::default()));
@@ -125,12 +132,16 @@ impl Proxy {
                 stats,
             });
         }
+        let mut registry = Registry::new(seed);
+        if let Some(share) = share {
+            registry.choosers.share(share);
+        }
         let proxy = Proxy {
             tier,
             clock: clock.clone(),
             hands,
             inner: Mutex::new(Inner {
-                registry: Registry::new(seed),
+                registry,
                 vault: Vault::new(clock.clone()),
                 bound: Vec::new(),
             }),

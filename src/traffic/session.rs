@@ -1,9 +1,11 @@
 //! Sessions: how the requests of one client are kept with one backend, as configured.
 //!
 //! What is written into and read from messages is in [`cookie`], what names a backend there in
-//! [`token`], and what is remembered of clients whose messages say nothing of backends in [`table`].
+//! [`token`], and what is remembered of clients whose messages say nothing of backends in [`table`],
+//! by several proxies together in [`shared`].
 
 pub mod cookie;
+pub mod shared;
 pub mod table;
 pub mod token;
 
@@ -23,6 +25,8 @@ pub struct Session {
     pub entries: usize,
     /// How long a table remembers a session that is not used.
     pub ttl: Duration,
+    /// Whether the proxies of the region remember together.
+    pub is_shared: bool,
     /// What names of backends are signed with: the first signs, all are accepted. Empty: the process
     /// draws one.
     pub secrets: Vec<Secret>,

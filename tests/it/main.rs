@@ -50,6 +50,7 @@ mod e2e_proxy_protocol;
 mod e2e_proxy_routes;
 mod e2e_proxy_runtime;
 mod e2e_proxy_session;
+mod e2e_proxy_shared;
 mod e2e_proxy_smuggling;
 mod e2e_proxy_tls;
 mod e2e_proxy_waf;

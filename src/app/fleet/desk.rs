@@ -50,6 +50,7 @@ pub struct FleetDesk {
     config: Mutex<String>,
     heard: Mutex<BTreeMap<Arc<str>, Heard>>,
     malformed: AtomicU64,
+    sessions: AtomicU64,
     complained: Mutex<Option<Moment>>,
     metrics: Box<Metrics>,
 }
@@ -71,6 +72,7 @@ impl FleetDesk {
             config: Mutex::new(config.to_string()),
             heard: Mutex::default(),
             malformed: AtomicU64::new(0),
+            sessions: AtomicU64::new(0),
             complained: Mutex::default(),
             metrics: joined.metrics(),
         }
@@ -126,6 +128,9 @@ impl FleetDesk {
         let malformed = self.malformed.load(Ordering::Relaxed);
         let labels = "reason=\"malformed\"".to_owned();
         all.push(("tradewind_fleet_unaccepted_keys_total", labels, malformed));
+        let sessions = self.sessions.load(Ordering::Relaxed);
+        let name = "tradewind_fleet_sessions_heard_total";
+        all.push((name, String::new(), sessions));
         all
     }
 
@@ -160,6 +165,11 @@ impl FleetDesk {
         self.complain(&format!(
             "what node `{owner}` says under `{key}` is not believed: {why}"
         ));
+    }
+
+    /// So many sessions were taken over from other proxies.
+    pub(super) fn heard_sessions(&self, count: u64) {
+        self.sessions.fetch_add(count, Ordering::Relaxed);
     }
 
     /// Notes a change; also this node's own.

@@ -4,9 +4,11 @@
 mod desk;
 mod join;
 mod remember;
+mod sessions;
 mod tasks;
 
 pub use desk::FleetDesk;
 pub use join::Joined;
 pub use remember::remember;
+pub use sessions::{SharedSessions, share_sessions};
 pub use tasks::{listen, speak};

@@ -41,6 +41,7 @@ pub(super) fn decode(cx: &mut Context<'_>, upstream: &Reader<'_>) -> Option<Sess
         },
         entries: r.get_or(cx, "entries", 100_000).value,
         ttl: r.get_or(cx, "ttl", Duration::from_secs(1_800)).value,
+        is_shared: r.get_or(cx, "share", false).value,
         secrets: r
             .list(cx, "secrets")
             .unwrap_or_default()
@@ -49,6 +50,18 @@ pub(super) fn decode(cx: &mut Context<'_>, upstream: &Reader<'_>) -> Option<Sess
             .collect(),
         binding: binding?,
     };
+    if session.is_shared && !session.binding.wants_table() {
+        cx.push(
+            Diagnostic::error(
+                r.span_of("share"),
+                format!(
+                    "{} is true, but only `learn` and `on` have a table that can be shared",
+                    r.name_of("share")
+                ),
+            )
+            .help("remove it: proxies with the same `secrets` read each other's cookies"),
+        );
+    }
     unused(cx, &r, &session);
     Some(session)
 }

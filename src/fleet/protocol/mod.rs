@@ -5,6 +5,7 @@
 
 pub mod chunk;
 pub mod heartbeat;
+pub mod sessions;
 
 pub use chunk::Chunk;
 pub use heartbeat::Heartbeat;

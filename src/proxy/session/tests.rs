@@ -64,6 +64,7 @@ fn session(binding: Binding) -> Session {
         on_gone: OnGone::Reassign,
         entries: 100,
         ttl: Duration::from_secs(60),
+        is_shared: false,
         secrets: Vec::new(),
     }
 }

@@ -120,6 +120,13 @@ pub(super) const ROWS: &[OptionRow] = &[
         r#""30m""#,
     ),
     opt(
+        "upstreams.NAME.session.share",
+        Kind::Bool,
+        Default("false"),
+        "The proxies of the region remember together what the table of `learn` or `on` holds: each tells the others, through the fleet, which client it gave which backend.",
+        "true",
+    ),
+    opt(
         "upstreams.NAME.session.secrets",
         Kind::List(&Kind::Secret, 1),
         Optional("each process draws one at its start, so sessions end with it"),
