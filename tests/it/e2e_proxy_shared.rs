@@ -134,7 +134,7 @@ impl Drop for Member {
     }
 }
 
-/// The configuration of all nodes; `rest`: of the upstream's backends.
+/// The configuration of all nodes.
 fn config(backends: &[&Backend]) -> String {
     // All at once, so that no two are the same.
     let sockets: Vec<UdpSocket> = NODES
@@ -152,7 +152,7 @@ fn config(backends: &[&Backend]) -> String {
     for ((name, region), socket) in NODES.iter().zip(&sockets) {
         let listen = socket.local_addr().unwrap();
         text += &format!(
-            "[nodes.{name}]\nregion = \"{region}\"\nroles = [\"proxy\", \"admin\"]\n\
+            "[nodes.{name}]\nregion = \"{region}\"\nroles = [\"proxy\", \"admin\"]\nstate-dir = \"state-{name}\"\n\
              admin = {{ listen = \"127.0.0.1:0\" }}\nproxy = {{ workers = 1 }}\n\
              fleet = {{ listen = \"{listen}\", certificate = \"fleet/{name}.pem\", \
              key = \"fleet/{name}.key\" }}\n"
@@ -179,6 +179,7 @@ fn p5_a_session_learnt_at_one_proxy_is_honoured_at_the_others_of_its_region_only
     std::fs::write(d.join("tradewind.toml"), config(&[&a, &b, &c])).unwrap();
     good(d, &["fleet", "init", "--out", "fleet", "--name", "lab"]);
     for (node, _) in NODES {
+        std::fs::create_dir(d.join(format!("state-{node}"))).unwrap();
         let issue = ["fleet", "issue", node, "--config", "tradewind.toml"];
         good(
             d,
