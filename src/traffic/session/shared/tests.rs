@@ -23,7 +23,9 @@ fn tell(from: &SharedTable, to: &[&SharedTable], now: Moment) -> usize {
     let chunks = from.say(now, CHUNKS);
     let records: Vec<Record> = chunks.into_iter().flat_map(|c| c.records).collect();
     for table in to {
-        records.iter().for_each(|r| drop(table.hear(r, now)));
+        for r in &records {
+            table.hear(r, now);
+        }
     }
     records.len()
 }
@@ -184,10 +186,14 @@ proptest! {
         for step in steps {
             match step {
                 Step::Bind { at: i, key: k, tag } => tables[i].bind(key(k), Tag(tag), at(0)),
-                Step::Find { at: i, key: k } => drop(tables[i].find(key(k), at(0))),
+                Step::Find { at: i, key: k } => {
+                    tables[i].find(key(k), at(0));
+                }
                 Step::Tell { from, to } => {
                     said[from].extend(tables[from].say(at(0), 1).into_iter().flat_map(|c| c.records));
-                    said[from].iter().rev().for_each(|r| drop(tables[to].hear(r, at(0))));
+                    for r in said[from].iter().rev() {
+                        tables[to].hear(r, at(0));
+                    }
                 }
             }
         }
@@ -195,7 +201,9 @@ proptest! {
             said[from].extend(tables[from].say(at(0), CHUNKS).into_iter().flat_map(|c| c.records));
         }
         for records in &said {
-            tables.iter().for_each(|t| records.iter().for_each(|r| drop(t.hear(r, at(0)))));
+            for (t, r) in tables.iter().flat_map(|t| records.iter().map(move |r| (t, r))) {
+                t.hear(r, at(0));
+            }
         }
         for k in 0..4 {
             let found: Vec<_> = tables.iter().map(|t| t.find(key(k), at(1))).collect();
