@@ -63,9 +63,10 @@ impl SharedSessions {
     fn tables(&self) -> Vec<(Box<str>, Arc<SharedTable>)> {
         let mut all = self.lock();
         all.retain(|_, known| known.table.strong_count() > 0);
-        let used =
-            |(name, known): (&Box<str>, &Known)| Some((name.clone(), known.table.upgrade()?));
-        all.iter().filter_map(used).collect()
+        let used = all
+            .iter()
+            .map(|(name, known)| Some((name.clone(), known.table.upgrade()?)));
+        used.flatten().collect()
     }
 
     /// Whether there are new tables, which are taken for briefed from now on.
