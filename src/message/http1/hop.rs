@@ -16,6 +16,8 @@ const ALWAYS: &[Known] = &[
 /// decided to pass the change of protocol on. `te` becomes `trailers` or goes.
 pub fn strip_request(fields: &mut Fields, keep_upgrade: bool) {
     strip(fields, keep_upgrade);
+    // Whoever reads the body first tells the client to go on.
+    fields.remove(Known::Expect);
     if fields.has(Known::Te) {
         let trailers = |m: &[u8]| m.eq_ignore_ascii_case(b"trailers");
         if fields.members(Known::Te).any(trailers) {

@@ -265,7 +265,11 @@ fn whole(
     };
     let host = push_fields(parts.headers, &mut head.fields)?;
     place(target, host, head)?;
-    frame(head)
+    let framing = frame(head)?;
+    // It is answered here. An HTTP/1.0 client cannot mean it (RFC 9110 section 10.1.1), and the next
+    // recipient, which is spoken to in HTTP/1.1, would heed it.
+    head.fields.remove(Known::Expect);
+    Ok(framing)
 }
 
 /// Puts the fields in their place; the value of `Host` is given back.
