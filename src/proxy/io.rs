@@ -8,6 +8,11 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use crate::message::http1::ChunkHead;
+use crate::message::http1::chunked::{self, CHUNK_END};
+
+use super::body::Frame;
+
 /// A stream of octets in both directions.
 pub trait Duplex: AsyncRead + AsyncWrite + Unpin {}
 
@@ -222,6 +227,33 @@ impl Outbox {
     /// Octets still to be written.
     pub fn left(&self) -> usize {
         self.text.len() - self.written + self.data.len() + self.tail.len()
+    }
+
+    /// Adds one part of a body as HTTP/1.1 frames it, or its end (`None`); says whether it was the last.
+    /// Only while more may be added.
+    pub fn put_frame(&mut self, frame: Option<Frame>, in_chunks: bool) -> bool {
+        match frame {
+            Some(Frame::Data(data)) => {
+                if in_chunks {
+                    let chunk = ChunkHead::new(data.len());
+                    self.text.extend_from_slice(chunk.as_bytes());
+                }
+                self.put(data, if in_chunks { CHUNK_END } else { b"" });
+                false
+            }
+            Some(Frame::Trailers(fields)) => {
+                if in_chunks {
+                    chunked::write_last(Some(&fields), &mut self.text);
+                }
+                true
+            }
+            None => {
+                if in_chunks {
+                    chunked::write_last(None, &mut self.text);
+                }
+                true
+            }
+        }
     }
 
     /// Whether more may be added: no data waits, and less than `gather` octets of text.

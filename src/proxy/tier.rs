@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use crate::ids::{BackendId, CacheId, UpstreamId};
+use crate::ids::{CacheId, UpstreamId};
 use crate::message::Name;
 use crate::time::Moment;
 use crate::traffic::access_log::LogFormat;
@@ -64,7 +64,7 @@ pub struct Log {
 pub struct Group {
     /// What they share: health, circuit, queue, budget.
     pub state: Arc<UpstreamState>,
-    /// By [`BackendId`].
+    /// By [`crate::ids::BackendId`].
     pub servers: Box<[Arc<Server>]>,
     /// How one of them is chosen.
     pub chooser: Arc<Chooser>,
@@ -197,11 +197,6 @@ impl Tier {
 }
 
 impl Group {
-    /// One server.
-    pub fn server(&self, id: BackendId) -> &Arc<Server> {
-        &self.servers[id.index()]
-    }
-
     /// Where a server stands among them; `None`: it is one of another plan.
     pub fn place_of(&self, server: &Arc<Server>) -> Option<usize> {
         self.servers.iter().position(|s| Arc::ptr_eq(s, server))

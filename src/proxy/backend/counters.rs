@@ -44,9 +44,4 @@ impl Counters {
     pub fn faults(&self, fault: Fault) -> u64 {
         self.faults[fault as usize].load(Ordering::Relaxed)
     }
-
-    /// Requests that failed in any way.
-    pub fn all_faults(&self) -> u64 {
-        self.faults.iter().map(|n| n.load(Ordering::Relaxed)).sum()
-    }
 }

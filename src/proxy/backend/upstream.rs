@@ -401,11 +401,6 @@ impl UpstreamState {
         }
     }
 
-    /// Octets of a body that are kept so that it can be sent again.
-    pub fn keep_body(&self) -> usize {
-        self.rules.load().retries.keep_body
-    }
-
     /// A request to the backend failed.
     pub(super) fn failed(&self, backend: &Arc<BackendState>, fault: Fault, now: Moment) {
         let rules = self.rules.load();

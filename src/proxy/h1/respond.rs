@@ -4,8 +4,7 @@ use std::future::poll_fn;
 use std::io;
 use std::task::{Context, Poll, ready};
 
-use crate::message::http1::chunked::CHUNK_END;
-use crate::message::http1::{BodyFraming, ChunkHead, Persistence, chunked, write_response};
+use crate::message::http1::{BodyFraming, Persistence, write_response};
 use crate::message::{Method, ResponseHead, Version};
 use crate::proxy::body::{Body, BodyError, Frame};
 use crate::proxy::io::{Outbox, ROOM};
@@ -120,28 +119,13 @@ impl Sending {
             let mut waits = false;
             while !self.finished && self.broken.is_none() && self.out.takes(GATHER) {
                 match body.poll_frame(cx) {
-                    Poll::Ready(Some(Ok(Frame::Data(data)))) => {
-                        self.sent += data.len() as u64;
-                        if self.chunked {
-                            let chunk = ChunkHead::new(data.len());
-                            self.out.text.extend_from_slice(chunk.as_bytes());
-                            self.out.put(data, CHUNK_END);
-                        } else {
-                            self.out.put(data, b"");
+                    Poll::Ready(Some(Ok(frame))) => {
+                        if let Frame::Data(data) = &frame {
+                            self.sent += data.len() as u64;
                         }
+                        self.finished = self.out.put_frame(Some(frame), self.chunked);
                     }
-                    Poll::Ready(Some(Ok(Frame::Trailers(fields)))) => {
-                        if self.chunked {
-                            chunked::write_last(Some(&fields), &mut self.out.text);
-                        }
-                        self.finished = true;
-                    }
-                    Poll::Ready(None) => {
-                        if self.chunked {
-                            chunked::write_last(None, &mut self.out.text);
-                        }
-                        self.finished = true;
-                    }
+                    Poll::Ready(None) => self.finished = self.out.put_frame(None, self.chunked),
                     Poll::Ready(Some(Err(e))) => self.broken = Some(e),
                     Poll::Pending => {
                         waits = true;

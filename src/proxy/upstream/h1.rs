@@ -7,10 +7,9 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::message::http1::chunked::{CHUNK_END, Decoder, Step};
+use crate::message::http1::chunked::{Decoder, Step};
 use crate::message::http1::{
-    self, AnswerKind, BadAnswer, BodyFraming, ChunkHead, HeadRules, Parsed, Persistence,
-    ResponseFraming, chunked, hop,
+    self, AnswerKind, BadAnswer, BodyFraming, HeadRules, Parsed, Persistence, ResponseFraming, hop,
 };
 use crate::message::{Method, RequestHead, ResponseHead};
 use crate::proxy::body::{Body, BodyError, Frame, Source};
@@ -62,28 +61,11 @@ impl Upload {
             let mut waits = false;
             while !self.finished && self.out.takes(GATHER) {
                 match self.body.poll_frame(cx) {
-                    Poll::Ready(Some(Ok(Frame::Data(data)))) => {
-                        self.begun = true;
-                        if self.chunked {
-                            let chunk = ChunkHead::new(data.len());
-                            self.out.text.extend_from_slice(chunk.as_bytes());
-                            self.out.put(data, CHUNK_END);
-                        } else {
-                            self.out.put(data, b"");
-                        }
+                    Poll::Ready(Some(Ok(frame))) => {
+                        self.begun |= matches!(frame, Frame::Data(_));
+                        self.finished = self.out.put_frame(Some(frame), self.chunked);
                     }
-                    Poll::Ready(Some(Ok(Frame::Trailers(fields)))) => {
-                        if self.chunked {
-                            chunked::write_last(Some(&fields), &mut self.out.text);
-                        }
-                        self.finished = true;
-                    }
-                    Poll::Ready(None) => {
-                        if self.chunked {
-                            chunked::write_last(None, &mut self.out.text);
-                        }
-                        self.finished = true;
-                    }
+                    Poll::Ready(None) => self.finished = self.out.put_frame(None, self.chunked),
                     Poll::Ready(Some(Err(e))) => {
                         self.begun = true;
                         return Poll::Ready(Err(e));
