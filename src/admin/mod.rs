@@ -12,6 +12,7 @@ pub mod problem;
 pub mod route;
 pub mod server;
 pub mod state;
+pub mod traffic;
 pub mod view;
 
 pub use backends::BackendDesk;

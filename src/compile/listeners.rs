@@ -48,5 +48,6 @@ pub(super) fn node(node: &NodeSpec) -> ProxyNode {
             .map(|d| d.value.join("cache").into()),
         workers: node.proxy.workers.unwrap_or(cores),
         drain_timeout: node.proxy.drain_timeout,
+        clients: node.proxy.clients,
     }
 }

@@ -32,6 +32,7 @@ use crate::time::Moment;
 use crate::traffic::{Backend, DrainSticky};
 
 use self::queue::Queue;
+use super::layer4::FlowTally;
 use super::tally::Tally;
 
 /// Reasons why a backend is not used, as bits of [`BackendState::gates`].
@@ -106,6 +107,8 @@ pub struct BackendState {
     pub address: SocketAddr,
     /// What is counted of its exchanges.
     pub tally: Tally,
+    /// What is counted of its connections and sessions of layer 4.
+    pub flows: FlowTally,
     /// What is counted of its failures.
     pub counters: Counters,
     gates: AtomicU32,
@@ -140,6 +143,7 @@ impl BackendState {
             name: backend.name.clone(),
             address: backend.address,
             tally: Tally::new(workers),
+            flows: FlowTally::new(workers),
             counters: Counters::default(),
             gates: AtomicU32::new(0),
             weight: AtomicU32::new(backend.weight.saturating_mul(UNIT)),

@@ -13,7 +13,10 @@ use crate::ids::ListenerId;
 use crate::limit::Counted;
 use crate::traffic::Protocol;
 
+use super::features::Turned;
 use super::io::Io;
+use super::layer4::Refused;
+use super::layer4::refuse::refuse;
 use super::message::Peer;
 use super::stats::{count, discount};
 use super::tier::Tier;
@@ -51,6 +54,7 @@ pub fn begin(
     if open.fetch_add(1, Ordering::Relaxed) >= plan.limits.connections {
         open.fetch_sub(1, Ordering::Relaxed);
         count(&worker.stats.too_many);
+        refuse(worker, &tier, at, source, Refused::MaxConnections);
         return;
     }
     count(&worker.stats.open);
@@ -63,11 +67,18 @@ pub fn begin(
     let admitted = tier
         .guards
         .admit(&tier.plan, listener, source.ip(), || worker.now());
-    let Ok(source_counted) = admitted else {
-        count(&worker.stats.crowded);
-        return;
-    };
-    held._source = source_counted;
+    match admitted {
+        Ok(source_counted) => held._source = source_counted,
+        Err(turned) => {
+            count(&worker.stats.crowded);
+            let why = match turned {
+                Turned::TooOften => Refused::SourceRate,
+                Turned::TooMany => Refused::SourceConnections,
+            };
+            refuse(worker, &tier, at, source, why);
+            return;
+        }
+    }
     let Ok(local) = tcp.local_addr() else {
         return;
     };

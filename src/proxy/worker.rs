@@ -11,6 +11,7 @@ use crate::message::{Fields, Known, RequestHead, ResponseHead};
 use crate::time::{Clock, Moment, Wall};
 
 use super::features::Paper;
+use super::glance::Glances;
 use super::pick::AllTurns;
 use super::stats::WorkerStats;
 use super::tcp::pipes::Pipes;
@@ -44,6 +45,8 @@ pub struct Worker {
     pub mirrors: Cell<usize>,
     /// Pipes for octets that pass within the kernel.
     pub pipes: Pipes,
+    /// How many looks at clients' connections it may take.
+    pub glances: Glances,
     /// Whose turn it is at each upstream.
     pub turns: AllTurns,
     /// Where texts are written.
@@ -78,6 +81,7 @@ impl Worker {
             stats,
             number,
             pipes: Pipes::default(),
+            glances: Glances::default(),
             turns: AllTurns::new(number),
             wall: Cell::new(clock.wall()),
             mirrors: Cell::new(0),

@@ -12,7 +12,9 @@ mod memory;
 mod option;
 pub mod packet;
 pub mod splice;
+mod tcp_info;
 
 pub use batch::BatchSocket;
 pub use memory::give_back_memory;
 pub use option::{report_destination, send_without_path_mtu};
+pub use tcp_info::{TcpInfo, tcp_info};

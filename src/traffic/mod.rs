@@ -3,6 +3,7 @@
 
 pub mod access_log;
 pub mod algorithm;
+pub mod clients;
 pub mod compression;
 pub mod features;
 pub mod fields;
@@ -24,6 +25,7 @@ pub mod upstream;
 pub mod waf;
 
 pub use algorithm::{Algorithm, HashKey, HashMethod, Hashing};
+pub use clients::ClientRules;
 pub use compression::{Coding, Compression};
 pub use features::{Features, ListenerFeatures};
 pub use listener::{HttpLimits, HttpTimeouts, Listener};
@@ -77,6 +79,8 @@ pub struct ProxyNode {
     pub workers: u32,
     /// How long a draining proxy waits for what is under way.
     pub drain_timeout: Duration,
+    /// What is remembered of the way to clients.
+    pub clients: ClientRules,
 }
 
 impl Default for ProxyNode {
@@ -88,6 +92,7 @@ impl Default for ProxyNode {
             cache_dir: None,
             workers: 1,
             drain_timeout: Duration::from_secs(30),
+            clients: ClientRules::default(),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::config::Marked;
 use crate::config::spec::FeaturesSpec;
-use crate::traffic::{Listener, TcpTimeouts};
+use crate::traffic::{ClientRules, Listener, TcpTimeouts};
 
 /// `[listeners.NAME]`
 #[derive(Clone, PartialEq, Debug)]
@@ -76,4 +76,6 @@ pub struct NodeProxySpec {
     pub zone: Option<String>,
     /// `drain-timeout`
     pub drain_timeout: Duration,
+    /// `client-prefixes`, `client-samples`
+    pub clients: ClientRules,
 }

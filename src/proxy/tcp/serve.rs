@@ -45,7 +45,8 @@ struct Joined {
 /// Serves an accepted connection until it ends.
 pub async fn serve(worker: Rc<Worker>, tier: Arc<Tier>, tcp: TcpStream, peer: Peer, held: Held) {
     let name = &tier.plan.listeners[peer.listener.index()].name;
-    let mut flow = Flow::new(name, &peer, worker.watches.coarse());
+    let mut flow = Flow::new(name, &peer, worker.now());
+    flow.watch(&worker, &tier, &peer);
     // The plan is let go before octets move: a connection may outlive many.
     flow.ended = match Box::pin(join(&worker, tier, tcp, peer, &mut flow)).await {
         Ok(joined) => carry(&worker, joined, &mut flow).await,
@@ -87,7 +88,6 @@ async fn join(
     };
     flow.upstream = Some(tier.plan.upstreams[id.index()].name.clone());
     let (permit, backend) = reach(worker, &tier, id, &peer, flow).await?;
-    flow.connected = Some(worker.watches.coarse().since(flow.began));
     Ok(Joined {
         client,
         backend,
@@ -102,9 +102,7 @@ async fn carry(worker: &Worker, joined: Joined, flow: &mut Flow) -> Ended {
     match (joined.client, joined.backend) {
         (Io::Tcp(client), Io::Tcp(backend)) => {
             let server = joined.permit.backend();
-            let done = relay(worker, client, backend, server, &timeouts).await;
-            (flow.octets_in, flow.octets_out) = (done.octets_in, done.octets_out);
-            done.ended
+            relay(worker, client, backend, server, &timeouts, flow).await
         }
         (client, io) => {
             let backend = Box::new(Upgraded {
@@ -117,6 +115,9 @@ async fn carry(worker: &Worker, joined: Joined, flow: &mut Flow) -> Ended {
             let client = RefCell::new(client);
             let moved = tunnel::run(&client, BytesMut::new(), backend, &watch, timeouts.idle);
             (flow.octets_in, flow.octets_out) = Box::pin(moved).await;
+            if let Some(tcp) = client.borrow().tcp() {
+                flow.look(tcp);
+            }
             Ended::ClientClosed
         }
     }
@@ -156,11 +157,11 @@ async fn reach(
             Err(NoPick::Full) => (None, Wanted::Any),
             Err(NoPick::Nobody | NoPick::SessionGone) => return Err(Ended::NoBackend),
         };
-        let permit = match at_once {
-            Some(permit) => permit,
+        let (permit, placed) = match at_once {
+            Some(permit) => (permit, now),
             None => {
                 let waited = group.state.wait(wanted, &group.servers).await;
-                waited.map_err(|_| Ended::QueueFull)?
+                (waited.map_err(|_| Ended::QueueFull)?, worker.now())
             }
         };
         let server = permit.backend().clone();
@@ -175,7 +176,10 @@ async fn reach(
             peer,
         };
         let why = match connect(worker, &way).await {
-            Ok(io) => return Ok((permit, io)),
+            Ok(io) => {
+                flow.connected(placed, worker.now());
+                return Ok((permit, io));
+            }
             Err(why) => why,
         };
         if why == Why::NoSocket {
