@@ -15,6 +15,7 @@ mod routes;
 mod sessions;
 mod steering;
 mod upstreams;
+mod vips;
 mod waf;
 mod zones;
 
@@ -68,6 +69,7 @@ const WEIGHT: Kind = Kind::Integer(0, 1_000_000);
 const PARTS: &[&[OptionRow]] = &[
     dns::ROWS,
     nodes::ROWS,
+    vips::NODE,
     fleet::ROWS,
     zones::ROWS,
     health::ROWS,
@@ -85,6 +87,7 @@ const PARTS: &[&[OptionRow]] = &[
     proxy_tls::ROWS,
     features::ROWS,
     sessions::ROWS,
+    vips::ROWS,
 ];
 
 const COUNT: usize = {
