@@ -2,13 +2,17 @@
 
 use std::time::Duration;
 
+use hashbrown::HashMap;
+
 use crate::config::Spec;
 use crate::config::spec::NodeSpec;
+use crate::ids::UpstreamId;
 use crate::net::HostAddress;
 use crate::traffic::{Listener, ProxyNode, Vip};
 
 use super::Problems;
 use super::features::Shared;
+use super::layer4;
 
 /// Time for VRRP to move a VIP away from a node that stops, where the node does not say: two checks a
 /// second apart, and an advertisement.
@@ -19,6 +23,7 @@ pub(super) fn listeners(
     spec: &Spec,
     node: &NodeSpec,
     shared: &Shared<'_>,
+    upstreams: &HashMap<&str, UpstreamId>,
     p: &mut Problems,
 ) -> Vec<Listener> {
     let has = |name: &str| match &node.proxy.listeners {
@@ -30,6 +35,7 @@ pub(super) fn listeners(
         .filter(|l| has(&l.name))
         .map(|l| {
             let mut listener = l.settings.clone();
+            listener.protocol = layer4::protocol(l, upstreams, p);
             listener.features.common = shared.features(&l.features, p);
             listener
         })
