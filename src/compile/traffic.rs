@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::config::Spec;
 use crate::config::load::Inputs;
 use crate::config::spec::{NodeSpec, Role};
-use crate::traffic::Plan;
+use crate::traffic::{Plan, Vip};
 
 use super::{Problems, caches, features, listeners, node, routes, upstreams};
 
@@ -15,6 +15,7 @@ pub(super) fn plan(
     spec: &Spec,
     inputs: &Inputs,
     wanted: Option<&str>,
+    vips: &[Vip],
     p: &mut Problems,
 ) -> Arc<Plan> {
     let this: Option<&NodeSpec> = spec
@@ -48,6 +49,6 @@ pub(super) fn plan(
         rate_limits: shared.rate_limits,
         error_pages: shared.error_pages,
         auths: shared.auths,
-        node: listeners::node(this),
+        node: listeners::node(this, vips),
     })
 }

@@ -14,6 +14,7 @@ mod listeners;
 mod protection;
 mod routes;
 mod upstreams;
+mod vips;
 
 pub use caches::CacheSpec;
 pub use features::{AuthSpec, ErrorPagesSpec, FeaturesSpec, PageSpec, RateRuleSpec};
@@ -23,6 +24,7 @@ pub use listeners::{ListenerSpec, NodeProxySpec, ProtocolSpec, TcpSpec, TlsFile,
 pub use protection::{AccessSpec, ChaosSpec, CookiesSpec, RateLimitSpec};
 pub use routes::{ActionSpec, RouteSpec, WafSpec};
 pub use upstreams::{BackendSpec, UpstreamSpec};
+pub use vips::VipSpec;
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
@@ -90,6 +92,8 @@ pub struct Spec {
     pub auths: Vec<AuthSpec>,
     /// `[upstreams.NAME]`
     pub upstreams: Vec<UpstreamSpec>,
+    /// `[vips.NAME]`
+    pub vips: Vec<VipSpec>,
     /// `[names."NAME"]` without `alias-of`
     pub names: Vec<NameSpec>,
     /// `[names."NAME"]` with `alias-of`

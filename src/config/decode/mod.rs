@@ -32,6 +32,7 @@ mod sessions;
 mod transfers;
 mod upstreams;
 mod value;
+mod vips;
 mod waf;
 
 pub(super) use context::Context;
@@ -110,6 +111,7 @@ pub(super) fn decode(cx: &mut Context<'_>, mut root: Table) -> Spec {
         error_pages: guards::error_pages(cx, root),
         auths: guards::auth(cx, root),
         upstreams: upstreams::decode(cx, root),
+        vips: vips::decode(cx, root),
         names,
         aliases,
     }

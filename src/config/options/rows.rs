@@ -16,6 +16,7 @@ mod routes;
 mod sessions;
 mod steering;
 mod upstreams;
+mod vips;
 mod waf;
 mod zones;
 
@@ -69,6 +70,7 @@ const WEIGHT: Kind = Kind::Integer(0, 1_000_000);
 const PARTS: &[&[OptionRow]] = &[
     dns::ROWS,
     nodes::ROWS,
+    vips::NODE,
     fleet::ROWS,
     zones::ROWS,
     health::ROWS,
@@ -87,6 +89,7 @@ const PARTS: &[&[OptionRow]] = &[
     proxy_tls::ROWS,
     features::ROWS,
     sessions::ROWS,
+    vips::ROWS,
 ];
 
 const COUNT: usize = {

@@ -76,4 +76,8 @@ pub struct NodeProxySpec {
     pub zone: Option<String>,
     /// `drain-timeout`
     pub drain_timeout: Duration,
+    /// `addresses`
+    pub addresses: Vec<Marked<std::net::IpAddr>>,
+    /// `leave-delay`
+    pub leave_delay: Option<Duration>,
 }
