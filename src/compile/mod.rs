@@ -13,6 +13,7 @@ mod dnssec;
 mod features;
 mod fleet;
 mod geo;
+mod layer4;
 mod listeners;
 mod monitors;
 mod names;
@@ -29,6 +30,7 @@ mod traffic;
 #[cfg(test)]
 mod traffic_tests;
 mod transfers;
+mod udp;
 mod upstreams;
 mod zones;
 

@@ -7,7 +7,7 @@ use crate::config::load::Inputs;
 use crate::config::spec::{NodeSpec, Role};
 use crate::traffic::Plan;
 
-use super::{Problems, caches, features, listeners, node, routes, upstreams};
+use super::{Problems, caches, features, listeners, node, routes, udp, upstreams};
 
 /// The plan of the node called `wanted`; an empty one without the role `proxy`. All parts are checked
 /// either way.
@@ -25,7 +25,7 @@ pub(super) fn plan(
     let caches = caches::caches(spec, p);
     let shared = features::shared(spec, inputs, &upstreams.by_name, p);
     let listeners = this.map_or_else(Vec::new, |this| {
-        listeners::listeners(spec, this, &shared, p)
+        listeners::listeners(spec, this, &shared, &upstreams.by_name, p)
     });
     let routes = routes::routes(
         spec,
@@ -35,6 +35,7 @@ pub(super) fn plan(
         &shared,
         p,
     );
+    udp::check(spec, p);
     features::unused(spec, p);
     let Some(this) = this else {
         return Arc::default();

@@ -6,6 +6,7 @@ mod dns;
 mod features;
 mod fleet;
 mod health;
+mod layer4;
 mod listeners;
 mod monitors;
 mod nodes;
@@ -14,6 +15,7 @@ mod resilience;
 mod routes;
 mod sessions;
 mod steering;
+mod udp;
 mod upstreams;
 mod waf;
 mod zones;
@@ -74,6 +76,8 @@ const PARTS: &[&[OptionRow]] = &[
     monitors::ROWS,
     steering::ROWS,
     listeners::ROWS,
+    layer4::ROWS,
+    udp::ROWS,
     conditions::ROUTE,
     conditions::MATCH,
     conditions::NESTED,

@@ -103,8 +103,6 @@ events! {
     Evicted = "evicted",
     /// A session ended because its backend's time to drain was over.
     BackendCut = "backend-cut",
-    /// A session ended because no backend could take it on.
-    BackendGone = "backend-gone",
     /// A session ended because its listener did.
     ListenerClosed = "listener-closed",
     /// A session went on with another backend.
@@ -131,7 +129,6 @@ pub const ENDS: &[Event] = &[
     Event::Complete,
     Event::Evicted,
     Event::BackendCut,
-    Event::BackendGone,
     Event::ListenerClosed,
 ];
 

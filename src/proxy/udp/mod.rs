@@ -17,4 +17,5 @@ pub mod state;
 
 pub use buffers::Buffers;
 pub use counters::Traffic;
+pub use serve::serve;
 pub use state::{States, UdpState};

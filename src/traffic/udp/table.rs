@@ -72,6 +72,8 @@ struct Slot<S> {
     generation: u32,
     seen: Moment,
     standing: Standing,
+    /// Whether its key leads to it.
+    indexed: bool,
     /// Towards the one heard of later; free slots: the next free one.
     newer: u32,
     /// Towards the one heard of earlier.
@@ -124,12 +126,12 @@ impl<S> Table<S> {
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.index.len()
+        self.lists[0].len + self.lists[1].len
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.index.is_empty()
+        self.len() == 0
     }
 
     /// How many there may be.
@@ -277,6 +279,7 @@ impl<S> Table<S> {
                 generation: 0,
                 seen: now,
                 standing: Standing::New,
+                indexed: true,
                 newer: NONE,
                 older: NONE,
                 session: Some(session),
@@ -290,6 +293,7 @@ impl<S> Table<S> {
             slot.hash = hash;
             slot.seen = now;
             slot.standing = Standing::New;
+            slot.indexed = true;
             slot.session = Some(session);
             at
         };
@@ -303,11 +307,22 @@ impl<S> Table<S> {
         })
     }
 
+    /// Lets the next datagram of its key begin another session. This one lives on, for its answers.
+    pub fn detach(&mut self, id: Id) {
+        let Some(slot) = self.slot(id).filter(|s| s.indexed) else {
+            return;
+        };
+        let entry = self.index.find_entry(slot.hash, |slot| *slot == id.slot);
+        if let Ok(entry) = entry {
+            entry.remove();
+        }
+        self.slots[id.slot as usize].indexed = false;
+    }
+
     /// Ends a session; `None` when it has ended already.
     pub fn remove(&mut self, id: Id) -> Option<(Key, S)> {
-        let hash = self.slot(id)?.hash;
-        let entry = self.index.find_entry(hash, |slot| *slot == id.slot);
-        entry.ok()?.remove();
+        self.slot(id)?;
+        self.detach(id);
         self.unlink(id.slot);
         let slot = &mut self.slots[id.slot as usize];
         slot.generation = slot.generation.wrapping_add(1);
@@ -443,6 +458,24 @@ mod tests {
         assert_eq!(table.standing(new), Some(Standing::New));
         assert_eq!(Id::from_bits(new.to_bits()), new);
         assert_eq!(table.get(new), Some(&'b'));
+    }
+
+    #[test]
+    fn a_detached_session_lives_on_beside_the_next_of_its_client() {
+        let mut table = Table::new(2, 7);
+        let first = table.insert(key(1), 'a', at(0)).unwrap();
+        table.detach(first);
+        assert_eq!(table.find(&key(1)), None);
+        let second = table.insert(key(1), 'b', at(1)).unwrap();
+        assert_eq!(table.find(&key(1)), Some(second));
+        assert_eq!(table.key(first), Some(key(1)));
+        assert!(table.is_full(), "it takes its room");
+        assert_eq!(table.remove(first), Some((key(1), 'a')));
+        assert_eq!(table.find(&key(1)), Some(second));
+        table.detach(second);
+        table.detach(second);
+        assert_eq!(table.remove(second), Some((key(1), 'b')));
+        assert!(table.is_empty());
     }
 
     proptest! {
