@@ -31,10 +31,9 @@ pub(super) fn protocol(
             target: Target::Upstream(forward()),
             timeouts: *timeouts,
         })),
-        ProtocolSpec::Udp(UdpSpec { idle, max_sessions }) => Protocol::Udp(Box::new(UdpRules {
+        ProtocolSpec::Udp(UdpSpec { rules }) => Protocol::Udp(Box::new(UdpRules {
             upstream: forward(),
-            idle: *idle,
-            max_sessions: *max_sessions,
+            ..rules.clone()
         })),
     }
 }

@@ -30,6 +30,7 @@ mod traffic;
 #[cfg(test)]
 mod traffic_tests;
 mod transfers;
+mod udp;
 mod upstreams;
 mod vips;
 mod zones;

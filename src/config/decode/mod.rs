@@ -30,6 +30,7 @@ mod resilience;
 mod routes;
 mod sessions;
 mod transfers;
+mod udp;
 mod upstreams;
 mod value;
 mod vips;

@@ -15,6 +15,7 @@ mod resilience;
 mod routes;
 mod sessions;
 mod steering;
+mod udp;
 mod upstreams;
 mod vips;
 mod waf;
@@ -78,6 +79,7 @@ const PARTS: &[&[OptionRow]] = &[
     steering::ROWS,
     listeners::ROWS,
     layer4::ROWS,
+    udp::ROWS,
     conditions::ROUTE,
     conditions::MATCH,
     conditions::NESTED,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::config::Marked;
 use crate::config::spec::FeaturesSpec;
-use crate::traffic::{Listener, TcpTimeouts};
+use crate::traffic::{Listener, TcpTimeouts, UdpRules};
 
 /// `[listeners.NAME]`
 #[derive(Clone, PartialEq, Debug)]
@@ -48,10 +48,8 @@ pub struct TcpSpec {
 /// `[listeners.NAME.udp]`
 #[derive(Clone, PartialEq, Debug)]
 pub struct UdpSpec {
-    /// How long a session lasts without a datagram.
-    pub idle: Duration,
-    /// Sessions at once.
-    pub max_sessions: u32,
+    /// What it says by itself; of no upstream yet.
+    pub rules: UdpRules,
 }
 
 /// A file that TLS needs.

@@ -37,11 +37,17 @@ pub enum Ended {
     ConnectTimeout,
     /// An operator took its backend out.
     TakenOut,
+    /// All answers to the datagrams of its client came.
+    Answered,
+    /// It made room for another session of datagrams.
+    Evicted,
+    /// Its listener is no more.
+    ListenerClosed,
 }
 
 impl Ended {
     /// All of them.
-    pub const ALL: [Ended; 12] = [
+    pub const ALL: [Ended; 15] = [
         Ended::ClientClosed,
         Ended::BackendClosed,
         Ended::ClientReset,
@@ -54,6 +60,9 @@ impl Ended {
         Ended::ConnectFailed,
         Ended::ConnectTimeout,
         Ended::TakenOut,
+        Ended::Answered,
+        Ended::Evicted,
+        Ended::ListenerClosed,
     ];
 
     /// One word for logs and metrics.
@@ -71,6 +80,9 @@ impl Ended {
             Ended::ConnectFailed => "connect-failed",
             Ended::ConnectTimeout => "connect-timeout",
             Ended::TakenOut => "taken-out",
+            Ended::Answered => "answered",
+            Ended::Evicted => "evicted",
+            Ended::ListenerClosed => "listener-closed",
         }
     }
 
@@ -78,7 +90,11 @@ impl Ended {
     pub const fn is_failure(self) -> bool {
         !matches!(
             self,
-            Ended::ClientClosed | Ended::BackendClosed | Ended::ClientReset | Ended::IdleTimeout
+            Ended::ClientClosed
+                | Ended::BackendClosed
+                | Ended::ClientReset
+                | Ended::IdleTimeout
+                | Ended::Answered
         )
     }
 }
