@@ -48,6 +48,17 @@ impl Alpn {
         std::iter::from_fn(move || list.vector8())
     }
 
+    /// These protocols, each of 1 to 255 octets.
+    pub fn of<'p>(protocols: impl IntoIterator<Item = &'p [u8]>) -> Alpn {
+        let mut list = Vec::new();
+        for protocol in protocols {
+            let len = u8::try_from(protocol.len()).unwrap_or(u8::MAX);
+            list.push(len);
+            list.extend_from_slice(&protocol[..len.into()]);
+        }
+        Alpn { list: list.into() }
+    }
+
     /// Whether the client would speak this.
     pub fn offers(&self, protocol: &[u8]) -> bool {
         self.iter().any(|offered| offered == protocol)

@@ -14,6 +14,7 @@ mod proxy_tls;
 mod resilience;
 mod routes;
 mod sessions;
+mod sni;
 mod steering;
 mod upstreams;
 mod waf;
@@ -76,6 +77,7 @@ const PARTS: &[&[OptionRow]] = &[
     steering::ROWS,
     listeners::ROWS,
     layer4::ROWS,
+    sni::ROWS,
     conditions::ROUTE,
     conditions::MATCH,
     conditions::NESTED,
