@@ -24,8 +24,10 @@ mod problems;
 mod protection;
 mod routes;
 mod sites;
+mod sni;
 #[cfg(test)]
 mod tests;
+mod tls_mode;
 mod traffic;
 #[cfg(test)]
 mod traffic_tests;

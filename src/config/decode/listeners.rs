@@ -39,10 +39,15 @@ pub(super) fn node(cx: &mut Context<'_>, r: &Reader<'_>) -> NodeProxySpec {
 
 pub(super) fn decode(cx: &mut Context<'_>, root: &Table) -> Vec<ListenerSpec> {
     let mut taken: HashMap<(SocketAddr, bool), (String, Span)> = HashMap::new();
-    objects(cx, root, "listeners", false)
-        .into_iter()
-        .map(|(name, r)| {
+    let mut lacking = Vec::new();
+    let readers = objects(cx, root, "listeners", false).into_iter();
+    let listeners: Vec<ListenerSpec> = readers
+        .enumerate()
+        .map(|(at, (name, r))| {
             let listener = listener(cx, name, &r);
+            if r.lacks("bind") {
+                lacking.push((at, r.span()));
+            }
             let is_udp = matches!(listener.protocol, ProtocolSpec::Udp(_));
             for bind in listener.bind.iter().filter(|b| b.port() != 0) {
                 let first = taken.insert(
@@ -66,7 +71,9 @@ pub(super) fn decode(cx: &mut Context<'_>, root: &Table) -> Vec<ListenerSpec> {
             }
             listener
         })
-        .collect()
+        .collect();
+    super::sni::wants_way_in(cx, &listeners, &lacking);
+    listeners
 }
 
 fn upgrades(cx: &mut Context<'_>, r: &Reader<'_>) -> Vec<Box<[u8]>> {
@@ -136,5 +143,6 @@ fn listener(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Liste
         files,
         protocol: layer4::protocol(cx, r),
         forward: r.get(cx, "forward"),
+        tls_mode: super::sni::mode(cx, r),
     }
 }

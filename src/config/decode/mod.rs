@@ -29,6 +29,7 @@ mod reader;
 mod resilience;
 mod routes;
 mod sessions;
+mod sni;
 mod transfers;
 mod udp;
 mod upstreams;

@@ -14,6 +14,7 @@ mod proxy_tls;
 mod resilience;
 mod routes;
 mod sessions;
+mod sni;
 mod steering;
 mod udp;
 mod upstreams;
@@ -80,6 +81,7 @@ const PARTS: &[&[OptionRow]] = &[
     listeners::ROWS,
     layer4::ROWS,
     udp::ROWS,
+    sni::ROWS,
     conditions::ROUTE,
     conditions::MATCH,
     conditions::NESTED,

@@ -450,9 +450,7 @@ impl Relay {
             return Ok(());
         }
         let socket = connect(permit.backend().address).map_err(|_| Event::NoSocket)?;
-        self.ready
-            .watch(&socket, id)
-            .map_err(|_| Event::NoSocket)?;
+        self.ready.watch(&socket, id).map_err(|_| Event::NoSocket)?;
         permit.backend().begin(true);
         session.socket = socket;
         session.permit = permit;
@@ -466,11 +464,7 @@ impl Relay {
     ///
     /// # Errors
     /// As the system says of the many sockets together.
-    pub fn from_backends(
-        &mut self,
-        socket: BorrowedFd<'_>,
-        pair: &mut Pair,
-    ) -> io::Result<bool> {
+    pub fn from_backends(&mut self, socket: BorrowedFd<'_>, pair: &mut Pair) -> io::Result<bool> {
         let mut found = std::mem::take(&mut self.found);
         found.append(&mut self.again);
         let more = self.ready.look(&mut found);
@@ -487,13 +481,7 @@ impl Relay {
     }
 
     /// Takes in the answers of one session.
-    fn answers(
-        &mut self,
-        ours: &Ours,
-        id: Id,
-        socket: BorrowedFd<'_>,
-        outbound: &mut Datagrams,
-    ) {
+    fn answers(&mut self, ours: &Ours, id: Id, socket: BorrowedFd<'_>, outbound: &mut Datagrams) {
         let now = self.worker.watches.coarse();
         let Some(key) = self.table.key(id) else {
             return;
@@ -529,9 +517,10 @@ impl Relay {
                 Err(_) => break,
             }
         }
-        let over = self.table.get(id).is_some_and(|s| {
-            s.answers > 0 && ours.rules.is_complete(s.requests, s.answers)
-        });
+        let over = self
+            .table
+            .get(id)
+            .is_some_and(|s| s.answers > 0 && ours.rules.is_complete(s.requests, s.answers));
         if over {
             self.end(ours, id, Event::Complete, Ended::Answered);
         }
@@ -586,7 +575,9 @@ impl Relay {
         }
         if let Some(counters) = ours.counters() {
             let open = counters.open.load(Ordering::Relaxed);
-            counters.open.store(open.saturating_sub(1), Ordering::Relaxed);
+            counters
+                .open
+                .store(open.saturating_sub(1), Ordering::Relaxed);
             counters.note(why, 1);
         }
         let peer = Peer {
