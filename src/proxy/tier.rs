@@ -20,6 +20,7 @@ use super::layer4::{self, FlowTally};
 use super::tally::Tally;
 use super::tls::vault::Doors;
 use super::tls::{ListenerTls, UpstreamTls};
+use super::udp::{States, UdpState};
 
 pub use super::backend::BackendState as Server;
 
@@ -44,6 +45,8 @@ pub struct Tier {
     pub clients: Option<Arc<ClientTable>>,
     /// By [`crate::ids::ListenerId`]; `None`: nothing is written down.
     pub logs: Vec<Option<Log>>,
+    /// By [`crate::ids::ListenerId`]; `None`: it carries no datagrams.
+    pub udp: Vec<Option<Arc<UdpState>>>,
     /// By [`crate::ids::ListenerId`], those that have any.
     listener_tls: Vec<Option<Arc<ListenerTls>>>,
     /// Request fields that tell backends who a client is: what clients send in them is removed.
@@ -92,6 +95,8 @@ pub struct Registry {
     clients: Option<Arc<ClientTable>>,
     /// Where access logs go.
     pub logs: Logs,
+    udp: States,
+    seed: u64,
 }
 
 /// The tallies of these names, those there were already among them.
@@ -114,9 +119,10 @@ fn tallies<'n, T>(
 impl Registry {
     /// No servers yet. `seed` is random.
     pub fn new(seed: u64) -> Registry {
-        let seed = [seed, seed.rotate_left(32) ^ 0x9E37_79B9_7F4A_7C15];
+        let words = [seed, seed.rotate_left(32) ^ 0x9E37_79B9_7F4A_7C15];
         Registry {
-            guards: Arc::new(Guards::new(seed)),
+            guards: Arc::new(Guards::new(words)),
+            seed,
             ..Registry::default()
         }
     }
@@ -165,6 +171,7 @@ impl Registry {
         Tier {
             guards: self.guards.clone(),
             caches: self.caches.clone(),
+            udp: self.udp.adopt(&plan, workers, self.seed),
             plan,
             upstreams,
             listener_tallies,

@@ -16,6 +16,7 @@ use super::pick::AllTurns;
 use super::stats::WorkerStats;
 use super::tcp::pipes::Pipes;
 use super::tier::Tier;
+use super::udp::Buffers;
 use super::upstream::h2::Shared;
 use super::upstream::pool::Pool;
 use super::watch::Watches;
@@ -47,6 +48,8 @@ pub struct Worker {
     pub pipes: Pipes,
     /// How many looks at clients' connections it may take.
     pub glances: Glances,
+    /// Memory that datagrams go through.
+    pub datagrams: Buffers,
     /// Whose turn it is at each upstream.
     pub turns: AllTurns,
     /// Where texts are written.
@@ -82,6 +85,7 @@ impl Worker {
             number,
             pipes: Pipes::default(),
             glances: Glances::default(),
+            datagrams: Buffers::default(),
             turns: AllTurns::new(number),
             wall: Cell::new(clock.wall()),
             mirrors: Cell::new(0),

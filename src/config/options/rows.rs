@@ -15,8 +15,11 @@ mod proxy_tls;
 mod resilience;
 mod routes;
 mod sessions;
+mod sni;
 mod steering;
+mod udp;
 mod upstreams;
+mod vips;
 mod waf;
 mod zones;
 
@@ -71,6 +74,7 @@ const PARTS: &[&[OptionRow]] = &[
     dns::ROWS,
     nodes::ROWS,
     clients::ROWS,
+    vips::NODE,
     fleet::ROWS,
     zones::ROWS,
     health::ROWS,
@@ -78,6 +82,8 @@ const PARTS: &[&[OptionRow]] = &[
     steering::ROWS,
     listeners::ROWS,
     layer4::ROWS,
+    udp::ROWS,
+    sni::ROWS,
     conditions::ROUTE,
     conditions::MATCH,
     conditions::NESTED,
@@ -89,6 +95,7 @@ const PARTS: &[&[OptionRow]] = &[
     proxy_tls::ROWS,
     features::ROWS,
     sessions::ROWS,
+    vips::ROWS,
 ];
 
 const COUNT: usize = {

@@ -48,11 +48,17 @@ pub enum Ended {
     TakenOut,
     /// The proxy ended first.
     Stopped,
+    /// All answers to the datagrams of its client came.
+    Answered,
+    /// It made room for another session of datagrams.
+    Evicted,
+    /// Its listener is no more.
+    ListenerClosed,
 }
 
 impl Ended {
     /// All of them.
-    pub const ALL: [Ended; 13] = [
+    pub const ALL: [Ended; 16] = [
         Ended::ClientClosed,
         Ended::BackendClosed,
         Ended::ClientReset,
@@ -66,6 +72,9 @@ impl Ended {
         Ended::ConnectTimeout,
         Ended::TakenOut,
         Ended::Stopped,
+        Ended::Answered,
+        Ended::Evicted,
+        Ended::ListenerClosed,
     ];
 
     /// One word for logs and metrics.
@@ -84,6 +93,9 @@ impl Ended {
             Ended::ConnectTimeout => "connect-timeout",
             Ended::TakenOut => "taken-out",
             Ended::Stopped => "proxy-stopped",
+            Ended::Answered => "answered",
+            Ended::Evicted => "evicted",
+            Ended::ListenerClosed => "listener-closed",
         }
     }
 
@@ -91,7 +103,11 @@ impl Ended {
     pub const fn is_failure(self) -> bool {
         !matches!(
             self,
-            Ended::ClientClosed | Ended::BackendClosed | Ended::ClientReset | Ended::IdleTimeout
+            Ended::ClientClosed
+                | Ended::BackendClosed
+                | Ended::ClientReset
+                | Ended::IdleTimeout
+                | Ended::Answered
         )
     }
 }
