@@ -76,14 +76,20 @@ pub(super) fn check(spec: &Spec, p: &mut Problems) {
                     "put all rules into one listener",
                 )),
                 _ if target.settings.tls.is_none() => Some((
-                    format!("hands TLS to listener `{name}`, which has no `tls` and could not read it"),
+                    format!(
+                        "hands TLS to listener `{name}`, which has no `tls` and could not read it"
+                    ),
                     "give that listener certificates with `[listeners.NAME.tls]`",
                 )),
                 _ => None,
             };
             if let Some((what, help)) = why {
-                let d = p.error(to.span, format!("SNI rule {at} of listener `{from}` {what}"));
-                d.related.push((target.name.span, "this listener".to_owned()));
+                let d = p.error(
+                    to.span,
+                    format!("SNI rule {at} of listener `{from}` {what}"),
+                );
+                d.related
+                    .push((target.name.span, "this listener".to_owned()));
                 d.help = Some(help.to_owned());
             }
             check_nodes(spec, (at, from), to, p);

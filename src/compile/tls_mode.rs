@@ -1,10 +1,10 @@
 //! Whether `tls-mode` agrees with the certificates of the listener and with its upstreams.
 
+use crate::config::Marked;
 use crate::config::Spec;
 use crate::config::spec::{
     ActionSpec, ListenerSpec, ProtocolSpec, RouteSpec, SniTarget, UpstreamSpec,
 };
-use crate::config::Marked;
 use crate::traffic::tls::TlsMode;
 
 use super::{Problems, sni};
@@ -51,7 +51,8 @@ fn ways<'s>(spec: &'s Spec, listener: &'s ListenerSpec) -> Vec<(Way<'s>, &'s Ups
     match &listener.protocol {
         ProtocolSpec::Http => {
             let is_here = |r: &&RouteSpec| {
-                r.listeners.is_empty() || r.listeners.iter().any(|l| *l.value == *listener.name.value)
+                r.listeners.is_empty()
+                    || r.listeners.iter().any(|l| *l.value == *listener.name.value)
             };
             for route in spec.routes.iter().filter(is_here) {
                 let targets: Vec<&Marked<String>> = match &route.action {
@@ -87,7 +88,8 @@ fn ways<'s>(spec: &'s Spec, listener: &'s ListenerSpec) -> Vec<(Way<'s>, &'s Ups
     }
     let found = |name: &str| spec.upstreams.iter().find(|u| u.name.value == name);
     let ways = names.into_iter();
-    ways.filter_map(|way| found(&way.name.value).map(|u| (way, u))).collect()
+    ways.filter_map(|way| found(&way.name.value).map(|u| (way, u)))
+        .collect()
 }
 
 /// What the listener itself must have; whether it has.
@@ -142,7 +144,9 @@ fn behind(
             ),
         ),
         (TlsMode::ReEncrypt, false) => (
-            format!("{by} upstream `{to}`, which has no `tls`: what was decrypted here would go on in the clear"),
+            format!(
+                "{by} upstream `{to}`, which has no `tls`: what was decrypted here would go on in the clear"
+            ),
             format!("add `[upstreams.{to}.tls]`, or write `tls-mode = \"terminate\"`"),
         ),
         _ => return,
@@ -153,7 +157,8 @@ fn behind(
         format!("listener `{name}` has `tls-mode = \"{word}\"`, but {what}"),
     );
     d.related.push((way.name.span, "named here".to_owned()));
-    d.related.push((upstream.name.span, "this upstream".to_owned()));
+    d.related
+        .push((upstream.name.span, "this upstream".to_owned()));
     d.help = Some(help);
 }
 
@@ -177,7 +182,8 @@ fn twice(
             way.by
         ),
     );
-    d.related.push((upstream.name.span, "this upstream".to_owned()));
+    d.related
+        .push((upstream.name.span, "this upstream".to_owned()));
     d.help = Some(format!(
         "remove `[upstreams.{to}.tls]`: the client's TLS goes to the backend as it is; or end it here with `[listeners.{name}.tls]` and `tls-mode = \"re-encrypt\"`"
     ));

@@ -82,6 +82,11 @@ impl SniRules {
         out
     }
 
+    /// Everywhere that connections may go.
+    pub fn targets(&self) -> impl Iterator<Item = Target> {
+        self.rules.iter().map(|way| way.target)
+    }
+
     /// Where a connection goes that begins so; `None`: no rule is for it. The most specific name for which
     /// there is a rule wins: the name itself, then the longest wildcard, then `*`. A rule whose protocols
     /// the client does not offer is not for it.
@@ -118,7 +123,10 @@ mod tests {
 
     fn rule(names: &[&str], alpn: &[&str], target: Target) -> SniRule {
         SniRule {
-            names: names.iter().map(|n| HostPattern::parse(n).unwrap()).collect(),
+            names: names
+                .iter()
+                .map(|n| HostPattern::parse(n).unwrap())
+                .collect(),
             alpn: alpn.iter().map(|p| p.as_bytes().into()).collect(),
             target,
         }
@@ -196,6 +204,9 @@ mod tests {
         for n in 0..10_000 {
             assert_eq!(rules.find(&hello(&name(n), &[])), Some(to(n)));
         }
-        assert_eq!(rules.find(&hello("x.tenant7.example", &[])), Some(to(20_007)));
+        assert_eq!(
+            rules.find(&hello("x.tenant7.example", &[])),
+            Some(to(20_007))
+        );
     }
 }

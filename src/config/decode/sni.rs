@@ -42,10 +42,7 @@ pub(super) fn sni(cx: &mut Context<'_>, r: &Reader<'_>, tcp: &Reader<'_>) -> Opt
     let subject = r.subject().to_string();
     let readers = r.tables(cx, "sni", |at, _| format!("SNI rule {at} of {subject}"));
     let mut places = Places::default();
-    let rules = readers
-        .iter()
-        .map(|r| rule(cx, r, &mut places))
-        .collect();
+    let rules = readers.iter().map(|r| rule(cx, r, &mut places)).collect();
     Some(SniSpec {
         rules,
         timeout: timeout.value,
@@ -223,12 +220,13 @@ pub(super) fn wants_way_in(
 ) {
     for (at, span) in lacking {
         let name = &listeners[*at].name.value;
-        let hands = |l: &ListenerSpec| match &l.protocol {
-            ProtocolSpec::Tcp(tcp) => tcp.sni.iter().flat_map(|sni| &sni.rules).any(|rule| {
-                matches!(&rule.target, SniTarget::Listener(to) if to.value == *name)
-            }),
-            _ => false,
-        };
+        let hands =
+            |l: &ListenerSpec| match &l.protocol {
+                ProtocolSpec::Tcp(tcp) => tcp.sni.iter().flat_map(|sni| &sni.rules).any(
+                    |rule| matches!(&rule.target, SniTarget::Listener(to) if to.value == *name),
+                ),
+                _ => false,
+            };
         if !listeners.iter().any(hands) {
             cx.absence(
                 Diagnostic::error(*span, format!("listener `{name}` lacks `bind`"))

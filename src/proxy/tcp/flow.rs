@@ -27,6 +27,18 @@ pub enum Ended {
     HalfCloseTimeout,
     /// It did not come past the PROXY protocol or TLS.
     TurnedAway,
+    /// What must stand at its start says nothing sound of whom it is for, or did not come.
+    BadProxyHeader,
+    /// Its TLS could not be shaken hands on, or not in time.
+    TlsFailed,
+    /// Its TLS began against the rules, or ended before it said where to go.
+    BadHello,
+    /// Its TLS did not say in time where to go.
+    HelloTimeout,
+    /// No rule is for what its TLS asks for, and others are refused.
+    NoRule,
+    /// Another listener took it over, and counts it from then on.
+    HandedOver,
     /// No backend may be used.
     NoBackend,
     /// All backends are full, and as many wait as may, or it waited too long.
@@ -41,7 +53,7 @@ pub enum Ended {
 
 impl Ended {
     /// All of them.
-    pub const ALL: [Ended; 12] = [
+    pub const ALL: [Ended; 18] = [
         Ended::ClientClosed,
         Ended::BackendClosed,
         Ended::ClientReset,
@@ -49,6 +61,12 @@ impl Ended {
         Ended::IdleTimeout,
         Ended::HalfCloseTimeout,
         Ended::TurnedAway,
+        Ended::BadProxyHeader,
+        Ended::TlsFailed,
+        Ended::BadHello,
+        Ended::HelloTimeout,
+        Ended::NoRule,
+        Ended::HandedOver,
         Ended::NoBackend,
         Ended::QueueFull,
         Ended::ConnectFailed,
@@ -66,6 +84,12 @@ impl Ended {
             Ended::IdleTimeout => "idle-timeout",
             Ended::HalfCloseTimeout => "half-close-timeout",
             Ended::TurnedAway => "turned-away",
+            Ended::BadProxyHeader => "bad-proxy-header",
+            Ended::TlsFailed => "tls-failed",
+            Ended::BadHello => "bad-hello",
+            Ended::HelloTimeout => "hello-timeout",
+            Ended::NoRule => "no-rule",
+            Ended::HandedOver => "handed-over",
             Ended::NoBackend => "no-backend",
             Ended::QueueFull => "queue-full",
             Ended::ConnectFailed => "connect-failed",
@@ -78,7 +102,11 @@ impl Ended {
     pub const fn is_failure(self) -> bool {
         !matches!(
             self,
-            Ended::ClientClosed | Ended::BackendClosed | Ended::ClientReset | Ended::IdleTimeout
+            Ended::ClientClosed
+                | Ended::BackendClosed
+                | Ended::ClientReset
+                | Ended::IdleTimeout
+                | Ended::HandedOver
         )
     }
 }
