@@ -38,10 +38,9 @@ pub(super) fn protocol(
                 .as_ref()
                 .map(|sni| Box::new(super::sni::rules(sni, upstreams, listeners, p))),
         })),
-        ProtocolSpec::Udp(UdpSpec { idle, max_sessions }) => Protocol::Udp(Box::new(UdpRules {
+        ProtocolSpec::Udp(UdpSpec { rules }) => Protocol::Udp(Box::new(UdpRules {
             upstream: forward(),
-            idle: *idle,
-            max_sessions: *max_sessions,
+            ..rules.clone()
         })),
     }
 }

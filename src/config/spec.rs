@@ -15,6 +15,7 @@ mod protection;
 mod routes;
 mod sni;
 mod upstreams;
+mod vips;
 
 pub use caches::CacheSpec;
 pub use features::{AuthSpec, ErrorPagesSpec, FeaturesSpec, PageSpec, RateRuleSpec};
@@ -25,6 +26,7 @@ pub use protection::{AccessSpec, ChaosSpec, CookiesSpec, RateLimitSpec};
 pub use routes::{ActionSpec, RouteSpec, WafSpec};
 pub use sni::{SniRuleSpec, SniSpec, SniTarget};
 pub use upstreams::{BackendSpec, UpstreamSpec};
+pub use vips::VipSpec;
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
@@ -92,6 +94,8 @@ pub struct Spec {
     pub auths: Vec<AuthSpec>,
     /// `[upstreams.NAME]`
     pub upstreams: Vec<UpstreamSpec>,
+    /// `[vips.NAME]`
+    pub vips: Vec<VipSpec>,
     /// `[names."NAME"]` without `alias-of`
     pub names: Vec<NameSpec>,
     /// `[names."NAME"]` with `alias-of`

@@ -8,12 +8,16 @@
 
 mod address;
 mod batch;
+pub mod datagrams;
 mod memory;
 mod option;
 pub mod packet;
 pub mod peek;
 pub mod splice;
+mod watched;
 
 pub use batch::BatchSocket;
+pub use datagrams::Datagrams;
 pub use memory::give_back_memory;
 pub use option::{report_destination, send_without_path_mtu};
+pub use watched::readable;

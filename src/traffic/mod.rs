@@ -22,6 +22,7 @@ pub mod tcp;
 pub mod tls;
 pub mod udp;
 pub mod upstream;
+pub mod vip;
 pub mod waf;
 
 pub use algorithm::{Algorithm, HashKey, HashMethod, Hashing};
@@ -38,6 +39,7 @@ pub use sni::{SniRule, SniRules};
 pub use tcp::{Target, TcpRules, TcpTimeouts};
 pub use udp::UdpRules;
 pub use upstream::{Backend, Upstream, UpstreamTimeouts};
+pub use vip::Vip;
 
 use std::time::Duration;
 
@@ -98,6 +100,10 @@ pub struct ProxyNode {
     pub workers: u32,
     /// How long a draining proxy waits for what is under way.
     pub drain_timeout: Duration,
+    /// How long a proxy that stops says that it is not ready and still takes connections.
+    pub leave_delay: Duration,
+    /// Addresses of VIPs that it may have, and may not have yet.
+    pub vips: Vec<std::net::IpAddr>,
 }
 
 impl Default for ProxyNode {
@@ -109,6 +115,8 @@ impl Default for ProxyNode {
             cache_dir: None,
             workers: 1,
             drain_timeout: Duration::from_secs(30),
+            leave_delay: Duration::ZERO,
+            vips: Vec::new(),
         }
     }
 }

@@ -2,25 +2,27 @@
 
 use crate::config::Marked;
 use crate::config::diagnostic::Diagnostic;
-use crate::config::spec::{ProtocolSpec, TcpSpec, UdpSpec};
+use crate::config::spec::{ProtocolSpec, TcpSpec};
 use crate::traffic::TcpTimeouts;
 
 use super::context::Context;
 use super::reader::Reader;
+use super::udp;
 
 /// Keys that mean something whatever a listener carries.
 const COMMON: &[&str] = &[
     "bind",
     "protocol",
     "forward",
-    "max-connections",
     "connections-per-source",
+    "connection-rate",
     "access-log",
 ];
 
 /// Keys that only connections know.
 const TCP: &[&str] = &[
     "tcp",
+    "max-connections",
     "tls",
     "tls-mode",
     "sni",
@@ -45,7 +47,7 @@ pub(super) fn protocol(cx: &mut Context<'_>, r: &Reader<'_>) -> ProtocolSpec {
         "udp" => {
             only(cx, r, "datagrams (`protocol = \"udp\"`)", UDP);
             wants_target(cx, r, "udp");
-            ProtocolSpec::Udp(udp(cx, r))
+            ProtocolSpec::Udp(udp::decode(cx, r))
         }
         _ => {
             for key in ["forward", "sni", "tcp", "udp"] {
@@ -112,15 +114,5 @@ fn tcp(cx: &mut Context<'_>, listener: &Reader<'_>) -> TcpSpec {
                 .value,
         },
         sni: super::sni::sni(cx, listener, &r),
-    }
-}
-
-fn udp(cx: &mut Context<'_>, r: &Reader<'_>) -> UdpSpec {
-    let r = r.sub(cx, "udp");
-    UdpSpec {
-        idle: r
-            .get_or(cx, "idle-timeout", std::time::Duration::from_secs(30))
-            .value,
-        max_sessions: r.get_or(cx, "max-sessions", 65_536).value,
     }
 }

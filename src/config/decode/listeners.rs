@@ -24,6 +24,7 @@ pub(super) fn node(cx: &mut Context<'_>, r: &Reader<'_>) -> NodeProxySpec {
     let r = r.sub(cx, "proxy");
     let workers: Option<Marked<u32>> = r.get(cx, "workers");
     let zone: Option<Marked<String>> = r.get(cx, "zone");
+    let leave_delay: Option<Marked<std::time::Duration>> = r.get(cx, "leave-delay");
     NodeProxySpec {
         listeners: r.list(cx, "listeners"),
         workers: workers.map(|w| w.value),
@@ -31,6 +32,8 @@ pub(super) fn node(cx: &mut Context<'_>, r: &Reader<'_>) -> NodeProxySpec {
         drain_timeout: r
             .get_or(cx, "drain-timeout", std::time::Duration::ZERO)
             .value,
+        addresses: r.list(cx, "addresses").unwrap_or_default(),
+        leave_delay: leave_delay.map(|d| d.value),
     }
 }
 

@@ -16,7 +16,9 @@ mod routes;
 mod sessions;
 mod sni;
 mod steering;
+mod udp;
 mod upstreams;
+mod vips;
 mod waf;
 mod zones;
 
@@ -70,6 +72,7 @@ const WEIGHT: Kind = Kind::Integer(0, 1_000_000);
 const PARTS: &[&[OptionRow]] = &[
     dns::ROWS,
     nodes::ROWS,
+    vips::NODE,
     fleet::ROWS,
     zones::ROWS,
     health::ROWS,
@@ -77,6 +80,7 @@ const PARTS: &[&[OptionRow]] = &[
     steering::ROWS,
     listeners::ROWS,
     layer4::ROWS,
+    udp::ROWS,
     sni::ROWS,
     conditions::ROUTE,
     conditions::MATCH,
@@ -89,6 +93,7 @@ const PARTS: &[&[OptionRow]] = &[
     proxy_tls::ROWS,
     features::ROWS,
     sessions::ROWS,
+    vips::ROWS,
 ];
 
 const COUNT: usize = {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::config::Marked;
 use crate::config::spec::{FeaturesSpec, SniSpec};
 use crate::traffic::tls::TlsMode;
-use crate::traffic::{Listener, TcpTimeouts};
+use crate::traffic::{Listener, TcpTimeouts, UdpRules};
 
 /// `[listeners.NAME]`
 #[derive(Clone, PartialEq, Debug)]
@@ -53,10 +53,8 @@ pub struct TcpSpec {
 /// `[listeners.NAME.udp]`
 #[derive(Clone, PartialEq, Debug)]
 pub struct UdpSpec {
-    /// How long a session lasts without a datagram.
-    pub idle: Duration,
-    /// Sessions at once.
-    pub max_sessions: u32,
+    /// What it says by itself; of no upstream yet.
+    pub rules: UdpRules,
 }
 
 /// A file that TLS needs.
@@ -81,4 +79,8 @@ pub struct NodeProxySpec {
     pub zone: Option<String>,
     /// `drain-timeout`
     pub drain_timeout: Duration,
+    /// `addresses`
+    pub addresses: Vec<Marked<std::net::IpAddr>>,
+    /// `leave-delay`
+    pub leave_delay: Option<Duration>,
 }

@@ -49,11 +49,17 @@ pub enum Ended {
     ConnectTimeout,
     /// An operator took its backend out.
     TakenOut,
+    /// All answers to the datagrams of its client came.
+    Answered,
+    /// It made room for another session of datagrams.
+    Evicted,
+    /// Its listener is no more.
+    ListenerClosed,
 }
 
 impl Ended {
     /// All of them.
-    pub const ALL: [Ended; 18] = [
+    pub const ALL: [Ended; 21] = [
         Ended::ClientClosed,
         Ended::BackendClosed,
         Ended::ClientReset,
@@ -72,6 +78,9 @@ impl Ended {
         Ended::ConnectFailed,
         Ended::ConnectTimeout,
         Ended::TakenOut,
+        Ended::Answered,
+        Ended::Evicted,
+        Ended::ListenerClosed,
     ];
 
     /// One word for logs and metrics.
@@ -95,6 +104,9 @@ impl Ended {
             Ended::ConnectFailed => "connect-failed",
             Ended::ConnectTimeout => "connect-timeout",
             Ended::TakenOut => "taken-out",
+            Ended::Answered => "answered",
+            Ended::Evicted => "evicted",
+            Ended::ListenerClosed => "listener-closed",
         }
     }
 
@@ -107,6 +119,7 @@ impl Ended {
                 | Ended::ClientReset
                 | Ended::IdleTimeout
                 | Ended::HandedOver
+                | Ended::Answered
         )
     }
 }
