@@ -17,7 +17,10 @@ pub(super) fn check(spec: &Spec, p: &mut Problems) {
             continue;
         };
         // One that is not there was reported.
-        let upstream = spec.upstreams.iter().find(|u| u.name.value == forward.value);
+        let upstream = spec
+            .upstreams
+            .iter()
+            .find(|u| u.name.value == forward.value);
         if let Some(upstream) = upstream {
             check_upstream(listener, upstream, p);
         }
@@ -28,7 +31,10 @@ fn check_upstream(listener: &ListenerSpec, upstream: &UpstreamSpec, p: &mut Prob
     let settings = &upstream.settings;
     let mut report = |what: &str, help: String| {
         let (listener_name, name) = (&listener.name.value, &upstream.name.value);
-        let at = listener.forward.as_ref().map_or(listener.name.span, |f| f.span);
+        let at = listener
+            .forward
+            .as_ref()
+            .map_or(listener.name.span, |f| f.span);
         let d = p.error(
             at,
             format!(
@@ -54,7 +60,8 @@ fn check_upstream(listener: &ListenerSpec, upstream: &UpstreamSpec, p: &mut Prob
     if settings.proxy_protocol == Some(ProxyVersion::V1) {
         report(
             "`proxy-protocol = \"v1\"`, which knows no datagrams",
-            "write `proxy-protocol = \"v2\"`: its header then stands before every datagram".to_owned(),
+            "write `proxy-protocol = \"v2\"`: its header then stands before every datagram"
+                .to_owned(),
         );
     }
     if let Algorithm::Hash(hashing) = &settings.algorithm

@@ -104,13 +104,21 @@ pub(super) fn destination(header: &libc::msghdr) -> Option<IpAddr> {
         let (level, kind) = unsafe { ((*item).cmsg_level, (*item).cmsg_type) };
         if (level, kind) == (libc::IPPROTO_IP, libc::IP_PKTINFO) {
             // SAFETY: the kernel puts a whole `in_pktinfo` after a header of this type, perhaps unaligned.
-            let info = unsafe { libc::CMSG_DATA(item).cast::<libc::in_pktinfo>().read_unaligned() };
+            let info = unsafe {
+                libc::CMSG_DATA(item)
+                    .cast::<libc::in_pktinfo>()
+                    .read_unaligned()
+            };
             // Of a broadcast this is the address of the interface, which an answer can come from.
             return Some(Ipv4Addr::from(u32::from_be(info.ipi_spec_dst.s_addr)).into());
         }
         if (level, kind) == (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) {
             // SAFETY: as above, with `in6_pktinfo`.
-            let info = unsafe { libc::CMSG_DATA(item).cast::<libc::in6_pktinfo>().read_unaligned() };
+            let info = unsafe {
+                libc::CMSG_DATA(item)
+                    .cast::<libc::in6_pktinfo>()
+                    .read_unaligned()
+            };
             return Some(Ipv6Addr::from(info.ipi6_addr.s6_addr).into());
         }
         // SAFETY: `item` came from these macros over the same header.
@@ -126,7 +134,10 @@ pub(super) fn write_source(source: IpAddr, to: &mut Control) -> usize {
         let len = size_of::<T>() as libc::c_uint;
         // SAFETY: these only compute.
         let (whole, space) = unsafe { (libc::CMSG_LEN(len), libc::CMSG_SPACE(len) as usize) };
-        assert!(space <= size_of::<Control>(), "control data of {space} octets");
+        assert!(
+            space <= size_of::<Control>(),
+            "control data of {space} octets"
+        );
         let header = to.0.as_mut_ptr().cast::<libc::cmsghdr>();
         // SAFETY: `Control` is aligned as `cmsghdr` needs and, as was just checked, has room for the header
         // and what follows it; the value may be unaligned.

@@ -202,12 +202,7 @@ impl Datagrams {
     }
 
     /// Receives into the slots from `at` on, which the caller has wired.
-    fn receive_at(
-        &mut self,
-        socket: BorrowedFd<'_>,
-        at: usize,
-        most: usize,
-    ) -> io::Result<usize> {
+    fn receive_at(&mut self, socket: BorrowedFd<'_>, at: usize, most: usize) -> io::Result<usize> {
         assert!(at + most <= BATCH, "{most} datagrams from {at} on");
         let s = self.slots.as_ptr();
         let n = retried(|| {
@@ -235,7 +230,11 @@ impl Datagrams {
 
     /// Octets of one datagram.
     pub fn octets(&self, index: usize) -> usize {
-        assert!(index < self.received, "datagram {index} of {}", self.received);
+        assert!(
+            index < self.received,
+            "datagram {index} of {}",
+            self.received
+        );
         self.lengths[index] as usize
     }
 
@@ -250,7 +249,11 @@ impl Datagrams {
 
     /// Where one came from; `None` for a family that is not IP.
     pub fn peer(&self, index: usize) -> Option<SocketAddr> {
-        assert!(index < self.received, "datagram {index} of {}", self.received);
+        assert!(
+            index < self.received,
+            "datagram {index} of {}",
+            self.received
+        );
         let s = self.slots.as_ptr();
         // SAFETY: PINNED, FILLED; the index is in bounds. The reference ends in this call.
         address::socket_addr(unsafe { &(*s).names[index] })
@@ -258,7 +261,11 @@ impl Datagrams {
 
     /// The local address that one was sent to; `None` where the socket does not report it.
     pub fn destination(&self, index: usize) -> Option<IpAddr> {
-        assert!(index < self.received, "datagram {index} of {}", self.received);
+        assert!(
+            index < self.received,
+            "datagram {index} of {}",
+            self.received
+        );
         let s = self.slots.as_ptr();
         // SAFETY: PINNED, FILLED; the index is in bounds, and the header describes control data inside
         // `slots` that the kernel wrote. The reference ends in this call.
@@ -324,13 +331,18 @@ impl Datagrams {
             (*s).parts_out[index] = [
                 part(prefix.as_ptr().cast_mut().cast(), prefix.len()),
                 part((&raw mut (*s).heads[index]).cast(), len.min(HEAD)),
-                part((&raw mut (*s).tails[index]).cast(), len.saturating_sub(HEAD)),
+                part(
+                    (&raw mut (*s).tails[index]).cast(),
+                    len.saturating_sub(HEAD),
+                ),
             ];
             let header = &raw mut (*s).outbound[index].msg_hdr;
             let skipped = usize::from(prefix.is_empty());
             (*header).msg_name = std::ptr::null_mut();
             (*header).msg_namelen = 0;
-            (*header).msg_iov = (&raw mut (*s).parts_out[index]).cast::<libc::iovec>().add(skipped);
+            (*header).msg_iov = (&raw mut (*s).parts_out[index])
+                .cast::<libc::iovec>()
+                .add(skipped);
             (*header).msg_iovlen = (PARTS - skipped - usize::from(len <= HEAD)) as _;
             (*header).msg_control = std::ptr::null_mut();
             (*header).msg_controllen = 0;

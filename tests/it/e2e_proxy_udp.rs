@@ -42,11 +42,15 @@ fn head_of_one() -> String {
 }
 
 fn open(proxy: &Proxy) -> u64 {
-    proxy.node.metric("tradewind_proxy_udp_sessions_open{listener=\"l4\"}")
+    proxy
+        .node
+        .metric("tradewind_proxy_udp_sessions_open{listener=\"l4\"}")
 }
 
 fn begun(proxy: &Proxy) -> u64 {
-    proxy.node.metric("tradewind_proxy_udp_sessions_total{listener=\"l4\"}")
+    proxy
+        .node
+        .metric("tradewind_proxy_udp_sessions_total{listener=\"l4\"}")
 }
 
 fn ended(proxy: &Proxy, reason: &str) -> u64 {
@@ -81,7 +85,9 @@ fn two_hundred_clients_get_their_own_answers_and_nobody_elses() {
         }
         for (i, client) in clients.iter().enumerate() {
             let text = format!("round {round} of client {i}");
-            let got = client.next().map(|octets| String::from_utf8(octets).unwrap());
+            let got = client
+                .next()
+                .map(|octets| String::from_utf8(octets).unwrap());
             // A buffer of the system may have been full: then it is asked again.
             assert_eq!(got.unwrap_or_else(|| client.ask(&text)), text);
         }
@@ -93,11 +99,16 @@ fn two_hundred_clients_get_their_own_answers_and_nobody_elses() {
         ports.sort_unstable();
         ports.dedup();
         let n = ports.len();
-        assert!((90..=110).contains(&n), "in turn, each client on a port of its own: {n}");
+        assert!(
+            (90..=110).contains(&n),
+            "in turn, each client on a port of its own: {n}"
+        );
     }
     let figure = |what: &str| {
         let name = "tradewind_proxy_udp_listener";
-        proxy.node.metric(&format!("{name}_{what}{{listener=\"l4\",direction=\"in\"}}"))
+        proxy.node.metric(&format!(
+            "{name}_{what}{{listener=\"l4\",direction=\"in\"}}"
+        ))
     };
     assert!(figure("datagrams_total") >= 2000);
     assert!(figure("bytes_total") > 2000 * 17);
@@ -125,7 +136,13 @@ fn dns_goes_through_and_its_sessions_end_with_the_answer() {
     let server = proxy.addr("l4");
     for _ in 0..5 {
         let out = Command::new("dig")
-            .args(["+short", "+tries=10", "+time=1", "-p", &server.port().to_string()])
+            .args([
+                "+short",
+                "+tries=10",
+                "+time=1",
+                "-p",
+                &server.port().to_string(),
+            ])
             .args([&format!("@{}", server.ip()), "static.gslb.test", "A"])
             .output()
             .unwrap();
@@ -139,15 +156,24 @@ fn dns_goes_through_and_its_sessions_end_with_the_answer() {
 fn a_session_waits_for_the_answers_to_all_its_datagrams_and_requests_bound_it() {
     // Answers each second datagram only, twice.
     let backend = DatagramBackend::on("127.0.0.1:0", |(_, octets)| {
-        if octets == b"now" { vec![b"one".to_vec(), b"two".to_vec()] } else { Vec::new() }
+        if octets == b"now" {
+            vec![b"one".to_vec(), b"two".to_vec()]
+        } else {
+            Vec::new()
+        }
     });
-    let proxy = Proxy::start(&config("responses = 1\nidle-timeout = \"1m\"", &[backend.addr]));
+    let proxy = Proxy::start(&config(
+        "responses = 1\nidle-timeout = \"1m\"",
+        &[backend.addr],
+    ));
     let client = Client::of(proxy.addr("l4"));
     client.send(b"wait");
     client.send(b"now");
     assert_eq!(client.next().unwrap(), b"one");
     assert_eq!(client.next().unwrap(), b"two");
-    wait_for("the session's end", PATIENCE, || (open(&proxy) == 0).then_some(()));
+    wait_for("the session's end", PATIENCE, || {
+        (open(&proxy) == 0).then_some(())
+    });
     assert_eq!((begun(&proxy), ended(&proxy, "complete")), (1, 1));
     drop(proxy);
     let (one, two) = (DatagramBackend::named("one"), DatagramBackend::named("two"));
@@ -156,7 +182,10 @@ fn a_session_waits_for_the_answers_to_all_its_datagrams_and_requests_bound_it() 
     let names: Vec<String> = (0..8)
         .map(|n| who(&client.ask(&format!("question {n}"))).0)
         .collect();
-    assert_eq!(names, ["one", "one", "two", "two", "one", "one", "two", "two"]);
+    assert_eq!(
+        names,
+        ["one", "one", "two", "two", "one", "one", "two", "two"]
+    );
     assert_eq!(begun(&proxy), 4);
 }
 
@@ -174,7 +203,9 @@ fn one_way_datagrams_go_in_turn_and_leave_nothing_behind() {
             });
         }
     }
-    wait_for("all lines", PATIENCE, || (one.count() + two.count() == 1000).then_some(()));
+    wait_for("all lines", PATIENCE, || {
+        (one.count() + two.count() == 1000).then_some(())
+    });
     assert_eq!((one.count(), two.count()), (500, 500));
     let mut ports: Vec<SocketAddr> = one.got().iter().map(|(from, _)| *from).collect();
     ports.dedup();
@@ -204,7 +235,9 @@ fn silent_sessions_end_and_a_limit_per_source_holds() {
     }
     let third = Client::of(server);
     third.send(b"me too");
-    wait_for("the refusal", PATIENCE, || (dropped(&proxy, "source-limit") == 1).then_some(()));
+    wait_for("the refusal", PATIENCE, || {
+        (dropped(&proxy, "source-limit") == 1).then_some(())
+    });
     let elsewhere = Client::from("127.0.0.9:0", server);
     elsewhere.ask("from elsewhere");
     assert_eq!(open(&proxy), 3);
@@ -231,7 +264,9 @@ impl Process {
             .spawn()
             .unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
         let addr = format!("127.0.0.1:{}", line.trim()).parse().unwrap();
         Process { child, addr }
     }
@@ -308,7 +343,11 @@ fn p2_a_reload_keeps_sessions_added_backends_get_new_ones_and_removed_ones_drain
     reload(&[&all[1], &all[2]], 2);
     let newest: Vec<Client> = (0..4).map(|_| Client::of(proxy.addr("l4"))).collect();
     assert!(newest.iter().all(|c| who(&c.ask("newest")).0 != "one"));
-    let (at, _) = before.iter().enumerate().find(|(_, a)| who(a).0 == "one").unwrap();
+    let (at, _) = before
+        .iter()
+        .enumerate()
+        .find(|(_, a)| who(a).0 == "one")
+        .unwrap();
     assert_eq!(clients[at].ask("hello"), before[at], "it drains");
     wait_for("the end of the drain", PATIENCE, || {
         (who(&clients[at].ask("hello")).0 != "one").then_some(())
@@ -361,7 +400,10 @@ fn s4_a_flood_of_forged_sources_is_bounded_and_touches_nobody_else() {
         rounds += 1;
     }
     flood.join().unwrap();
-    assert!(worst < Duration::from_secs(5), "another listener waited {worst:?}");
+    assert!(
+        worst < Duration::from_secs(5),
+        "another listener waited {worst:?}"
+    );
     assert!(open(&proxy) <= 512 + 1);
     let all = begun(&proxy);
     assert!(all > 10_000, "the flood came through: {all} sessions");
@@ -406,7 +448,9 @@ fn answers_leave_from_the_address_that_was_asked_of_an_unspecified_bind() {
 
 #[test]
 fn ipv6_clients_and_backends() {
-    let six = DatagramBackend::on("[::1]:0", |(from, _)| vec![format!("six {from}").into_bytes()]);
+    let six = DatagramBackend::on("[::1]:0", |(from, _)| {
+        vec![format!("six {from}").into_bytes()]
+    });
     for bind in ["[::1]:0", "[::]:0", "127.0.0.1:0"] {
         let proxy = Proxy::start(&config_at(bind, "", "", &[six.addr]));
         let mut server = proxy.addr("l4");
@@ -423,7 +467,12 @@ fn ipv6_clients_and_backends() {
 #[test]
 fn p1_backends_are_told_whose_a_datagram_is_before_each_of_them() {
     let backend = DatagramBackend::on("127.0.0.1:0", |(_, octets)| vec![octets.clone()]);
-    let text = config_at("127.0.0.1:0", "", "proxy-protocol = \"v2\"", &[backend.addr]);
+    let text = config_at(
+        "127.0.0.1:0",
+        "",
+        "proxy-protocol = \"v2\"",
+        &[backend.addr],
+    );
     let proxy = Proxy::start(&text);
     let server = proxy.addr("l4");
     let client = Client::of(server);

@@ -22,9 +22,7 @@ pub(super) fn decode(cx: &mut Context<'_>, listener: &Reader<'_>) -> UdpSpec {
     let requests: Option<Marked<u32>> = r.get(cx, "requests");
     let rules = UdpRules {
         idle: r.get_or(cx, "idle-timeout", instead.idle).value,
-        max_sessions: r
-            .get_or(cx, "max-sessions", instead.max_sessions)
-            .value,
+        max_sessions: r.get_or(cx, "max-sessions", instead.max_sessions).value,
         responses: responses.as_ref().map(|n| n.value),
         requests: requests.map(|n| n.value),
         affinity: match affinity.as_str() {
@@ -52,7 +50,8 @@ pub(super) fn decode(cx: &mut Context<'_>, listener: &Reader<'_>) -> UdpSpec {
             }
             cx.push(error);
         }
-    } else if rules.affinity == Affinity::Quic && (rules.responses, rules.requests) != (None, None) {
+    } else if rules.affinity == Affinity::Quic && (rules.responses, rules.requests) != (None, None)
+    {
         cx.push(
             Diagnostic::error(
                 affinity.span,

@@ -85,7 +85,10 @@ pub fn render(tier: &Tier, page: &mut Page) {
             group.servers.iter().filter_map(|server| {
                 let sums = server.datagrams.sums()?;
                 let (upstream, backend) = (escape(&upstream.name), escape(&server.name));
-                Some((format!("upstream=\"{upstream}\",backend=\"{backend}\""), sums))
+                Some((
+                    format!("upstream=\"{upstream}\",backend=\"{backend}\""),
+                    sums,
+                ))
             })
         })
         .collect();
@@ -111,12 +114,16 @@ fn events(name: &str, help: &str, which: &[Event], listeners: &[Listed<'_>], pag
 
 fn traffic(word: &str, things: &[(String, Sums)], page: &mut Page) {
     let both: [(&str, &str, fn(&Sums) -> [u64; 2]); 2] = [
-        ("datagrams", "Datagrams of clients (in) and of backends (out).", |s| {
-            [s.datagrams_in, s.datagrams_out]
-        }),
-        ("bytes", "Octets of datagrams of clients (in) and of backends (out).", |s| {
-            [s.octets_in, s.octets_out]
-        }),
+        (
+            "datagrams",
+            "Datagrams of clients (in) and of backends (out).",
+            |s| [s.datagrams_in, s.datagrams_out],
+        ),
+        (
+            "bytes",
+            "Octets of datagrams of clients (in) and of backends (out).",
+            |s| [s.octets_in, s.octets_out],
+        ),
     ];
     for (what, help, of) in both {
         let name = format!("tradewind_proxy_udp_{word}_{what}_total");

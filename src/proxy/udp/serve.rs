@@ -27,12 +27,7 @@ const SWEEP: Duration = Duration::from_millis(250);
 const ERROR_PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves the datagrams of one socket. `open` counts the sessions that a draining proxy waits for.
-pub async fn serve(
-    worker: Rc<Worker>,
-    listener: Rc<str>,
-    socket: UdpSocket,
-    open: Arc<AtomicU32>,
-) {
+pub async fn serve(worker: Rc<Worker>, listener: Rc<str>, socket: UdpSocket, open: Arc<AtomicU32>) {
     if let Err(error) = run(worker, listener.clone(), socket, open).await {
         tracing::error!(%listener, %error, "cannot take datagrams");
     }

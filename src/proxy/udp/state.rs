@@ -60,9 +60,8 @@ impl States {
                 Some(old) if old.asked == asked => old.clone(),
                 _ => {
                     let fresh = || (0..workers.max(1)).map(|_| Counters::default()).collect();
-                    let ids = (asked > 0).then(|| {
-                        Arc::new(ConnectionIds::new(asked, [mix(seed), mix(seed ^ 1)]))
-                    });
+                    let ids = (asked > 0)
+                        .then(|| Arc::new(ConnectionIds::new(asked, [mix(seed), mix(seed ^ 1)])));
                     Arc::new(UdpState {
                         counters: old.map_or_else(fresh, |old| old.counters.clone()),
                         ids,
@@ -133,7 +132,11 @@ mod tests {
     #[test]
     fn p2_a_reload_keeps_what_was_counted_and_learned() {
         let mut states = States::default();
-        let first = states.adopt(&plan(&[(100, Affinity::Quic), (100, Affinity::Tuple)]), 2, 7);
+        let first = states.adopt(
+            &plan(&[(100, Affinity::Quic), (100, Affinity::Tuple)]),
+            2,
+            7,
+        );
         assert!(first[1].as_ref().unwrap().ids().is_none());
         assert!(first[2].is_none(), "it carries HTTP");
         let state = first[0].as_ref().unwrap();

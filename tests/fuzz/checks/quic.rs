@@ -19,7 +19,9 @@ pub fn check(data: &[u8]) {
             assert!(ids.is_empty(), "a short header issues nothing");
         }
         Header::Long {
-            destination, source, ..
+            destination,
+            source,
+            ..
         } => assert!(7 + destination.len() + source.len() <= data.len()),
     }
     let Some(issued) = header.issued() else {

@@ -30,9 +30,14 @@ impl DatagramBackend {
         answer: impl Fn(&Got) -> Vec<Vec<u8>> + Send + 'static,
     ) -> DatagramBackend {
         let socket = UdpSocket::bind(bind).unwrap();
-        socket.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+        socket
+            .set_read_timeout(Some(Duration::from_millis(50)))
+            .unwrap();
         let addr = socket.local_addr().unwrap();
-        let (got, stop) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
+        let (got, stop) = (
+            Arc::new(Mutex::new(Vec::new())),
+            Arc::new(AtomicBool::new(false)),
+        );
         let (ours, stopped) = (got.clone(), stop.clone());
         let thread = thread::spawn(move || {
             let mut space = vec![0; 64 << 10];
@@ -46,7 +51,12 @@ impl DatagramBackend {
                 }
             }
         });
-        DatagramBackend { addr, got, stop, thread: Some(thread) }
+        DatagramBackend {
+            addr,
+            got,
+            stop,
+            thread: Some(thread),
+        }
     }
 
     /// Sends back what it gets.
@@ -95,7 +105,11 @@ pub struct Client {
 impl Client {
     /// On a free port, talking to `server`.
     pub fn of(server: SocketAddr) -> Client {
-        let from = if server.is_ipv6() { "[::1]:0" } else { "127.0.0.1:0" };
+        let from = if server.is_ipv6() {
+            "[::1]:0"
+        } else {
+            "127.0.0.1:0"
+        };
         Client::from(from, server)
     }
 
