@@ -20,7 +20,15 @@ const COMMON: &[&str] = &[
 ];
 
 /// Keys that only connections know.
-const TCP: &[&str] = &["tcp", "tls", "proxy-protocol", "max-connections"];
+const TCP: &[&str] = &[
+    "tcp",
+    "max-connections",
+    "tls",
+    "tls-mode",
+    "sni",
+    "proxy-protocol",
+    "connection-rate",
+];
 
 /// Keys that only datagrams know.
 const UDP: &[&str] = &["udp"];
@@ -31,7 +39,9 @@ pub(super) fn protocol(cx: &mut Context<'_>, r: &Reader<'_>) -> ProtocolSpec {
     match word.as_str() {
         "tcp" => {
             only(cx, r, "connections (`protocol = \"tcp\"`)", TCP);
-            wants_target(cx, r, "tcp");
+            if !r.has("sni") {
+                wants_target(cx, r, "tcp");
+            }
             ProtocolSpec::Tcp(tcp(cx, r))
         }
         "udp" => {
@@ -40,7 +50,7 @@ pub(super) fn protocol(cx: &mut Context<'_>, r: &Reader<'_>) -> ProtocolSpec {
             ProtocolSpec::Udp(udp::decode(cx, r))
         }
         _ => {
-            for key in ["forward", "tcp", "udp"] {
+            for key in ["forward", "sni", "tcp", "udp"] {
                 if r.has(key) {
                     cx.push(
                         Diagnostic::error(
@@ -93,8 +103,8 @@ fn wants_target(cx: &mut Context<'_>, r: &Reader<'_>, word: &str) {
     }
 }
 
-fn tcp(cx: &mut Context<'_>, r: &Reader<'_>) -> TcpSpec {
-    let r = r.sub(cx, "tcp");
+fn tcp(cx: &mut Context<'_>, listener: &Reader<'_>) -> TcpSpec {
+    let r = listener.sub(cx, "tcp");
     let timeouts = TcpTimeouts::default();
     TcpSpec {
         timeouts: TcpTimeouts {
@@ -103,5 +113,6 @@ fn tcp(cx: &mut Context<'_>, r: &Reader<'_>) -> TcpSpec {
                 .get_or(cx, "half-close-timeout", timeouts.half_close)
                 .value,
         },
+        sni: super::sni::sni(cx, listener, &r),
     }
 }

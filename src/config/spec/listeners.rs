@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::Marked;
-use crate::config::spec::FeaturesSpec;
+use crate::config::spec::{FeaturesSpec, SniSpec};
+use crate::traffic::tls::TlsMode;
 use crate::traffic::{Listener, TcpTimeouts, UdpRules};
 
 /// `[listeners.NAME]`
@@ -24,6 +25,8 @@ pub struct ListenerSpec {
     pub protocol: ProtocolSpec,
     /// The upstream of `forward`.
     pub forward: Option<Marked<String>>,
+    /// `tls-mode`
+    pub tls_mode: Option<Marked<TlsMode>>,
 }
 
 /// `protocol`, with the table of that name.
@@ -43,6 +46,8 @@ pub enum ProtocolSpec {
 pub struct TcpSpec {
     /// How long connections may be silent.
     pub timeouts: TcpTimeouts,
+    /// `[[listeners.NAME.sni]]`
+    pub sni: Option<SniSpec>,
 }
 
 /// `[listeners.NAME.udp]`
@@ -74,4 +79,8 @@ pub struct NodeProxySpec {
     pub zone: Option<String>,
     /// `drain-timeout`
     pub drain_timeout: Duration,
+    /// `addresses`
+    pub addresses: Vec<Marked<std::net::IpAddr>>,
+    /// `leave-delay`
+    pub leave_delay: Option<Duration>,
 }

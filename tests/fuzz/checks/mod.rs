@@ -23,6 +23,7 @@ pub mod proxy;
 pub mod push;
 pub mod query;
 pub mod quic;
+pub mod tls_hello;
 pub mod zone;
 
 /// A target by its name.
@@ -45,4 +46,5 @@ pub const ALL: &[(&str, Check)] = &[
     ("http_response", http_response::check),
     ("http_chunked", http_chunked::check),
     ("quic", quic::check),
+    ("tls_hello", tls_hello::check),
 ];
