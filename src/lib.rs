@@ -100,6 +100,8 @@ pub mod docs {
     pub mod proxy_balancing {}
     #[doc = include_str!("docs/proxy-health.md")]
     pub mod proxy_health {}
+    #[doc = include_str!("docs/proxy-high-availability.md")]
+    pub mod proxy_high_availability {}
     #[doc = include_str!("docs/proxy-fields.md")]
     pub mod proxy_fields {}
     #[doc = include_str!("docs/proxy-routing.md")]
