@@ -94,6 +94,8 @@ pub mod docs {
     pub mod proxy_layer4 {}
     #[doc = include_str!("docs/proxy-layer4-tls.md")]
     pub mod proxy_layer4_tls {}
+    #[doc = include_str!("docs/proxy-observability.md")]
+    pub mod proxy_observability {}
     #[doc = include_str!("docs/proxy-udp.md")]
     pub mod proxy_udp {}
     #[doc = include_str!("docs/proxy-balancing.md")]

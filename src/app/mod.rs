@@ -20,6 +20,7 @@ mod proxy_tls;
 pub mod readiness;
 pub mod run;
 pub mod store;
+mod traffic;
 mod unable;
 
 pub use run::{Options, Ready, RunError, run};

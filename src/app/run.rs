@@ -310,6 +310,9 @@ async fn serve(
             caches: carrier
                 .clone()
                 .map(|c| c as Arc<dyn admin::caches::CacheDesk>),
+            traffic: carrier
+                .clone()
+                .map(|c| c as Arc<dyn admin::traffic::TrafficDesk>),
             backends,
             ready: readiness.clone(),
         };

@@ -21,6 +21,7 @@ mod origin;
 mod proxy;
 mod route;
 mod run;
+mod traffic;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;

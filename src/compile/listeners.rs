@@ -64,6 +64,7 @@ pub(super) fn node(node: &NodeSpec, vips: &[Vip]) -> ProxyNode {
             .map(|d| d.value.join("cache").into()),
         workers: node.proxy.workers.unwrap_or(cores),
         drain_timeout: node.proxy.drain_timeout,
+        clients: node.proxy.clients,
         leave_delay: node.proxy.leave_delay.unwrap_or(leave),
         vips: own()
             .flat_map(|v| v.addresses.iter().map(HostAddress::address))

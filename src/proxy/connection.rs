@@ -13,7 +13,10 @@ use crate::ids::ListenerId;
 use crate::limit::Counted;
 use crate::traffic::Protocol;
 
+use super::features::Turned;
 use super::io::Io;
+use super::layer4::Refused;
+use super::layer4::refuse::refuse;
 use super::message::Peer;
 use super::stats::{count, discount};
 use super::tier::Tier;
@@ -106,6 +109,13 @@ fn admit(
     if open.fetch_add(1, Ordering::Relaxed) >= most {
         open.fetch_sub(1, Ordering::Relaxed);
         count(&worker.stats.too_many);
+        refuse(
+            worker,
+            tier,
+            listener.index(),
+            source,
+            Refused::MaxConnections,
+        );
         return None;
     }
     count(&worker.stats.open);
@@ -118,11 +128,18 @@ fn admit(
     let admitted = tier
         .guards
         .admit(&tier.plan, listener, source.ip(), || worker.now());
-    let Ok(counted) = admitted else {
-        count(&worker.stats.crowded);
-        return None;
-    };
-    held._source = counted;
+    match admitted {
+        Ok(counted) => held._source = counted,
+        Err(turned) => {
+            count(&worker.stats.crowded);
+            let why = match turned {
+                Turned::TooOften => Refused::SourceRate,
+                Turned::TooMany => Refused::SourceConnections,
+            };
+            refuse(worker, tier, listener.index(), source, why);
+            return None;
+        }
+    }
     Some(held)
 }
 

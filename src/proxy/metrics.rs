@@ -68,6 +68,10 @@ impl Metrics for Proxy {
             let label = format!("limit=\"{}\"", escape(&rate.name));
             page.sample(name, &label, rate.over.load(Ordering::Relaxed));
         }
+        super::layer4::metrics::render(&tier, page);
+        if let Some(table) = &tier.clients {
+            super::layer4::clients::render(table, page);
+        }
         super::cache::metrics::render(&tier.caches, page);
         super::tls::metrics::render(&tier, page);
         let name = "tradewind_proxy_access_log_lost_lines_total";

@@ -292,6 +292,7 @@ async fn work(worker: Rc<Worker>, mut told: UnboundedReceiver<Order>) {
             sweeps.tick().await;
             pool.pool.sweep(pool.watches.coarse());
             let tier = pool.tier();
+            pool.glances.refill(tier.plan.node.clients.looks());
             if !pool.shared.is_empty() {
                 let known: HashSet<u64> = tier.servers().map(|s| s.id).collect();
                 pool.shared.sweep(|server| !known.contains(&server));

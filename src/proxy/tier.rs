@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicU32;
 
 use hashbrown::HashMap;
 
+use crate::health::clients::ClientTable;
 use crate::ids::{CacheId, UpstreamId};
 use crate::message::Name;
 use crate::time::Moment;
@@ -16,6 +17,7 @@ use super::backend::{self, UpstreamState};
 use super::cache::{self, Cache};
 use super::chooser::{Chooser, Choosers};
 use super::features::Guards;
+use super::layer4::{self, FlowTally};
 use super::tally::Tally;
 use super::tls::vault::Doors;
 use super::tls::{ListenerTls, UpstreamTls};
@@ -38,6 +40,10 @@ pub struct Tier {
     pub listener_tallies: Vec<Arc<Tally>>,
     /// By [`crate::ids::RouteId`]; empty when there are more than [`ROUTES_COUNTED`].
     pub route_tallies: Vec<Arc<Tally>>,
+    /// By [`crate::ids::ListenerId`]: of layer 4.
+    pub flow_tallies: Vec<Arc<FlowTally>>,
+    /// The way to client prefixes; `None`: nothing is remembered.
+    pub clients: Option<Arc<ClientTable>>,
     /// By [`crate::ids::ListenerId`]; `None`: nothing is written down.
     pub logs: Vec<Option<Log>>,
     /// By [`crate::ids::ListenerId`]; `None`: it carries no datagrams.
@@ -89,6 +95,8 @@ pub struct Registry {
     listeners: HashMap<Box<str>, Arc<Tally>>,
     handed: HashMap<Box<str>, Arc<AtomicU32>>,
     routes: HashMap<Box<str>, Arc<Tally>>,
+    flows: HashMap<Box<str>, Arc<FlowTally>>,
+    clients: Option<Arc<ClientTable>>,
     /// Where access logs go.
     pub logs: Logs,
     udp: States,
@@ -96,15 +104,15 @@ pub struct Registry {
 }
 
 /// The tallies of these names, those there were already among them.
-fn tallies<'n>(
+fn tallies<'n, T>(
     names: impl Iterator<Item = &'n Box<str>>,
-    old: &mut HashMap<Box<str>, Arc<Tally>>,
-    workers: usize,
-) -> Vec<Arc<Tally>> {
-    let found: Vec<(Box<str>, Arc<Tally>)> = names
+    old: &mut HashMap<Box<str>, Arc<T>>,
+    new: impl Fn() -> T,
+) -> Vec<Arc<T>> {
+    let found: Vec<(Box<str>, Arc<T>)> = names
         .map(|name| {
             let kept = old.get(name).cloned();
-            let tally = kept.unwrap_or_else(|| Arc::new(Tally::new(workers)));
+            let tally = kept.unwrap_or_else(|| Arc::new(new()));
             (name.clone(), tally)
         })
         .collect();
@@ -139,14 +147,17 @@ impl Registry {
         let upstreams = upstreams.collect();
         self.caches = cache::resolve(&plan.caches, plan.node.cache_dir.as_deref(), &self.caches);
         let names = plan.listeners.iter().map(|l| &l.name);
-        let listener_tallies = tallies(names, &mut self.listeners, workers);
+        let new = || Tally::new(workers);
+        let listener_tallies = tallies(names.clone(), &mut self.listeners, new);
+        let flow_tallies = tallies(names, &mut self.flows, || FlowTally::new(workers));
+        self.clients = layer4::clients::adopt(self.clients.take(), &plan.node.clients);
         let routes = &plan.routes.list[..];
         let counted = if routes.len() > ROUTES_COUNTED {
             &[]
         } else {
             routes
         };
-        let route_tallies = tallies(counted.iter().map(|r| &r.name), &mut self.routes, workers);
+        let route_tallies = tallies(counted.iter().map(|r| &r.name), &mut self.routes, new);
         let logs = plan.listeners.iter().map(|l| {
             let log = l.access_log.as_ref()?;
             Some(Log {
@@ -180,6 +191,8 @@ impl Registry {
             upstreams,
             listener_tallies,
             route_tallies,
+            flow_tallies,
+            clients: self.clients.clone(),
             logs,
             listener_tls: doors.listeners,
             reserved,

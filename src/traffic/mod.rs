@@ -3,6 +3,7 @@
 
 pub mod access_log;
 pub mod algorithm;
+pub mod clients;
 pub mod compression;
 pub mod features;
 pub mod fields;
@@ -26,6 +27,7 @@ pub mod vip;
 pub mod waf;
 
 pub use algorithm::{Algorithm, HashKey, HashMethod, Hashing};
+pub use clients::ClientRules;
 pub use compression::{Coding, Compression};
 pub use features::{Features, ListenerFeatures};
 pub use listener::{HttpLimits, HttpTimeouts, Listener};
@@ -100,6 +102,8 @@ pub struct ProxyNode {
     pub workers: u32,
     /// How long a draining proxy waits for what is under way.
     pub drain_timeout: Duration,
+    /// What is remembered of the way to clients.
+    pub clients: ClientRules,
     /// How long a proxy that stops says that it is not ready and still takes connections.
     pub leave_delay: Duration,
     /// Addresses of VIPs that it may have, and may not have yet.
@@ -115,6 +119,7 @@ impl Default for ProxyNode {
             cache_dir: None,
             workers: 1,
             drain_timeout: Duration::from_secs(30),
+            clients: ClientRules::default(),
             leave_delay: Duration::ZERO,
             vips: Vec::new(),
         }

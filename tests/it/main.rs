@@ -45,6 +45,8 @@ mod e2e_proxy_grpc;
 mod e2e_proxy_health;
 mod e2e_proxy_hostile;
 mod e2e_proxy_http2;
+mod e2e_proxy_layer4_floods;
+mod e2e_proxy_layer4_told;
 mod e2e_proxy_limits;
 mod e2e_proxy_operation;
 mod e2e_proxy_protocol;

@@ -1,6 +1,7 @@
 //! The rows, in the order of the reference page; one file for what belongs together.
 
 mod caches;
+mod clients;
 mod conditions;
 mod dns;
 mod features;
@@ -72,6 +73,7 @@ const WEIGHT: Kind = Kind::Integer(0, 1_000_000);
 const PARTS: &[&[OptionRow]] = &[
     dns::ROWS,
     nodes::ROWS,
+    clients::ROWS,
     vips::NODE,
     fleet::ROWS,
     zones::ROWS,

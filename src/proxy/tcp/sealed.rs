@@ -15,8 +15,7 @@ use crate::proxy::watch::Watch;
 use crate::proxy::worker::Worker;
 use crate::traffic::TcpTimeouts;
 
-use super::flow::Ended;
-use super::relay::Relayed;
+use super::flow::{Ended, Flow};
 
 /// Reads of one direction before others have their turn.
 const TURN: usize = 16;
@@ -132,7 +131,8 @@ pub async fn relay(
     mut backend: Io,
     server: &Server,
     timeouts: &TcpTimeouts,
-) -> Relayed {
+    flow: &mut Flow,
+) -> Ended {
     let watch = Watch::new(&worker.watches);
     watch.set(timeouts.idle);
     let (mut up, mut down) = (Direction::default(), Direction::default());
@@ -166,6 +166,9 @@ pub async fn relay(
         }
         if up.octets + down.octets > before {
             watch.set(silence(first));
+            if let Some(tcp) = client.tcp() {
+                flow.moved(up.octets, down.octets, tcp);
+            }
         }
         if server.is_cut() {
             return Poll::Ready(Ended::TakenOut);
@@ -176,16 +179,16 @@ pub async fn relay(
         })
     })
     .await;
+    (flow.octets_in, flow.octets_out) = (up.octets, down.octets);
+    if let Some(tcp) = client.tcp() {
+        flow.look(tcp);
+    }
     if !matches!(ended, Ended::ClientClosed | Ended::BackendClosed) {
         // What broke off must not look like an end to the other side.
         reset(&client);
         reset(&backend);
     }
-    Relayed {
-        octets_in: up.octets,
-        octets_out: down.octets,
-        ended,
-    }
+    ended
 }
 
 /// Has the connection end in a reset.

@@ -48,7 +48,8 @@ enum Gone {
 /// Serves an accepted connection until it ends.
 pub async fn serve(worker: Rc<Worker>, tier: Arc<Tier>, tcp: TcpStream, peer: Peer, held: Held) {
     let name = &tier.plan.listeners[peer.listener.index()].name;
-    let mut flow = Flow::new(name, &peer, worker.watches.coarse());
+    let mut flow = Flow::new(name, &peer, worker.now());
+    flow.watch(&worker, &tier, &peer);
     // The plan is let go before octets move: a connection may outlive many.
     let handed = held.is_handed();
     let joined = Box::pin(join(&worker, tier, tcp, (peer, handed), &mut flow)).await;
@@ -91,7 +92,6 @@ async fn join(
         _ => None,
     };
     let (permit, backend) = reach(worker, &tier, id, (&peer, alpn.as_deref()), flow).await?;
-    flow.connected = Some(worker.watches.coarse().since(flow.began));
     Ok(Gone::Joined(Joined {
         client,
         backend,
@@ -104,17 +104,18 @@ async fn join(
 async fn carry(worker: &Worker, joined: Joined, flow: &mut Flow) -> Ended {
     let timeouts = joined.timeouts;
     let server = joined.permit.backend();
-    let done = match (joined.client, joined.backend) {
+    match (joined.client, joined.backend) {
         (Io::Tcp(client), Io::Tcp(backend)) => {
-            relay(worker, client, backend, server, &timeouts).await
+            relay(worker, client, backend, server, &timeouts, flow).await
         }
         // Boxed: the room it needs is not that of a connection without TLS.
         (client, backend) => {
-            Box::pin(sealed::relay(worker, client, backend, server, &timeouts)).await
+            Box::pin(sealed::relay(
+                worker, client, backend, server, &timeouts, flow,
+            ))
+            .await
         }
-    };
-    (flow.octets_in, flow.octets_out) = (done.octets_in, done.octets_out);
-    done.ended
+    }
 }
 
 /// A place at a backend, and a connection to it.
@@ -151,11 +152,11 @@ async fn reach(
             Err(NoPick::Full) => (None, Wanted::Any),
             Err(NoPick::Nobody | NoPick::SessionGone) => return Err(Ended::NoBackend),
         };
-        let permit = match at_once {
-            Some(permit) => permit,
+        let (permit, placed) = match at_once {
+            Some(permit) => (permit, now),
             None => {
                 let waited = group.state.wait(wanted, &group.servers).await;
-                waited.map_err(|_| Ended::QueueFull)?
+                (waited.map_err(|_| Ended::QueueFull)?, worker.now())
             }
         };
         let server = permit.backend().clone();
@@ -174,7 +175,10 @@ async fn reach(
             }),
         };
         let why = match connect(worker, &way).await {
-            Ok(io) => return Ok((permit, io)),
+            Ok(io) => {
+                flow.connected(placed, worker.now());
+                return Ok((permit, io));
+            }
             Err(why) => why,
         };
         if why == Why::NoSocket {
