@@ -30,7 +30,10 @@ impl TrafficDesk for Carrier {
             ListenerFacts {
                 name: listener.name.to_string(),
                 protocol: listener.protocol.as_str(),
-                addresses: here.clone().map(|(_, address, _)| *address).collect(),
+                addresses: here
+                    .clone()
+                    .filter_map(|(_, address, _)| *address)
+                    .collect(),
                 forward: upstream.map(|id| tier.plan.upstreams[id.index()].name.to_string()),
                 open: here.map(|(_, _, open)| u64::from(*open)).sum(),
                 requests: tally.map(|t| t.sums().requests()),

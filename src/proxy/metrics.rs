@@ -150,6 +150,7 @@ fn workers(proxy: &Proxy, page: &mut Page) {
     let name = "tradewind_proxy_listener_connections";
     page.family(name, "gauge", "Open connections of clients.");
     for (listener, address, open) in proxy.open() {
+        let address = address.map_or_else(|| "handed-over".to_owned(), |a| a.to_string());
         let labels = format!("listener=\"{}\",address=\"{address}\"", escape(&listener));
         page.sample(name, &labels, open);
     }

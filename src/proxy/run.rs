@@ -208,13 +208,22 @@ impl Proxy {
             .collect()
     }
 
-    /// Open connections of each listener's address.
-    pub fn open(&self) -> Vec<(Box<str>, SocketAddr, u32)> {
+    /// Open connections of each listener's address; `None`: of those that other listeners handed over to
+    /// it.
+    pub fn open(&self) -> Vec<(Box<str>, Option<SocketAddr>, u32)> {
+        use std::sync::atomic::Ordering::Relaxed;
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let bound = inner.bound.iter();
-        let open = |b: &Bound| b.open.load(std::sync::atomic::Ordering::Relaxed);
+        let bound = bound.map(|b| {
+            let address = Some(b.address);
+            (b.place.listener.clone(), address, b.open.load(Relaxed))
+        });
+        let tier = self.tier.load();
+        let handed = tier.plan.listeners.iter().zip(&tier.handed);
+        let targets = tier.plan.handed_to();
+        let handed = handed.zip(targets).filter(|(_, is_target)| *is_target);
         bound
-            .map(|b| (b.place.listener.clone(), b.address, open(b)))
+            .chain(handed.map(|((l, open), _)| (l.name.clone(), None, open.load(Relaxed))))
             .collect()
     }
 

@@ -1,6 +1,7 @@
 //! The plan with what runs: all that one exchange needs, published together.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 
 use hashbrown::HashMap;
 
@@ -49,6 +50,8 @@ pub struct Tier {
     pub udp: Vec<Option<Arc<UdpState>>>,
     /// By [`crate::ids::ListenerId`], those that have any.
     listener_tls: Vec<Option<Arc<ListenerTls>>>,
+    /// By [`crate::ids::ListenerId`]: open connections that other listeners handed over.
+    pub handed: Vec<Arc<AtomicU32>>,
     /// Request fields that tell backends who a client is: what clients send in them is removed.
     pub reserved: Vec<Name>,
 }
@@ -90,6 +93,7 @@ pub struct Registry {
     guards: Arc<Guards>,
     caches: Vec<Cache>,
     listeners: HashMap<Box<str>, Arc<Tally>>,
+    handed: HashMap<Box<str>, Arc<AtomicU32>>,
     routes: HashMap<Box<str>, Arc<Tally>>,
     flows: HashMap<Box<str>, Arc<FlowTally>>,
     clients: Option<Arc<ClientTable>>,
@@ -168,7 +172,18 @@ impl Registry {
         reserved.sort();
         reserved.dedup();
         self.guards = Arc::new(self.guards.follow(&plan));
+        let names = plan.listeners.iter().map(|l| l.name.clone());
+        let known = std::mem::take(&mut self.handed);
+        self.handed = names
+            .map(|name| {
+                let open = known.get(&name).cloned().unwrap_or_default();
+                (name, open)
+            })
+            .collect();
+        let of = |l: &Listener| self.handed.get(&l.name).cloned().unwrap_or_default();
+        let handed = plan.listeners.iter().map(of).collect();
         Tier {
+            handed,
             guards: self.guards.clone(),
             caches: self.caches.clone(),
             udp: self.udp.adopt(&plan, workers, self.seed),

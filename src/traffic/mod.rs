@@ -68,6 +68,25 @@ pub struct Plan {
     pub node: ProxyNode,
 }
 
+impl Plan {
+    /// By [`crate::ids::ListenerId`]: whether other listeners hand connections over to it.
+    pub fn handed_to(&self) -> Vec<bool> {
+        let mut targets = vec![false; self.listeners.len()];
+        for listener in &self.listeners {
+            if let Protocol::Tcp(rules) = &listener.protocol
+                && let Some(sni) = &rules.sni
+            {
+                for target in sni.targets() {
+                    if let Target::Listener(to) = target {
+                        targets[to.index()] = true;
+                    }
+                }
+            }
+        }
+        targets
+    }
+}
+
 /// Settings of one proxy.
 #[derive(Clone, PartialEq, Debug)]
 pub struct ProxyNode {

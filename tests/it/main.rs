@@ -16,6 +16,7 @@ mod support;
 
 mod alloc;
 mod conformance;
+mod deploy;
 mod e2e_check;
 mod e2e_cli;
 mod e2e_compare;

@@ -36,6 +36,18 @@ pub enum Ended {
     HalfCloseTimeout,
     /// It did not come past the PROXY protocol or TLS.
     TurnedAway,
+    /// What must stand at its start says nothing sound of whom it is for, or did not come.
+    BadProxyHeader,
+    /// Its TLS could not be shaken hands on, or not in time.
+    TlsFailed,
+    /// Its TLS began against the rules, or ended before it said where to go.
+    BadHello,
+    /// Its TLS did not say in time where to go.
+    HelloTimeout,
+    /// No rule is for what its TLS asks for, and others are refused.
+    NoRule,
+    /// Another listener took it over, and counts it from then on.
+    HandedOver,
     /// No backend may be used.
     NoBackend,
     /// All backends are full, and as many wait as may, or it waited too long.
@@ -58,7 +70,7 @@ pub enum Ended {
 
 impl Ended {
     /// All of them.
-    pub const ALL: [Ended; 16] = [
+    pub const ALL: [Ended; 22] = [
         Ended::ClientClosed,
         Ended::BackendClosed,
         Ended::ClientReset,
@@ -66,6 +78,12 @@ impl Ended {
         Ended::IdleTimeout,
         Ended::HalfCloseTimeout,
         Ended::TurnedAway,
+        Ended::BadProxyHeader,
+        Ended::TlsFailed,
+        Ended::BadHello,
+        Ended::HelloTimeout,
+        Ended::NoRule,
+        Ended::HandedOver,
         Ended::NoBackend,
         Ended::QueueFull,
         Ended::ConnectFailed,
@@ -87,6 +105,12 @@ impl Ended {
             Ended::IdleTimeout => "idle-timeout",
             Ended::HalfCloseTimeout => "half-close-timeout",
             Ended::TurnedAway => "turned-away",
+            Ended::BadProxyHeader => "bad-proxy-header",
+            Ended::TlsFailed => "tls-failed",
+            Ended::BadHello => "bad-hello",
+            Ended::HelloTimeout => "hello-timeout",
+            Ended::NoRule => "no-rule",
+            Ended::HandedOver => "handed-over",
             Ended::NoBackend => "no-backend",
             Ended::QueueFull => "queue-full",
             Ended::ConnectFailed => "connect-failed",
@@ -107,6 +131,7 @@ impl Ended {
                 | Ended::BackendClosed
                 | Ended::ClientReset
                 | Ended::IdleTimeout
+                | Ended::HandedOver
                 | Ended::Answered
         )
     }
