@@ -42,6 +42,7 @@ fn start(limits: TcpLimits) -> Server {
     let counters = Arc::new(DnsCounters::default());
     let open = Arc::new(AtomicU64::new(0));
     let (stop, stopped) = watch::channel(false);
+    let (leave, left) = watch::channel(false);
     let desk = Desk::with_engine(&publisher(), &clock, counters.clone(), refuse);
     let addr = listener.local_addr().unwrap();
     let service = Service {
@@ -52,10 +53,11 @@ fn start(limits: TcpLimits) -> Server {
         limits,
         proxies: Proxies::default(),
         stopped,
+        left,
     };
     let hall = Hall::with_desk(desk, &service);
     let task = tokio::spawn(async move {
-        serve_in(&hall, listener, Speech::Tcp, service.stopped).await;
+        serve_in(&hall, listener, Speech::Tcp, (service.stopped, service.left)).await;
     });
     Server {
         addr,
@@ -63,6 +65,7 @@ fn start(limits: TcpLimits) -> Server {
         counters,
         sim,
         stop,
+        leave,
         task,
     }
 }
