@@ -19,6 +19,7 @@ pub mod proxy;
 mod proxy_tls;
 pub mod run;
 pub mod store;
+pub mod takeover;
 mod unable;
 
 pub use run::{Options, Ready, RunError, run};

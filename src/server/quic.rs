@@ -100,12 +100,13 @@ pub async fn serve(endpoint: Endpoint, service: Service) {
     let told = (stopped.clone(), left.clone());
     let mut tasks = JoinSet::new();
     let mut rest = interval(REST);
-    loop {
+    let mut leaves = false;
+    while !leaves {
         tokio::select! {
             biased;
             // An error means that the sender is gone, and with it whoever could say stop.
             _ = stopped.wait_for(|stop| *stop) => break,
-            () = until_left(&mut left) => return leave(&hall, endpoint, tasks).await,
+            () = until_left(&mut left) => leaves = true,
             Some(_) = tasks.join_next() => {}
             _ = rest.tick() => hall.at_desk(|desk, _| desk.rest()),
             incoming = endpoint.accept() => match incoming {
@@ -113,6 +114,9 @@ pub async fn serve(endpoint: Endpoint, service: Service) {
                 None => break,
             }
         }
+    }
+    if leaves {
+        return leave(&hall, endpoint, tasks).await;
     }
     let all_ended = async { while tasks.join_next().await.is_some() {} };
     drop(timeout(hall.limits.stop_timeout, all_ended).await);

@@ -71,7 +71,11 @@ pub fn bind(addr: SocketAddr, workers: usize) -> io::Result<Bound> {
 ///
 /// # Errors
 /// When there is none, or another one cannot be bound.
-pub fn take_over(addr: SocketAddr, mut sockets: Vec<UdpSocket>, workers: usize) -> io::Result<Bound> {
+pub fn take_over(
+    addr: SocketAddr,
+    mut sockets: Vec<UdpSocket>,
+    workers: usize,
+) -> io::Result<Bound> {
     let Some(first) = sockets.first() else {
         return bind(addr, workers);
     };

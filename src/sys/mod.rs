@@ -11,6 +11,7 @@ mod batch;
 mod memory;
 mod option;
 pub mod packet;
+pub mod pass;
 pub mod splice;
 
 pub use batch::BatchSocket;

@@ -143,7 +143,11 @@ mod tests {
         page.sample("q_total", "path=\"/a b\"", queries);
         page.sample("q_total", "path=\"/c\"", 2 * queries);
         if let Some(extra) = extra {
-            page.family("x_total", "counter", "Appears when there is something to tell.");
+            page.family(
+                "x_total",
+                "counter",
+                "Appears when there is something to tell.",
+            );
             page.sample("x_total", "", extra);
         }
         page.family("t_seconds", "histogram", "Durations.");
@@ -174,7 +178,10 @@ mod tests {
         assert_eq!(value(&sum, "t_seconds_sum"), Some(1.75));
         assert_eq!(value(&sum, "open"), Some(2.0));
         assert!(sum.contains("# TYPE q_total counter\n"));
-        assert!(sum.contains("\nq_total{path=\"/c\"} 26\n"), "stays a whole number");
+        assert!(
+            sum.contains("\nq_total{path=\"/c\"} 26\n"),
+            "stays a whole number"
+        );
     }
 
     #[test]

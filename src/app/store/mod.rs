@@ -10,9 +10,9 @@ mod pending;
 mod verdicts;
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -85,7 +85,7 @@ pub struct Store {
 pub struct Running {
     jobs: Sender<Job>,
     rests: Arc<AtomicBool>,
-    thread: std::thread::JoinHandle<()>,
+    thread: Mutex<Option<std::thread::JoinHandle<()>>>,
 }
 
 impl Running {
@@ -107,10 +107,11 @@ impl Running {
     }
 
     /// Ends the thread once all that waits is written or has failed once more. Blocks.
-    pub fn end(self) {
+    pub fn end(&self) {
         // Fails only when the thread has ended already.
         drop(self.jobs.send(Job::End));
-        drop(self.thread.join());
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(thread.take().map(std::thread::JoinHandle::join));
     }
 }
 
@@ -172,7 +173,7 @@ impl Store {
         let running = Running {
             jobs: jobs.clone(),
             rests: rests.clone(),
-            thread,
+            thread: Mutex::new(Some(thread)),
         };
         let jobs = Some(jobs);
         Ok((Store { jobs, rests }, stored, running))
@@ -203,12 +204,7 @@ impl Store {
     }
 }
 
-fn run(
-    disk: &mut Disk,
-    lock: Option<Arc<StateLock>>,
-    work: &Receiver<Job>,
-    gauges: &OrderGauges,
-) {
+fn run(disk: &mut Disk, lock: Option<Arc<StateLock>>, work: &Receiver<Job>, gauges: &OrderGauges) {
     let mut pending = Pending::default();
     let mut failures = 0u64;
     let mut ending = false;

@@ -187,7 +187,12 @@ async fn another_process_has_the_file_while_this_one_rests() {
     old.write(order("1", "one")).await.unwrap();
     assert!(old_running.rest());
     assert!(old.rests());
-    assert!(old.write(order("2", "two")).await.unwrap_err().contains("try again"));
+    assert!(
+        old.write(order("2", "two"))
+            .await
+            .unwrap_err()
+            .contains("try again")
+    );
     // It is the other's, which begins with what was written.
     let (new, stored, new_running) = open(dir.path());
     assert_eq!(stored.orders.len(), 1);

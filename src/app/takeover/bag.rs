@@ -105,6 +105,26 @@ impl Sockets {
         Ok(sockets)
     }
 
+    /// As [`Sockets::have`], of a place with one socket, which does not block.
+    ///
+    /// # Errors
+    /// As [`Sockets::have`].
+    pub fn one<S: AsFd + From<OwnedFd>>(
+        &mut self,
+        kind: Kind,
+        configured: SocketAddr,
+        bind: impl FnOnce(SocketAddr) -> io::Result<S>,
+    ) -> io::Result<S> {
+        let had = self.have(kind, configured, |came| match came.into_iter().next() {
+            Some(socket) => {
+                SockRef::from(&socket).set_nonblocking(true)?;
+                Ok(vec![S::from(socket)])
+            }
+            None => Ok(vec![bind(configured)?]),
+        });
+        first(had?)
+    }
+
     /// Keeps sockets for the next process.
     ///
     /// # Errors
@@ -122,6 +142,15 @@ impl Sockets {
         }
         Ok(())
     }
+}
+
+/// The one socket of a place.
+///
+/// # Errors
+/// When there is none, which does not happen.
+pub fn first<S>(sockets: Vec<S>) -> io::Result<S> {
+    let first = sockets.into_iter().next();
+    first.ok_or_else(|| io::Error::other("no socket"))
 }
 
 fn bound_to(socket: &OwnedFd) -> Option<SocketAddr> {

@@ -140,7 +140,10 @@ impl Giver {
                 "the running process speaks version {VERSION} of the takeover, this one {version}; \
                  restart the node instead"
             );
-            return self.end(&format!("the new process speaks version {version}"), Some(&told));
+            return self.end(
+                &format!("the new process speaks version {version}"),
+                Some(&told),
+            );
         }
         if node != self.node {
             let told = format!(

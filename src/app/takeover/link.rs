@@ -4,11 +4,9 @@ use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use tokio::io::unix::AsyncFd;
-
 use super::bag::Bag;
 use super::message::{Label, Message};
-use super::pass::{self, DESCRIPTORS, PACKET, Peer};
+use crate::sys::pass::{self, DESCRIPTORS, PACKET, Peer, Waited};
 
 /// The name of the socket in the state directory.
 pub const NAME: &str = "takeover.sock";
@@ -16,7 +14,7 @@ pub const NAME: &str = "takeover.sock";
 /// One end of a conversation.
 #[derive(Debug)]
 pub struct Link {
-    socket: AsyncFd<OwnedFd>,
+    socket: Waited,
     peer: Peer,
 }
 
@@ -33,7 +31,7 @@ impl Link {
 
     fn new(socket: OwnedFd) -> io::Result<Link> {
         let peer = pass::peer(&socket)?;
-        let socket = AsyncFd::new(socket)?;
+        let socket = Waited::new(socket)?;
         Ok(Link { socket, peer })
     }
 
@@ -52,13 +50,8 @@ impl Link {
 
     async fn send(&self, message: &Message, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
         let packet = message.encode();
-        loop {
-            let mut ready = self.socket.writable().await?;
-            let sent = ready.try_io(|socket| pass::send(socket, &packet, descriptors));
-            if let Ok(sent) = sent {
-                return sent;
-            }
-        }
+        let send = |socket: &OwnedFd| pass::send(socket, &packet, descriptors);
+        self.socket.when_writable(send).await
     }
 
     /// Gives sockets away.
@@ -96,18 +89,13 @@ impl Link {
     /// # Errors
     /// When it cannot be understood.
     pub async fn hear(&self) -> io::Result<Option<(Message, Vec<OwnedFd>)>> {
-        loop {
-            let mut ready = self.socket.readable().await?;
-            let Ok(received) = ready.try_io(pass::receive) else {
-                continue;
-            };
-            let Some((packet, descriptors)) = received? else {
-                return Ok(None);
-            };
-            let message = Message::decode(&packet)
-                .map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
-            return Ok(Some((message, descriptors)));
-        }
+        let received = self.socket.when_readable(pass::receive).await?;
+        let Some((packet, descriptors)) = received else {
+            return Ok(None);
+        };
+        let message =
+            Message::decode(&packet).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
+        Ok(Some((message, descriptors)))
     }
 
     /// Waits until the other end has gone, whatever it still says.
@@ -118,7 +106,7 @@ impl Link {
 
 /// Where takeovers are asked for.
 #[derive(Debug)]
-pub struct Door(AsyncFd<OwnedFd>);
+pub struct Door(Waited);
 
 impl Door {
     /// Listens in a state directory, or goes on with the socket of the process before. Within a runtime.
@@ -130,7 +118,7 @@ impl Door {
             Some(socket) => socket,
             None => pass::listen_at(state_dir, NAME)?,
         };
-        Ok(Door(AsyncFd::new(socket)?))
+        Ok(Door(Waited::new(socket)?))
     }
 
     /// Another descriptor of it.
@@ -138,17 +126,13 @@ impl Door {
     /// # Errors
     /// When this process may not open as many files.
     pub fn copy(&self) -> io::Result<OwnedFd> {
-        self.0.get_ref().try_clone()
+        self.0.copy()
     }
 
     /// The next who comes and may: others are turned away. Safe to cancel.
     pub async fn next(&self) -> io::Result<Link> {
         loop {
-            let mut ready = self.0.readable().await?;
-            let Ok(accepted) = ready.try_io(pass::accept_one) else {
-                continue;
-            };
-            let link = Link::new(accepted?)?;
+            let link = Link::new(self.0.when_readable(pass::accept_one).await?)?;
             let peer = link.peer();
             if pass::may_take(peer) {
                 return Ok(link);

@@ -101,7 +101,10 @@ pub async fn ask(node: &Node) -> Result<Arrival, RunError> {
     }
     if arrival.link.is_none() {
         // What came of its sockets is as good as bound anew.
-        tracing::warn!(from = pid, "the old process died before it had passed all sockets");
+        tracing::warn!(
+            from = pid,
+            "the old process died before it had passed all sockets"
+        );
     }
     Ok(arrival)
 }

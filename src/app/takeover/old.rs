@@ -95,6 +95,11 @@ pub async fn listen(
     }
 }
 
+/// Waits until `stopped` turns true, or can no more.
+async fn until(stopped: &mut watch::Receiver<bool>) {
+    drop(stopped.wait_for(|stop| *stop).await);
+}
+
 /// Refuses a second takeover.
 async fn turn_away(link: Link, other: i32) {
     let pid = link.peer().pid;
@@ -174,7 +179,7 @@ impl Talk {
                 Ok(Err(error)) => Event::Said(Message::GaveUp(error.to_string())),
                 Err(_) => Event::Late,
             },
-            _ = self.stopped.wait_for(|stop| *stop) => {
+            () = until(&mut self.stopped) => {
                 let why = Message::Refused("the node is being stopped".to_owned());
                 drop(self.link.say(&why).await);
                 Event::Gone

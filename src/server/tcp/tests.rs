@@ -57,7 +57,13 @@ fn start(limits: TcpLimits) -> Server {
     };
     let hall = Hall::with_desk(desk, &service);
     let task = tokio::spawn(async move {
-        serve_in(&hall, listener, Speech::Tcp, (service.stopped, service.left)).await;
+        serve_in(
+            &hall,
+            listener,
+            Speech::Tcp,
+            (service.stopped, service.left),
+        )
+        .await;
     });
     Server {
         addr,

@@ -6,6 +6,8 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
+use tokio::io::unix::AsyncFd;
+
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::net::{
@@ -33,6 +35,63 @@ pub struct Peer {
     pub pid: i32,
     /// Its effective user.
     pub uid: u32,
+}
+
+/// A socket that does not block, and that tasks wait for.
+#[derive(Debug)]
+pub struct Waited(AsyncFd<OwnedFd>);
+
+impl Waited {
+    /// Has the runtime watch `socket`. Within a runtime.
+    ///
+    /// # Errors
+    /// When the system cannot watch it.
+    pub fn new(socket: OwnedFd) -> io::Result<Waited> {
+        // SAFETY: an `OwnedFd` is the same open descriptor for as long as it lives, and nothing here
+        // gives out a mutable reference, with which another could be put in its place.
+        let watched = unsafe { AsyncFd::register(socket) };
+        watched.map(Waited).map_err(io::Error::other)
+    }
+
+    /// Does `work` once there is something to read, again as long as it would block. Safe to cancel.
+    ///
+    /// # Errors
+    /// Those of `work`.
+    pub async fn when_readable<T>(
+        &self,
+        mut work: impl FnMut(&OwnedFd) -> io::Result<T>,
+    ) -> io::Result<T> {
+        loop {
+            let mut ready = self.0.readable().await?;
+            if let Ok(done) = ready.try_io(|socket| work(socket.get_ref())) {
+                return done;
+            }
+        }
+    }
+
+    /// As [`Waited::when_readable`], once there is room to write.
+    ///
+    /// # Errors
+    /// Those of `work`.
+    pub async fn when_writable<T>(
+        &self,
+        mut work: impl FnMut(&OwnedFd) -> io::Result<T>,
+    ) -> io::Result<T> {
+        loop {
+            let mut ready = self.0.writable().await?;
+            if let Ok(done) = ready.try_io(|socket| work(socket.get_ref())) {
+                return done;
+            }
+        }
+    }
+
+    /// Another descriptor of the same socket.
+    ///
+    /// # Errors
+    /// When this process may not open as many files.
+    pub fn copy(&self) -> io::Result<OwnedFd> {
+        self.0.get_ref().try_clone()
+    }
 }
 
 fn socket() -> io::Result<OwnedFd> {
@@ -104,7 +163,7 @@ pub fn connect_to(dir: &Path, name: &str) -> io::Result<Option<OwnedFd>> {
 ///
 /// # Errors
 /// As `accept(2)`.
-pub fn accept_one(listener: impl AsFd) -> io::Result<OwnedFd> {
+pub fn accept_one(listener: &OwnedFd) -> io::Result<OwnedFd> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     Ok(accept_with(listener, flags)?)
 }
@@ -158,7 +217,7 @@ pub fn send(
 ///
 /// # Errors
 /// `InvalidData` when a packet was cut; else as `recvmsg(2)`.
-pub fn receive(connection: impl AsFd) -> io::Result<Option<(Vec<u8>, Vec<OwnedFd>)>> {
+pub fn receive(connection: &OwnedFd) -> io::Result<Option<(Vec<u8>, Vec<OwnedFd>)>> {
     let mut packet = vec![0; PACKET];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
     let mut beside = RecvAncillaryBuffer::new(&mut space);
@@ -180,7 +239,10 @@ pub fn receive(connection: impl AsFd) -> io::Result<Option<(Vec<u8>, Vec<OwnedFd
             descriptors.extend(all);
         }
     }
-    if received.flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC) {
+    if received
+        .flags
+        .intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC)
+    {
         let what = "a packet was cut: this process may not open as many files as it is given";
         return Err(io::Error::new(io::ErrorKind::InvalidData, what));
     }
@@ -254,7 +316,10 @@ mod tests {
         let other = |uid| Peer { pid: 1, uid };
         assert!(may_take(other(0)));
         assert!(!may_take(other(me + 1)));
-        let mode = std::fs::metadata(dir.path().join("s")).unwrap().permissions().mode();
+        let mode = std::fs::metadata(dir.path().join("s"))
+            .unwrap()
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o600);
     }
 
