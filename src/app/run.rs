@@ -1,7 +1,7 @@
 //! Start to end of a node: load, bind, probe a first round, serve, reload, stop.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -20,7 +20,6 @@ use crate::server::hall::{Service, TcpLimits};
 use crate::server::proxied::Proxies;
 use crate::server::tcp::Speech;
 use crate::server::{self, notify, tcp, udp};
-use crate::snapshot::Publisher;
 use crate::telemetry::stats::EncryptedConnections;
 use crate::telemetry::{DnsCounters, OrderGauges, ProbeStats, Stats};
 use crate::time::Clock;
@@ -42,12 +41,12 @@ use super::proxy;
 use super::proxy_tls;
 use super::store::{self, Store, Stored, Verdicts};
 use super::takeover::durable::Durable;
+use super::takeover::host;
 use super::takeover::leave::Leave;
-use super::takeover::link::Door;
 use super::takeover::new::{self, Arrival};
 use super::takeover::old::{self, Call, Gifts};
 use super::takeover::program::Program;
-use super::takeover::{self, Bag, Kind, Label, Sockets, supervisor};
+use super::takeover::{Kind, Label, Sockets, supervisor};
 use crate::admin::Control as _;
 
 /// What to run.
@@ -197,7 +196,7 @@ async fn serve_after(
     // Keys are there before the first answer is.
     let key_troubles = Arc::new(AtomicU64::new(0));
     let lock = SharedLock::default();
-    hold_state_dir(&node, &lock, arrival.is_takeover())?;
+    host::hold_state_dir(&node, &lock, arrival.is_takeover())?;
     let mut keeper =
         Keeper::new(node.state_dir.as_deref(), key_troubles.clone()).sharing(lock.clone());
     let now = clock.wall().unix(clock.now());
@@ -461,23 +460,13 @@ async fn serve_after(
     admin_waits.map(|admin| alone.spawn(admin));
     quic.start(&mut alone)?;
     serving.send_replace(true);
-    let door = open_door(&node, &mut sockets);
+    let door = host::open_door(&node, &mut sockets);
     let (calls_to, mut calls) = mpsc::channel(4);
     let gifts = Gifts {
         node: node.name.clone(),
-        sockets: Box::new({
-            let (kept, carrier) = (sockets.kept, carrier.clone());
-            move || {
-                let mut all = Bag::default();
-                all.copy(&kept)?;
-                carrier
-                    .as_ref()
-                    .map_or(Ok(()), |c| c.copy_sockets(&mut all))?;
-                Ok(all)
-            }
-        }),
-        generation: generation_of(&wiring.publisher),
-        counts: counts(&wiring.publisher, &stats, &controller),
+        sockets: host::sockets(sockets.kept, &carrier),
+        generation: host::generation(&wiring.publisher),
+        counts: host::counts(&wiring.publisher, &stats, &controller),
     };
     let counts = gifts.counts.clone();
     if let Some(door) = door {
@@ -511,7 +500,7 @@ async fn serve_after(
                     // What went wrong is logged by the controller.
                     tokio::spawn(async move { drop(controller.reload().await) });
                 }
-                Told::Upgrade => upgrade(&node, &program),
+                Told::Upgrade => host::upgrade(&node, &program),
                 Told::Stop => break None,
             },
             Some(call) = calls.recv() => match call {
@@ -529,22 +518,16 @@ async fn serve_after(
     // Who asks now is another process's.
     drop(calls);
     if let Some(link) = heir {
-        let open = {
-            let (tcp, encrypted) = (tcp_connections.clone(), encrypted_connections.clone());
-            move || {
-                let encrypted = [&encrypted.tls, &encrypted.https];
-                let all = encrypted.into_iter().chain([&tcp]);
-                all.map(|gauge| gauge.load(Ordering::Relaxed)).sum()
-            }
-        };
+        let encrypted = [&encrypted_connections.tls, &encrypted_connections.https];
+        let open = encrypted.into_iter().chain([&tcp_connections]).cloned();
         let leaving = Leave {
             link,
             left: leave,
             udp: std::mem::take(&mut servers),
             alone,
             counts,
-            generation: generation_of(&wiring.publisher),
-            open: Box::new(open),
+            generation: host::generation(&wiring.publisher),
+            open: open.collect(),
             carrier: carrier.clone(),
             before,
             longest: wiring
@@ -573,6 +556,7 @@ async fn serve_after(
             }
         }
         leave.send_replace(true);
+        host::close_door(&node);
     }
     stop.send_replace(true);
     for server in servers {
@@ -587,71 +571,6 @@ async fn serve_after(
     // A step under way is finished and on the disk before the process ends.
     durable.end().await;
     Ok(())
-}
-
-/// The generation in force, whenever it is asked.
-fn generation_of(publisher: &Publisher) -> Box<dyn Fn() -> u64 + Send + Sync> {
-    let publisher = publisher.clone();
-    Box::new(move || publisher.latest().generation.0)
-}
-
-/// What was counted so far, whenever it is asked.
-fn counts(publisher: &Publisher, stats: &Arc<Stats>, controller: &Arc<Controller>) -> old::Counts {
-    let (publisher, stats, controller) = (publisher.clone(), stats.clone(), controller.clone());
-    Arc::new(move || {
-        let fleet = controller.fleet().counts;
-        let page = admin::metrics::render(&publisher.latest(), &stats, &fleet);
-        stats.before().hand_on(&page)
-    })
-}
-
-/// Takes the lock of the state directory from a process that gives it up.
-fn hold_state_dir(node: &Node, lock: &SharedLock, from_another: bool) -> Result<(), RunError> {
-    let Some(dir) = node.state_dir.as_ref().filter(|_| from_another) else {
-        return Ok(());
-    };
-    let held = lock.hold_soon(dir);
-    held.map(drop).map_err(|e| RunError::Other(e.0))
-}
-
-/// Where takeovers are asked for, if this process has a state directory.
-fn open_door(node: &Node, sockets: &mut Sockets) -> Option<Door> {
-    let dir = node.state_dir.as_ref()?;
-    let came = sockets.came.take_one(&takeover::door());
-    let opened = Door::open(dir, came).and_then(|door| {
-        sockets.kept.put(takeover::door(), door.copy()?);
-        Ok(door)
-    });
-    opened
-        .inspect_err(|error| {
-            tracing::error!(
-                %error,
-                dir = %dir.display(),
-                "nobody can take over from this process: its state directory takes no socket"
-            );
-        })
-        .ok()
-}
-
-/// Starts the program anew, which then asks for a takeover.
-fn upgrade(node: &Node, program: &std::io::Result<Program>) {
-    if node.state_dir.is_none() {
-        tracing::error!(
-            "SIGUSR2: no takeover without a state directory, in which the new process asks; set \
-             `state-dir` of the node and restart it"
-        );
-        return;
-    }
-    let started = match program {
-        Ok(program) => program.start().map_err(|e| e.to_string()),
-        Err(e) => Err(e.to_string()),
-    };
-    if let Err(error) = started {
-        tracing::error!(
-            error,
-            "SIGUSR2: the new process cannot be started; this one goes on"
-        );
-    }
 }
 
 /// The nodes that an order must reach, this one among them.
@@ -768,7 +687,12 @@ fn bind_admin(node: &Node, sockets: &mut Sockets) -> Result<Option<TcpListener>,
     let Some(addr) = node.admin_listen else {
         return Ok(None);
     };
-    let bound = sockets.one(Kind::Admin, addr, tcp::bind);
+    let bind = |addr| {
+        let listener = std::net::TcpListener::bind(addr)?;
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    };
+    let bound = sockets.one(Kind::Admin, addr, bind);
     bound.and_then(TcpListener::from_std).map(Some).map_err(|e| {
         RunError::Other(format!(
             "cannot listen on {addr} for the admin API: {e}; choose another port with --admin-port \

@@ -82,6 +82,8 @@ impl Durable {
         let rested = spawn_blocking(move || {
             this.lock.leave();
             this.stop_keeping();
+            // A reload that makes keys now is done with it; a later one finds the directory left.
+            drop(keeper::locked(&this.keeper));
             this.storing.as_ref().is_none_or(store::Running::rest)
         });
         match rested.await {

@@ -2,6 +2,7 @@
 //! it has begun, tells what it still counts, and writes nothing.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -42,8 +43,8 @@ pub struct Leave {
     pub counts: Counts,
     /// The view in force.
     pub generation: Box<dyn Fn() -> u64 + Send + Sync>,
-    /// DNS connections that are open.
-    pub open: Box<dyn Fn() -> u64 + Send + Sync>,
+    /// Gauges of DNS connections that are open.
+    pub open: Vec<Arc<AtomicU64>>,
     /// The proxy.
     pub carrier: SharedCarrier,
     /// Ends when the process before this one has: what that one counts reaches the next through this.
@@ -111,7 +112,8 @@ impl Leave {
     }
 
     fn under_way(&self) -> u64 {
-        (self.open)() + self.carrier.as_ref().map_or(0, |c| c.open())
+        let open = self.open.iter().map(|gauge| gauge.load(Ordering::Relaxed));
+        open.sum::<u64>() + self.carrier.as_ref().map_or(0, |c| c.open())
     }
 
     /// Tells what was counted, if it is not what was `told`.

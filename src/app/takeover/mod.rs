@@ -10,11 +10,12 @@
 //! - [`bag`]: sockets with their labels. [`link`]: how messages and sockets travel.
 //! - [`old`], [`new`]: the two sides. [`durable`]: what is given up and taken back. [`leave`]: the end
 //!   of the old one.
-//! - [`program`]: SIGUSR2. [`supervisor`]: what systemd is told.
+//! - [`host`]: what the node does for both. [`program`]: SIGUSR2. [`supervisor`]: what systemd is told.
 
 pub mod bag;
 pub mod durable;
 pub mod giver;
+pub mod host;
 pub mod leave;
 pub mod link;
 pub mod message;
