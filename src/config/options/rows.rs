@@ -6,6 +6,7 @@ mod dns;
 mod features;
 mod fleet;
 mod health;
+mod layer4;
 mod listeners;
 mod monitors;
 mod nodes;
@@ -74,6 +75,7 @@ const PARTS: &[&[OptionRow]] = &[
     monitors::ROWS,
     steering::ROWS,
     listeners::ROWS,
+    layer4::ROWS,
     conditions::ROUTE,
     conditions::MATCH,
     conditions::NESTED,

@@ -9,7 +9,7 @@ use std::os::fd::AsRawFd;
 ///
 /// # Errors
 /// When the kernel refuses.
-pub(in crate::server) fn report_destination(socket: &UdpSocket, ipv6: bool) -> io::Result<()> {
+pub fn report_destination(socket: &UdpSocket, ipv6: bool) -> io::Result<()> {
     if ipv6 {
         set(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1)
     } else {
@@ -22,7 +22,7 @@ pub(in crate::server) fn report_destination(socket: &UdpSocket, ipv6: bool) -> i
 ///
 /// # Errors
 /// When the kernel refuses.
-pub(in crate::server) fn send_without_path_mtu(socket: &UdpSocket, ipv6: bool) -> io::Result<()> {
+pub fn send_without_path_mtu(socket: &UdpSocket, ipv6: bool) -> io::Result<()> {
     if ipv6 {
         let how = libc::IPV6_PMTUDISC_OMIT;
         set(socket, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, how)
