@@ -19,6 +19,7 @@ mod origin;
 mod proxy;
 mod route;
 mod run;
+mod xdp;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;

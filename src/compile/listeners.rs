@@ -10,6 +10,7 @@ use crate::traffic::{Listener, ProxyNode};
 use super::Problems;
 use super::features::Shared;
 use super::layer4;
+use super::xdp;
 
 /// The listeners that `node` has, in the order of the file, with their places in the file.
 pub(super) fn listeners(
@@ -23,9 +24,9 @@ pub(super) fn listeners(
         None => true,
         Some(some) => some.iter().any(|l| l.value == name),
     };
-    spec.listeners
-        .iter()
-        .filter(|l| has(&l.name))
+    let own: Vec<_> = spec.listeners.iter().filter(|l| has(&l.name)).collect();
+    xdp::check(spec, &own, p);
+    own.into_iter()
         .map(|l| {
             let mut listener = l.settings.clone();
             listener.protocol = layer4::protocol(l, upstreams, p);

@@ -22,6 +22,7 @@ pub mod tls;
 pub mod udp;
 pub mod upstream;
 pub mod waf;
+pub mod xdp;
 
 pub use algorithm::{Algorithm, HashKey, HashMethod, Hashing};
 pub use compression::{Coding, Compression};

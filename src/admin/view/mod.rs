@@ -12,3 +12,4 @@ pub mod overrides;
 pub mod regions;
 pub mod reload;
 pub mod votes;
+pub mod xdp;

@@ -13,6 +13,8 @@ const COMMON: &[&str] = &[
     "bind",
     "protocol",
     "forward",
+    "mode",
+    "xdp",
     "max-connections",
     "connections-per-source",
     "access-log",

@@ -33,6 +33,7 @@ mod transfers;
 mod upstreams;
 mod value;
 mod waf;
+mod xdp;
 
 pub(super) use context::Context;
 pub(crate) use features::not_a_template;

@@ -17,6 +17,7 @@ mod sessions;
 mod steering;
 mod upstreams;
 mod waf;
+mod xdp;
 mod zones;
 
 use std::time::Duration;
@@ -76,6 +77,7 @@ const PARTS: &[&[OptionRow]] = &[
     steering::ROWS,
     listeners::ROWS,
     layer4::ROWS,
+    xdp::ROWS,
     conditions::ROUTE,
     conditions::MATCH,
     conditions::NESTED,

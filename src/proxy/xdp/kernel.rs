@@ -185,6 +185,14 @@ impl Kernel {
         self.backends.set(number, value, 0).map_err(other)
     }
 
+    /// Takes from a backend what is not in `flags`.
+    pub(super) fn limit_backend(&mut self, place: Place, flags: u8) -> io::Result<()> {
+        let number = u32::from(place.number);
+        let mut value = self.backends.get(&number, 0).map_err(other)?;
+        value[8] &= flags;
+        self.backends.set(number, value, 0).map_err(other)
+    }
+
     /// Writes a table aside and has it used from the next packet on. `buffer`: which of the two that the
     /// table has.
     pub(super) fn set_table(&mut self, table: u16, buffer: u32, slots: &[u16]) -> io::Result<()> {

@@ -3,23 +3,13 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+pub use crate::traffic::xdp::{BACKENDS, UPSTREAMS as TABLES, VIPS};
+
 /// Slots of a Maglev table.
 pub(super) const SLOTS: usize = 65_537;
 
 /// Slots with the padding that C puts after them.
 pub(super) const SLOTS_PADDED: usize = SLOTS + 3;
-
-/// Upstreams.
-pub const TABLES: usize = 32;
-
-/// Virtual addresses with port and protocol.
-pub const VIPS: usize = 512;
-
-/// Backends of all upstreams, with those that were removed and still finish.
-pub const BACKENDS: usize = 4096;
-
-/// Interfaces.
-pub const LINKS: usize = 16;
 
 /// In a slot: no backend.
 pub(super) const NOBODY: u16 = 0xffff;

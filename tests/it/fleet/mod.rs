@@ -15,3 +15,4 @@ mod health;
 mod one_node;
 mod orders;
 mod partition;
+mod xdp;
