@@ -16,3 +16,4 @@ mod one_node;
 mod orders;
 mod partition;
 mod vip;
+mod xdp;
