@@ -6,7 +6,7 @@ use hashbrown::HashMap;
 
 use crate::config::Spec;
 use crate::config::spec::NodeSpec;
-use crate::ids::UpstreamId;
+use crate::ids::{ListenerId, UpstreamId};
 use crate::net::HostAddress;
 use crate::traffic::{Listener, ProxyNode, Vip};
 
@@ -30,12 +30,15 @@ pub(super) fn listeners(
         None => true,
         Some(some) => some.iter().any(|l| l.value == name),
     };
-    spec.listeners
-        .iter()
-        .filter(|l| has(&l.name))
+    let here = || spec.listeners.iter().filter(|l| has(&l.name));
+    let places = here().enumerate();
+    let places: HashMap<&str, ListenerId> = places
+        .map(|(at, l)| (l.name.as_str(), ListenerId::from_index(at)))
+        .collect();
+    here()
         .map(|l| {
             let mut listener = l.settings.clone();
-            listener.protocol = layer4::protocol(l, upstreams, p);
+            listener.protocol = layer4::protocol(l, upstreams, &places, p);
             listener.features.common = shared.features(&l.features, p);
             listener
         })
@@ -61,6 +64,7 @@ pub(super) fn node(node: &NodeSpec, vips: &[Vip]) -> ProxyNode {
             .map(|d| d.value.join("cache").into()),
         workers: node.proxy.workers.unwrap_or(cores),
         drain_timeout: node.proxy.drain_timeout,
+        clients: node.proxy.clients,
         leave_delay: node.proxy.leave_delay.unwrap_or(leave),
         vips: own()
             .flat_map(|v| v.addresses.iter().map(HostAddress::address))

@@ -24,12 +24,15 @@ mod problems;
 mod protection;
 mod routes;
 mod sites;
+mod sni;
 #[cfg(test)]
 mod tests;
+mod tls_mode;
 mod traffic;
 #[cfg(test)]
 mod traffic_tests;
 mod transfers;
+mod udp;
 mod upstreams;
 mod vips;
 mod zones;

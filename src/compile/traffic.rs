@@ -7,7 +7,7 @@ use crate::config::load::Inputs;
 use crate::config::spec::{NodeSpec, Role};
 use crate::traffic::{Plan, Vip};
 
-use super::{Problems, caches, features, listeners, node, routes, upstreams};
+use super::{Problems, caches, features, listeners, node, routes, sni, tls_mode, udp, upstreams};
 
 /// The plan of the node called `wanted`; an empty one without the role `proxy`. All parts are checked
 /// either way.
@@ -36,7 +36,10 @@ pub(super) fn plan(
         &shared,
         p,
     );
+    udp::check(spec, p);
     features::unused(spec, p);
+    sni::check(spec, p);
+    tls_mode::check(spec, p);
     let Some(this) = this else {
         return Arc::default();
     };

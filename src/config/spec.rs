@@ -13,6 +13,7 @@ mod health;
 mod listeners;
 mod protection;
 mod routes;
+mod sni;
 mod upstreams;
 mod vips;
 
@@ -23,6 +24,7 @@ pub use health::HealthSpec;
 pub use listeners::{ListenerSpec, NodeProxySpec, ProtocolSpec, TcpSpec, TlsFile, UdpSpec};
 pub use protection::{AccessSpec, ChaosSpec, CookiesSpec, RateLimitSpec};
 pub use routes::{ActionSpec, RouteSpec, WafSpec};
+pub use sni::{SniRuleSpec, SniSpec, SniTarget};
 pub use upstreams::{BackendSpec, UpstreamSpec};
 pub use vips::VipSpec;
 

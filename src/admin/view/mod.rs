@@ -11,4 +11,5 @@ pub mod names;
 pub mod overrides;
 pub mod regions;
 pub mod reload;
+pub mod traffic;
 pub mod votes;

@@ -1,6 +1,7 @@
 //! The rows, in the order of the reference page; one file for what belongs together.
 
 mod caches;
+mod clients;
 mod conditions;
 mod dns;
 mod features;
@@ -14,7 +15,9 @@ mod proxy_tls;
 mod resilience;
 mod routes;
 mod sessions;
+mod sni;
 mod steering;
+mod udp;
 mod upstreams;
 mod vips;
 mod waf;
@@ -70,6 +73,7 @@ const WEIGHT: Kind = Kind::Integer(0, 1_000_000);
 const PARTS: &[&[OptionRow]] = &[
     dns::ROWS,
     nodes::ROWS,
+    clients::ROWS,
     vips::NODE,
     fleet::ROWS,
     zones::ROWS,
@@ -78,6 +82,8 @@ const PARTS: &[&[OptionRow]] = &[
     steering::ROWS,
     listeners::ROWS,
     layer4::ROWS,
+    udp::ROWS,
+    sni::ROWS,
     conditions::ROUTE,
     conditions::MATCH,
     conditions::NESTED,
