@@ -9,14 +9,17 @@ pub mod desk;
 pub mod fleet;
 pub mod metrics;
 pub mod problem;
+pub mod ready;
 pub mod route;
 pub mod server;
 pub mod state;
+pub mod traffic;
 pub mod view;
 
 pub use backends::BackendDesk;
 pub use control::{Control, ReloadOutcome};
 pub use desk::OrderDesk;
 pub use fleet::{FleetStatus, Life, MemberStatus};
+pub use ready::{ReadyDesk, serve_ready};
 pub use server::serve;
 pub use state::State;

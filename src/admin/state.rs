@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use tokio::sync::watch;
-
 use crate::snapshot::Publisher;
 use crate::telemetry::Stats;
 use crate::time::Clock;
@@ -12,6 +10,8 @@ use super::backends::BackendDesk;
 use super::caches::CacheDesk;
 use super::desk::OrderDesk;
 use super::problem::Problem;
+use super::ready::ReadyDesk;
+use super::traffic::TrafficDesk;
 
 /// What handlers need.
 pub struct State<C> {
@@ -27,10 +27,12 @@ pub struct State<C> {
     pub orders: Arc<dyn OrderDesk>,
     /// The proxy's caches; `None` without the role `proxy`.
     pub caches: Option<Arc<dyn CacheDesk>>,
+    /// Knows the proxy's traffic; `None` without the role `proxy`.
+    pub traffic: Option<Arc<dyn TrafficDesk>>,
     /// Knows the proxy's backends.
     pub backends: Arc<dyn BackendDesk>,
-    /// Whether the first round is over and DNS is served.
-    pub ready: watch::Receiver<bool>,
+    /// Knows whether the node is ready.
+    pub ready: Arc<dyn ReadyDesk>,
 }
 
 impl<C> Clone for State<C> {
@@ -42,6 +44,7 @@ impl<C> Clone for State<C> {
             control: self.control.clone(),
             orders: self.orders.clone(),
             caches: self.caches.clone(),
+            traffic: self.traffic.clone(),
             backends: self.backends.clone(),
             ready: self.ready.clone(),
         }

@@ -17,8 +17,11 @@ pub mod orders;
 pub mod presign;
 pub mod proxy;
 mod proxy_tls;
+pub mod readiness;
 pub mod run;
 pub mod store;
+pub mod takeover;
+mod traffic;
 mod unable;
 
 pub use run::{Options, Ready, RunError, run};

@@ -12,13 +12,16 @@ mod check;
 mod demo;
 mod dnssec;
 mod explain;
+mod export;
 mod fleet;
 pub mod geoip;
+mod health;
 mod orders;
 mod origin;
 mod proxy;
 mod route;
 mod run;
+mod traffic;
 mod xdp;
 
 use std::net::{IpAddr, SocketAddr};
@@ -56,6 +59,11 @@ enum Command {
     Explain(ExplainArgs),
     /// Say which route of a configuration takes a request, and why not the others.
     Route(RouteArgs),
+    /// Say whether the node on this machine lives, or is ready; exit code 1 with the reason when not.
+    Health(health::HealthArgs),
+    /// Write the configuration of another program that works beside a node.
+    #[command(subcommand)]
+    Export(export::ExportCommand),
     /// Send no new clients there; those connected may finish. Never comes back by the last resort.
     Drain(orders::OrderArgs),
     /// Take it out of service entirely. Never comes back by the last resort.
@@ -109,6 +117,10 @@ struct RunArgs {
     /// State directory instead of the configured one.
     #[arg(long)]
     state_dir: Option<PathBuf>,
+    /// Take over from the running process of the same node and state directory: its sockets come with
+    /// what waits in them, no request is lost, and it ends. Without one it is a usual start.
+    #[arg(long)]
+    takeover: bool,
     /// Log as JSON, one object a line.
     #[arg(long)]
     log_json: bool,
@@ -226,6 +238,8 @@ pub fn main() -> ExitCode {
         } => check::check(&path, node, deny_warnings),
         Command::Explain(args) => explain::explain(&args),
         Command::Route(args) => route::route(&args),
+        Command::Health(args) => health::health(&args),
+        Command::Export(command) => export::export(&command),
         Command::Drain(args) => orders::order("drain", args),
         Command::Disable(args) => orders::order("disable", args),
         Command::ForceUp(args) => orders::order("force-up", args),

@@ -32,7 +32,9 @@ use crate::time::Moment;
 use crate::traffic::{Backend, DrainSticky};
 
 use self::queue::Queue;
+use super::layer4::FlowTally;
 use super::tally::Tally;
+use super::udp::Traffic;
 
 /// Reasons why a backend is not used, as bits of [`BackendState::gates`].
 pub(super) mod gate {
@@ -106,6 +108,10 @@ pub struct BackendState {
     pub address: SocketAddr,
     /// What is counted of its exchanges.
     pub tally: Tally,
+    /// What is counted of its connections and sessions of layer 4.
+    pub flows: FlowTally,
+    /// What is counted of its datagrams.
+    pub datagrams: Traffic,
     /// What is counted of its failures.
     pub counters: Counters,
     gates: AtomicU32,
@@ -140,6 +146,8 @@ impl BackendState {
             name: backend.name.clone(),
             address: backend.address,
             tally: Tally::new(workers),
+            flows: FlowTally::new(workers),
+            datagrams: Traffic::default(),
             counters: Counters::default(),
             gates: AtomicU32::new(0),
             weight: AtomicU32::new(backend.weight.saturating_mul(UNIT)),
@@ -265,6 +273,13 @@ impl BackendState {
     /// Whether what is under way to it must end.
     pub fn is_cut(&self) -> bool {
         self.has(gate::CUT)
+    }
+
+    /// Whether all that is held against it is that the configuration does not name it any more: what is
+    /// under way to it may end in its own time.
+    pub fn is_only_removed(&self) -> bool {
+        let shut = self.gates() & gate::ALL & !gate::UNKNOWN;
+        shut & gate::REMOVED != 0 && shut & !(gate::REMOVED | gate::DRAINING) == 0
     }
 
     /// Whether anybody listens to how long answers take.

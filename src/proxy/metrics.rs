@@ -64,12 +64,17 @@ impl Metrics for Proxy {
             group.render(page);
         }
         upstreams::render(&tier, self.now(), page);
+        super::udp::metrics::render(&tier, page);
         let name = "tradewind_proxy_rate_limit_exceeded_total";
         let help = "Requests beyond a rate limit, refused or only counted.";
         page.family(name, "counter", help);
         for rate in tier.guards.rates() {
             let label = format!("limit=\"{}\"", escape(&rate.name));
             page.sample(name, &label, rate.over.load(Ordering::Relaxed));
+        }
+        super::layer4::metrics::render(&tier, page);
+        if let Some(table) = &tier.clients {
+            super::layer4::clients::render(table, page);
         }
         super::cache::metrics::render(&tier.caches, page);
         super::tls::metrics::render(&tier, page);
@@ -149,6 +154,7 @@ fn workers(proxy: &Proxy, page: &mut Page) {
     let name = "tradewind_proxy_listener_connections";
     page.family(name, "gauge", "Open connections of clients.");
     for (listener, address, open) in proxy.open() {
+        let address = address.map_or_else(|| "handed-over".to_owned(), |a| a.to_string());
         let labels = format!("listener=\"{}\",address=\"{address}\"", escape(&listener));
         page.sample(name, &labels, open);
     }

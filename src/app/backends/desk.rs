@@ -99,6 +99,11 @@ impl BackendDesk for BackendBook {
             return Err(Refusal::Unknown(why));
         };
         let _one = self.taking.lock().await;
+        if self.store.rests() {
+            // The new process has read the store already: it would not know the order.
+            let why = "a new process is taking this node over; give the order again in a moment";
+            return Err(Refusal::Failed(why.to_owned()));
+        }
         let under_way = |place: &Place| {
             let tier = carrier.proxy().tier();
             let groups = tier.upstreams.iter();

@@ -2,11 +2,13 @@
 
 use crate::config::Marked;
 use crate::config::diagnostic::Diagnostic;
-use crate::config::spec::{ProtocolSpec, TcpSpec, UdpSpec};
+use crate::config::spec::{ProtocolSpec, TcpSpec};
 use crate::traffic::TcpTimeouts;
+use crate::traffic::access_log::{AccessLog, LogFormat};
 
 use super::context::Context;
 use super::reader::Reader;
+use super::udp;
 
 /// Keys that mean something whatever a listener carries.
 const COMMON: &[&str] = &[
@@ -15,13 +17,21 @@ const COMMON: &[&str] = &[
     "forward",
     "mode",
     "xdp",
-    "max-connections",
     "connections-per-source",
+    "connection-rate",
     "access-log",
 ];
 
 /// Keys that only connections know.
-const TCP: &[&str] = &["tcp", "tls", "proxy-protocol", "connection-rate"];
+const TCP: &[&str] = &[
+    "tcp",
+    "max-connections",
+    "tls",
+    "tls-mode",
+    "sni",
+    "proxy-protocol",
+    "connection-rate",
+];
 
 /// Keys that only datagrams know.
 const UDP: &[&str] = &["udp"];
@@ -32,16 +42,18 @@ pub(super) fn protocol(cx: &mut Context<'_>, r: &Reader<'_>) -> ProtocolSpec {
     match word.as_str() {
         "tcp" => {
             only(cx, r, "connections (`protocol = \"tcp\"`)", TCP);
-            wants_target(cx, r, "tcp");
+            if !r.has("sni") {
+                wants_target(cx, r, "tcp");
+            }
             ProtocolSpec::Tcp(tcp(cx, r))
         }
         "udp" => {
             only(cx, r, "datagrams (`protocol = \"udp\"`)", UDP);
             wants_target(cx, r, "udp");
-            ProtocolSpec::Udp(udp(cx, r))
+            ProtocolSpec::Udp(udp::decode(cx, r))
         }
         _ => {
-            for key in ["forward", "tcp", "udp"] {
+            for key in ["forward", "sni", "tcp", "udp"] {
                 if r.has(key) {
                     cx.push(
                         Diagnostic::error(
@@ -94,8 +106,8 @@ fn wants_target(cx: &mut Context<'_>, r: &Reader<'_>, word: &str) {
     }
 }
 
-fn tcp(cx: &mut Context<'_>, r: &Reader<'_>) -> TcpSpec {
-    let r = r.sub(cx, "tcp");
+fn tcp(cx: &mut Context<'_>, listener: &Reader<'_>) -> TcpSpec {
+    let r = listener.sub(cx, "tcp");
     let timeouts = TcpTimeouts::default();
     TcpSpec {
         timeouts: TcpTimeouts {
@@ -104,15 +116,23 @@ fn tcp(cx: &mut Context<'_>, r: &Reader<'_>) -> TcpSpec {
                 .get_or(cx, "half-close-timeout", timeouts.half_close)
                 .value,
         },
+        sni: super::sni::sni(cx, listener, &r),
     }
 }
 
-fn udp(cx: &mut Context<'_>, r: &Reader<'_>) -> UdpSpec {
-    let r = r.sub(cx, "udp");
-    UdpSpec {
-        idle: r
-            .get_or(cx, "idle-timeout", std::time::Duration::from_secs(30))
-            .value,
-        max_sessions: r.get_or(cx, "max-sessions", 65_536).value,
+/// Reports a form of the access log that has no place for what a listener carries.
+pub(super) fn log_is_json(cx: &mut Context<'_>, r: &Reader<'_>, log: Option<&AccessLog>) {
+    if log.is_none_or(|log| log.format != LogFormat::Combined) {
+        return;
     }
+    cx.push(
+        Diagnostic::error(
+            r.span_of("access-log"),
+            format!(
+                "{} carries no requests, and `format = \"combined\"` of its access log has a place for nothing else",
+                r.subject()
+            ),
+        )
+        .help("set `format` to \"json\", or leave it out: that is the default"),
+    );
 }

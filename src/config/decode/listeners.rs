@@ -8,9 +8,9 @@ use crate::config::diagnostic::Diagnostic;
 use crate::config::spec::{ListenerSpec, NodeProxySpec, ProtocolSpec};
 use crate::config::tree::Table;
 use crate::config::{Marked, Span};
-use crate::traffic::Protocol;
 use crate::traffic::access_log::{AccessLog, LogFormat, LogTarget};
 use crate::traffic::listener::{HttpLimits, HttpTimeouts, Listener};
+use crate::traffic::{ClientRules, Protocol};
 
 use super::context::Context;
 use super::features;
@@ -25,6 +25,8 @@ pub(super) fn node(cx: &mut Context<'_>, r: &Reader<'_>) -> NodeProxySpec {
     let r = r.sub(cx, "proxy");
     let workers: Option<Marked<u32>> = r.get(cx, "workers");
     let zone: Option<Marked<String>> = r.get(cx, "zone");
+    let clients = ClientRules::default();
+    let leave_delay: Option<Marked<std::time::Duration>> = r.get(cx, "leave-delay");
     NodeProxySpec {
         listeners: r.list(cx, "listeners"),
         workers: workers.map(|w| w.value),
@@ -32,15 +34,26 @@ pub(super) fn node(cx: &mut Context<'_>, r: &Reader<'_>) -> NodeProxySpec {
         drain_timeout: r
             .get_or(cx, "drain-timeout", std::time::Duration::ZERO)
             .value,
+        clients: ClientRules {
+            prefixes: r.get_or(cx, "client-prefixes", clients.prefixes).value,
+            samples: r.get_or(cx, "client-samples", clients.samples).value,
+        },
+        addresses: r.list(cx, "addresses").unwrap_or_default(),
+        leave_delay: leave_delay.map(|d| d.value),
     }
 }
 
 pub(super) fn decode(cx: &mut Context<'_>, root: &Table) -> Vec<ListenerSpec> {
     let mut taken: HashMap<(SocketAddr, bool), (String, Span)> = HashMap::new();
-    objects(cx, root, "listeners", false)
-        .into_iter()
-        .map(|(name, r)| {
+    let mut lacking = Vec::new();
+    let readers = objects(cx, root, "listeners", false).into_iter();
+    let listeners: Vec<ListenerSpec> = readers
+        .enumerate()
+        .map(|(at, (name, r))| {
             let listener = listener(cx, name, &r);
+            if r.lacks("bind") {
+                lacking.push((at, r.span()));
+            }
             let is_udp = matches!(listener.protocol, ProtocolSpec::Udp(_));
             for bind in listener.bind.iter().filter(|b| b.port() != 0) {
                 let first = taken.insert(
@@ -64,7 +77,9 @@ pub(super) fn decode(cx: &mut Context<'_>, root: &Table) -> Vec<ListenerSpec> {
             }
             listener
         })
-        .collect()
+        .collect();
+    super::sni::wants_way_in(cx, &listeners, &lacking);
+    listeners
 }
 
 fn upgrades(cx: &mut Context<'_>, r: &Reader<'_>) -> Vec<Box<[u8]>> {
@@ -127,13 +142,18 @@ fn listener(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Liste
         proxy_protocol: proxy_tls::proxy_protocol(cx, r),
         features: own,
     };
+    let protocol = layer4::protocol(cx, r);
+    if protocol != ProtocolSpec::Http {
+        layer4::log_is_json(cx, r, settings.access_log.as_ref());
+    }
     ListenerSpec {
         name,
         settings,
         features,
         bind,
         files,
-        protocol: layer4::protocol(cx, r),
+        protocol,
         forward: r.get(cx, "forward"),
+        tls_mode: super::sni::mode(cx, r),
     }
 }

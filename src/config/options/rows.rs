@@ -1,6 +1,7 @@
 //! The rows, in the order of the reference page; one file for what belongs together.
 
 mod caches;
+mod clients;
 mod conditions;
 mod dns;
 mod features;
@@ -14,8 +15,11 @@ mod proxy_tls;
 mod resilience;
 mod routes;
 mod sessions;
+mod sni;
 mod steering;
+mod udp;
 mod upstreams;
+mod vips;
 mod waf;
 mod xdp;
 mod zones;
@@ -70,6 +74,8 @@ const WEIGHT: Kind = Kind::Integer(0, 1_000_000);
 const PARTS: &[&[OptionRow]] = &[
     dns::ROWS,
     nodes::ROWS,
+    clients::ROWS,
+    vips::NODE,
     fleet::ROWS,
     zones::ROWS,
     health::ROWS,
@@ -77,6 +83,8 @@ const PARTS: &[&[OptionRow]] = &[
     steering::ROWS,
     listeners::ROWS,
     layer4::ROWS,
+    udp::ROWS,
+    sni::ROWS,
     xdp::ROWS,
     conditions::ROUTE,
     conditions::MATCH,
@@ -89,6 +97,7 @@ const PARTS: &[&[OptionRow]] = &[
     proxy_tls::ROWS,
     features::ROWS,
     sessions::ROWS,
+    vips::ROWS,
 ];
 
 const COUNT: usize = {

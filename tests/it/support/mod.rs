@@ -3,6 +3,7 @@
 pub mod backend;
 pub mod certs;
 pub mod daemon;
+pub mod datagram;
 pub mod demo;
 pub mod dns;
 pub mod http;
@@ -13,6 +14,7 @@ pub mod proxy;
 pub mod secondary;
 pub mod signed;
 pub mod stream;
+pub mod takeover;
 pub mod tls;
 pub mod watch;
 
