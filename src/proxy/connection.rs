@@ -35,13 +35,14 @@ impl Drop for Held {
 }
 
 /// Begins to serve an accepted connection, unless there are too many. `open` counts those of the
-/// listener.
+/// listener; `local` is where it came in.
 pub fn begin(
     worker: &Rc<Worker>,
     listener: &str,
     open: &Arc<AtomicU32>,
     tcp: TcpStream,
     source: SocketAddr,
+    local: SocketAddr,
 ) {
     let tier = worker.tier();
     let Some((at, plan)) = tier.listener(listener) else {
@@ -68,11 +69,6 @@ pub fn begin(
         return;
     };
     held._source = source_counted;
-    let Ok(local) = tcp.local_addr() else {
-        return;
-    };
-    // Small writes are whole messages here.
-    let _ = tcp.set_nodelay(true);
     let peer = Peer {
         listener,
         source,
