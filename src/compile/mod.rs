@@ -35,6 +35,7 @@ mod transfers;
 mod udp;
 mod upstreams;
 mod vips;
+mod xdp;
 mod zones;
 
 use std::sync::Arc;

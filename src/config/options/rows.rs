@@ -1,6 +1,7 @@
 //! The rows, in the order of the reference page; one file for what belongs together.
 
 mod caches;
+mod clients;
 mod conditions;
 mod dns;
 mod features;
@@ -20,6 +21,7 @@ mod udp;
 mod upstreams;
 mod vips;
 mod waf;
+mod xdp;
 mod zones;
 
 use std::time::Duration;
@@ -72,6 +74,7 @@ const WEIGHT: Kind = Kind::Integer(0, 1_000_000);
 const PARTS: &[&[OptionRow]] = &[
     dns::ROWS,
     nodes::ROWS,
+    clients::ROWS,
     vips::NODE,
     fleet::ROWS,
     zones::ROWS,
@@ -82,6 +85,7 @@ const PARTS: &[&[OptionRow]] = &[
     layer4::ROWS,
     udp::ROWS,
     sni::ROWS,
+    xdp::ROWS,
     conditions::ROUTE,
     conditions::MATCH,
     conditions::NESTED,

@@ -63,7 +63,12 @@ impl Drop for Permit {
 
 /// A connection was turned away.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Turned;
+pub enum Turned {
+    /// Its source makes connections too fast.
+    TooOften,
+    /// Its source has too many.
+    TooMany,
+}
 
 /// Which sources are one when connections are counted.
 fn whole() -> Prefixes {
@@ -172,11 +177,15 @@ impl Guards {
                 route: "",
             };
             if !rate.take(key.hash(&facts, self.seed), now()).granted {
-                return Err(Turned);
+                return Err(Turned::TooOften);
             }
         }
         match features.connections_per_source {
-            Some(most) => door.open.open(source, most).map(Some).ok_or(Turned),
+            Some(most) => door
+                .open
+                .open(source, most)
+                .map(Some)
+                .ok_or(Turned::TooMany),
             None => Ok(None),
         }
     }

@@ -1,35 +1,30 @@
 //! The way of one connection: what stands before it, a backend, and octets in both directions.
 
-use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use bytes::BytesMut;
 use tokio::net::TcpStream;
 
 use crate::health::backend::Fault;
-use crate::ids::UpstreamId;
+use crate::ids::{ListenerId, UpstreamId};
 use crate::proxy::backend::Permit;
 use crate::proxy::backend::queue::Wanted;
-use crate::proxy::connection::Held;
-use crate::proxy::door;
+use crate::proxy::connection::{self, Held};
 use crate::proxy::io::Io;
-use crate::proxy::message::{Peer, Upgraded};
+use crate::proxy::message::Peer;
 use crate::proxy::pick::{Ask, NoPick, Picked};
 use crate::proxy::session::Bond;
-use crate::proxy::stats::count;
 use crate::proxy::tier::Tier;
-use crate::proxy::tunnel;
 use crate::proxy::upstream::Why;
-use crate::proxy::upstream::connect::{Way, connect};
-use crate::proxy::upstream::lease::Lease;
-use crate::proxy::watch::Watch;
+use crate::proxy::upstream::connect::{Bare, Way, connect};
 use crate::proxy::worker::Worker;
 use crate::traffic::algorithm::hash_address;
-use crate::traffic::{Protocol, Target, TcpTimeouts};
+use crate::traffic::{Protocol, TcpTimeouts};
 
+use super::enter::{Entered, enter};
 use super::flow::{Ended, Flow};
 use super::relay::relay;
+use super::sealed;
 
 /// Backends that are tried for one connection, at most.
 const TRIES: usize = 3;
@@ -42,17 +37,36 @@ struct Joined {
     timeouts: TcpTimeouts,
 }
 
+/// What became of a connection on its way to a backend.
+enum Gone {
+    /// It has one.
+    Joined(Joined),
+    /// Another listener gets it.
+    Handed(Arc<Tier>, TcpStream, Peer, ListenerId),
+}
+
 /// Serves an accepted connection until it ends.
 pub async fn serve(worker: Rc<Worker>, tier: Arc<Tier>, tcp: TcpStream, peer: Peer, held: Held) {
     let name = &tier.plan.listeners[peer.listener.index()].name;
-    let mut flow = Flow::new(name, &peer, worker.watches.coarse());
+    let mut flow = Flow::new(name, &peer, worker.now());
+    flow.watch(&worker, &tier, &peer);
     // The plan is let go before octets move: a connection may outlive many.
-    flow.ended = match Box::pin(join(&worker, tier, tcp, peer, &mut flow)).await {
-        Ok(joined) => carry(&worker, joined, &mut flow).await,
+    let handed = held.is_handed();
+    let joined = Box::pin(join(&worker, tier, tcp, (peer, handed), &mut flow)).await;
+    let mut taken_over = None;
+    flow.ended = match joined {
+        Ok(Gone::Joined(joined)) => carry(&worker, joined, &mut flow).await,
+        Ok(Gone::Handed(tier, tcp, peer, to)) => {
+            taken_over = Some((tier, tcp, peer, to));
+            Ended::HandedOver
+        }
         Err(ended) => ended,
     };
     drop(held);
     flow.finish(&worker);
+    if let Some((tier, tcp, peer, to)) = taken_over {
+        connection::take_over(&worker, tier, to, tcp, peer);
+    }
 }
 
 /// Brings the client together with a backend.
@@ -60,64 +74,46 @@ async fn join(
     worker: &Rc<Worker>,
     tier: Arc<Tier>,
     tcp: TcpStream,
-    mut peer: Peer,
+    (mut peer, handed): (Peer, bool),
     flow: &mut Flow,
-) -> Result<Joined, Ended> {
-    let at = peer.listener.index();
-    let listener = &tier.plan.listeners[at];
+) -> Result<Gone, Ended> {
+    let listener = &tier.plan.listeners[peer.listener.index()];
     let Protocol::Tcp(rules) = &listener.protocol else {
         return Err(Ended::TurnedAway);
     };
-    let tls = tier.listener_tls(at);
-    let client = if tls.is_some() || listener.proxy_protocol.is_some() {
-        let entering = door::enter(tcp, peer.source, peer.local, listener, tls.map(|t| &**t));
-        let Some(entered) = entering.await else {
-            count(&worker.stats.turned_away);
-            return Err(Ended::TurnedAway);
-        };
-        (peer.source, peer.local, peer.tls) = (entered.source, entered.local, entered.tls);
-        flow.client = peer.source;
-        entered.io
-    } else {
-        Io::Tcp(tcp)
-    };
-    let id = match rules.target {
-        Target::Upstream(id) => id,
-        Target::Listener(_) | Target::Close => return Err(Ended::TurnedAway),
+    let entered = enter(worker, &tier, rules, tcp, (&mut peer, handed), flow).await?;
+    let (client, id) = match entered {
+        Entered::Upstream(client, id) => (client, id),
+        Entered::Listener(tcp, to) => return Ok(Gone::Handed(tier, tcp, peer, to)),
     };
     flow.upstream = Some(tier.plan.upstreams[id.index()].name.clone());
-    let (permit, backend) = reach(worker, &tier, id, &peer, flow).await?;
-    flow.connected = Some(worker.watches.coarse().since(flow.began));
-    Ok(Joined {
+    let alpn = match &client {
+        Io::Tls(tls) => tls.get_ref().1.alpn_protocol().map(Vec::from),
+        _ => None,
+    };
+    let (permit, backend) = reach(worker, &tier, id, (&peer, alpn.as_deref()), flow).await?;
+    Ok(Gone::Joined(Joined {
         client,
         backend,
         permit,
         timeouts: rules.timeouts,
-    })
+    }))
 }
 
 /// Moves octets until both sides have ended.
 async fn carry(worker: &Worker, joined: Joined, flow: &mut Flow) -> Ended {
     let timeouts = joined.timeouts;
+    let server = joined.permit.backend();
     match (joined.client, joined.backend) {
         (Io::Tcp(client), Io::Tcp(backend)) => {
-            let server = joined.permit.backend();
-            let done = relay(worker, client, backend, server, &timeouts).await;
-            (flow.octets_in, flow.octets_out) = (done.octets_in, done.octets_out);
-            done.ended
+            relay(worker, client, backend, server, &timeouts, flow).await
         }
-        (client, io) => {
-            let backend = Box::new(Upgraded {
-                io,
-                ahead: BytesMut::new(),
-                protocol: Box::default(),
-                lease: Some(Lease::new(joined.permit, None)),
-            });
-            let watch = Watch::new(&worker.watches);
-            let client = RefCell::new(client);
-            let moved = tunnel::run(&client, BytesMut::new(), backend, &watch, timeouts.idle);
-            (flow.octets_in, flow.octets_out) = Box::pin(moved).await;
-            Ended::ClientClosed
+        // Boxed: the room it needs is not that of a connection without TLS.
+        (client, backend) => {
+            Box::pin(sealed::relay(
+                worker, client, backend, server, &timeouts, flow,
+            ))
+            .await
         }
     }
 }
@@ -127,7 +123,7 @@ async fn reach(
     worker: &Rc<Worker>,
     tier: &Arc<Tier>,
     id: UpstreamId,
-    peer: &Peer,
+    (peer, alpn): (&Peer, Option<&[u8]>),
     flow: &mut Flow,
 ) -> Result<(Permit, Io), Ended> {
     let (upstream, group) = tier.upstream(id);
@@ -156,11 +152,11 @@ async fn reach(
             Err(NoPick::Full) => (None, Wanted::Any),
             Err(NoPick::Nobody | NoPick::SessionGone) => return Err(Ended::NoBackend),
         };
-        let permit = match at_once {
-            Some(permit) => permit,
+        let (permit, placed) = match at_once {
+            Some(permit) => (permit, now),
             None => {
                 let waited = group.state.wait(wanted, &group.servers).await;
-                waited.map_err(|_| Ended::QueueFull)?
+                (waited.map_err(|_| Ended::QueueFull)?, worker.now())
             }
         };
         let server = permit.backend().clone();
@@ -173,9 +169,16 @@ async fn reach(
             tls: group.tls.as_deref(),
             server: &server,
             peer,
+            bare: Some(Bare {
+                sni: flow.sni.as_deref(),
+                alpn,
+            }),
         };
         let why = match connect(worker, &way).await {
-            Ok(io) => return Ok((permit, io)),
+            Ok(io) => {
+                flow.connected(placed, worker.now());
+                return Ok((permit, io));
+            }
             Err(why) => why,
         };
         if why == Why::NoSocket {

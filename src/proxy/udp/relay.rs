@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 
 use crate::balance::Candidate as _;
@@ -377,15 +378,19 @@ impl Relay {
         }
         let now = worker.watches.coarse();
         let permit = choose(&worker, ours, &key, head, &[], now)?;
-        let socket = match connect(permit.backend().address) {
+        let server = permit.backend();
+        let socket = match connect(server.address) {
             Ok(socket) => socket,
-            Err(_) => {
-                // No descriptor or no port is left, as a rule: one that is used for less may have it.
+            Err(error) if is_shortage(&error) => {
+                // A session that is used for less may have it.
                 self.make_room(ours).map_err(|_| Event::NoSocket)?;
-                connect(permit.backend().address).map_err(|_| Event::NoSocket)?
+                connect(server.address).map_err(|_| Event::NoSocket)?
+            }
+            Err(_) => {
+                server.failed(Fault::Connect, worker.now());
+                return Err(Event::NoSocket);
             }
         };
-        let server = permit.backend();
         server.begin(false);
         let began = if server.is_timed() { worker.now() } else { now };
         let (upstream, _) = tier.upstream(ours.rules.upstream);
@@ -636,7 +641,23 @@ pub fn is_busy(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::WouldBlock || error.raw_os_error() == Some(NO_BUFFERS)
 }
 
-const NO_BUFFERS: i32 = rustix::io::Errno::NOBUFS.raw_os_error();
+const NO_BUFFERS: i32 = Errno::NOBUFS.raw_os_error();
+
+/// Whether the system has no descriptor, local port or memory left for a socket.
+fn is_shortage(error: &io::Error) -> bool {
+    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(
+        errno,
+        Some(
+            Errno::MFILE
+                | Errno::NFILE
+                | Errno::AGAIN
+                | Errno::ADDRNOTAVAIL
+                | Errno::NOBUFS
+                | Errno::NOMEM
+        )
+    )
+}
 
 /// Sends answers to clients. What cannot be sent is lost, as datagrams may be.
 fn flush(ours: &Ours, socket: BorrowedFd<'_>, outbound: &mut Datagrams) {
