@@ -20,6 +20,7 @@ mod proxy_tls;
 pub mod readiness;
 pub mod run;
 pub mod store;
+pub mod takeover;
 mod traffic;
 mod unable;
 

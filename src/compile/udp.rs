@@ -3,7 +3,6 @@
 use crate::config::Spec;
 use crate::config::spec::{ListenerSpec, ProtocolSpec, UpstreamSpec};
 use crate::traffic::proxy_protocol::ProxyVersion;
-use crate::traffic::{Algorithm, HashKey};
 
 use super::Problems;
 
@@ -64,25 +63,4 @@ fn check_upstream(listener: &ListenerSpec, upstream: &UpstreamSpec, p: &mut Prob
                 .to_owned(),
         );
     }
-    if let Algorithm::Hash(hashing) = &settings.algorithm
-        && needs_request(&hashing.on)
-    {
-        report(
-            "a `hash` of a part of requests, and a datagram has none",
-            "write `hash = { on = \"source\" }`".to_owned(),
-        );
-    }
-}
-
-/// Whether only a request of HTTP has it.
-fn needs_request(key: &HashKey) -> bool {
-    matches!(
-        key,
-        HashKey::Host
-            | HashKey::Path
-            | HashKey::Uri
-            | HashKey::Header(_)
-            | HashKey::Cookie(_)
-            | HashKey::Query(_)
-    )
 }

@@ -44,3 +44,4 @@ pub mod upstream;
 pub mod waf;
 pub mod watch;
 pub mod worker;
+pub mod xdp;

@@ -165,6 +165,12 @@ impl Worker {
         }
     }
 
+    /// Answers end their connections from now on; those that idle are left until they ask, so that no
+    /// request meets a connection that is just being closed.
+    pub fn retire(&self) {
+        self.draining.set(true);
+    }
+
     /// The number of a client's connection: differs from all others of this worker, and is not 0.
     pub fn number_connection(&self) -> u64 {
         let number = self.connections.get() + 1;

@@ -12,6 +12,7 @@ pub mod datagrams;
 mod memory;
 mod option;
 pub mod packet;
+pub mod pass;
 pub mod peek;
 pub mod splice;
 mod tcp_info;

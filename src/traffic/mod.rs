@@ -25,6 +25,7 @@ pub mod udp;
 pub mod upstream;
 pub mod vip;
 pub mod waf;
+pub mod xdp;
 
 pub use algorithm::{Algorithm, HashKey, HashMethod, Hashing};
 pub use clients::ClientRules;

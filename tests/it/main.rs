@@ -65,6 +65,7 @@ mod e2e_readme;
 mod e2e_reload;
 mod e2e_scale;
 mod e2e_steer;
+mod e2e_takeover;
 mod e2e_tcp;
 mod e2e_transfer;
 mod e2e_types;

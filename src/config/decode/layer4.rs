@@ -15,6 +15,8 @@ const COMMON: &[&str] = &[
     "bind",
     "protocol",
     "forward",
+    "mode",
+    "xdp",
     "connections-per-source",
     "connection-rate",
     "access-log",

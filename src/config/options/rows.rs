@@ -21,6 +21,7 @@ mod udp;
 mod upstreams;
 mod vips;
 mod waf;
+mod xdp;
 mod zones;
 
 use std::time::Duration;
@@ -84,6 +85,7 @@ const PARTS: &[&[OptionRow]] = &[
     layer4::ROWS,
     udp::ROWS,
     sni::ROWS,
+    xdp::ROWS,
     conditions::ROUTE,
     conditions::MATCH,
     conditions::NESTED,

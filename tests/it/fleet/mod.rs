@@ -17,3 +17,4 @@ mod one_node;
 mod orders;
 mod partition;
 mod vip;
+mod xdp;
