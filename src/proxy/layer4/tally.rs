@@ -235,6 +235,15 @@ mod tests {
     }
 
     #[test]
+    fn every_reason_is_in_the_documentation() {
+        let text = include_str!("../../docs/proxy-observability.md");
+        let ended = Ended::ALL.iter().map(|e| e.word());
+        for word in ended.chain(Refused::ALL.iter().map(|r| r.word())) {
+            assert!(text.contains(&format!("`{word}`")), "{word}");
+        }
+    }
+
+    #[test]
     fn what_never_had_a_flow_takes_no_room() {
         let tally = FlowTally::new(4);
         assert_eq!(tally.sums(), None);
