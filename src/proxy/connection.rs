@@ -10,6 +10,7 @@ use tokio::net::TcpStream;
 
 use crate::ids::ListenerId;
 
+use super::features::Turned;
 use super::io::Io;
 use super::message::Peer;
 use super::stats::{count, discount};
@@ -56,9 +57,10 @@ pub async fn serve(
     let admitted = tier
         .guards
         .admit(&tier.plan, listener, source.ip(), || worker.now());
-    let Ok(_source) = admitted else {
-        count(&worker.stats.crowded);
-        return;
+    let _source = match admitted {
+        Ok(counted) => counted,
+        Err(Turned::TooMany | Turned::TooOften) => return count(&worker.stats.crowded),
+        Err(Turned::Crowd) => return count(&worker.stats.flooded),
     };
     let Ok(local) = tcp.local_addr() else {
         return;

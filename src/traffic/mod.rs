@@ -10,6 +10,7 @@ pub mod forwarded;
 pub mod guards;
 pub mod listener;
 pub mod orders;
+pub mod origin;
 pub mod pages;
 pub mod proxy_protocol;
 pub mod resilience;
@@ -17,6 +18,7 @@ pub mod retry;
 pub mod route;
 pub mod session;
 pub mod tls;
+pub mod tuple;
 pub mod upstream;
 pub mod waf;
 
@@ -25,10 +27,12 @@ pub use compression::{Coding, Compression};
 pub use features::{Features, ListenerFeatures};
 pub use listener::{HttpLimits, HttpTimeouts, Listener};
 pub use orders::{BackendOrders, Word};
+pub use origin::Origin;
 pub use resilience::{DrainSticky, QueueRules, Resilience};
 pub use retry::{NoRetry, RetryRules};
 pub use route::{Action, Caller, PathRules, Route, Routes};
 pub use session::Session;
+pub use tuple::{Transport, Tuple};
 pub use upstream::{Backend, Upstream, UpstreamTimeouts};
 
 use std::time::Duration;

@@ -20,6 +20,7 @@ mod names;
 mod nodes;
 mod objects;
 mod octets;
+mod origin;
 mod policies;
 mod pools;
 mod protection;

@@ -16,6 +16,7 @@ use crate::traffic::{
 
 use super::context::Context;
 use super::objects::objects;
+use super::origin;
 use super::proxy_tls;
 use super::reader::Reader;
 use super::resilience;
@@ -32,6 +33,7 @@ pub(super) fn decode(cx: &mut Context<'_>, root: &Table) -> Vec<UpstreamSpec> {
 fn upstream(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> UpstreamSpec {
     let mark = cx.mark();
     let mut files = Vec::new();
+    let backends = backends(cx, &name.value, r);
     let settings = Upstream {
         name: name.as_str().into(),
         backends: Vec::new(),
@@ -43,9 +45,9 @@ fn upstream(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Upstr
         resilience: resilience::resilience(cx, r),
         tls: proxy_tls::upstream(cx, r, &mut files),
         proxy_protocol: proxy_tls::proxy_version(cx, r),
+        origin: origin::decode(cx, r, &backends),
     };
     let monitor = r.get(cx, "monitor");
-    let backends = backends(cx, &name.value, r);
     UpstreamSpec {
         name,
         settings,
@@ -133,7 +135,10 @@ fn hashing(cx: &mut Context<'_>, r: &Reader<'_>) -> Option<Hashing> {
         );
     }
     Some(Hashing {
-        on: key(cx, r, "on", &on?)?,
+        on: match on? {
+            word if word.value == "tuple" => HashKey::Tuple,
+            word => key(cx, r, "on", &word)?,
+        },
         method,
         bound: bound.map(|b| b.value),
     })

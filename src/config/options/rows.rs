@@ -2,6 +2,7 @@
 
 mod caches;
 mod conditions;
+mod connections;
 mod dns;
 mod features;
 mod fleet;
@@ -85,6 +86,7 @@ const PARTS: &[&[OptionRow]] = &[
     proxy_tls::ROWS,
     features::ROWS,
     sessions::ROWS,
+    connections::ROWS,
 ];
 
 const COUNT: usize = {
