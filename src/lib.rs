@@ -52,6 +52,9 @@ pub mod engine;
 // Layer 5: text → snapshot.
 pub mod compile;
 
+// Also layer 5: system calls that no safe crate offers; all unsafe code is there.
+pub mod sys;
+
 // Layer 6: the edges; strangers to each other.
 pub mod admin;
 pub mod fleet;
@@ -87,6 +90,8 @@ pub mod docs {
     pub mod proxy_tls {}
     #[doc = include_str!("docs/proxy.md")]
     pub mod proxy {}
+    #[doc = include_str!("docs/proxy-layer4.md")]
+    pub mod proxy_layer4 {}
     #[doc = include_str!("docs/proxy-balancing.md")]
     pub mod proxy_balancing {}
     #[doc = include_str!("docs/proxy-health.md")]

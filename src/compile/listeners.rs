@@ -1,17 +1,22 @@
 //! The listeners of a node.
 
+use hashbrown::HashMap;
+
 use crate::config::Spec;
 use crate::config::spec::NodeSpec;
+use crate::ids::UpstreamId;
 use crate::traffic::{Listener, ProxyNode};
 
 use super::Problems;
 use super::features::Shared;
+use super::layer4;
 
 /// The listeners that `node` has, in the order of the file, with their places in the file.
 pub(super) fn listeners(
     spec: &Spec,
     node: &NodeSpec,
     shared: &Shared<'_>,
+    upstreams: &HashMap<&str, UpstreamId>,
     p: &mut Problems,
 ) -> Vec<Listener> {
     let has = |name: &str| match &node.proxy.listeners {
@@ -23,6 +28,7 @@ pub(super) fn listeners(
         .filter(|l| has(&l.name))
         .map(|l| {
             let mut listener = l.settings.clone();
+            listener.protocol = layer4::protocol(l, upstreams, p);
             listener.features.common = shared.features(&l.features, p);
             listener
         })

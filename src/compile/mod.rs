@@ -13,6 +13,7 @@ mod dnssec;
 mod features;
 mod fleet;
 mod geo;
+mod layer4;
 mod listeners;
 mod monitors;
 mod names;

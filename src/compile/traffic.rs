@@ -25,7 +25,7 @@ pub(super) fn plan(
     let caches = caches::caches(spec, p);
     let shared = features::shared(spec, inputs, &upstreams.by_name, p);
     let listeners = this.map_or_else(Vec::new, |this| {
-        listeners::listeners(spec, this, &shared, p)
+        listeners::listeners(spec, this, &shared, &upstreams.by_name, p)
     });
     let routes = routes::routes(
         spec,

@@ -7,39 +7,45 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::BytesMut;
 use tokio::net::TcpStream;
+use tokio::task::spawn_local;
 
 use crate::ids::ListenerId;
+use crate::limit::Counted;
+use crate::traffic::Protocol;
 
 use super::features::Turned;
 use super::io::Io;
 use super::message::Peer;
 use super::stats::{count, discount};
+use super::tier::Tier;
 use super::worker::Worker;
-use super::{door, h1, h2};
+use super::{door, h1, h2, tcp};
 
-/// One open connection of a listener: counted for as long as it lives.
-struct Open {
+/// What one open connection of a listener counts as, for as long as it lives.
+pub struct Held {
     worker: Rc<Worker>,
     listener: Arc<AtomicU32>,
+    _source: Option<Counted>,
 }
 
-impl Drop for Open {
+impl Drop for Held {
     fn drop(&mut self) {
         self.listener.fetch_sub(1, Ordering::Relaxed);
         discount(&self.worker.stats.open);
     }
 }
 
-/// Serves an accepted connection until it ends. `open` counts those of the listener.
-pub async fn serve(
-    worker: Rc<Worker>,
-    listener: Rc<str>,
-    open: Arc<AtomicU32>,
+/// Begins to serve an accepted connection, unless there are too many. `open` counts those of the
+/// listener.
+pub fn begin(
+    worker: &Rc<Worker>,
+    listener: &str,
+    open: &Arc<AtomicU32>,
     tcp: TcpStream,
     source: SocketAddr,
 ) {
     let tier = worker.tier();
-    let Some((at, plan)) = tier.listener(&listener) else {
+    let Some((at, plan)) = tier.listener(listener) else {
         return;
     };
     count(&worker.stats.connections);
@@ -49,15 +55,16 @@ pub async fn serve(
         return;
     }
     count(&worker.stats.open);
-    let _open = Open {
+    let mut held = Held {
         worker: worker.clone(),
-        listener: open,
+        listener: open.clone(),
+        _source: None,
     };
     let listener = ListenerId::from_index(at);
     let admitted = tier
         .guards
         .admit(&tier.plan, listener, source.ip(), || worker.now());
-    let _source = match admitted {
+    held._source = match admitted {
         Ok(counted) => counted,
         Err(Turned::TooMany | Turned::TooOften) => return count(&worker.stats.crowded),
         Err(Turned::Crowd) => return count(&worker.stats.flooded),
@@ -67,18 +74,35 @@ pub async fn serve(
     };
     // Small writes are whole messages here.
     let _ = tcp.set_nodelay(true);
-    let mut peer = Peer {
+    let peer = Peer {
         listener,
         source,
         local,
         tls: None,
         number: worker.number_connection(),
     };
+    let worker = worker.clone();
+    match &plan.protocol {
+        Protocol::Http => {
+            spawn_local(http(worker, tier, tcp, peer, held));
+        }
+        Protocol::Tcp(_) => {
+            spawn_local(tcp::serve::serve(worker, tier, tcp, peer, held));
+        }
+        // Datagrams make no connections.
+        Protocol::Udp(_) => {}
+    }
+}
+
+/// Serves a connection of HTTP until it ends.
+async fn http(worker: Rc<Worker>, tier: Arc<Tier>, tcp: TcpStream, mut peer: Peer, held: Held) {
+    let at = peer.listener.index();
+    let plan = &tier.plan.listeners[at];
     let tls = tier.listener_tls(at);
     let (io, http2) = if tls.is_some() || plan.proxy_protocol.is_some() {
         // Boxed, so that its room is free again before HTTP begins.
-        let entering = Box::pin(door::enter(tcp, source, local, plan, tls.map(|t| &**t)));
-        let Some(entered) = entering.await else {
+        let entering = door::enter(tcp, peer.source, peer.local, plan, tls.map(|t| &**t));
+        let Some(entered) = Box::pin(entering).await else {
             count(&worker.stats.turned_away);
             return;
         };
@@ -99,4 +123,5 @@ pub async fn serve(
         Box::pin(h2::serve(io, ahead, peer, worker.clone())).await;
     }
     worker.pool.forget(number);
+    drop(held);
 }

@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use hashbrown::HashSet;
-use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::{JoinHandle as Task, LocalSet, spawn_local};
 
@@ -19,29 +18,18 @@ use crate::traffic::Plan;
 
 use super::chooser::Share;
 use super::connection;
+use super::sockets::{self, BindError, Listening, Place};
 use super::stats::WorkerStats;
 use super::tier::{Registry, Tier};
 use super::tls::Vault;
+use super::udp;
 use super::worker::Worker;
-
-/// Connections that wait to be accepted, per listener and worker.
-const BACKLOG: i32 = 4096;
 
 /// Pause after the system refused to accept.
 const ERROR_PAUSE: Duration = Duration::from_millis(50);
 
 /// How often idle connections to backends are looked through.
 const SWEEP: Duration = Duration::from_secs(1);
-
-/// Why a listener cannot be had.
-#[derive(Debug, thiserror::Error)]
-#[error("listener `{listener}` cannot listen on {address}: {error}; {help}")]
-pub struct BindError {
-    listener: Box<str>,
-    address: SocketAddr,
-    error: io::Error,
-    help: &'static str,
-}
 
 /// Why a plan cannot be adopted.
 #[derive(Debug, thiserror::Error)]
@@ -56,16 +44,13 @@ pub enum AdoptError {
 
 /// What a worker is told.
 enum Order {
-    /// Accept on this socket.
-    Listen(Place, std::net::TcpListener, Arc<AtomicU32>),
+    /// Take what comes in on this socket.
+    Listen(Place, Listening, Arc<AtomicU32>),
     /// Accept there no longer.
     Leave(Place),
     /// End connections as they become idle; or no longer.
     Drain(bool),
 }
-
-/// A listener's name and one of its addresses, as configured.
-type Place = (Box<str>, SocketAddr);
 
 /// One address that is listened on.
 struct Bound {
@@ -164,13 +149,19 @@ impl Proxy {
         let wanted: Vec<Place> = plan
             .listeners
             .iter()
-            .flat_map(|l| l.bind.iter().map(|a| (l.name.clone(), *a)))
+            .flat_map(|l| {
+                l.bind.iter().map(|address| Place {
+                    listener: l.name.clone(),
+                    address: *address,
+                    is_datagram: l.protocol.is_datagram(),
+                })
+            })
             .collect();
         // All new sockets first: a port that is taken changes nothing.
         let mut fresh = Vec::new();
         for place in &wanted {
             if !inner.bound.iter().any(|b| b.place == *place) {
-                fresh.push((place.clone(), bind_all(place, self.hands.len())?));
+                fresh.push((place.clone(), sockets::open(place, self.hands.len())?));
             }
         }
         let prepared = inner.vault.prepare(plan).map_err(AdoptError::Tls)?;
@@ -187,7 +178,7 @@ impl Proxy {
                 let _ = hand.orders.send(order);
             }
             inner.bound.push(Bound {
-                address: address.unwrap_or(place.1),
+                address: address.unwrap_or(place.address),
                 place,
                 open,
             });
@@ -208,7 +199,9 @@ impl Proxy {
     pub fn addresses(&self) -> Vec<(Box<str>, SocketAddr)> {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let bound = inner.bound.iter();
-        bound.map(|b| (b.place.0.clone(), b.address)).collect()
+        bound
+            .map(|b| (b.place.listener.clone(), b.address))
+            .collect()
     }
 
     /// Open connections of each listener's address.
@@ -217,7 +210,7 @@ impl Proxy {
         let bound = inner.bound.iter();
         let open = |b: &Bound| b.open.load(std::sync::atomic::Ordering::Relaxed);
         bound
-            .map(|b| (b.place.0.clone(), b.address, open(b)))
+            .map(|b| (b.place.listener.clone(), b.address, open(b)))
             .collect()
     }
 
@@ -275,50 +268,6 @@ impl Drop for Proxy {
     }
 }
 
-/// One socket per worker, all on the same address.
-fn bind_all(place: &Place, workers: usize) -> Result<Vec<std::net::TcpListener>, BindError> {
-    let mut address = place.1;
-    let mut sockets = Vec::new();
-    for _ in 0..workers {
-        let socket = bind(address).map_err(|error| BindError {
-            listener: place.0.clone(),
-            address: place.1,
-            help: match error.kind() {
-                io::ErrorKind::AddrInUse => {
-                    "another process has the port; stop it or choose another"
-                }
-                io::ErrorKind::PermissionDenied => {
-                    "ports below 1024 need the capability CAP_NET_BIND_SERVICE"
-                }
-                _ => "check the address",
-            },
-            error,
-        })?;
-        if let Ok(bound) = socket.local_addr() {
-            address = bound;
-        }
-        sockets.push(socket);
-    }
-    Ok(sockets)
-}
-
-fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
-    if address.is_ipv6() {
-        socket.set_only_v6(true)?;
-    }
-    socket.set_reuse_address(true)?;
-    socket.set_reuse_port(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
-}
-
 /// What a worker thread does, until nobody can tell it anything any more.
 async fn work(worker: Rc<Worker>, mut told: UnboundedReceiver<Order>) {
     spawn_local(worker.watches.clone().run());
@@ -349,14 +298,17 @@ async fn work(worker: Rc<Worker>, mut told: UnboundedReceiver<Order>) {
     while let Some(order) = told.recv().await {
         match order {
             Order::Listen(place, socket, open) => {
-                let name: Rc<str> = (*place.0).into();
-                match tokio::net::TcpListener::from_std(socket) {
-                    Ok(listener) => {
-                        let task = spawn_local(accept(worker.clone(), name, listener, open));
-                        accepting.push((place, task));
-                    }
+                let name: Rc<str> = (*place.listener).into();
+                let task = match socket {
+                    Listening::Stream(socket) => tokio::net::TcpListener::from_std(socket)
+                        .map(|l| spawn_local(accept(worker.clone(), name.clone(), l, open))),
+                    Listening::Datagram(socket) => tokio::net::UdpSocket::from_std(socket)
+                        .map(|s| spawn_local(udp::serve(worker.clone(), name.clone(), s, open))),
+                };
+                match task {
+                    Ok(task) => accepting.push((place, task)),
                     Err(error) => {
-                        tracing::error!(listener = %name, %error, "cannot accept connections");
+                        tracing::error!(listener = %name, %error, "cannot take what comes in");
                     }
                 }
             }
@@ -381,9 +333,7 @@ async fn accept(
     loop {
         match listener.accept().await {
             Ok((tcp, source)) => {
-                let serve =
-                    connection::serve(worker.clone(), name.clone(), open.clone(), tcp, source);
-                spawn_local(serve);
+                connection::begin(&worker, &name, &open, tcp, source);
             }
             Err(error) => {
                 // Out of file descriptors, as a rule: those who wait stay in the queue.

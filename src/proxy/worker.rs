@@ -13,6 +13,7 @@ use crate::time::{Clock, Moment, Wall};
 use super::features::Paper;
 use super::pick::AllTurns;
 use super::stats::WorkerStats;
+use super::tcp::pipes::Pipes;
 use super::tier::Tier;
 use super::upstream::h2::Shared;
 use super::upstream::pool::Pool;
@@ -41,6 +42,8 @@ pub struct Worker {
     pub number: usize,
     /// Copies of requests under way.
     pub mirrors: Cell<usize>,
+    /// Pipes for octets that pass within the kernel.
+    pub pipes: Pipes,
     /// Whose turn it is at each upstream.
     pub turns: AllTurns,
     /// Where texts are written.
@@ -74,6 +77,7 @@ impl Worker {
             shared: Shared::default(),
             stats,
             number,
+            pipes: Pipes::default(),
             turns: AllTurns::new(number),
             wall: Cell::new(clock.wall()),
             mirrors: Cell::new(0),

@@ -15,9 +15,9 @@ use crate::telemetry::{DnsCounters, DnsEvent};
 use crate::time::Clock;
 
 use super::desk::{Desk, Engine};
-use super::packet::PacketIo;
 use super::proxied::Proxies;
-use super::sys::{self, BatchSocket};
+use crate::sys::packet::PacketIo;
+use crate::sys::{self, BatchSocket};
 
 /// How long a worker waits for packets before it looks at its stop flag.
 const LOOK_UP: Duration = Duration::from_millis(100);

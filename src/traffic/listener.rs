@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::access_log::AccessLog;
 use super::features::ListenerFeatures;
+use super::protocol::Protocol;
 use super::proxy_protocol::ProxyProtocol;
 use super::tls::ListenerTls;
 
@@ -17,6 +18,8 @@ pub struct Listener {
     pub name: Box<str>,
     /// Addresses; port 0 picks a free one.
     pub bind: Vec<SocketAddr>,
+    /// What comes in: HTTP, connections or datagrams.
+    pub protocol: Protocol,
     /// Whether HTTP/2 is spoken: after ALPN over TLS, with prior knowledge without.
     pub http2: bool,
     /// Bounds of what a client may send.

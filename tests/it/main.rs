@@ -52,6 +52,7 @@ mod e2e_proxy_runtime;
 mod e2e_proxy_session;
 mod e2e_proxy_shared;
 mod e2e_proxy_smuggling;
+mod e2e_proxy_tcp;
 mod e2e_proxy_tls;
 mod e2e_proxy_waf;
 mod e2e_proxy_websocket;

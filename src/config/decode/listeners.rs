@@ -5,14 +5,16 @@ use std::net::SocketAddr;
 use hashbrown::HashMap;
 
 use crate::config::diagnostic::Diagnostic;
-use crate::config::spec::{ListenerSpec, NodeProxySpec};
+use crate::config::spec::{ListenerSpec, NodeProxySpec, ProtocolSpec};
 use crate::config::tree::Table;
 use crate::config::{Marked, Span};
+use crate::traffic::Protocol;
 use crate::traffic::access_log::{AccessLog, LogFormat, LogTarget};
 use crate::traffic::listener::{HttpLimits, HttpTimeouts, Listener};
 
 use super::context::Context;
 use super::features;
+use super::layer4;
 use super::objects::objects;
 use super::proxy_tls;
 use super::reader::Reader;
@@ -33,13 +35,17 @@ pub(super) fn node(cx: &mut Context<'_>, r: &Reader<'_>) -> NodeProxySpec {
 }
 
 pub(super) fn decode(cx: &mut Context<'_>, root: &Table) -> Vec<ListenerSpec> {
-    let mut taken: HashMap<SocketAddr, (String, Span)> = HashMap::new();
+    let mut taken: HashMap<(SocketAddr, bool), (String, Span)> = HashMap::new();
     objects(cx, root, "listeners", false)
         .into_iter()
         .map(|(name, r)| {
             let listener = listener(cx, name, &r);
+            let is_udp = matches!(listener.protocol, ProtocolSpec::Udp(_));
             for bind in listener.bind.iter().filter(|b| b.port() != 0) {
-                let first = taken.insert(bind.value, (listener.name.value.clone(), bind.span));
+                let first = taken.insert(
+                    (bind.value, is_udp),
+                    (listener.name.value.clone(), bind.span),
+                );
                 if let Some((first, at)) = first {
                     cx.push(
                         Diagnostic::error(
@@ -94,6 +100,8 @@ fn listener(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Liste
     let settings = Listener {
         name: name.as_str().into(),
         bind: bind.iter().map(|b| b.value).collect(),
+        // Resolved when all upstreams are known.
+        protocol: Protocol::Http,
         http2: r.get_or(cx, "http2", true).value,
         limits: HttpLimits {
             connections: r.get_or(cx, "max-connections", limits.connections).value,
@@ -123,5 +131,7 @@ fn listener(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Liste
         features,
         bind,
         files,
+        protocol: layer4::protocol(cx, r),
+        forward: r.get(cx, "forward"),
     }
 }

@@ -13,6 +13,7 @@ mod guards;
 mod health;
 mod https;
 mod known;
+mod layer4;
 mod listeners;
 mod monitor_kinds;
 mod monitors;

@@ -7,6 +7,7 @@ mod dns;
 mod features;
 mod fleet;
 mod health;
+mod layer4;
 mod listeners;
 mod monitors;
 mod nodes;
@@ -75,6 +76,7 @@ const PARTS: &[&[OptionRow]] = &[
     monitors::ROWS,
     steering::ROWS,
     listeners::ROWS,
+    layer4::ROWS,
     conditions::ROUTE,
     conditions::MATCH,
     conditions::NESTED,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::config::Marked;
 use crate::config::spec::FeaturesSpec;
-use crate::traffic::Listener;
+use crate::traffic::{Listener, TcpTimeouts};
 
 /// `[listeners.NAME]`
 #[derive(Clone, PartialEq, Debug)]
@@ -20,6 +20,38 @@ pub struct ListenerSpec {
     pub bind: Vec<Marked<std::net::SocketAddr>>,
     /// The files of `tls`, with their places.
     pub files: Vec<TlsFile>,
+    /// What it carries, before references are resolved.
+    pub protocol: ProtocolSpec,
+    /// The upstream of `forward`.
+    pub forward: Option<Marked<String>>,
+}
+
+/// `protocol`, with the table of that name.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub enum ProtocolSpec {
+    /// `"http"`
+    #[default]
+    Http,
+    /// `"tcp"`
+    Tcp(TcpSpec),
+    /// `"udp"`
+    Udp(UdpSpec),
+}
+
+/// `[listeners.NAME.tcp]`
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct TcpSpec {
+    /// How long connections may be silent.
+    pub timeouts: TcpTimeouts,
+}
+
+/// `[listeners.NAME.udp]`
+#[derive(Clone, PartialEq, Debug)]
+pub struct UdpSpec {
+    /// How long a session lasts without a datagram.
+    pub idle: Duration,
+    /// Sessions at once.
+    pub max_sessions: u32,
 }
 
 /// A file that TLS needs.

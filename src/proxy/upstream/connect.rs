@@ -6,10 +6,10 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use crate::net::proxy_v2::Endpoints;
+use crate::proxy::dial::{self, NotReached};
 use crate::proxy::io::Io;
 use crate::proxy::message::Peer;
 use crate::proxy::proxy_protocol;
-use crate::proxy::socket::{self, NotReached};
 use crate::proxy::stats::count;
 use crate::proxy::tier::Server;
 use crate::proxy::tls::UpstreamTls;
@@ -50,7 +50,7 @@ pub async fn connect(worker: &Worker, way: &Way<'_>) -> Result<Io, Why> {
     count(&worker.stats.connects);
     let watch = Watch::new(&worker.watches);
     watch.set(way.upstream.timeouts.connect);
-    let connecting = socket::connect(way.upstream.origin, way.peer.source, way.server.address);
+    let connecting = dial::connect(way.upstream.origin, way.peer.source, way.server.address);
     let connected = watch.bound(connecting).await;
     let tcp = connected
         .ok_or(Why::ConnectTimeout)?

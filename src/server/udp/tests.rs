@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::*;
-use crate::server::packet::{Packet, REPLY_BYTES, Sent};
 use crate::server::testkit::{BOMB, SILENT, clock, publisher, query, refusal, refuse};
+use crate::sys::packet::{Packet, REPLY_BYTES, Sent};
 
 fn counters(n: usize) -> Vec<Arc<DnsCounters>> {
     (0..n).map(|_| Arc::new(DnsCounters::default())).collect()

@@ -12,6 +12,7 @@ pub mod node;
 pub mod proxy;
 pub mod secondary;
 pub mod signed;
+pub mod stream;
 pub mod tls;
 pub mod watch;
 

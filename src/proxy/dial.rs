@@ -6,11 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpSocket, TcpStream};
 
-mod sys {
-    pub fn bind_address_without_port(_: &socket2::Socket) -> std::io::Result<()> {
-        Ok(())
-    }
-}
+use crate::sys;
 use crate::traffic::{Origin, Plan};
 
 /// Why a backend was not reached.

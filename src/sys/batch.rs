@@ -7,8 +7,8 @@ use std::os::fd::AsRawFd;
 use std::ptr::NonNull;
 
 use super::address::{Control, aim_back, socket_addr};
+use super::packet::{Packet, PacketIo, REPLY_BYTES, Sent};
 use crate::dns::edns::UDP_PAYLOAD;
-use crate::server::packet::{Packet, PacketIo, REPLY_BYTES, Sent};
 
 /// Packets per system call. Beyond 64 the cost per packet no longer falls measurably.
 const BATCH: usize = 64;
@@ -48,7 +48,7 @@ struct Slots {
 ///   kernel writes lengths and flags, no pointers.
 /// - FILLED: slots below `received` hold what the last `recvmmsg` wrote. All of `slots` is
 ///   initialised at all times (it starts zeroed, and zero is a value of every field).
-pub(in crate::server) struct BatchSocket {
+pub struct BatchSocket {
     socket: UdpSocket,
     slots: NonNull<Slots>,
     received: usize,
@@ -65,7 +65,7 @@ impl BatchSocket {
     /// Takes over `socket`. With `from_destination`, which wants a socket that reports destinations,
     /// answers leave from the address their query was sent to. `receive` waits as long as the read
     /// timeout of `socket` says.
-    pub(in crate::server) fn new(socket: UdpSocket, from_destination: bool) -> BatchSocket {
+    pub fn new(socket: UdpSocket, from_destination: bool) -> BatchSocket {
         let layout = Layout::new::<Slots>();
         // SAFETY: the layout is not of size zero.
         let raw = unsafe { alloc_zeroed(layout) }.cast::<Slots>();

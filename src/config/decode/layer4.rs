@@ -1,0 +1,124 @@
+//! `protocol` of a listener, and the tables of those that carry no HTTP.
+
+use crate::config::Marked;
+use crate::config::diagnostic::Diagnostic;
+use crate::config::spec::{ProtocolSpec, TcpSpec, UdpSpec};
+use crate::traffic::TcpTimeouts;
+
+use super::context::Context;
+use super::reader::Reader;
+
+/// Keys that mean something whatever a listener carries.
+const COMMON: &[&str] = &[
+    "bind",
+    "protocol",
+    "forward",
+    "max-connections",
+    "connections-per-source",
+    "access-log",
+];
+
+/// Keys that only connections know.
+const TCP: &[&str] = &[
+    "tcp",
+    "tls",
+    "proxy-protocol",
+    "connection-rate",
+    "total-connection-rate",
+    "source-prefix4",
+    "source-prefix6",
+];
+
+/// Keys that only datagrams know.
+const UDP: &[&str] = &["udp"];
+
+/// What a listener carries.
+pub(super) fn protocol(cx: &mut Context<'_>, r: &Reader<'_>) -> ProtocolSpec {
+    let word: Marked<String> = r.get_or(cx, "protocol", String::new());
+    match word.as_str() {
+        "tcp" => {
+            only(cx, r, "connections (`protocol = \"tcp\"`)", TCP);
+            wants_target(cx, r, "tcp");
+            ProtocolSpec::Tcp(tcp(cx, r))
+        }
+        "udp" => {
+            only(cx, r, "datagrams (`protocol = \"udp\"`)", UDP);
+            wants_target(cx, r, "udp");
+            ProtocolSpec::Udp(udp(cx, r))
+        }
+        _ => {
+            for key in ["forward", "tcp", "udp"] {
+                if r.has(key) {
+                    cx.push(
+                        Diagnostic::error(
+                            r.span_of(key),
+                            format!("{} carries HTTP, of which `{key}` says nothing", r.subject()),
+                        )
+                        .help("requests are sent on by `[routes]`; or set `protocol` to \"tcp\" or \"udp\""),
+                    );
+                }
+            }
+            ProtocolSpec::Http
+        }
+    }
+}
+
+/// Reports the keys that mean nothing to what the listener carries.
+fn only(cx: &mut Context<'_>, r: &Reader<'_>, what: &str, own: &[&str]) {
+    let strange: Vec<_> = r
+        .keys()
+        .filter(|(key, _)| !COMMON.contains(key) && !own.contains(key))
+        .collect();
+    for (key, span) in strange {
+        cx.push(
+            Diagnostic::error(
+                span,
+                format!(
+                    "{} carries {what}, of which `{key}` says nothing",
+                    r.subject()
+                ),
+            )
+            .help(format!(
+                "take `{key}` out, or set `protocol` to one that knows it"
+            )),
+        );
+    }
+}
+
+fn wants_target(cx: &mut Context<'_>, r: &Reader<'_>, word: &str) {
+    if r.lacks("forward") {
+        cx.absence(
+            Diagnostic::error(
+                r.span(),
+                format!(
+                    "{} lacks `forward`, which `protocol = \"{word}\"` needs",
+                    r.subject()
+                ),
+            )
+            .help("add `forward = \"UPSTREAM\"`, the upstream that gets what comes in"),
+        );
+    }
+}
+
+fn tcp(cx: &mut Context<'_>, r: &Reader<'_>) -> TcpSpec {
+    let r = r.sub(cx, "tcp");
+    let timeouts = TcpTimeouts::default();
+    TcpSpec {
+        timeouts: TcpTimeouts {
+            idle: r.get_or(cx, "idle-timeout", timeouts.idle).value,
+            half_close: r
+                .get_or(cx, "half-close-timeout", timeouts.half_close)
+                .value,
+        },
+    }
+}
+
+fn udp(cx: &mut Context<'_>, r: &Reader<'_>) -> UdpSpec {
+    let r = r.sub(cx, "udp");
+    UdpSpec {
+        idle: r
+            .get_or(cx, "idle-timeout", std::time::Duration::from_secs(30))
+            .value,
+        max_sessions: r.get_or(cx, "max-sessions", 65_536).value,
+    }
+}

@@ -1,0 +1,9 @@
+//! Layer 4: connections of any protocol, carried to a backend as they are.
+//!
+//! [`serve`](serve::serve) is the way of one connection: what stands before it (PROXY protocol, TLS), a
+//! backend, a connection to that, and then [`relay`], which moves octets until both sides have ended.
+
+pub mod flow;
+pub mod pipes;
+pub mod relay;
+pub mod serve;

@@ -1,0 +1,18 @@
+//! System calls that no safe crate offers. All unsafe code of the product is in this folder, behind
+//! functions that cannot be called wrongly.
+
+#![expect(
+    unsafe_code,
+    reason = "recvmmsg/sendmmsg with per-packet control data, and splice on sockets of the runtime, exist only in libc"
+)]
+
+mod address;
+mod batch;
+mod memory;
+mod option;
+pub mod packet;
+pub mod splice;
+
+pub use batch::BatchSocket;
+pub use memory::give_back_memory;
+pub use option::{bind_address_without_port, report_destination, send_without_path_mtu};

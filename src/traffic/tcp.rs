@@ -1,0 +1,43 @@
+//! What is done with the connections of a listener of layer 4.
+
+use std::time::Duration;
+
+use crate::ids::{ListenerId, UpstreamId};
+
+/// What is done with the connections of a listener.
+#[derive(Clone, PartialEq, Debug)]
+pub struct TcpRules {
+    /// Where they go.
+    pub target: Target,
+    /// How long they may be silent.
+    pub timeouts: TcpTimeouts,
+}
+
+/// Where a connection goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Target {
+    /// To a backend of an upstream.
+    Upstream(UpstreamId),
+    /// To another listener of the same node, as if it had come there.
+    Listener(ListenerId),
+    /// Nowhere: it is closed.
+    Close,
+}
+
+/// How long the connections of a listener may be silent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TcpTimeouts {
+    /// Without an octet in either direction.
+    pub idle: Duration,
+    /// Without an octet, once one side has ended its own.
+    pub half_close: Duration,
+}
+
+impl Default for TcpTimeouts {
+    fn default() -> TcpTimeouts {
+        TcpTimeouts {
+            idle: Duration::from_secs(600),
+            half_close: Duration::from_secs(60),
+        }
+    }
+}
