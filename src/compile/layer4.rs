@@ -27,9 +27,10 @@ pub(super) fn protocol(
     };
     match &s.protocol {
         ProtocolSpec::Http => Protocol::Http,
-        ProtocolSpec::Tcp(TcpSpec { timeouts }) => Protocol::Tcp(Box::new(TcpRules {
+        ProtocolSpec::Tcp(TcpSpec { timeouts, refusal }) => Protocol::Tcp(Box::new(TcpRules {
             target: Target::Upstream(forward()),
             timeouts: *timeouts,
+            refusal: *refusal,
         })),
         ProtocolSpec::Udp(UdpSpec { idle, max_sessions }) => Protocol::Udp(Box::new(UdpRules {
             upstream: forward(),

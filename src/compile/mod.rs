@@ -31,6 +31,7 @@ mod traffic;
 mod traffic_tests;
 mod transfers;
 mod upstreams;
+mod uses;
 mod zones;
 
 use std::sync::Arc;

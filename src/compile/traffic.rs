@@ -7,7 +7,7 @@ use crate::config::load::Inputs;
 use crate::config::spec::{NodeSpec, Role};
 use crate::traffic::Plan;
 
-use super::{Problems, caches, features, listeners, node, routes, upstreams};
+use super::{Problems, caches, features, listeners, node, routes, upstreams, uses};
 
 /// The plan of the node called `wanted`; an empty one without the role `proxy`. All parts are checked
 /// either way.
@@ -36,6 +36,8 @@ pub(super) fn plan(
         p,
     );
     features::unused(spec, p);
+    uses::check(spec, p);
+    uses::families(spec, p);
     let Some(this) = this else {
         return Arc::default();
     };

@@ -22,7 +22,7 @@ pub use health::HealthSpec;
 pub use listeners::{ListenerSpec, NodeProxySpec, ProtocolSpec, TcpSpec, TlsFile, UdpSpec};
 pub use protection::{AccessSpec, ChaosSpec, CookiesSpec, RateLimitSpec};
 pub use routes::{ActionSpec, RouteSpec, WafSpec};
-pub use upstreams::{BackendSpec, UpstreamSpec};
+pub use upstreams::{BackendSpec, OneLayer, UpstreamSpec};
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};

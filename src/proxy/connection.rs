@@ -52,7 +52,7 @@ pub fn begin(
     if open.fetch_add(1, Ordering::Relaxed) >= plan.limits.connections {
         open.fetch_sub(1, Ordering::Relaxed);
         count(&worker.stats.too_many);
-        return;
+        return tcp::refuse::turn_away(plan, tcp);
     }
     count(&worker.stats.open);
     let mut held = Held {
@@ -66,8 +66,13 @@ pub fn begin(
         .admit(&tier.plan, listener, source.ip(), || worker.now());
     held._source = match admitted {
         Ok(counted) => counted,
-        Err(Turned::TooMany | Turned::TooOften) => return count(&worker.stats.crowded),
-        Err(Turned::Crowd) => return count(&worker.stats.flooded),
+        Err(why) => {
+            count(match why {
+                Turned::TooMany | Turned::TooOften => &worker.stats.crowded,
+                Turned::Crowd => &worker.stats.flooded,
+            });
+            return tcp::refuse::turn_away(plan, tcp);
+        }
     };
     let Ok(local) = tcp.local_addr() else {
         return;

@@ -18,6 +18,7 @@ use crate::traffic::Plan;
 
 use super::chooser::Share;
 use super::connection;
+use super::dial;
 use super::sockets::{self, BindError, Listening, Place};
 use super::stats::WorkerStats;
 use super::tier::{Registry, Tier};
@@ -169,6 +170,7 @@ impl Proxy {
         let tier = inner
             .registry
             .resolve(plan.clone(), doors, self.clock.now());
+        dial::check(plan);
         self.tier.store(Arc::new(tier));
         for (place, sockets) in fresh {
             let address = sockets.first().and_then(|s| s.local_addr().ok());

@@ -36,7 +36,7 @@ pub use resilience::{DrainSticky, QueueRules, Resilience};
 pub use retry::{NoRetry, RetryRules};
 pub use route::{Action, Caller, PathRules, Route, Routes};
 pub use session::Session;
-pub use tcp::{Target, TcpRules, TcpTimeouts};
+pub use tcp::{Refusal, Target, TcpRules, TcpTimeouts};
 pub use tuple::{Transport, Tuple};
 pub use udp::UdpRules;
 pub use upstream::{Backend, Upstream, UpstreamTimeouts};

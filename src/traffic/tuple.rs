@@ -99,5 +99,5 @@ mod tests {
         }
     }
 
-    const PINNED: u64 = 0;
+    const PINNED: u64 = 0xd120_a3d4_356e_271a;
 }

@@ -3,7 +3,7 @@
 use crate::config::Marked;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::spec::{ProtocolSpec, TcpSpec, UdpSpec};
-use crate::traffic::TcpTimeouts;
+use crate::traffic::{Refusal, TcpTimeouts};
 
 use super::context::Context;
 use super::reader::Reader;
@@ -109,6 +109,10 @@ fn tcp(cx: &mut Context<'_>, r: &Reader<'_>) -> TcpSpec {
             half_close: r
                 .get_or(cx, "half-close-timeout", timeouts.half_close)
                 .value,
+        },
+        refusal: match r.get_or(cx, "refuse-with", String::new()).as_str() {
+            "reset" => Refusal::Reset,
+            _ => Refusal::Close,
         },
     }
 }

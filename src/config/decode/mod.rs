@@ -4,6 +4,7 @@ mod actions;
 mod caches;
 mod composites;
 mod conditions;
+mod connections;
 mod context;
 mod dnssec;
 mod encrypted;

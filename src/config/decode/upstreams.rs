@@ -14,6 +14,7 @@ use crate::traffic::{
     Algorithm, Backend, HashKey, HashMethod, Hashing, Upstream, upstream::UpstreamTimeouts,
 };
 
+use super::connections;
 use super::context::Context;
 use super::objects::objects;
 use super::origin;
@@ -54,6 +55,7 @@ fn upstream(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Upstr
         monitor,
         backends,
         files,
+        one_layer: connections::one_layer(r),
         complete: cx.clean_since(mark) && r.misspelt().is_empty(),
     }
 }

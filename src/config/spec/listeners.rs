@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::config::Marked;
 use crate::config::spec::FeaturesSpec;
-use crate::traffic::{Listener, TcpTimeouts};
+use crate::traffic::{Listener, Refusal, TcpTimeouts};
 
 /// `[listeners.NAME]`
 #[derive(Clone, PartialEq, Debug)]
@@ -43,6 +43,8 @@ pub enum ProtocolSpec {
 pub struct TcpSpec {
     /// How long connections may be silent.
     pub timeouts: TcpTimeouts,
+    /// What a client sees when it is refused.
+    pub refusal: Refusal,
 }
 
 /// `[listeners.NAME.udp]`

@@ -166,7 +166,7 @@ mod tests {
             ..ListenerFeatures::default()
         };
         let a = Arrivals::follow("mail", &features, None);
-        let mut ask = |source| come(&a, Some(100), source, T0);
+        let ask = |source| come(&a, Some(100), source, T0);
         assert_eq!((ask("192.0.2.1"), ask("192.0.2.200")), (Ok(()), Ok(())));
         assert_eq!(ask("192.0.2.7"), Err(Turned::TooOften));
         assert_eq!(ask("::ffff:192.0.2.8"), Err(Turned::TooOften));

@@ -5,5 +5,7 @@
 
 pub mod flow;
 pub mod pipes;
+pub mod reach;
+pub mod refuse;
 pub mod relay;
 pub mod serve;

@@ -7,38 +7,27 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use tokio::net::TcpStream;
 
-use crate::health::backend::Fault;
-use crate::ids::UpstreamId;
-use crate::proxy::backend::Permit;
-use crate::proxy::backend::queue::Wanted;
 use crate::proxy::connection::Held;
 use crate::proxy::door;
 use crate::proxy::io::Io;
 use crate::proxy::message::{Peer, Upgraded};
-use crate::proxy::pick::{Ask, NoPick, Picked};
-use crate::proxy::session::Bond;
 use crate::proxy::stats::count;
 use crate::proxy::tier::Tier;
 use crate::proxy::tunnel;
-use crate::proxy::upstream::Why;
-use crate::proxy::upstream::connect::{Way, connect};
 use crate::proxy::upstream::lease::Lease;
 use crate::proxy::watch::Watch;
 use crate::proxy::worker::Worker;
-use crate::traffic::algorithm::hash_address;
 use crate::traffic::{Protocol, Target, TcpTimeouts};
 
 use super::flow::{Ended, Flow};
+use super::reach::{Reached, reach};
+use super::refuse;
 use super::relay::relay;
-
-/// Backends that are tried for one connection, at most.
-const TRIES: usize = 3;
 
 /// Two sides that were brought together.
 struct Joined {
     client: Io,
-    backend: Io,
-    permit: Permit,
+    backend: Reached,
     timeouts: TcpTimeouts,
 }
 
@@ -86,12 +75,17 @@ async fn join(
         Target::Listener(_) | Target::Close => return Err(Ended::TurnedAway),
     };
     flow.upstream = Some(tier.plan.upstreams[id.index()].name.clone());
-    let (permit, backend) = reach(worker, &tier, id, &peer, flow).await?;
+    let backend = match reach(worker, &tier, id, &peer, flow).await {
+        Ok(reached) => reached,
+        Err(ended) => {
+            refuse::show(rules.refusal, &client);
+            return Err(ended);
+        }
+    };
     flow.connected = Some(worker.watches.coarse().since(flow.began));
     Ok(Joined {
         client,
         backend,
-        permit,
         timeouts: rules.timeouts,
     })
 }
@@ -99,11 +93,19 @@ async fn join(
 /// Moves octets until both sides have ended.
 async fn carry(worker: &Worker, joined: Joined, flow: &mut Flow) -> Ended {
     let timeouts = joined.timeouts;
-    match (joined.client, joined.backend) {
+    let Reached {
+        io,
+        permit,
+        admitted,
+        trial,
+    } = joined.backend;
+    match (joined.client, io) {
         (Io::Tcp(client), Io::Tcp(backend)) => {
-            let server = joined.permit.backend();
+            let server = permit.backend();
             let done = relay(worker, client, backend, server, &timeouts).await;
             (flow.octets_in, flow.octets_out) = (done.octets_in, done.octets_out);
+            trial.end(&permit, flow, done.ended, || worker.now());
+            drop(admitted);
             done.ended
         }
         (client, io) => {
@@ -111,83 +113,13 @@ async fn carry(worker: &Worker, joined: Joined, flow: &mut Flow) -> Ended {
                 io,
                 ahead: BytesMut::new(),
                 protocol: Box::default(),
-                lease: Some(Lease::new(joined.permit, None)),
+                lease: Some(Lease::new(permit, admitted)),
             });
             let watch = Watch::new(&worker.watches);
             let client = RefCell::new(client);
             let moved = tunnel::run(&client, BytesMut::new(), backend, &watch, timeouts.idle);
             (flow.octets_in, flow.octets_out) = Box::pin(moved).await;
             Ended::ClientClosed
-        }
-    }
-}
-
-/// A place at a backend, and a connection to it.
-async fn reach(
-    worker: &Rc<Worker>,
-    tier: &Arc<Tier>,
-    id: UpstreamId,
-    peer: &Peer,
-    flow: &mut Flow,
-) -> Result<(Permit, Io), Ended> {
-    let (upstream, group) = tier.upstream(id);
-    let chooser = &group.chooser;
-    let mut tried = Vec::new();
-    loop {
-        let now = worker.now();
-        let ask = Ask {
-            now,
-            random: worker.random(),
-            hash: hash_address(peer.ip()),
-            tried: &tried,
-        };
-        let picked = worker.turns.with(id, &chooser.picker, |turns| {
-            chooser.choose(&mut Bond::default(), turns, &group.servers, &ask)
-        });
-        let (at_once, wanted) = match picked {
-            Ok(picked) => {
-                let server = &group.servers[picked.place()];
-                let wanted = match picked {
-                    Picked::Only(_) => Wanted::One(server.clone()),
-                    Picked::Any(_) => Wanted::Any,
-                };
-                (Permit::take(server), wanted)
-            }
-            Err(NoPick::Full) => (None, Wanted::Any),
-            Err(NoPick::Nobody | NoPick::SessionGone) => return Err(Ended::NoBackend),
-        };
-        let permit = match at_once {
-            Some(permit) => permit,
-            None => {
-                let waited = group.state.wait(wanted, &group.servers).await;
-                waited.map_err(|_| Ended::QueueFull)?
-            }
-        };
-        let server = permit.backend().clone();
-        server.begin(!tried.is_empty());
-        flow.tries += 1;
-        flow.server = Some(server.clone());
-        let way = Way {
-            until: None,
-            upstream,
-            tls: group.tls.as_deref(),
-            server: &server,
-            peer,
-        };
-        let why = match connect(worker, &way).await {
-            Ok(io) => return Ok((permit, io)),
-            Err(why) => why,
-        };
-        if why == Why::NoSocket {
-            return Err(Ended::ConnectFailed);
-        }
-        server.failed(Fault::Connect, worker.now());
-        tried.extend(group.place_of(&server));
-        if flow.tries as usize >= TRIES.min(group.servers.len()) {
-            return Err(match why {
-                Why::ConnectTimeout => Ended::ConnectTimeout,
-                _ => Ended::ConnectFailed,
-            });
         }
     }
 }

@@ -28,6 +28,13 @@ pub(super) const ROWS: &[OptionRow] = &[
         "56",
     ),
     opt(
+        "listeners.NAME.tcp.refuse-with",
+        Kind::Choice(&["close", "reset"]),
+        Default(r#""close""#),
+        "What a client sees whose connection is not carried: because there is no backend for it, or because of a bound of the listener. `close`: it ends without an octet; `reset`: it is reset, for clients that take an end for an answer.",
+        r#""reset""#,
+    ),
+    opt(
         "upstreams.NAME.source",
         Kind::Address,
         Optional("the address that the routing table names"),
