@@ -189,3 +189,6 @@ pub async fn successor(
     }
     None
 }
+
+#[cfg(test)]
+mod tests;

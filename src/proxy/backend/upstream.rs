@@ -237,9 +237,11 @@ impl UpstreamState {
         let mut old = std::mem::take(&mut inner.members);
         let mut states = Vec::with_capacity(upstream.backends.len());
         for backend in &upstream.backends {
-            let known = old.remove(&backend.name);
+            let mut known = old.remove(&backend.name);
             // Another address is another server: what was known of the old one says nothing.
-            let known = known.filter(|m| m.state.address == backend.address);
+            if let Some(other) = known.take_if(|m| m.state.address != backend.address) {
+                self.remove(&other.state);
+            }
             let mut member = known.unwrap_or_else(|| {
                 let beat = self.beat.clone();
                 let state =
