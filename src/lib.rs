@@ -92,6 +92,8 @@ pub mod docs {
     pub mod proxy {}
     #[doc = include_str!("docs/proxy-layer4.md")]
     pub mod proxy_layer4 {}
+    #[doc = include_str!("docs/proxy-udp.md")]
+    pub mod proxy_udp {}
     #[doc = include_str!("docs/proxy-balancing.md")]
     pub mod proxy_balancing {}
     #[doc = include_str!("docs/proxy-health.md")]

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use tokio::sync::watch;
-
 use crate::snapshot::Publisher;
 use crate::telemetry::Stats;
 use crate::time::Clock;
@@ -12,6 +10,7 @@ use super::backends::BackendDesk;
 use super::caches::CacheDesk;
 use super::desk::OrderDesk;
 use super::problem::Problem;
+use super::ready::ReadyDesk;
 
 /// What handlers need.
 pub struct State<C> {
@@ -29,8 +28,8 @@ pub struct State<C> {
     pub caches: Option<Arc<dyn CacheDesk>>,
     /// Knows the proxy's backends.
     pub backends: Arc<dyn BackendDesk>,
-    /// Whether the first round is over and DNS is served.
-    pub ready: watch::Receiver<bool>,
+    /// Knows whether the node is ready.
+    pub ready: Arc<dyn ReadyDesk>,
 }
 
 impl<C> Clone for State<C> {

@@ -17,6 +17,7 @@ pub mod orders;
 pub mod presign;
 pub mod proxy;
 mod proxy_tls;
+pub mod readiness;
 pub mod run;
 pub mod store;
 mod unable;

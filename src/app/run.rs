@@ -38,6 +38,7 @@ use super::orders::{Book, Desk, Tools};
 use super::presign::PresignThread;
 use super::proxy;
 use super::proxy_tls;
+use super::readiness::Readiness;
 use super::store::{self, Store, Stored, Verdicts};
 use crate::admin::Control as _;
 
@@ -297,7 +298,7 @@ async fn serve(
     let stats = Arc::new(stats);
 
     // The API is up before DNS is, so that a long first round can be watched.
-    let (serving, is_serving) = watch::channel(false);
+    let readiness = Readiness::new(carrier.clone(), backends.clone());
     let admin_addr = admin_listener.as_ref().and_then(|l| l.local_addr().ok());
     if let Some(listener) = admin_listener {
         let state = admin::State {
@@ -310,7 +311,7 @@ async fn serve(
                 .clone()
                 .map(|c| c as Arc<dyn admin::caches::CacheDesk>),
             backends,
-            ready: is_serving,
+            ready: readiness.clone(),
         };
         let stopped = stopped.clone();
         tokio::spawn(async move {
@@ -375,7 +376,8 @@ async fn serve(
     ));
     // What reading the configuration took is free by now.
     server::give_back_memory();
-    serving.send_replace(true);
+    readiness.serves();
+    readiness.tell_in(node.state_dir.as_deref(), &stopped);
     let up = Ready {
         node: node.name.clone(),
         dns,
@@ -395,11 +397,17 @@ async fn serve(
         tokio::spawn(async move { drop(controller.reload().await) });
     }
     tracing::info!("stopping");
+    // First of all: who sends traffic here shall send it elsewhere before connections end.
+    readiness.leaves();
     // Others are told while DNS still answers.
     joined.leave().await;
     if let Some(carrier) = carrier {
+        let end = async {
+            readiness.left().await;
+            carrier.drain().await;
+        };
         tokio::select! {
-            () = carrier.drain() => {}
+            () = end => {}
             // Told twice: at once.
             () = signals.stop() => {}
         }

@@ -12,8 +12,10 @@ mod check;
 mod demo;
 mod dnssec;
 mod explain;
+mod export;
 mod fleet;
 pub mod geoip;
+mod health;
 mod orders;
 mod origin;
 mod proxy;
@@ -55,6 +57,11 @@ enum Command {
     Explain(ExplainArgs),
     /// Say which route of a configuration takes a request, and why not the others.
     Route(RouteArgs),
+    /// Say whether the node on this machine lives, or is ready; exit code 1 with the reason when not.
+    Health(health::HealthArgs),
+    /// Write the configuration of another program that works beside a node.
+    #[command(subcommand)]
+    Export(export::ExportCommand),
     /// Send no new clients there; those connected may finish. Never comes back by the last resort.
     Drain(orders::OrderArgs),
     /// Take it out of service entirely. Never comes back by the last resort.
@@ -225,6 +232,8 @@ pub fn main() -> ExitCode {
         } => check::check(&path, node, deny_warnings),
         Command::Explain(args) => explain::explain(&args),
         Command::Route(args) => route::route(&args),
+        Command::Health(args) => health::health(&args),
+        Command::Export(command) => export::export(&command),
         Command::Drain(args) => orders::order("drain", args),
         Command::Disable(args) => orders::order("disable", args),
         Command::ForceUp(args) => orders::order("force-up", args),

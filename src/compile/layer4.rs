@@ -3,7 +3,7 @@
 use hashbrown::HashMap;
 
 use crate::config::spec::{ListenerSpec, ProtocolSpec, TcpSpec, UdpSpec};
-use crate::ids::UpstreamId;
+use crate::ids::{ListenerId, UpstreamId};
 use crate::traffic::{Protocol, Target, TcpRules, UdpRules};
 
 use super::Problems;
@@ -12,6 +12,7 @@ use super::Problems;
 pub(super) fn protocol(
     s: &ListenerSpec,
     upstreams: &HashMap<&str, UpstreamId>,
+    listeners: &HashMap<&str, ListenerId>,
     p: &mut Problems,
 ) -> Protocol {
     let mut forward = || {
@@ -27,15 +28,24 @@ pub(super) fn protocol(
     };
     match &s.protocol {
         ProtocolSpec::Http => Protocol::Http,
-        ProtocolSpec::Tcp(TcpSpec { timeouts, refusal }) => Protocol::Tcp(Box::new(TcpRules {
-            target: Target::Upstream(forward()),
+        ProtocolSpec::Tcp(TcpSpec {
+            timeouts,
+            refusal,
+            sni,
+        }) => Protocol::Tcp(Box::new(TcpRules {
+            target: match sni {
+                Some(sni) if sni.refuse_others => Target::Close,
+                _ => Target::Upstream(forward()),
+            },
             timeouts: *timeouts,
             refusal: *refusal,
+            sni: sni
+                .as_ref()
+                .map(|sni| Box::new(super::sni::rules(sni, upstreams, listeners, p))),
         })),
-        ProtocolSpec::Udp(UdpSpec { idle, max_sessions }) => Protocol::Udp(Box::new(UdpRules {
+        ProtocolSpec::Udp(UdpSpec { rules }) => Protocol::Udp(Box::new(UdpRules {
             upstream: forward(),
-            idle: *idle,
-            max_sessions: *max_sessions,
+            ..rules.clone()
         })),
     }
 }

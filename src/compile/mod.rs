@@ -24,14 +24,18 @@ mod problems;
 mod protection;
 mod routes;
 mod sites;
+mod sni;
 #[cfg(test)]
 mod tests;
+mod tls_mode;
 mod traffic;
 #[cfg(test)]
 mod traffic_tests;
 mod transfers;
+mod udp;
 mod upstreams;
 mod uses;
+mod vips;
 mod zones;
 
 use std::sync::Arc;
@@ -41,6 +45,7 @@ use crate::config::{Diagnostic, Sources, Spec};
 use crate::dns::name::WireName;
 use crate::snapshot::{Settings, Snapshot};
 use crate::steer::Steering;
+use crate::traffic::Vip;
 
 pub use dnssec::{ImportedKey, SignedZone};
 pub use fleet::{FleetMember, FleetNode, PushTarget};
@@ -55,6 +60,8 @@ pub struct Compiled {
     pub snapshot: Arc<Snapshot>,
     /// What this node does; `None` when no node was asked for.
     pub node: Option<Node>,
+    /// The virtual addresses of all nodes, in the order of the configuration.
+    pub vips: Vec<Vip>,
     /// The zones that are signed.
     pub signed: Vec<SignedZone>,
     /// The zones that are not.
@@ -86,7 +93,8 @@ pub fn compile(
     let signed = dnssec::zones(spec, inputs, &parsed_zones.largest_ttls(), &names, p);
     let zones = zones::build(spec, parsed_zones, &names, sources, p);
     let transfers = transfers::transfers(spec, inputs, p);
-    let traffic = traffic::plan(spec, inputs, node, p);
+    let vips = vips::vips(spec, p);
+    let traffic = traffic::plan(spec, inputs, node, &vips, p);
     check::unused(spec, p);
     dnssec::unused(spec, p);
     cycles::check(&names, &pools, &zones, p);
@@ -139,6 +147,7 @@ pub fn compile(
         Some(Compiled {
             snapshot: Arc::new(snapshot),
             node: this_node,
+            vips,
             signed,
             unsigned: spec
                 .zones

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use crate::config::Spec;
 use crate::config::load::Inputs;
 use crate::config::spec::{NodeSpec, Role};
-use crate::traffic::Plan;
+use crate::traffic::{Plan, Vip};
 
-use super::{Problems, caches, features, listeners, node, routes, upstreams, uses};
+use super::{
+    Problems, caches, features, listeners, node, routes, sni, tls_mode, udp, upstreams, uses,
+};
 
 /// The plan of the node called `wanted`; an empty one without the role `proxy`. All parts are checked
 /// either way.
@@ -15,6 +17,7 @@ pub(super) fn plan(
     spec: &Spec,
     inputs: &Inputs,
     wanted: Option<&str>,
+    vips: &[Vip],
     p: &mut Problems,
 ) -> Arc<Plan> {
     let this: Option<&NodeSpec> = spec
@@ -35,7 +38,10 @@ pub(super) fn plan(
         &shared,
         p,
     );
+    udp::check(spec, p);
     features::unused(spec, p);
+    sni::check(spec, p);
+    tls_mode::check(spec, p);
     uses::check(spec, p);
     uses::families(spec, p);
     let Some(this) = this else {
@@ -50,6 +56,6 @@ pub(super) fn plan(
         rate_limits: shared.rate_limits,
         error_pages: shared.error_pages,
         auths: shared.auths,
-        node: listeners::node(this),
+        node: listeners::node(this, vips),
     })
 }

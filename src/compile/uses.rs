@@ -1,7 +1,9 @@
 //! Who uses an upstream: listeners that carry connections or datagrams, or requests; and whether what it
 //! says means something to them.
 
-use crate::config::spec::{ActionSpec, OneLayer, ProtocolSpec, UpstreamSpec};
+use crate::config::spec::{
+    ActionSpec, ListenerSpec, OneLayer, ProtocolSpec, SniTarget, UpstreamSpec,
+};
 use crate::config::{Diagnostic, Marked, Span, Spec};
 use crate::health::backend::{Fault, FaultSet};
 use crate::traffic::session::Binding;
@@ -38,15 +40,28 @@ pub(super) fn check(spec: &Spec, p: &mut Problems) {
     }
 }
 
+/// The upstreams that a listener of layer 4 sends to.
+fn targets(listener: &ListenerSpec) -> impl Iterator<Item = &Marked<String>> {
+    let sni = match &listener.protocol {
+        ProtocolSpec::Tcp(tcp) => tcp.sni.as_ref(),
+        ProtocolSpec::Http | ProtocolSpec::Udp(_) => None,
+    };
+    let rules = sni.into_iter().flat_map(|sni| &sni.rules);
+    let of_rules = rules.filter_map(|rule| match &rule.target {
+        SniTarget::Upstream(name) => Some(name),
+        SniTarget::Listener(_) | SniTarget::Unread => None,
+    });
+    listener.forward.iter().chain(of_rules)
+}
+
 fn users<'s>(spec: &'s Spec, upstream: &str) -> Users<'s> {
     let is_it = |name: &Marked<String>| name.value == upstream;
     let mut users = Users::default();
-    let carries = |l: &&crate::config::spec::ListenerSpec| l.protocol != ProtocolSpec::Http;
-    for listener in spec.listeners.iter().filter(carries) {
-        if users.listener.is_none() && listener.forward.as_ref().is_some_and(is_it) {
-            users.listener = Some(&listener.name);
-        }
-    }
+    let carries = |l: &&ListenerSpec| l.protocol != ProtocolSpec::Http;
+    let mut carrying = spec.listeners.iter().filter(carries);
+    users.listener = carrying
+        .find(|l| targets(l).any(is_it))
+        .map(|listener| &listener.name);
     let route = spec.routes.iter().find(|r| {
         let forwards = match &r.action {
             ActionSpec::Forward(name) => is_it(name),
@@ -228,9 +243,9 @@ pub(super) fn families(spec: &Spec, p: &mut Problems) {
             continue;
         };
         let carries = spec.listeners.iter().filter(|l| {
-            l.protocol != ProtocolSpec::Http
+            matches!(l.protocol, ProtocolSpec::Tcp(_))
                 && l.settings.proxy_protocol.is_none()
-                && l.forward.as_ref().is_some_and(|f| f.value == u.name.value)
+                && targets(l).any(|name| name.value == u.name.value)
         });
         for listener in carries {
             let v4 = backend.settings.address.is_ipv4();

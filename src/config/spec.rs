@@ -13,7 +13,9 @@ mod health;
 mod listeners;
 mod protection;
 mod routes;
+mod sni;
 mod upstreams;
+mod vips;
 
 pub use caches::CacheSpec;
 pub use features::{AuthSpec, ErrorPagesSpec, FeaturesSpec, PageSpec, RateRuleSpec};
@@ -22,7 +24,9 @@ pub use health::HealthSpec;
 pub use listeners::{ListenerSpec, NodeProxySpec, ProtocolSpec, TcpSpec, TlsFile, UdpSpec};
 pub use protection::{AccessSpec, ChaosSpec, CookiesSpec, RateLimitSpec};
 pub use routes::{ActionSpec, RouteSpec, WafSpec};
+pub use sni::{SniRuleSpec, SniSpec, SniTarget};
 pub use upstreams::{BackendSpec, OneLayer, UpstreamSpec};
+pub use vips::VipSpec;
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
@@ -90,6 +94,8 @@ pub struct Spec {
     pub auths: Vec<AuthSpec>,
     /// `[upstreams.NAME]`
     pub upstreams: Vec<UpstreamSpec>,
+    /// `[vips.NAME]`
+    pub vips: Vec<VipSpec>,
     /// `[names."NAME"]` without `alias-of`
     pub names: Vec<NameSpec>,
     /// `[names."NAME"]` with `alias-of`

@@ -1,6 +1,7 @@
 //! Addresses, prefixes and maps over the address space.
 
 pub mod bogon;
+pub mod host_address;
 pub mod prefix;
 pub mod proxy_header;
 pub mod proxy_tlv;
@@ -8,6 +9,7 @@ pub mod proxy_v1;
 pub mod proxy_v2;
 pub mod ranges;
 
+pub use host_address::HostAddress;
 pub use prefix::Prefix;
 pub use ranges::{Key, RangeMap, RangeMapBuilder};
 

@@ -198,10 +198,37 @@ pub fn write(endpoints: Option<&Endpoints>, facts: &Facts, out: &mut Vec<u8>) {
     out.extend_from_slice(&block);
 }
 
+/// As [`write`], before a datagram.
+pub fn write_datagram(endpoints: &Endpoints, out: &mut Vec<u8>) {
+    let at = out.len();
+    write(Some(endpoints), &Facts::default(), out);
+    if let Some(family) = out.get_mut(at + 13) {
+        // "0x1 STREAM … 0x2 DGRAM"
+        *family = *family & 0xF0 | 2;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn section_2_2_a_header_before_a_datagram_says_so() {
+        for (source, destination, family, len) in [
+            ("192.0.2.1:5000", "192.0.2.2:53", 0x12, 28),
+            ("[2001:db8::1]:5000", "[2001:db8::2]:53", 0x22, 52),
+        ] {
+            let said = Endpoints {
+                source: source.parse().unwrap(),
+                destination: destination.parse().unwrap(),
+            };
+            let mut out = b"x".to_vec();
+            write_datagram(&said, &mut out);
+            assert_eq!(out[1 + 13], family);
+            assert_eq!(parse(&out[1..]), Ok((Some(said), len)));
+        }
+    }
 
     fn header(command: u8, family: u8, block: &[u8]) -> Vec<u8> {
         let mut all = SIGNATURE.to_vec();

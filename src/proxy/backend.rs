@@ -33,6 +33,7 @@ use crate::traffic::{Backend, DrainSticky};
 
 use self::queue::Queue;
 use super::tally::Tally;
+use super::udp::Traffic;
 
 /// Reasons why a backend is not used, as bits of [`BackendState::gates`].
 pub(super) mod gate {
@@ -108,6 +109,8 @@ pub struct BackendState {
     pub address: SocketAddr,
     /// What is counted of its exchanges.
     pub tally: Tally,
+    /// What is counted of its datagrams.
+    pub datagrams: Traffic,
     /// What is counted of its failures.
     pub counters: Counters,
     gates: AtomicU32,
@@ -142,6 +145,7 @@ impl BackendState {
             name: backend.name.clone(),
             address: backend.address,
             tally: Tally::new(workers),
+            datagrams: Traffic::default(),
             counters: Counters::default(),
             gates: AtomicU32::new(0),
             weight: AtomicU32::new(backend.weight.saturating_mul(UNIT)),
@@ -272,6 +276,13 @@ impl BackendState {
     /// Whether nobody gets a place at it any more, clients that are bound to it included.
     fn is_lost(&self) -> bool {
         self.has(gate::LOST)
+    }
+
+    /// Whether all that is held against it is that the configuration does not name it any more: what is
+    /// under way to it may end in its own time.
+    pub fn is_only_removed(&self) -> bool {
+        let shut = self.gates() & gate::ALL & !gate::UNKNOWN;
+        shut & gate::REMOVED != 0 && shut & !(gate::REMOVED | gate::DRAINING) == 0
     }
 
     /// Whether anybody listens to how long answers take.

@@ -60,6 +60,7 @@ impl Metrics for Proxy {
             group.render(page);
         }
         upstreams::render(&tier, self.now(), page);
+        super::udp::metrics::render(&tier, page);
         let name = "tradewind_proxy_rate_limit_exceeded_total";
         let help = "Requests beyond a rate limit, refused or only counted.";
         page.family(name, "counter", help);

@@ -162,7 +162,11 @@ impl Proxy {
         let mut fresh = Vec::new();
         for place in &wanted {
             if !inner.bound.iter().any(|b| b.place == *place) {
-                fresh.push((place.clone(), sockets::open(place, self.hands.len())?));
+                let moves = plan.node.vips.contains(&place.address.ip());
+                fresh.push((
+                    place.clone(),
+                    sockets::open(place, self.hands.len(), moves)?,
+                ));
             }
         }
         let prepared = inner.vault.prepare(plan).map_err(AdoptError::Tls)?;

@@ -54,15 +54,16 @@ pub struct BindError {
     help: &'static str,
 }
 
-/// One socket per worker, all on the same address: the kernel spreads clients over them.
+/// One socket per worker, all on the same address: the kernel spreads clients over them. `moves`: the
+/// address is one that this machine may get later.
 ///
 /// # Errors
 /// When the address cannot be had.
-pub fn open(place: &Place, workers: usize) -> Result<Vec<Listening>, BindError> {
+pub fn open(place: &Place, workers: usize, moves: bool) -> Result<Vec<Listening>, BindError> {
     let mut address = place.address;
     let mut sockets = Vec::new();
     for _ in 0..workers {
-        let socket = bind(address, place.is_datagram).map_err(|error| BindError {
+        let socket = bind(address, place.is_datagram, moves).map_err(|error| BindError {
             listener: place.listener.clone(),
             address: place.address,
             help: match error.kind() {
@@ -84,7 +85,7 @@ pub fn open(place: &Place, workers: usize) -> Result<Vec<Listening>, BindError> 
     Ok(sockets)
 }
 
-fn bind(address: SocketAddr, is_datagram: bool) -> io::Result<Listening> {
+fn bind(address: SocketAddr, is_datagram: bool, moves: bool) -> io::Result<Listening> {
     let (kind, protocol) = if is_datagram {
         (Type::DGRAM, Protocol::UDP)
     } else {
@@ -93,6 +94,12 @@ fn bind(address: SocketAddr, is_datagram: bool) -> io::Result<Listening> {
     let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
+    }
+    if moves {
+        match address {
+            SocketAddr::V4(_) => socket.set_freebind_v4(true)?,
+            SocketAddr::V6(_) => socket.set_freebind_v6(true)?,
+        }
     }
     if !is_datagram {
         socket.set_reuse_address(true)?;

@@ -18,6 +18,7 @@ use super::features::Guards;
 use super::tally::Tally;
 use super::tls::vault::Doors;
 use super::tls::{ListenerTls, UpstreamTls};
+use super::udp::{States, UdpState};
 
 pub use super::backend::BackendState as Server;
 
@@ -38,6 +39,8 @@ pub struct Tier {
     pub route_tallies: Vec<Arc<Tally>>,
     /// By [`crate::ids::ListenerId`]; `None`: nothing is written down.
     pub logs: Vec<Option<Log>>,
+    /// By [`crate::ids::ListenerId`]; `None`: it carries no datagrams.
+    pub udp: Vec<Option<Arc<UdpState>>>,
     /// By [`crate::ids::ListenerId`], those that have any.
     listener_tls: Vec<Option<Arc<ListenerTls>>>,
     /// Request fields that tell backends who a client is: what clients send in them is removed.
@@ -84,6 +87,8 @@ pub struct Registry {
     routes: HashMap<Box<str>, Arc<Tally>>,
     /// Where access logs go.
     pub logs: Logs,
+    udp: States,
+    seed: u64,
 }
 
 /// The tallies of these names, those there were already among them.
@@ -106,9 +111,10 @@ fn tallies<'n>(
 impl Registry {
     /// No servers yet. `seed` is random.
     pub fn new(seed: u64) -> Registry {
-        let seed = [seed, seed.rotate_left(32) ^ 0x9E37_79B9_7F4A_7C15];
+        let words = [seed, seed.rotate_left(32) ^ 0x9E37_79B9_7F4A_7C15];
         Registry {
-            guards: Arc::new(Guards::new(seed)),
+            guards: Arc::new(Guards::new(words)),
+            seed,
             ..Registry::default()
         }
     }
@@ -154,6 +160,7 @@ impl Registry {
         Tier {
             guards: self.guards.clone(),
             caches: self.caches.clone(),
+            udp: self.udp.adopt(&plan, workers, self.seed),
             plan,
             upstreams,
             listener_tallies,

@@ -15,6 +15,7 @@ use super::pick::AllTurns;
 use super::stats::WorkerStats;
 use super::tcp::pipes::Pipes;
 use super::tier::Tier;
+use super::udp::Buffers;
 use super::upstream::h2::Shared;
 use super::upstream::pool::Pool;
 use super::watch::Watches;
@@ -44,6 +45,8 @@ pub struct Worker {
     pub mirrors: Cell<usize>,
     /// Pipes for octets that pass within the kernel.
     pub pipes: Pipes,
+    /// Memory that datagrams go through.
+    pub datagrams: Buffers,
     /// Whose turn it is at each upstream.
     pub turns: AllTurns,
     /// Where texts are written.
@@ -78,6 +81,7 @@ impl Worker {
             stats,
             number,
             pipes: Pipes::default(),
+            datagrams: Buffers::default(),
             turns: AllTurns::new(number),
             wall: Cell::new(clock.wall()),
             mirrors: Cell::new(0),

@@ -8,11 +8,15 @@
 
 mod address;
 mod batch;
+pub mod datagrams;
 mod memory;
 mod option;
 pub mod packet;
 pub mod splice;
+mod watched;
 
 pub use batch::BatchSocket;
+pub use datagrams::Datagrams;
 pub use memory::give_back_memory;
 pub use option::{bind_address_without_port, report_destination, send_without_path_mtu};
+pub use watched::readable;

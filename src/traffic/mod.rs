@@ -18,11 +18,13 @@ pub mod resilience;
 pub mod retry;
 pub mod route;
 pub mod session;
+pub mod sni;
 pub mod tcp;
 pub mod tls;
 pub mod tuple;
 pub mod udp;
 pub mod upstream;
+pub mod vip;
 pub mod waf;
 
 pub use algorithm::{Algorithm, HashKey, HashMethod, Hashing};
@@ -36,10 +38,12 @@ pub use resilience::{DrainSticky, QueueRules, Resilience};
 pub use retry::{NoRetry, RetryRules};
 pub use route::{Action, Caller, PathRules, Route, Routes};
 pub use session::Session;
+pub use sni::{SniRule, SniRules};
 pub use tcp::{Refusal, Target, TcpRules, TcpTimeouts};
 pub use tuple::{Transport, Tuple};
 pub use udp::UdpRules;
 pub use upstream::{Backend, Upstream, UpstreamTimeouts};
+pub use vip::Vip;
 
 use std::time::Duration;
 
@@ -81,6 +85,10 @@ pub struct ProxyNode {
     pub workers: u32,
     /// How long a draining proxy waits for what is under way.
     pub drain_timeout: Duration,
+    /// How long a proxy that stops says that it is not ready and still takes connections.
+    pub leave_delay: Duration,
+    /// Addresses of VIPs that it may have, and may not have yet.
+    pub vips: Vec<std::net::IpAddr>,
 }
 
 impl Default for ProxyNode {
@@ -92,6 +100,8 @@ impl Default for ProxyNode {
             cache_dir: None,
             workers: 1,
             drain_timeout: Duration::from_secs(30),
+            leave_delay: Duration::ZERO,
+            vips: Vec::new(),
         }
     }
 }

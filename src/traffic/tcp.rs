@@ -4,11 +4,15 @@ use std::time::Duration;
 
 use crate::ids::{ListenerId, UpstreamId};
 
+use super::sni::SniRules;
+
 /// What is done with the connections of a listener.
 #[derive(Clone, PartialEq, Debug)]
 pub struct TcpRules {
-    /// Where they go.
+    /// Where they go, those for which no rule of `sni` is.
     pub target: Target,
+    /// Where they go by what their TLS asks for; `None`: nobody looks at what they begin with.
+    pub sni: Option<Box<SniRules>>,
     /// How long they may be silent.
     pub timeouts: TcpTimeouts,
     /// What a client sees when it is refused.

@@ -24,6 +24,28 @@ impl TlsVersion {
     }
 }
 
+/// Where the client's TLS ends, and whether there is TLS behind.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TlsMode {
+    /// At the backend: the octets are passed on as they are.
+    PassThrough,
+    /// Here; the backend is spoken to without TLS.
+    Terminate,
+    /// Here, and the backend is spoken to over TLS of its own.
+    ReEncrypt,
+}
+
+impl TlsMode {
+    /// As the configuration calls it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            TlsMode::PassThrough => "pass-through",
+            TlsMode::Terminate => "terminate",
+            TlsMode::ReEncrypt => "re-encrypt",
+        }
+    }
+}
+
 /// The cipher suites there are, by their names in the IANA registry, with their version.
 pub const CIPHERS: [(&str, TlsVersion); 9] = [
     ("TLS_AES_256_GCM_SHA384", TlsVersion::V13),
@@ -135,6 +157,9 @@ pub struct ListenerTls {
     pub strict_sni: bool,
     /// For a whole handshake; `None`: as for a head.
     pub handshake_timeout: Option<Duration>,
+    /// What is agreed to within TLS (ALPN), the most wanted first; empty: whatever the client wants, without
+    /// a word. `None`: HTTP, in the versions that the listener speaks.
+    pub alpn: Option<Vec<Vec<u8>>>,
 }
 
 /// TLS to the backends of an upstream.

@@ -57,6 +57,8 @@ mod e2e_proxy_shared;
 mod e2e_proxy_smuggling;
 mod e2e_proxy_tcp;
 mod e2e_proxy_tls;
+mod e2e_proxy_udp;
+mod e2e_proxy_udp_quic;
 mod e2e_proxy_waf;
 mod e2e_proxy_websocket;
 mod e2e_readme;

@@ -1,9 +1,8 @@
-//! `GET /v1/health`, `/livez`, `/readyz`
+//! `GET /v1/health`, `/livez`
 
 use axum::{Json, extract};
 
 use crate::admin::Control;
-use crate::admin::problem::Problem;
 use crate::admin::state::{Answer, State};
 use crate::admin::view::health::Health;
 
@@ -18,17 +17,4 @@ pub async fn health<C: Control>(extract::State(state): extract::State<State<C>>)
 /// The process lives.
 pub async fn livez() -> &'static str {
     "ok\n"
-}
-
-/// DNS is served: the first round of probes is over.
-pub async fn readyz<C: Control>(
-    extract::State(state): extract::State<State<C>>,
-) -> Result<&'static str, Problem> {
-    if *state.ready.borrow() {
-        Ok("ready\n")
-    } else {
-        Err(Problem::unavailable(
-            "the first round of probes is not complete; DNS is not served yet",
-        ))
-    }
 }

@@ -137,6 +137,7 @@ pub(super) fn singular(kind: &'static str) -> &'static str {
         "rate-limits" => "rate limit",
         "error-pages" => "error pages",
         "auth" => "authorisation",
+        "vips" => "VIP",
         _ => kind.strip_suffix('s').unwrap_or(kind),
     }
 }

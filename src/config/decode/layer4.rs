@@ -2,26 +2,30 @@
 
 use crate::config::Marked;
 use crate::config::diagnostic::Diagnostic;
-use crate::config::spec::{ProtocolSpec, TcpSpec, UdpSpec};
+use crate::config::spec::{ProtocolSpec, TcpSpec};
 use crate::traffic::{Refusal, TcpTimeouts};
 
 use super::context::Context;
 use super::reader::Reader;
+use super::udp;
 
 /// Keys that mean something whatever a listener carries.
 const COMMON: &[&str] = &[
     "bind",
     "protocol",
     "forward",
-    "max-connections",
     "connections-per-source",
+    "connection-rate",
     "access-log",
 ];
 
 /// Keys that only connections know.
 const TCP: &[&str] = &[
     "tcp",
+    "max-connections",
     "tls",
+    "tls-mode",
+    "sni",
     "proxy-protocol",
     "connection-rate",
     "total-connection-rate",
@@ -38,16 +42,18 @@ pub(super) fn protocol(cx: &mut Context<'_>, r: &Reader<'_>) -> ProtocolSpec {
     match word.as_str() {
         "tcp" => {
             only(cx, r, "connections (`protocol = \"tcp\"`)", TCP);
-            wants_target(cx, r, "tcp");
+            if !r.has("sni") {
+                wants_target(cx, r, "tcp");
+            }
             ProtocolSpec::Tcp(tcp(cx, r))
         }
         "udp" => {
             only(cx, r, "datagrams (`protocol = \"udp\"`)", UDP);
             wants_target(cx, r, "udp");
-            ProtocolSpec::Udp(udp(cx, r))
+            ProtocolSpec::Udp(udp::decode(cx, r))
         }
         _ => {
-            for key in ["forward", "tcp", "udp"] {
+            for key in ["forward", "sni", "tcp", "udp"] {
                 if r.has(key) {
                     cx.push(
                         Diagnostic::error(
@@ -100,8 +106,8 @@ fn wants_target(cx: &mut Context<'_>, r: &Reader<'_>, word: &str) {
     }
 }
 
-fn tcp(cx: &mut Context<'_>, r: &Reader<'_>) -> TcpSpec {
-    let r = r.sub(cx, "tcp");
+fn tcp(cx: &mut Context<'_>, listener: &Reader<'_>) -> TcpSpec {
+    let r = listener.sub(cx, "tcp");
     let timeouts = TcpTimeouts::default();
     TcpSpec {
         timeouts: TcpTimeouts {
@@ -114,15 +120,6 @@ fn tcp(cx: &mut Context<'_>, r: &Reader<'_>) -> TcpSpec {
             "reset" => Refusal::Reset,
             _ => Refusal::Close,
         },
-    }
-}
-
-fn udp(cx: &mut Context<'_>, r: &Reader<'_>) -> UdpSpec {
-    let r = r.sub(cx, "udp");
-    UdpSpec {
-        idle: r
-            .get_or(cx, "idle-timeout", std::time::Duration::from_secs(30))
-            .value,
-        max_sessions: r.get_or(cx, "max-sessions", 65_536).value,
+        sni: super::sni::sni(cx, listener, &r),
     }
 }

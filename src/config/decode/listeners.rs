@@ -24,6 +24,7 @@ pub(super) fn node(cx: &mut Context<'_>, r: &Reader<'_>) -> NodeProxySpec {
     let r = r.sub(cx, "proxy");
     let workers: Option<Marked<u32>> = r.get(cx, "workers");
     let zone: Option<Marked<String>> = r.get(cx, "zone");
+    let leave_delay: Option<Marked<std::time::Duration>> = r.get(cx, "leave-delay");
     NodeProxySpec {
         listeners: r.list(cx, "listeners"),
         workers: workers.map(|w| w.value),
@@ -31,15 +32,22 @@ pub(super) fn node(cx: &mut Context<'_>, r: &Reader<'_>) -> NodeProxySpec {
         drain_timeout: r
             .get_or(cx, "drain-timeout", std::time::Duration::ZERO)
             .value,
+        addresses: r.list(cx, "addresses").unwrap_or_default(),
+        leave_delay: leave_delay.map(|d| d.value),
     }
 }
 
 pub(super) fn decode(cx: &mut Context<'_>, root: &Table) -> Vec<ListenerSpec> {
     let mut taken: HashMap<(SocketAddr, bool), (String, Span)> = HashMap::new();
-    objects(cx, root, "listeners", false)
-        .into_iter()
-        .map(|(name, r)| {
+    let mut lacking = Vec::new();
+    let readers = objects(cx, root, "listeners", false).into_iter();
+    let listeners: Vec<ListenerSpec> = readers
+        .enumerate()
+        .map(|(at, (name, r))| {
             let listener = listener(cx, name, &r);
+            if r.lacks("bind") {
+                lacking.push((at, r.span()));
+            }
             let is_udp = matches!(listener.protocol, ProtocolSpec::Udp(_));
             for bind in listener.bind.iter().filter(|b| b.port() != 0) {
                 let first = taken.insert(
@@ -63,7 +71,9 @@ pub(super) fn decode(cx: &mut Context<'_>, root: &Table) -> Vec<ListenerSpec> {
             }
             listener
         })
-        .collect()
+        .collect();
+    super::sni::wants_way_in(cx, &listeners, &lacking);
+    listeners
 }
 
 fn upgrades(cx: &mut Context<'_>, r: &Reader<'_>) -> Vec<Box<[u8]>> {
@@ -133,5 +143,6 @@ fn listener(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Liste
         files,
         protocol: layer4::protocol(cx, r),
         forward: r.get(cx, "forward"),
+        tls_mode: super::sni::mode(cx, r),
     }
 }

@@ -31,9 +31,12 @@ mod reader;
 mod resilience;
 mod routes;
 mod sessions;
+mod sni;
 mod transfers;
+mod udp;
 mod upstreams;
 mod value;
+mod vips;
 mod waf;
 
 pub(super) use context::Context;
@@ -112,6 +115,7 @@ pub(super) fn decode(cx: &mut Context<'_>, mut root: Table) -> Spec {
         error_pages: guards::error_pages(cx, root),
         auths: guards::auth(cx, root),
         upstreams: upstreams::decode(cx, root),
+        vips: vips::decode(cx, root),
         names,
         aliases,
     }

@@ -25,6 +25,7 @@ pub(super) fn listener(
         return None;
     }
     let subject = r.subject().to_string();
+    let listener = r;
     let r = r.sub(cx, "tls");
     let readers = r.tables(cx, "certificates", |at, _| {
         format!("certificate {at} of {subject}")
@@ -40,6 +41,7 @@ pub(super) fn listener(
         client: client(cx, &r, files),
         strict_sni: r.get_or(cx, "strict-sni", false).value,
         handshake_timeout: r.get(cx, "handshake-timeout").map(|d| d.value),
+        alpn: super::sni::alpn(cx, listener, &r),
     }))
 }
 

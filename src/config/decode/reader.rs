@@ -402,6 +402,7 @@ impl<'t> Reader<'t> {
             "POOL" => Some("pools"),
             "UPSTREAM" => Some("upstreams"),
             "REGION" => Some("regions"),
+            "NODE" => Some("nodes"),
             _ => None,
         };
         let mut values = Vec::new();

@@ -17,6 +17,7 @@ use crate::geo::location::Code;
 use crate::health::council::Quorum;
 use crate::limit::Secret;
 use crate::net::Prefix;
+use crate::net::host_address::{HostAddress, HostAddressError};
 
 /// Why a value is refused: completes the sentence "`interval` of monitor `web` …".
 #[derive(Debug)]
@@ -50,6 +51,7 @@ pub(super) enum Datum {
     Ip(IpAddr),
     Socket(SocketAddr),
     Network(Prefix),
+    HostAddress(HostAddress),
     Domain(WireName),
     Codes(Code, Option<Code>),
     Status(u16, u16),
@@ -93,6 +95,7 @@ from_datum! {
     IpAddr: Datum::Ip(a) => Some(a);
     SocketAddr: Datum::Socket(a) => Some(a);
     Prefix: Datum::Network(n) => Some(n);
+    HostAddress: Datum::HostAddress(a) => Some(a);
     Secret: Datum::Secret(s) => Some(s);
     Quorum: Datum::Quorum(q) => Some(q);
     Box<[u8]>: Datum::Octets(o) => Some(o);
@@ -283,6 +286,17 @@ fn read_text(text: &str, kind: &Kind) -> Result<Datum, Fault> {
         Kind::Socket => text.parse().map(Datum::Socket).map_err(|_| {
             not("ADDRESS:PORT").help("write \"192.0.2.1:53\", or \"[2001:db8::1]:53\" for IPv6")
         }),
+        Kind::HostAddress => text
+            .parse()
+            .map(Datum::HostAddress)
+            .map_err(|e: HostAddressError| {
+                let fault = Fault::new(format!("is no address with its prefix length: {e}"));
+                fault.help("write \"192.0.2.10/24\", or \"2001:db8::10/64\" for IPv6")
+            }),
+        Kind::LinkName => plain(
+            is_link_name(text),
+            "the name of a network interface: at most 15 letters, digits, `.`, `-` and `_`",
+        ),
         Kind::Network => text
             .parse()
             .map(Datum::Network)
@@ -366,6 +380,15 @@ pub(super) fn is_name(text: &str) -> bool {
 /// Whether `text` can name an HTTP header.
 pub(super) fn is_header(text: &str) -> bool {
     is_token(text)
+}
+
+/// Whether `text` can name a network interface. The kernel allows more; these need no quotes anywhere.
+fn is_link_name(text: &str) -> bool {
+    (1..=15).contains(&text.len())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b".-_".contains(&b))
+        && text.bytes().any(|b| b != b'.')
 }
 
 /// `a`, `b`, `c`.

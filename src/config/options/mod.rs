@@ -52,6 +52,10 @@ pub enum Kind {
     Address,
     /// `ADDRESS:PORT`.
     Socket,
+    /// An address with the prefix length of its network, such as `192.0.2.10/24`.
+    HostAddress,
+    /// The name of a network interface.
+    LinkName,
     /// A network such as `192.0.2.0/24`.
     Network,
     /// A domain name.

@@ -84,6 +84,10 @@ pub(crate) fn describe(kind: &Kind) -> String {
         Kind::Ref(kind) => format!("name of one of `{kind}`"),
         Kind::Address => "IPv4 or IPv6 address".to_owned(),
         Kind::Socket => "`\"ADDRESS:PORT\"`".to_owned(),
+        Kind::HostAddress => {
+            "address with its prefix length, such as `\"192.0.2.10/24\"`".to_owned()
+        }
+        Kind::LinkName => "name of a network interface".to_owned(),
         Kind::Network => "network such as `\"192.0.2.0/24\"`".to_owned(),
         Kind::Domain => "domain name".to_owned(),
         Kind::Path => "path".to_owned(),

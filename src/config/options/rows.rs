@@ -15,8 +15,11 @@ mod proxy_tls;
 mod resilience;
 mod routes;
 mod sessions;
+mod sni;
 mod steering;
+mod udp;
 mod upstreams;
+mod vips;
 mod waf;
 mod zones;
 
@@ -70,6 +73,7 @@ const WEIGHT: Kind = Kind::Integer(0, 1_000_000);
 const PARTS: &[&[OptionRow]] = &[
     dns::ROWS,
     nodes::ROWS,
+    vips::NODE,
     fleet::ROWS,
     zones::ROWS,
     health::ROWS,
@@ -77,6 +81,8 @@ const PARTS: &[&[OptionRow]] = &[
     steering::ROWS,
     listeners::ROWS,
     layer4::ROWS,
+    udp::ROWS,
+    sni::ROWS,
     conditions::ROUTE,
     conditions::MATCH,
     conditions::NESTED,
@@ -89,6 +95,7 @@ const PARTS: &[&[OptionRow]] = &[
     features::ROWS,
     sessions::ROWS,
     connections::ROWS,
+    vips::ROWS,
 ];
 
 const COUNT: usize = {

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::Marked;
-use crate::config::spec::FeaturesSpec;
-use crate::traffic::{Listener, Refusal, TcpTimeouts};
+use crate::config::spec::{FeaturesSpec, SniSpec};
+use crate::traffic::tls::TlsMode;
+use crate::traffic::{Listener, Refusal, TcpTimeouts, UdpRules};
 
 /// `[listeners.NAME]`
 #[derive(Clone, PartialEq, Debug)]
@@ -24,6 +25,8 @@ pub struct ListenerSpec {
     pub protocol: ProtocolSpec,
     /// The upstream of `forward`.
     pub forward: Option<Marked<String>>,
+    /// `tls-mode`
+    pub tls_mode: Option<Marked<TlsMode>>,
 }
 
 /// `protocol`, with the table of that name.
@@ -45,15 +48,15 @@ pub struct TcpSpec {
     pub timeouts: TcpTimeouts,
     /// What a client sees when it is refused.
     pub refusal: Refusal,
+    /// `[[listeners.NAME.sni]]`
+    pub sni: Option<SniSpec>,
 }
 
 /// `[listeners.NAME.udp]`
 #[derive(Clone, PartialEq, Debug)]
 pub struct UdpSpec {
-    /// How long a session lasts without a datagram.
-    pub idle: Duration,
-    /// Sessions at once.
-    pub max_sessions: u32,
+    /// What it says by itself; of no upstream yet.
+    pub rules: UdpRules,
 }
 
 /// A file that TLS needs.
@@ -78,4 +81,8 @@ pub struct NodeProxySpec {
     pub zone: Option<String>,
     /// `drain-timeout`
     pub drain_timeout: Duration,
+    /// `addresses`
+    pub addresses: Vec<Marked<std::net::IpAddr>>,
+    /// `leave-delay`
+    pub leave_delay: Option<Duration>,
 }

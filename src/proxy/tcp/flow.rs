@@ -45,11 +45,17 @@ pub enum Ended {
     ConnectTimeout,
     /// An operator took its backend out.
     TakenOut,
+    /// All answers to the datagrams of its client came.
+    Answered,
+    /// It made room for another session of datagrams.
+    Evicted,
+    /// Its listener is no more.
+    ListenerClosed,
 }
 
 impl Ended {
     /// All of them.
-    pub const ALL: [Ended; 16] = [
+    pub const ALL: [Ended; 19] = [
         Ended::ClientClosed,
         Ended::BackendClosed,
         Ended::ClientReset,
@@ -66,6 +72,9 @@ impl Ended {
         Ended::ConnectFailed,
         Ended::ConnectTimeout,
         Ended::TakenOut,
+        Ended::Answered,
+        Ended::Evicted,
+        Ended::ListenerClosed,
     ];
 
     /// One word for logs and metrics.
@@ -87,6 +96,9 @@ impl Ended {
             Ended::ConnectFailed => "connect-failed",
             Ended::ConnectTimeout => "connect-timeout",
             Ended::TakenOut => "taken-out",
+            Ended::Answered => "answered",
+            Ended::Evicted => "evicted",
+            Ended::ListenerClosed => "listener-closed",
         }
     }
 
@@ -94,7 +106,11 @@ impl Ended {
     pub const fn is_failure(self) -> bool {
         !matches!(
             self,
-            Ended::ClientClosed | Ended::BackendClosed | Ended::ClientReset | Ended::IdleTimeout
+            Ended::ClientClosed
+                | Ended::BackendClosed
+                | Ended::ClientReset
+                | Ended::IdleTimeout
+                | Ended::Answered
         )
     }
 }

@@ -15,7 +15,7 @@ use crate::proxy::io::Io;
 use crate::proxy::message::Peer;
 use crate::proxy::seat::{NoSeat, Seat, successor};
 use crate::proxy::session::Bond;
-use crate::proxy::tier::Tier;
+use crate::proxy::tier::{Server, Tier};
 use crate::proxy::upstream::Why;
 use crate::proxy::upstream::connect::{Way, connect};
 use crate::proxy::worker::Worker;
@@ -37,10 +37,19 @@ pub struct Reached {
 }
 
 /// Whether a backend that took a connection also did something with it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Debug, Default)]
 pub struct Trial {
-    /// When it took it, and how soon after that it may not close it; `None`: nobody asks.
-    early: Option<(Moment, Duration)>,
+    /// `None`: nobody asks.
+    early: Option<Early>,
+}
+
+#[derive(Debug)]
+struct Early {
+    server: Arc<Server>,
+    /// When it took the connection.
+    since: Moment,
+    /// How soon after that it may not close it.
+    within: Duration,
 }
 
 /// Why there is no connection.
@@ -158,7 +167,11 @@ async fn try_all(
                     permit: taken.permit,
                     admitted,
                     trial: Trial {
-                        early: early.map(|within| (now, within)),
+                        early: early.map(|within| Early {
+                            server,
+                            since: now,
+                            within,
+                        }),
                     },
                 });
             }
@@ -183,11 +196,15 @@ async fn try_all(
 
 impl Trial {
     /// Says of the backend what its connection has shown, which ended so.
-    pub fn end(self, permit: &Permit, flow: &Flow, ended: Ended, now: impl FnOnce() -> Moment) {
-        let Some((since, within)) = self.early else {
+    pub fn end(self, flow: &Flow, ended: Ended, now: impl FnOnce() -> Moment) {
+        let Some(Early {
+            server,
+            since,
+            within,
+        }) = self.early
+        else {
             return;
         };
-        let server = permit.backend();
         if flow.octets_out > 0 {
             return server.went_well();
         }

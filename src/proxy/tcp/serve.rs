@@ -104,7 +104,7 @@ async fn carry(worker: &Worker, joined: Joined, flow: &mut Flow) -> Ended {
             let server = permit.backend();
             let done = relay(worker, client, backend, server, &timeouts).await;
             (flow.octets_in, flow.octets_out) = (done.octets_in, done.octets_out);
-            trial.end(&permit, flow, done.ended, || worker.now());
+            trial.end(flow, done.ended, || worker.now());
             drop(admitted);
             done.ended
         }
@@ -119,6 +119,8 @@ async fn carry(worker: &Worker, joined: Joined, flow: &mut Flow) -> Ended {
             let client = RefCell::new(client);
             let moved = tunnel::run(&client, BytesMut::new(), backend, &watch, timeouts.idle);
             (flow.octets_in, flow.octets_out) = Box::pin(moved).await;
+            // Which side ended first is not known here: only what came tells of the backend.
+            trial.end(flow, Ended::ClientClosed, || worker.now());
             Ended::ClientClosed
         }
     }

@@ -1,26 +1,21 @@
-//! Datagrams, carried to a backend and back by sessions.
+//! Listeners with `protocol = "udp"`: datagrams to backends and their answers back.
+//!
+//! The kernel spreads clients over the workers' sockets by their addresses, always the same way, so each
+//! worker keeps the sessions of its clients for itself ([`crate::traffic::udp::table`]) and nothing is locked.
+//! A session has a connected socket of its own: that tells the answers of one client from those of another,
+//! has the kernel route once, and brings in the news that nobody listens at the backend.
 
-use std::net::SocketAddr;
-use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
+pub mod buffers;
+pub mod counters;
+pub mod metrics;
+pub mod one_way;
+pub mod ready;
+pub mod relay;
+pub mod serve;
+pub mod session;
+pub mod state;
 
-use tokio::net::UdpSocket;
-
-use super::worker::Worker;
-
-/// Serves the datagrams of one socket. `open` counts the sessions of the listener.
-pub async fn serve(
-    _worker: Rc<Worker>,
-    listener: Rc<str>,
-    socket: UdpSocket,
-    _open: Arc<AtomicU32>,
-) {
-    let mut space = [0; 2048];
-    loop {
-        let got: Result<(usize, SocketAddr), _> = socket.recv_from(&mut space).await;
-        if let Err(error) = got {
-            tracing::warn!(%listener, %error, "cannot take a datagram");
-        }
-    }
-}
+pub use buffers::Buffers;
+pub use counters::Traffic;
+pub use serve::serve;
+pub use state::{States, UdpState};

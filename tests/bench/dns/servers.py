@@ -3,6 +3,7 @@
 Each runs from a folder of its own on a free port of 127.0.0.1, as a child of this process, on CPU 0.
 """
 
+import glob
 import os
 import re
 import shutil
@@ -50,6 +51,8 @@ class Server:
     name = ""
     packages = ()
     commands = ()
+    # Patterns of files that are there when the packages are.
+    files = ()
     workloads = ()
     # Why workloads are missing, for the reader of the table.
     cannot = ""
@@ -321,6 +324,7 @@ class Knot(Server):
     name = "knot"
     packages = ("knot", "knot-module-geoip")
     commands = ("knotd",)
+    files = ("/usr/lib/*/knot/*/geoip.so",)
     workloads = STATIC + STEERED + SIGNED
 
     def prepare(self):
@@ -488,9 +492,12 @@ RIVALS = [Gdnsd, Knot, Nsd, Pdns]
 def install(rivals):
     """Installs what is missing, without starting the packages' own services."""
     os.environ["PATH"] += ":/usr/sbin:/sbin"
-    missing = [p for r in rivals if not all(map(shutil.which, r.commands)) for p in r.packages]
-    if Knot in rivals and not list(Path("/usr/lib").glob("*/knot/*/geoip.so")):
-        missing.extend(Knot.packages)
+    missing = [
+        package
+        for rival in rivals
+        if not all(map(shutil.which, rival.commands)) or not all(map(glob.glob, rival.files))
+        for package in rival.packages
+    ]
     if not missing:
         return
     as_root = [] if os.geteuid() == 0 else ["sudo"]

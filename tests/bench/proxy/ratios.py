@@ -60,16 +60,27 @@ class Runs:
             found[BETTER] = max(found.values())
         return [f"ratio {label} {one}/{rival} {value:.3f}" for rival, value in found.items()]
 
+    def target(self, one, workload, rival, most, figure):
+        """Whether the median ratio to a rival is at most `most`, in words."""
+        ratios = self.ratios(workload, one, rival, figure)
+        if not ratios:
+            return None
+        found = statistics.median(ratios)
+        word = "pass" if found <= most else "miss"
+        return f"target {workload}: {found:.3f} of {rival}, at most {most}: {word}"
+
 
 def spread(values):
     """Median, and what nine of ten are above and below."""
     return f"{statistics.median(values):.3f} ({at(values, 0.1):.3f}-{at(values, 0.9):.3f})"
 
 
-def table(runs, workloads, proxies):
-    """Markdown of a closed loop."""
+def table(runs, workloads, proxies, units):
+    """Markdown of a closed loop. `units` says for a workload what is told of it if not CPU µs/request, and
+    how many of these an answer is."""
+    head = "CPU µs/request" if not units else "CPU"
     lines = [
-        "| workload | proxy | CPU µs/request: median (p10-p90) | tradewind / proxy: median (p10-p90) | requests/s | p50 / p99 µs |",
+        f"| workload | proxy | {head}: median (p10-p90) | tradewind / proxy: median (p10-p90) | requests/s | p50 / p99 µs |",
         "|---|---|---:|---:|---:|---:|",
     ]
     for workload in workloads:
@@ -77,10 +88,12 @@ def table(runs, workloads, proxies):
             of = runs.of(workload, proxy)
             if not of:
                 continue
-            cpu = [run.cpu_us for run in of]
+            unit, per = units.get(workload, ("", 1))
+            cpu = [run.cpu_us / per for run in of]
             ratios = [] if proxy == "tradewind" else runs.ratios(workload, "tradewind", proxy, lambda run: run.cpu_us)
+            of_cpu = f"{at(cpu, 0.5):.3g} ({at(cpu, 0.1):.3g}-{at(cpu, 0.9):.3g}) {unit}".strip()
             lines.append(
-                f"| {workload} | {proxy} | {at(cpu, 0.5):.2f} ({at(cpu, 0.1):.2f}-{at(cpu, 0.9):.2f}) | "
+                f"| {workload} | {proxy} | {of_cpu} | "
                 f"{spread(ratios) if ratios else ''} | {at([run.rate for run in of], 0.5):,.0f} | "
                 f"{at([run.p50 for run in of], 0.5):,} / {at([run.p99 for run in of], 0.5):,} |"
             )

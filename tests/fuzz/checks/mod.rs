@@ -22,6 +22,8 @@ pub mod order;
 pub mod proxy;
 pub mod push;
 pub mod query;
+pub mod quic;
+pub mod tls_hello;
 pub mod zone;
 
 /// A target by its name.
@@ -43,4 +45,6 @@ pub const ALL: &[(&str, Check)] = &[
     ("http_request", http_request::check),
     ("http_response", http_response::check),
     ("http_chunked", http_chunked::check),
+    ("quic", quic::check),
+    ("tls_hello", tls_hello::check),
 ];

@@ -3,6 +3,7 @@
 pub mod backend;
 pub mod certs;
 pub mod daemon;
+pub mod datagram;
 pub mod demo;
 pub mod dns;
 pub mod http;

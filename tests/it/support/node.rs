@@ -184,6 +184,12 @@ impl Node {
         self.log.lock().unwrap().contains(text)
     }
 
+    /// How often the log has `text`.
+    #[allow(dead_code, reason = "for the bench, which shares this code")]
+    pub fn times_logged(&self, text: &str) -> usize {
+        self.log.lock().unwrap().matches(text).count()
+    }
+
     /// The value of a metric with exactly these labels.
     pub fn metric(&self, name: &str) -> u64 {
         let page = http::get(self.admin, "/metrics").body;

@@ -2,7 +2,7 @@
 
 use super::super::Presence::{Default, Optional};
 use super::super::{Kind, OptionRow};
-use super::{DAY, ms, opt, secs};
+use super::{DAY, ms, opt};
 
 pub(super) const ROWS: &[OptionRow] = &[
     opt(
@@ -32,19 +32,5 @@ pub(super) const ROWS: &[OptionRow] = &[
         Default(r#""1m""#),
         "How long a connection may be silent once one side has ended its direction.",
         r#""1m""#,
-    ),
-    opt(
-        "listeners.NAME.udp.idle-timeout",
-        Kind::Duration(secs(1), DAY, false),
-        Default(r#""30s""#),
-        "How long a session lasts without a datagram in either direction.",
-        r#""30s""#,
-    ),
-    opt(
-        "listeners.NAME.udp.max-sessions",
-        Kind::Integer(1, 10_000_000),
-        Default("65536"),
-        "Sessions at once, of all workers together.",
-        "65536",
     ),
 ];

@@ -1,6 +1,6 @@
 //! Rows of `[listeners]`: where a proxy takes traffic.
 
-use super::super::Presence::{Default, Required};
+use super::super::Presence::{Default, Optional, Required};
 use super::super::{Kind, OptionRow};
 use super::{DAY, HOUR, ms, opt, secs};
 
@@ -8,7 +8,7 @@ pub(super) const ROWS: &[OptionRow] = &[
     opt(
         "listeners.NAME.bind",
         Kind::List(&Kind::Socket, 1),
-        Required,
+        Optional("required, unless an `sni` rule of another listener hands over to it"),
         "Addresses; port 0 picks a free one.",
         r#"["0.0.0.0:80", "[::]:80"]"#,
     ),

@@ -1,5 +1,6 @@
 //! One client: a connection and the requests under way on it.
 
+use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::time::Instant;
 
@@ -9,6 +10,10 @@ use crate::h2::Session;
 use crate::wire::Wire;
 use crate::workload::{Use, Workload};
 
+/// Octets that one read takes, and those that are only counted.
+const READ: usize = 128 << 10;
+const COUNT: usize = 1 << 20;
+
 /// The version it speaks.
 enum Speech {
     H1 {
@@ -16,6 +21,27 @@ enum Speech {
         flying: Option<Instant>,
     },
     H2(Session),
+    Octets {
+        /// Octets of the answer that are missing.
+        left: u64,
+        flying: Option<Instant>,
+    },
+}
+
+/// Where what comes is read to.
+pub(crate) struct Scratch {
+    read: Vec<u8>,
+    /// Never written.
+    nowhere: Vec<MaybeUninit<u8>>,
+}
+
+impl Scratch {
+    pub(crate) fn new() -> Scratch {
+        Scratch {
+            read: vec![0; READ],
+            nowhere: vec![MaybeUninit::uninit(); COUNT],
+        }
+    }
 }
 
 pub(crate) struct Client {
@@ -28,9 +54,16 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn open(addr: SocketAddr, workload: &Workload) -> Result<Client, Error> {
-        let wire = Wire::open(addr, workload.tls.as_ref())?;
+        let wire = Wire::open(addr, &workload.over)?;
         let (speech, streams) = match workload.usage {
             Use::Streams(streams) => (Speech::H2(Session::new()), streams),
+            Use::Octets | Use::OctetsOnce => (
+                Speech::Octets {
+                    left: 0,
+                    flying: None,
+                },
+                1,
+            ),
             Use::Keep | Use::Once => (
                 Speech::H1 {
                     answer: Answer::default(),
@@ -39,7 +72,7 @@ impl Client {
                 1,
             ),
         };
-        let once = workload.usage == Use::Once;
+        let once = matches!(workload.usage, Use::Once | Use::OctetsOnce);
         Ok(Client {
             wire,
             speech,
@@ -51,7 +84,9 @@ impl Client {
     /// Requests under way.
     pub(crate) fn flying(&self) -> usize {
         match &self.speech {
-            Speech::H1 { flying, .. } => usize::from(flying.is_some()),
+            Speech::H1 { flying, .. } | Speech::Octets { flying, .. } => {
+                usize::from(flying.is_some())
+            }
             Speech::H2(session) => session.flying.len(),
         }
     }
@@ -61,8 +96,13 @@ impl Client {
         self.budget > 0 && self.flying() < self.streams
     }
 
-    /// Begins a request that was due at `due`.
-    pub(crate) fn ask(&mut self, request: Option<&[u8]>, due: Instant) -> Result<(), Error> {
+    /// Begins a request that was due at `due`; its answer has `length` octets.
+    pub(crate) fn ask(
+        &mut self,
+        request: Option<&[u8]>,
+        length: u64,
+        due: Instant,
+    ) -> Result<(), Error> {
         self.budget -= 1;
         match (&mut self.speech, request) {
             (Speech::H1 { flying, .. }, Some(request)) => {
@@ -73,7 +113,11 @@ impl Client {
                 session.ask(due);
                 Ok(())
             }
-            (Speech::H1 { .. }, None) => Err("no request to send".into()),
+            (Speech::Octets { left, flying }, Some(request)) => {
+                (*left, *flying) = (length, Some(due));
+                self.wire.send(request)
+            }
+            (Speech::H1 { .. } | Speech::Octets { .. }, None) => Err("no request to send".into()),
         }
     }
 
@@ -92,13 +136,28 @@ impl Client {
     /// connection is over.
     pub(crate) fn receive(
         &mut self,
-        scratch: &mut [u8],
+        scratch: &mut Scratch,
         length: u64,
         mut done: impl FnMut(Instant),
     ) -> Result<bool, Error> {
         let speech = &mut self.speech;
         let budget = &mut self.budget;
-        let open = self.wire.receive(scratch, |part| match speech {
+        if let Speech::Octets { left, flying } = speech {
+            let n = self.wire.count(&mut scratch.nowhere)?;
+            if let Some(n) = n {
+                let after = left.checked_sub(n as u64);
+                *left = after.ok_or("more came than was asked for")?;
+                if *left == 0
+                    && let Some(due) = flying.take()
+                {
+                    done(due);
+                }
+            }
+            let over = *budget == 0 && flying.is_none();
+            return Ok(n != Some(0) && !over);
+        }
+        let open = self.wire.receive(&mut scratch.read, |part| match speech {
+            Speech::Octets { .. } => Ok(()),
             Speech::H1 { answer, flying } => {
                 if flying.is_none() {
                     return Err("an answer that nobody asked for".into());

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::Error;
-use crate::client::Client;
+use crate::client::{Client, Scratch};
 use crate::poll::Poll;
 use crate::random::Random;
 use crate::tally::Tally;
@@ -22,7 +22,7 @@ pub(crate) struct Crowd {
     clients: Vec<Client>,
     addr: SocketAddr,
     workload: Workload,
-    scratch: Vec<u8>,
+    scratch: Scratch,
     random: Random,
     /// Where the search for a free client begins.
     next: usize,
@@ -39,7 +39,7 @@ impl Crowd {
             poll: Poll::new()?,
             clients: Vec::new(),
             addr,
-            scratch: vec![0; 128 << 10],
+            scratch: Scratch::new(),
             random: Random::new(7),
             next: 0,
             in_a_row: 0,
@@ -77,7 +77,7 @@ impl Crowd {
             n => Some(&requests[self.random.below(n)][..]),
         };
         let client = &mut self.clients[key];
-        client.ask(request, due)
+        client.ask(request, self.workload.length, due)
     }
 
     /// Gives a client all requests that it takes.
@@ -249,11 +249,7 @@ impl Crowd {
     pub(crate) fn open_now(&mut self) -> usize {
         self.clients
             .iter()
-            .filter(|client| {
-                let mut octet = [0];
-                let peeked = client.wire.socket().peek(&mut octet);
-                peeked.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
-            })
+            .filter(|client| client.wire.is_silent())
             .count()
     }
 }

@@ -12,11 +12,11 @@ use crate::workload::Workload;
 const AT_ONCE: usize = 50;
 
 /// Opens the connections, asks once on each, and keeps them until its input ends.
-pub(crate) fn run(addr: &str, connections: &str) -> Result<(), Error> {
+pub(crate) fn run(workload: &str, addr: &str, connections: &str) -> Result<(), Error> {
     pinned()?;
     let workload = Workload {
         connections: connections.parse()?,
-        ..Workload::of("plain")?
+        ..Workload::of(workload)?
     };
     let mut crowd = Crowd::new(addr.parse()?, workload)?;
     let mut tally = Tally::default();

@@ -1,15 +1,17 @@
-//! Load for HTTP proxies on one machine, and the server behind them.
+//! Load for proxies on one machine, and the servers behind them.
 //!
 //! ```text
 //! proxy_load backend                               answers; prints `ready ADDR`
+//! proxy_load octets                                the same for layer 4; prints `ready TCP-ADDR UDP-ADDR`
+//! proxy_load stream                                prints what long streams consist of
 //! proxy_load rounds ROUNDS MILLISECONDS TARGET...  asks all targets in turns, as fast as they answer
 //! proxy_load paced ROUNDS MILLISECONDS SHARE TARGET...
 //!                                                  the same, then at SHARE of the rate just reached
 //! proxy_load slices SLICES MILLISECONDS TARGET     one long run, told slice by slice
-//! proxy_load idle ADDR CONNECTIONS                 asks once on each connection and keeps all open
+//! proxy_load idle WORKLOAD ADDR CONNECTIONS        asks once on each connection and keeps all open
 //!
 //! TARGET   NAME,WORKLOAD,ADDR,PID[+PID...]
-//! WORKLOAD plain | 64k | tls | handshake | h2 | routes
+//! WORKLOAD plain | 64k | tls | handshake | h2 | routes | tcp-bulk | tcp-round | tcp-one | tcp-connect | udp
 //! ```
 //!
 //! `rounds` asks every target once per round, all targets of a workload one behind the other, in an
@@ -33,14 +35,21 @@
     clippy::print_stderr,
     reason = "a benchmark reads the clock and prints"
 )]
-#![expect(unsafe_code, reason = "pinning needs libc")]
+#![expect(unsafe_code, reason = "pinning and batches need libc")]
 
 mod backend;
+#[expect(
+    dead_code,
+    reason = "the generator for DNS writes into the buffers, too"
+)]
+#[path = "../../dns/load/batch.rs"]
+mod batch;
 mod client;
 mod crowd;
 mod h1;
 mod h2;
 mod idle;
+mod octets;
 mod poll;
 #[path = "../../dns/load/process.rs"]
 mod process;
@@ -53,6 +62,7 @@ mod target;
 mod wire;
 mod workload;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -62,12 +72,16 @@ fn main() -> ExitCode {
         // What `cargo bench` and `cargo test` say to a target without a harness.
         [] | ["--bench" | "--test", ..] => Ok(()),
         ["backend"] => backend::run(),
+        ["octets"] => octets::run(),
+        ["stream"] => std::io::stdout()
+            .write_all(&octets::stream())
+            .map_err(Error::from),
         ["rounds", rounds, millis, targets @ ..] => rounds::run(rounds, millis, None, targets),
         ["paced", rounds, millis, share, targets @ ..] => {
             rounds::run(rounds, millis, Some(share), targets)
         }
         ["slices", slices, millis, target] => slices::run(slices, millis, target),
-        ["idle", addr, connections] => idle::run(addr, connections),
+        ["idle", workload, addr, connections] => idle::run(workload, addr, connections),
         _ => Err("see the head of tests/bench/proxy/load/main.rs for the commands".into()),
     };
     match result {

@@ -1,7 +1,9 @@
-//! One connection's octets, plain or over TLS.
+//! One connection's octets: over TCP, TLS or UDP.
 
-use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::io::{self, ErrorKind, Read, Write};
+use std::mem::MaybeUninit;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::sync::Arc;
 
 use rustls::client::Resumption;
@@ -10,7 +12,10 @@ use rustls::crypto::ring::{cipher_suite, default_provider, kx_group};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme};
 
+use socket2::SockRef;
+
 use crate::Error;
+use crate::workload::Over;
 
 /// Checks nothing: what the client spends is not what is measured.
 #[derive(Debug)]
@@ -67,38 +72,98 @@ pub(crate) fn client(protocol: &[u8]) -> Result<Arc<ClientConfig>, Error> {
     Ok(config.into())
 }
 
+enum Socket {
+    Stream(TcpStream),
+    Datagram(UdpSocket),
+}
+
+impl Read for Socket {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Socket::Stream(stream) => stream.read(buffer),
+            Socket::Datagram(socket) => socket.recv(buffer),
+        }
+    }
+}
+
+impl Write for Socket {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        match self {
+            Socket::Stream(stream) => stream.write(octets),
+            Socket::Datagram(socket) => socket.send(octets),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 pub(crate) struct Wire {
-    stream: TcpStream,
+    socket: Socket,
     tls: Option<Box<ClientConnection>>,
 }
 
 impl Wire {
     /// Connects, and waits for it: on one machine that is done at once.
-    pub(crate) fn open(addr: SocketAddr, tls: Option<&Arc<ClientConfig>>) -> Result<Wire, Error> {
+    pub(crate) fn open(addr: SocketAddr, over: &Over) -> Result<Wire, Error> {
+        if let Over::Udp = over {
+            let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+            socket.connect(addr)?;
+            socket.set_nonblocking(true)?;
+            return Ok(Wire {
+                socket: Socket::Datagram(socket),
+                tls: None,
+            });
+        }
         let stream = TcpStream::connect(addr)?;
         stream.set_nodelay(true)?;
         stream.set_nonblocking(true)?;
-        let tls = tls
-            .map(|config| {
+        let tls = match over {
+            Over::Tls(config) => {
                 let name = ServerName::try_from("www.bench.example")?;
-                Ok::<_, Error>(Box::new(ClientConnection::new(Arc::clone(config), name)?))
-            })
-            .transpose()?;
-        Ok(Wire { stream, tls })
+                Some(Box::new(ClientConnection::new(Arc::clone(config), name)?))
+            }
+            Over::Tcp | Over::Udp => None,
+        };
+        Ok(Wire {
+            socket: Socket::Stream(stream),
+            tls,
+        })
     }
 
-    pub(crate) fn socket(&self) -> &TcpStream {
-        &self.stream
+    pub(crate) fn socket(&self) -> BorrowedFd<'_> {
+        match &self.socket {
+            Socket::Stream(stream) => stream.as_fd(),
+            Socket::Datagram(socket) => socket.as_fd(),
+        }
+    }
+
+    /// Whether it is open and nothing has come.
+    pub(crate) fn is_silent(&self) -> bool {
+        let peeked = SockRef::from(&self.socket()).peek(&mut [MaybeUninit::uninit()]);
+        peeked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+    }
+
+    /// How many octets came, at most as many as fit `nowhere`; `None`: none yet. They are not even
+    /// copied: what the client spends is not what is measured.
+    pub(crate) fn count(&mut self, nowhere: &mut [MaybeUninit<u8>]) -> io::Result<Option<usize>> {
+        let socket = self.socket();
+        let done = SockRef::from(&socket).recv_with_flags(nowhere, libc::MSG_TRUNC);
+        match done {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
+            done => done.map(Some),
+        }
     }
 
     /// Sends. What is sent here is small and always finds room.
     pub(crate) fn send(&mut self, octets: &[u8]) -> Result<(), Error> {
         match &mut self.tls {
-            None => Ok(self.stream.write_all(octets)?),
+            None => Ok(self.socket.write_all(octets)?),
             Some(tls) => {
                 tls.writer().write_all(octets)?;
                 while tls.wants_write() {
-                    tls.write_tls(&mut self.stream)?;
+                    tls.write_tls(&mut self.socket)?;
                 }
                 Ok(())
             }
@@ -112,21 +177,21 @@ impl Wire {
         mut taker: impl FnMut(&[u8]) -> Result<(), Error>,
     ) -> Result<bool, Error> {
         let Some(tls) = &mut self.tls else {
-            return match self.stream.read(scratch) {
+            return match self.socket.read(scratch) {
                 Ok(0) => Ok(false),
                 Ok(n) => taker(&scratch[..n]).map(|()| true),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(true),
                 Err(error) => Err(error.into()),
             };
         };
-        let open = match tls.read_tls(&mut self.stream) {
+        let open = match tls.read_tls(&mut self.socket) {
             Ok(n) => n > 0,
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(true),
             Err(error) => return Err(error.into()),
         };
         tls.process_new_packets()?;
         while tls.wants_write() {
-            tls.write_tls(&mut self.stream)?;
+            tls.write_tls(&mut self.socket)?;
         }
         loop {
             match tls.reader().read(scratch) {

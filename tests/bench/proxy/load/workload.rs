@@ -11,6 +11,13 @@ pub(crate) const SMALL: usize = 128;
 /// Octets of a large one.
 pub(crate) const LARGE: usize = 64 << 10;
 
+/// At layer 4: octets of a request, and of an answer that is what was asked.
+pub(crate) const ASKED: usize = 64;
+/// Octets of a long stream.
+pub(crate) const BULK: usize = 1 << 20;
+/// What a connection begins with that is to get long streams.
+pub(crate) const ASK_BULK: u8 = b'b';
+
 /// Of the workload `routes`: hosts, and paths of each.
 const HOSTS: usize = 100;
 const PATHS: usize = 100;
@@ -24,16 +31,28 @@ pub(crate) enum Use {
     Once,
     /// HTTP/2, so many requests at once.
     Streams(usize),
+    /// Octets that are not HTTP, one exchange after the other.
+    Octets,
+    /// The same, one exchange, after which the client closes.
+    OctetsOnce,
+}
+
+/// What carries the octets.
+#[derive(Clone)]
+pub(crate) enum Over {
+    Tcp,
+    Tls(Arc<ClientConfig>),
+    Udp,
 }
 
 pub(crate) struct Workload {
     /// Open at once.
     pub(crate) connections: usize,
     pub(crate) usage: Use,
-    pub(crate) tls: Option<Arc<ClientConfig>>,
-    /// What is sent, one of them at a time: HTTP/1.1 requests, or HTTP/2 field blocks.
+    pub(crate) over: Over,
+    /// What is sent, one of them at a time: HTTP/1.1 requests, HTTP/2 field blocks, or any octets.
     pub(crate) requests: Vec<Vec<u8>>,
-    /// Octets of an answer's body.
+    /// Octets of an answer's body, or of the answer where it is not HTTP.
     pub(crate) length: u64,
 }
 
@@ -50,9 +69,16 @@ impl Workload {
         let keep = Workload {
             connections: 50,
             usage: Use::Keep,
-            tls: None,
+            over: Over::Tcp,
             requests: vec![request(host, "/", "")],
             length: SMALL as u64,
+        };
+        let round = || Workload {
+            connections: 50,
+            usage: Use::Octets,
+            over: Over::Tcp,
+            requests: vec![vec![b'e'; ASKED]],
+            length: ASKED as u64,
         };
         Ok(match name {
             "plain" => keep,
@@ -62,20 +88,20 @@ impl Workload {
                 ..keep
             },
             "tls" => Workload {
-                tls: Some(wire::client(b"http/1.1")?),
+                over: Over::Tls(wire::client(b"http/1.1")?),
                 ..keep
             },
             "handshake" => Workload {
                 connections: 16,
                 usage: Use::Once,
-                tls: Some(wire::client(b"http/1.1")?),
+                over: Over::Tls(wire::client(b"http/1.1")?),
                 requests: vec![request(host, "/", "Connection: close\r\n")],
                 ..keep
             },
             "h2" => Workload {
                 connections: 10,
                 usage: Use::Streams(10),
-                tls: Some(wire::client(b"h2")?),
+                over: Over::Tls(wire::client(b"h2")?),
                 requests: vec![],
                 ..keep
             },
@@ -92,6 +118,26 @@ impl Workload {
                     })
                     .collect(),
                 ..keep
+            },
+            "tcp-bulk" => Workload {
+                connections: 4,
+                requests: vec![vec![ASK_BULK; ASKED]],
+                length: BULK as u64,
+                ..round()
+            },
+            "tcp-round" => round(),
+            "tcp-one" => Workload {
+                connections: 1,
+                ..round()
+            },
+            "tcp-connect" => Workload {
+                connections: 16,
+                usage: Use::OctetsOnce,
+                ..round()
+            },
+            "udp" => Workload {
+                over: Over::Udp,
+                ..round()
             },
             _ => return Err(format!("there is no workload `{name}`").into()),
         })
