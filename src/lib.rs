@@ -92,12 +92,18 @@ pub mod docs {
     pub mod proxy {}
     #[doc = include_str!("docs/proxy-layer4.md")]
     pub mod proxy_layer4 {}
+    #[doc = include_str!("docs/proxy-layer4-tls.md")]
+    pub mod proxy_layer4_tls {}
+    #[doc = include_str!("docs/proxy-observability.md")]
+    pub mod proxy_observability {}
     #[doc = include_str!("docs/proxy-udp.md")]
     pub mod proxy_udp {}
     #[doc = include_str!("docs/proxy-balancing.md")]
     pub mod proxy_balancing {}
     #[doc = include_str!("docs/proxy-health.md")]
     pub mod proxy_health {}
+    #[doc = include_str!("docs/proxy-high-availability.md")]
+    pub mod proxy_high_availability {}
     #[doc = include_str!("docs/proxy-fields.md")]
     pub mod proxy_fields {}
     #[doc = include_str!("docs/proxy-routing.md")]

@@ -122,7 +122,7 @@ pub fn render(view: &View, stats: &Stats, fleet: &[(&'static str, String, u64)])
     latency(&mut out, view);
     fleet_counts(&mut out, fleet);
     stats.render_others(&mut out);
-    out.into_text()
+    stats.before().add_to(out.into_text())
 }
 
 /// What the fleet counts.

@@ -13,6 +13,7 @@ pub mod ready;
 pub mod route;
 pub mod server;
 pub mod state;
+pub mod traffic;
 pub mod view;
 
 pub use backends::BackendDesk;

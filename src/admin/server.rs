@@ -48,6 +48,8 @@ fn router<C: Control>(state: State<C>) -> Router {
             "/v1/proxy/caches/{name}/purge",
             post(route::caches::purge::<C>),
         )
+        .route("/v1/proxy/clients", get(route::traffic::clients::<C>))
+        .route("/v1/proxy/listeners", get(route::traffic::listeners::<C>))
         .route("/v1/proxy/upstreams", get(route::backends::list::<C>))
         .route(
             "/v1/proxy/upstreams/{upstream}",

@@ -11,6 +11,7 @@ use super::caches::CacheDesk;
 use super::desk::OrderDesk;
 use super::problem::Problem;
 use super::ready::ReadyDesk;
+use super::traffic::TrafficDesk;
 
 /// What handlers need.
 pub struct State<C> {
@@ -26,6 +27,8 @@ pub struct State<C> {
     pub orders: Arc<dyn OrderDesk>,
     /// The proxy's caches; `None` without the role `proxy`.
     pub caches: Option<Arc<dyn CacheDesk>>,
+    /// Knows the proxy's traffic; `None` without the role `proxy`.
+    pub traffic: Option<Arc<dyn TrafficDesk>>,
     /// Knows the proxy's backends.
     pub backends: Arc<dyn BackendDesk>,
     /// Knows whether the node is ready.
@@ -41,6 +44,7 @@ impl<C> Clone for State<C> {
             control: self.control.clone(),
             orders: self.orders.clone(),
             caches: self.caches.clone(),
+            traffic: self.traffic.clone(),
             backends: self.backends.clone(),
             ready: self.ready.clone(),
         }

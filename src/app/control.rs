@@ -32,6 +32,8 @@ pub struct Ordered {
     pub certificates: Option<Arc<Certificates>>,
     /// DNSSEC keys.
     pub keeper: keeper::Shared,
+    /// The lock of the state directory.
+    pub lock: keeper::SharedLock,
     /// The other nodes.
     pub fleet: Arc<FleetDesk>,
     /// The proxy.
@@ -64,6 +66,12 @@ impl Control for Controller {
 
     async fn reload(&self) -> ReloadOutcome {
         let _one = self.one_at_a_time.lock().await;
+        if self.has.lock.is_left() {
+            // That one has read its configuration already.
+            let why = "a new process is taking this node over; reload that one in a moment";
+            tracing::error!("reload refused: {why}");
+            return ReloadOutcome::Failed(why.to_owned());
+        }
         let wanted = self.has.wanted.clone();
         // Reading and compiling a large configuration takes seconds; nothing else waits for it.
         let in_force = self.has.publisher.latest();

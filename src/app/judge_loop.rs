@@ -70,6 +70,8 @@ pub enum Order {
     Hear(Vec<Testimony>),
     /// Say which verdicts are worth keeping over a restart.
     Remember(oneshot::Sender<Vec<Remembered>>),
+    /// Go on from this generation, which a process before has published last.
+    GoOn(Generation, oneshot::Sender<()>),
     /// Say what this node tells others as a vantage; `None` where it does not probe.
     Tell(oneshot::Sender<Option<OwnWord>>),
 }
@@ -122,6 +124,8 @@ pub struct Kept {
     pub standing: Arc<Standing>,
     /// Verdicts, as far as they are fresh.
     pub remembered: Vec<Remembered>,
+    /// The last generation of a process before.
+    pub generation: Generation,
 }
 
 /// The channels of a new loop.
@@ -147,6 +151,7 @@ impl JudgeLoop {
         let Kept {
             standing,
             remembered,
+            generation,
         } = kept;
         let overrides = orders::resolve(&standing, &snapshot.steering, clock.wall());
         let overrides = Arc::new(overrides);
@@ -174,7 +179,7 @@ impl JudgeLoop {
             );
         }
         let board = Arc::new(council.board(&judge));
-        let generation = Generation(1);
+        let generation = generation.next();
         let signatures: Arc<SignatureCache> = Arc::default();
         let limits = Limits::new(&snapshot.settings.rules, now);
         let mut sites = SiteTimes::default();
@@ -290,6 +295,13 @@ impl JudgeLoop {
                         let wall = self.clock.wall();
                         // Whoever asked may have gone.
                         let _ = all.send(self.council.remember(&mut self.judge, now, wall));
+                    }
+                    Some(Order::GoOn(generation, done)) => {
+                        self.generation = self.generation.max(generation);
+                        self.publish();
+                        dirty_since = None;
+                        // Whoever asked may have gone.
+                        let _ = done.send(());
                     }
                     Some(Order::Tell(word)) => {
                         // Whoever asked may have gone.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 
 use crate::compile::Node;
 use crate::server::hall::Service;
@@ -17,6 +18,7 @@ use crate::telemetry::DnsCounters;
 use crate::telemetry::stats::EncryptedConnections;
 
 use super::run::{RunError, is_missing};
+use super::takeover::{Kind, Sockets};
 
 /// Sockets of one node, not yet served.
 #[derive(Debug, Default)]
@@ -58,20 +60,30 @@ impl std::fmt::Display for EncryptedAddresses {
 }
 
 /// Binds all addresses of the node's encrypted listeners.
-pub(super) fn bind(node: &Node, skip_missing: bool) -> Result<EncryptedListeners, RunError> {
+pub(super) fn bind(
+    node: &Node,
+    skip_missing: bool,
+    sockets: &mut Sockets,
+) -> Result<EncryptedListeners, RunError> {
     let e = &node.encrypted;
-    Ok(EncryptedListeners {
-        tls: bind_each(&e.tls, skip_missing, "tls", tcp::bind)?,
-        https: bind_each(&e.https, skip_missing, "https", tcp::bind)?,
-        quic: bind_each(&e.quic, skip_missing, "quic", quic::bind)?,
-    })
+    let mut stream = |kind, word, addresses: &[SocketAddr]| {
+        bind_each(addresses, skip_missing, word, |addr| {
+            sockets.one(kind, addr, tcp::bind)
+        })
+    };
+    let tls = stream(Kind::Dot, "tls", &e.tls)?;
+    let https = stream(Kind::Doh, "https", &e.https)?;
+    let quic = bind_each(&e.quic, skip_missing, "quic", |addr| {
+        sockets.one(Kind::Doq, addr, quic::bind)
+    })?;
+    Ok(EncryptedListeners { tls, https, quic })
 }
 
 fn bind_each<L>(
     addresses: &[SocketAddr],
     skip_missing: bool,
     kind: &str,
-    bind: impl Fn(SocketAddr) -> io::Result<L>,
+    mut bind: impl FnMut(SocketAddr) -> io::Result<L>,
 ) -> Result<Vec<L>, RunError> {
     let mut bound = Vec::new();
     for addr in addresses {
@@ -117,7 +129,8 @@ impl EncryptedListeners {
         }
     }
 
-    /// Starts serving. `service` makes what a listener is given from its counters and its gauge.
+    /// Starts serving streams. `service` makes what a listener is given from its counters and its gauge.
+    /// QUIC is served by what this gives.
     pub(super) fn start(
         self,
         node: &Node,
@@ -125,7 +138,7 @@ impl EncryptedListeners {
         open: &EncryptedConnections,
         mut counters: impl Iterator<Item = Arc<DnsCounters>>,
         service: impl Fn(Arc<DnsCounters>, Arc<AtomicU64>) -> Service,
-    ) -> Result<(), RunError> {
+    ) -> Result<QuicListeners, RunError> {
         let failed =
             |e: &dyn std::fmt::Display| RunError::Other(format!("cannot serve encrypted DNS: {e}"));
         let tls = |application| {
@@ -150,13 +163,29 @@ impl EncryptedListeners {
             let service = service(own(), gauge.clone());
             tokio::spawn(tcp::serve(listener, service, speech));
         }
+        let mut quic = Vec::new();
         for socket in self.quic {
             let mut service = service(own(), open.quic.clone());
             // A QUIC packet has no place for a header before it.
             service.proxies = Proxies::default();
             let settings = settings(identity, Application::Doq).map_err(|e| failed(&e))?;
-            let endpoint = quic::open(socket, &service.limits, settings).map_err(|e| failed(&e))?;
-            tokio::spawn(quic::serve(endpoint, service));
+            quic.push((socket, service, settings));
+        }
+        Ok(QuicListeners(quic))
+    }
+}
+
+/// Listeners of DNS over QUIC, not yet served: only one process at a time can use such a socket.
+#[derive(Debug, Default)]
+pub(super) struct QuicListeners(Vec<(std::net::UdpSocket, Service, rustls::ServerConfig)>);
+
+impl QuicListeners {
+    /// Serves, in `tasks` that end with the listeners.
+    pub(super) fn start(self, tasks: &mut JoinSet<()>) -> Result<(), RunError> {
+        for (socket, service, settings) in self.0 {
+            let endpoint = quic::open(socket, &service.limits, settings)
+                .map_err(|e| RunError::Other(format!("cannot serve DNS over QUIC: {e}")))?;
+            tasks.spawn(quic::serve(endpoint, service));
         }
         Ok(())
     }

@@ -20,6 +20,8 @@ mod proxy_tls;
 pub mod readiness;
 pub mod run;
 pub mod store;
+pub mod takeover;
+mod traffic;
 mod unable;
 
 pub use run::{Options, Ready, RunError, run};

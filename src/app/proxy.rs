@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::compile::Node;
 use crate::proxy::run::{AdoptError, Proxy};
+use crate::proxy::sockets;
 use crate::time::Clock;
 use crate::traffic::orders::{Given, Place, Refused, Wish};
 use crate::traffic::{BackendOrders, Plan};
@@ -15,6 +16,7 @@ use super::descriptors;
 use super::fleet::SharedSessions;
 use super::limits;
 use super::run::RunError;
+use super::takeover::{Bag, Kind, Label};
 
 /// How often it is looked whether all is done.
 const LOOK: Duration = Duration::from_millis(20);
@@ -35,7 +37,7 @@ struct Laid {
 /// What a node carries traffic with; `None` without the role `proxy`.
 pub type SharedCarrier = Option<Arc<Carrier>>;
 
-/// Starts the proxy of a node.
+/// Starts the proxy of a node, with the sockets that came. Nobody is served before [`Carrier::serve`].
 ///
 /// # Errors
 /// When a listener cannot be had.
@@ -44,7 +46,7 @@ pub(super) fn start(
     plan: &Arc<Plan>,
     orders: BackendOrders,
     clock: &Arc<dyn Clock>,
-    sessions: &Arc<SharedSessions>,
+    (sessions, came): (&Arc<SharedSessions>, &mut Bag),
 ) -> Result<SharedCarrier, RunError> {
     if !node.proxies_traffic {
         return Ok(None);
@@ -53,7 +55,9 @@ pub(super) fn start(
     limits::random(&mut seed);
     let over = orders.over(plan);
     let share = node.fleet.as_ref().map(|_| sessions.clone().share());
-    let proxy = Proxy::start(over.clone(), clock, u64::from_ne_bytes(seed), share)
+    let mut inherited = |place: &sockets::Place| came.take(&label(place));
+    let seed = u64::from_ne_bytes(seed);
+    let proxy = Proxy::start(over.clone(), clock, seed, share, &mut inherited)
         .map_err(|e| RunError::Other(e.to_string()))?;
     let probes = Probes::new(descriptors::for_probes(descriptors::raise()));
     probes.follow(&over);
@@ -65,7 +69,46 @@ pub(super) fn start(
     })))
 }
 
+/// What the socket of a place is called between processes.
+fn label(place: &sockets::Place) -> Label {
+    Label {
+        kind: match place.is_datagram {
+            true => Kind::ProxyDatagram,
+            false => Kind::ProxyStream,
+        },
+        configured: place.address,
+        name: place.listener.clone(),
+    }
+}
+
 impl Carrier {
+    /// Takes what comes in from now on.
+    pub fn serve(&self) {
+        self.proxy.serve();
+    }
+
+    /// Adds further descriptors of its sockets to `bag`.
+    ///
+    /// # Errors
+    /// When this process may not open as many files.
+    pub fn copy_sockets(&self, bag: &mut Bag) -> std::io::Result<()> {
+        for (place, socket) in self.proxy.sockets()? {
+            bag.put(label(&place), socket);
+        }
+        Ok(())
+    }
+
+    /// How long connections may take to end.
+    pub fn drain_timeout(&self) -> Duration {
+        self.proxy.tier().plan.node.drain_timeout
+    }
+
+    /// Connections that are open.
+    pub fn open(&self) -> u64 {
+        let open = self.proxy.open();
+        open.iter().map(|(_, _, open)| u64::from(*open)).sum()
+    }
+
     /// Works by another plan from the next request on.
     ///
     /// # Errors

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
 
 use crate::admin;
 use crate::compile::{Compiled, Node};
@@ -31,8 +32,8 @@ use super::control::{Controller, Ordered};
 use super::descriptors;
 use super::fleet::{self, FleetDesk, Joined, SharedSessions};
 use super::judge_loop::{JudgeLoop, Kept, Order};
-use super::keeper::{self, Keeper, SharedLock};
-use super::listeners::{self, EncryptedAddresses};
+use super::keeper::{Keeper, SharedLock};
+use super::listeners::{self, EncryptedAddresses, QuicListeners};
 use super::load::{Loaded, Wanted, load_all, log};
 use super::orders::{Book, Desk, Tools};
 use super::presign::PresignThread;
@@ -40,6 +41,13 @@ use super::proxy;
 use super::proxy_tls;
 use super::readiness::Readiness;
 use super::store::{self, Store, Stored, Verdicts};
+use super::takeover::durable::Durable;
+use super::takeover::host;
+use super::takeover::leave::Leave;
+use super::takeover::new::{self, Arrival};
+use super::takeover::old::{self, Call, Gifts};
+use super::takeover::program::Program;
+use super::takeover::{Kind, Label, Sockets, supervisor};
 use crate::admin::Control as _;
 
 /// What to run.
@@ -50,6 +58,8 @@ pub struct Options {
     /// Listeners whose address this machine does not have (say, no IPv6) are left out with a
     /// warning instead of ending the start.
     pub skip_missing_addresses: bool,
+    /// Take over from the running process of the same node.
+    pub takeover: bool,
 }
 
 /// What is up, told once DNS is served.
@@ -142,20 +152,52 @@ async fn serve(
     options: Options,
     node: Node,
     compiled: Compiled,
+    loaded: (Option<Certificate>, Option<Material>, ConfigDigest),
+    ready: impl FnOnce(&Ready),
+) -> Result<(), RunError> {
+    // The old process is asked once the configuration is known to be right.
+    let mut arrival = match options.takeover {
+        true => new::ask(&node).await?,
+        false => Arrival::default(),
+    };
+    let served = serve_after(&mut arrival, options, node, compiled, loaded, ready).await;
+    if let Err(RunError::Other(why)) = &served {
+        arrival.give_up(why).await;
+    }
+    served
+}
+
+async fn serve_after(
+    arrival: &mut Arrival,
+    options: Options,
+    node: Node,
+    compiled: Compiled,
     (certificate, identity, digest): (Option<Certificate>, Option<Material>, ConfigDigest),
     ready: impl FnOnce(&Ready),
 ) -> Result<(), RunError> {
+    // As it is called now: later another file may have its name.
+    let program = Program::of_this_process();
     let clock: Arc<dyn Clock> = Arc::new(RealClock::start());
     let (stop, stopped) = watch::channel(false);
+    let (leave, left) = watch::channel(false);
+    let mut sockets = Sockets {
+        came: std::mem::take(&mut arrival.sockets),
+        keeps: node.state_dir.is_some(),
+        ..Sockets::default()
+    };
 
     // Listeners first: a port that is taken must end the start before anything else runs.
-    let (udp_sockets, tcp_listeners) = bind_dns(&node, options.skip_missing_addresses)?;
-    let encrypted = listeners::bind(&node, options.skip_missing_addresses)?;
-    let admin_listener = bind_admin(&node).await?;
+    let skip = options.skip_missing_addresses;
+    let (udp_sockets, tcp_listeners) = bind_dns(&node, skip, &mut sockets)?;
+    let encrypted = listeners::bind(&node, skip, &mut sockets)?;
+    let admin_listener = bind_admin(&node, &mut sockets)?;
+    // From here on the old process goes on from memory.
+    arrival.release().await?;
 
     // Keys are there before the first answer is.
     let key_troubles = Arc::new(AtomicU64::new(0));
     let lock = SharedLock::default();
+    host::hold_state_dir(&node, &lock, arrival.is_takeover())?;
     let mut keeper =
         Keeper::new(node.state_dir.as_deref(), key_troubles.clone()).sharing(lock.clone());
     let now = clock.wall().unix(clock.now());
@@ -173,8 +215,12 @@ async fn serve(
     let traffic = &compiled.snapshot.traffic;
     let sessions = Arc::new(SharedSessions::default());
     let given = backends::read(&stored.backends);
-    let carrier = proxy::start(&node, traffic, given, &clock, &sessions)?;
+    let came = (&sessions, &mut sockets.came);
+    let carrier = proxy::start(&node, traffic, given, &clock, came)?;
     if let Some(carrier) = &carrier {
+        if !arrival.is_takeover() {
+            carrier.serve();
+        }
         let watched = Arc::downgrade(carrier);
         tokio::spawn(proxy_tls::watch(watched, stopped.clone()));
     }
@@ -189,6 +235,7 @@ async fn serve(
         Kept {
             standing: Arc::new(book.standing(now_ms)),
             remembered,
+            generation: Generation(arrival.generation),
         },
     );
     let (orders, orders_rx) = mpsc::channel::<Order>(8);
@@ -205,10 +252,19 @@ async fn serve(
     let certificates = certificate
         .filter(|_| encrypted.len() > 0)
         .map(|c| Certificates::new(c, clock.clone()));
-    let (keep, kept_until) = std::sync::mpsc::channel();
-    let keeping = keeper::spawn(keeper.clone(), clock.clone(), orders.clone(), kept_until)
-        .map_err(|e| RunError::Other(format!("cannot start the thread of the keys: {e}")))?;
-    let joined = Joined::new(&node, identity, &clock, &stopped)?;
+    let joined = Joined::new(&node, identity, &clock, &stopped, &mut sockets)?;
+    let joined = Arc::new(joined);
+    let durable = Arc::new(Durable {
+        state_dir: node.state_dir.clone(),
+        lock: lock.clone(),
+        keeper: keeper.clone(),
+        storing,
+        joined: joined.clone(),
+        orders: orders.clone(),
+        clock: clock.clone(),
+        keeping: Mutex::default(),
+    });
+    durable.keep()?;
     let desk = Arc::new(FleetDesk::new(&joined, clock.clone(), &node.name, &digest));
     tokio::spawn(fleet::listen(desk.clone(), orders.clone()));
     tokio::spawn(fleet::speak(
@@ -252,9 +308,10 @@ async fn serve(
         wanted: options.wanted.clone(),
         running: node.clone(),
         publisher: wiring.publisher.clone(),
-        orders,
+        orders: orders.clone(),
         certificates: certificates.clone(),
         keeper,
+        lock,
         fleet: desk,
         carrier: carrier.clone(),
         clock: clock.clone(),
@@ -300,7 +357,8 @@ async fn serve(
     // The API is up before DNS is, so that a long first round can be watched.
     let readiness = Readiness::new(carrier.clone(), backends.clone());
     let admin_addr = admin_listener.as_ref().and_then(|l| l.local_addr().ok());
-    if let Some(listener) = admin_listener {
+    let mut alone = JoinSet::new();
+    let serve_admin = admin_listener.map(|listener| {
         let state = admin::State {
             publisher: wiring.publisher.clone(),
             stats: stats.clone(),
@@ -310,22 +368,34 @@ async fn serve(
             caches: carrier
                 .clone()
                 .map(|c| c as Arc<dyn admin::caches::CacheDesk>),
+            traffic: carrier
+                .clone()
+                .map(|c| c as Arc<dyn admin::traffic::TrafficDesk>),
             backends,
             ready: readiness.clone(),
         };
-        let stopped = stopped.clone();
-        tokio::spawn(async move {
-            if let Err(e) = admin::serve(listener, state, stopped).await {
+        let left = left.clone();
+        async move {
+            if let Err(e) = admin::serve(listener, state, left).await {
                 tracing::error!(error = %e, "the admin API ended");
             }
-        });
-    }
+        }
+    });
+    // Of two processes of a node the old one shows how it is, as long as it serves.
+    let admin_waits = match arrival.is_takeover() {
+        true => serve_admin,
+        false => {
+            serve_admin.map(|admin| alone.spawn(admin));
+            None
+        }
+    };
 
     let mut signals = Signals::new()?;
     let mut first_round = wiring.first_round_done.clone();
     tokio::select! {
         _ = first_round.wait_for(|done| *done) => {}
         () = signals.stop() => return Ok(()),
+        ended = arrival.told_to_end() => return Err(ended),
     }
 
     let presigning = PresignThread::start(&wiring.publisher, &clock)
@@ -343,6 +413,7 @@ async fn serve(
         },
         proxies: proxies.clone(),
         stopped: stopped.clone(),
+        left: left.clone(),
     };
     let mut servers = Vec::new();
     let mut dns = Vec::new();
@@ -361,10 +432,11 @@ async fn serve(
         tokio::spawn(tcp::serve(listener, service, Speech::Tcp));
     }
     let encrypted_addresses = encrypted.addresses();
+    let mut quic = QuicListeners::default();
     if let Some(certificates) = certificates {
         let own = encrypted_counters.into_iter();
         let identity = certificates.identity();
-        encrypted.start(&node, identity, &encrypted_connections, own, service)?;
+        quic = encrypted.start(&node, identity, &encrypted_connections, own, service)?;
         tokio::spawn(certificates.watch(stopped.clone()));
     }
     tokio::spawn(notify::run(
@@ -376,8 +448,41 @@ async fn serve(
     ));
     // What reading the configuration took is free by now.
     server::give_back_memory();
+    if let Some(carrier) = &carrier {
+        carrier.serve();
+    }
+    // Now that both read, the old process leaves.
+    let generation = Generation(arrival.serving().await?);
+    arrival.count_on(&stats);
+    let (gone_on, goes_on) = oneshot::channel();
+    if generation > Generation::default()
+        && orders.send(Order::GoOn(generation, gone_on)).await.is_ok()
+    {
+        // An error means that the loop has ended.
+        drop(goes_on.await);
+    }
+    admin_waits.map(|admin| alone.spawn(admin));
+    quic.start(&mut alone)?;
     readiness.serves();
     readiness.tell_in(node.state_dir.as_deref(), &stopped);
+    let door = host::open_door(&node, &mut sockets);
+    let (calls_to, mut calls) = mpsc::channel(4);
+    let gifts = Gifts {
+        node: node.name.clone(),
+        sockets: host::sockets(sockets.kept, &carrier),
+        generation: host::generation(&wiring.publisher),
+        counts: host::counts(&wiring.publisher, &stats, &controller),
+    };
+    let counts = gifts.counts.clone();
+    if let Some(door) = door {
+        tokio::spawn(old::listen(door, gifts, calls_to, stopped.clone()));
+    }
+    let before = std::mem::take(arrival);
+    let before = before
+        .is_takeover()
+        .then(|| tokio::spawn(before.follow(stats.clone())));
+    // Sockets that the configuration does not name any more.
+    drop(sockets.came);
     let up = Ready {
         node: node.name.clone(),
         dns,
@@ -389,28 +494,80 @@ async fn serve(
     };
     tracing::info!("{up}");
     ready(&up);
+    supervisor::ready(up.generation.0);
 
-    while signals.next().await == Told::Reload {
-        tracing::info!("SIGHUP: reloading");
-        let controller = controller.clone();
-        // What went wrong is logged by the controller.
-        tokio::spawn(async move { drop(controller.reload().await) });
-    }
-    tracing::info!("stopping");
-    // First of all: who sends traffic here shall send it elsewhere before connections end.
-    readiness.leaves();
-    // Others are told while DNS still answers.
-    joined.leave().await;
-    if let Some(carrier) = carrier {
-        let end = async {
-            readiness.left().await;
-            carrier.drain().await;
+    let heir = loop {
+        tokio::select! {
+            told = signals.next() => match told {
+                Told::Reload => {
+                    tracing::info!("SIGHUP: reloading");
+                    let controller = controller.clone();
+                    // What went wrong is logged by the controller.
+                    tokio::spawn(async move { drop(controller.reload().await) });
+                }
+                Told::Upgrade => host::upgrade(&node, &program),
+                Told::Stop => break None,
+            },
+            Some(call) = calls.recv() => match call {
+                Call::Release(done) => {
+                    let _ = done.send(durable.rest().await);
+                }
+                Call::TakeBack(done) => {
+                    durable.resume().await;
+                    let _ = done.send(());
+                }
+                Call::HandOver(link) => break Some(link),
+            },
+        }
+    };
+    // Who asks now is another process's.
+    drop(calls);
+    if let Some(link) = heir {
+        let encrypted = [&encrypted_connections.tls, &encrypted_connections.https];
+        let open = encrypted.into_iter().chain([&tcp_connections]).cloned();
+        let leaving = Leave {
+            link,
+            left: leave,
+            udp: std::mem::take(&mut servers),
+            alone,
+            counts,
+            generation: host::generation(&wiring.publisher),
+            open: open.collect(),
+            carrier: carrier.clone(),
+            before,
+            longest: wiring
+                .publisher
+                .latest()
+                .snapshot
+                .traffic
+                .node
+                .drain_timeout,
         };
         tokio::select! {
-            () = end => {}
-            // Told twice: at once.
+            () = leaving.run() => {}
             () = signals.stop() => {}
         }
+        tracing::info!("all that was begun is finished");
+    } else {
+        tracing::info!("stopping");
+        supervisor::stopping();
+        // First of all: who sends traffic here shall send it elsewhere before connections end.
+        readiness.leaves();
+        // Others are told while DNS still answers.
+        joined.leave().await;
+        if let Some(carrier) = carrier {
+            let end = async {
+                readiness.left().await;
+                carrier.drain().await;
+            };
+            tokio::select! {
+                () = end => {}
+                // Told twice: at once.
+                () = signals.stop() => {}
+            }
+        }
+        leave.send_replace(true);
+        host::close_door(&node);
     }
     stop.send_replace(true);
     for server in servers {
@@ -423,11 +580,7 @@ async fn serve(
         task.abort();
     }
     // A step under way is finished and on the disk before the process ends.
-    drop(keep);
-    let _ = tokio::task::spawn_blocking(move || keeping.join()).await;
-    if let Some(storing) = storing {
-        let _ = tokio::task::spawn_blocking(move || storing.end()).await;
-    }
+    durable.end().await;
     Ok(())
 }
 
@@ -469,11 +622,12 @@ fn open_store(
 fn bind_dns(
     node: &Node,
     skip_missing: bool,
+    sockets: &mut Sockets,
 ) -> Result<(Vec<udp::Bound>, Vec<std::net::TcpListener>), RunError> {
     let mut udps = Vec::new();
     let mut tcps = Vec::new();
     for addr in &node.dns_listen {
-        match bind_pair(*addr, node.dns_workers) {
+        match bind_pair(*addr, node.dns_workers, sockets) {
             Ok((u, t)) => {
                 udps.push(u);
                 tcps.push(t);
@@ -515,23 +669,42 @@ pub(super) fn is_missing(e: &std::io::Error) -> bool {
 fn bind_pair(
     addr: SocketAddr,
     workers: u32,
+    sockets: &mut Sockets,
 ) -> std::io::Result<(udp::Bound, std::net::TcpListener)> {
+    let (for_udp, for_tcp) = (
+        Label::new(Kind::DnsUdp, addr),
+        Label::new(Kind::DnsTcp, addr),
+    );
+    let came: Vec<_> = sockets.came.take(&for_udp);
+    let mut came = Some(came.into_iter().map(Into::into).collect());
     let mut tries = if addr.port() == 0 { 16 } else { 1 };
-    loop {
-        let u = udp::bind(addr, workers as usize)?;
+    let (u, t) = loop {
+        let u = udp::take_over(addr, came.take().unwrap_or_default(), workers as usize)?;
+        if let Some(t) = sockets.came.take_one(&for_tcp) {
+            break (u, std::net::TcpListener::from(t));
+        }
         match tcp::bind(u.local_addr()) {
-            Ok(t) => return Ok((u, t)),
+            Ok(t) => break (u, t),
             Err(e) if tries > 1 && e.kind() == std::io::ErrorKind::AddrInUse => tries -= 1,
             Err(e) => return Err(e),
         }
-    }
+    };
+    sockets.keep(&for_udp, u.sockets().iter())?;
+    sockets.keep(&for_tcp, std::iter::once(&t))?;
+    Ok((u, t))
 }
 
-async fn bind_admin(node: &Node) -> Result<Option<TcpListener>, RunError> {
+fn bind_admin(node: &Node, sockets: &mut Sockets) -> Result<Option<TcpListener>, RunError> {
     let Some(addr) = node.admin_listen else {
         return Ok(None);
     };
-    TcpListener::bind(addr).await.map(Some).map_err(|e| {
+    let bind = |addr| {
+        let listener = std::net::TcpListener::bind(addr)?;
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    };
+    let bound = sockets.one(Kind::Admin, addr, bind);
+    bound.and_then(TcpListener::from_std).map(Some).map_err(|e| {
         RunError::Other(format!(
             "cannot listen on {addr} for the admin API: {e}; choose another port with --admin-port \
              or `admin.listen` of the node"
@@ -544,6 +717,7 @@ struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
     hangup: tokio::signal::unix::Signal,
+    upgrade: tokio::signal::unix::Signal,
 }
 
 impl Signals {
@@ -555,6 +729,7 @@ impl Signals {
             interrupt: of(SignalKind::interrupt())?,
             terminate: of(SignalKind::terminate())?,
             hangup: of(SignalKind::hangup())?,
+            upgrade: of(SignalKind::user_defined2())?,
         })
     }
 
@@ -564,6 +739,7 @@ impl Signals {
             _ = self.interrupt.recv() => Told::Stop,
             _ = self.terminate.recv() => Told::Stop,
             _ = self.hangup.recv() => Told::Reload,
+            _ = self.upgrade.recv() => Told::Upgrade,
         }
     }
 
@@ -578,4 +754,5 @@ impl Signals {
 enum Told {
     Stop,
     Reload,
+    Upgrade,
 }

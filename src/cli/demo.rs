@@ -88,6 +88,7 @@ pub(super) fn demo(args: &DemoArgs) -> ExitCode {
     let options = Options {
         wanted,
         skip_missing_addresses: true,
+        takeover: false,
     };
     let result = crate::app::run(options, |ready| announce(ready, &lock(&origins)));
     over.store(true, Ordering::Relaxed);

@@ -21,6 +21,8 @@ mod origin;
 mod proxy;
 mod route;
 mod run;
+mod traffic;
+mod xdp;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -115,6 +117,10 @@ struct RunArgs {
     /// State directory instead of the configured one.
     #[arg(long)]
     state_dir: Option<PathBuf>,
+    /// Take over from the running process of the same node and state directory: its sockets come with
+    /// what waits in them, no request is lost, and it ends. Without one it is a usual start.
+    #[arg(long)]
+    takeover: bool,
     /// Log as JSON, one object a line.
     #[arg(long)]
     log_json: bool,

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::caches;
 use super::orders::{Answer, Via, ask, os_user};
+use super::traffic;
 
 /// Where they are shown and ordered.
 const PATH: &str = "/v1/proxy/upstreams";
@@ -62,6 +63,10 @@ pub(super) enum ProxyCommand {
     Purge(caches::PurgeArgs),
     /// List the caches, with what they hold and did.
     Caches(Via),
+    /// List the listeners, with what they carry and did, and the backends of layer 4.
+    Listeners(Via),
+    /// List client prefixes, with how far they are and how much is sent to them again.
+    Clients(traffic::ClientsArgs),
 }
 
 /// A backend, and why.
@@ -102,6 +107,8 @@ pub(super) fn proxy(command: ProxyCommand) -> ExitCode {
         ProxyCommand::Remove(args) => order("remove", args, []),
         ProxyCommand::Purge(args) => caches::purge(&args),
         ProxyCommand::Caches(via) => caches::list(&via),
+        ProxyCommand::Listeners(via) => traffic::listeners(&via),
+        ProxyCommand::Clients(args) => traffic::clients(&args),
         ProxyCommand::Weight { backend, to } => {
             order("weight", backend, [("weight", to.map(Value::from))])
         }
@@ -206,6 +213,7 @@ fn status(json: &Value) -> String {
             out.push('\n');
         }
     }
+    out += &super::xdp::lines(&json["xdp"]);
     if out.is_empty() {
         out = "no upstreams\n".to_owned();
     }

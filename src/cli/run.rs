@@ -23,6 +23,7 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
             },
         },
         skip_missing_addresses: false,
+        takeover: args.takeover,
     };
     ended(crate::app::run(options, |ready| println!("{ready}")))
 }

@@ -36,6 +36,7 @@ mod udp;
 mod upstreams;
 mod uses;
 mod vips;
+mod xdp;
 mod zones;
 
 use std::sync::Arc;

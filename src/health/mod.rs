@@ -3,6 +3,7 @@
 pub mod backend;
 pub mod board;
 pub mod checks;
+pub mod clients;
 pub mod composite;
 pub mod council;
 pub mod grpc_check;

@@ -32,6 +32,7 @@ use crate::time::Moment;
 use crate::traffic::{Backend, DrainSticky};
 
 use self::queue::Queue;
+use super::layer4::FlowTally;
 use super::tally::Tally;
 use super::udp::Traffic;
 
@@ -109,6 +110,8 @@ pub struct BackendState {
     pub address: SocketAddr,
     /// What is counted of its exchanges.
     pub tally: Tally,
+    /// What is counted of its connections and sessions of layer 4.
+    pub flows: FlowTally,
     /// What is counted of its datagrams.
     pub datagrams: Traffic,
     /// What is counted of its failures.
@@ -145,6 +148,7 @@ impl BackendState {
             name: backend.name.clone(),
             address: backend.address,
             tally: Tally::new(workers),
+            flows: FlowTally::new(workers),
             datagrams: Traffic::default(),
             counters: Counters::default(),
             gates: AtomicU32::new(0),

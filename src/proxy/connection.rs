@@ -15,6 +15,8 @@ use crate::traffic::Protocol;
 
 use super::features::Turned;
 use super::io::Io;
+use super::layer4::Refused;
+use super::layer4::refuse::refuse;
 use super::message::Peer;
 use super::stats::{count, discount};
 use super::tier::Tier;
@@ -26,6 +28,14 @@ pub struct Held {
     worker: Rc<Worker>,
     listener: Arc<AtomicU32>,
     _source: Option<Counted>,
+    handed: bool,
+}
+
+impl Held {
+    /// Whether another listener handed the connection over, having read what stands before TLS.
+    pub fn is_handed(&self) -> bool {
+        self.handed
+    }
 }
 
 impl Drop for Held {
@@ -49,30 +59,9 @@ pub fn begin(
         return;
     };
     count(&worker.stats.connections);
-    if open.fetch_add(1, Ordering::Relaxed) >= plan.limits.connections {
-        open.fetch_sub(1, Ordering::Relaxed);
-        count(&worker.stats.too_many);
-        return tcp::refuse::turn_away(plan, tcp);
-    }
-    count(&worker.stats.open);
-    let mut held = Held {
-        worker: worker.clone(),
-        listener: open.clone(),
-        _source: None,
-    };
     let listener = ListenerId::from_index(at);
-    let admitted = tier
-        .guards
-        .admit(&tier.plan, listener, source.ip(), || worker.now());
-    held._source = match admitted {
-        Ok(counted) => counted,
-        Err(why) => {
-            count(match why {
-                Turned::TooMany | Turned::TooOften => &worker.stats.crowded,
-                Turned::Crowd => &worker.stats.flooded,
-            });
-            return tcp::refuse::turn_away(plan, tcp);
-        }
+    let Some(held) = admit(worker, &tier, listener, open, source) else {
+        return tcp::refuse::turn_away(plan, tcp);
     };
     let Ok(local) = tcp.local_addr() else {
         return;
@@ -86,8 +75,79 @@ pub fn begin(
         tls: None,
         number: worker.number_connection(),
     };
+    dispatch(worker, tier, tcp, peer, held);
+}
+
+/// Goes on with a connection of another listener, of which nothing was taken but a PROXY header: from here
+/// on it is one of the listener `to`, whose limits and TLS apply. The tier is the one under which it was
+/// decided.
+pub fn take_over(
+    worker: &Rc<Worker>,
+    tier: Arc<Tier>,
+    to: ListenerId,
+    tcp: TcpStream,
+    mut peer: Peer,
+) {
+    let open = &tier.handed[to.index()];
+    let Some(mut held) = admit(worker, &tier, to, open, peer.source) else {
+        return tcp::refuse::turn_away(&tier.plan.listeners[to.index()], tcp);
+    };
+    held.handed = true;
+    peer.listener = to;
+    dispatch(worker, tier, tcp, peer, held);
+}
+
+/// Counts a connection at its listener, unless there are too many.
+fn admit(
+    worker: &Rc<Worker>,
+    tier: &Tier,
+    listener: ListenerId,
+    open: &Arc<AtomicU32>,
+    source: SocketAddr,
+) -> Option<Held> {
+    let most = tier.plan.listeners[listener.index()].limits.connections;
+    if open.fetch_add(1, Ordering::Relaxed) >= most {
+        open.fetch_sub(1, Ordering::Relaxed);
+        count(&worker.stats.too_many);
+        refuse(
+            worker,
+            tier,
+            listener.index(),
+            source,
+            Refused::MaxConnections,
+        );
+        return None;
+    }
+    count(&worker.stats.open);
+    let mut held = Held {
+        worker: worker.clone(),
+        listener: open.clone(),
+        _source: None,
+        handed: false,
+    };
+    let admitted = tier
+        .guards
+        .admit(&tier.plan, listener, source.ip(), || worker.now());
+    match admitted {
+        Ok(counted) => held._source = counted,
+        Err(turned) => {
+            let (counter, why) = match turned {
+                Turned::TooOften => (&worker.stats.crowded, Refused::SourceRate),
+                Turned::TooMany => (&worker.stats.crowded, Refused::SourceConnections),
+                Turned::Crowd => (&worker.stats.flooded, Refused::TotalRate),
+            };
+            count(counter);
+            refuse(worker, tier, listener.index(), source, why);
+            return None;
+        }
+    }
+    Some(held)
+}
+
+/// Begins what is spoken at the peer's listener.
+fn dispatch(worker: &Rc<Worker>, tier: Arc<Tier>, tcp: TcpStream, peer: Peer, held: Held) {
     let worker = worker.clone();
-    match &plan.protocol {
+    match &tier.plan.listeners[peer.listener.index()].protocol {
         Protocol::Http => {
             spawn_local(http(worker, tier, tcp, peer, held));
         }
@@ -104,9 +164,11 @@ async fn http(worker: Rc<Worker>, tier: Arc<Tier>, tcp: TcpStream, mut peer: Pee
     let at = peer.listener.index();
     let plan = &tier.plan.listeners[at];
     let tls = tier.listener_tls(at);
-    let (io, http2) = if tls.is_some() || plan.proxy_protocol.is_some() {
+    let handed = held.is_handed();
+    let (io, http2) = if tls.is_some() || (plan.proxy_protocol.is_some() && !handed) {
         // Boxed, so that its room is free again before HTTP begins.
-        let entering = door::enter(tcp, peer.source, peer.local, plan, tls.map(|t| &**t));
+        let tls = tls.map(|t| &**t);
+        let entering = door::enter(tcp, peer.source, peer.local, plan, tls, handed);
         let Some(entered) = Box::pin(entering).await else {
             count(&worker.stats.turned_away);
             return;

@@ -8,6 +8,7 @@ use tokio::net::TcpStream;
 use crate::net::proxy_header::Header;
 use crate::tls::subject;
 use crate::traffic::Listener;
+use crate::traffic::proxy_protocol::ProxyProtocol;
 
 use super::io::Io;
 use super::message::TlsFacts;
@@ -28,30 +29,57 @@ pub struct Entered {
     pub http2: bool,
 }
 
-/// Lets a connection in; `None` when it does not come to HTTP. Bounded in time by itself.
+/// Whom a connection is for, as far as the proxy in front says.
+pub struct Announced {
+    /// The client.
+    pub source: SocketAddr,
+    /// Where it connected to.
+    pub local: SocketAddr,
+    /// What the client's TLS agreed on with the proxy in front.
+    pub tls: Option<Rc<TlsFacts>>,
+}
+
+/// Reads what must stand at the start of a connection from `source` to `local`, and not an octet more;
+/// `None` when the connection is refused. Bounded in time by itself.
+pub async fn announced(
+    tcp: &mut TcpStream,
+    rules: &ProxyProtocol,
+    listener: &Listener,
+    (source, local): (SocketAddr, SocketAddr),
+) -> Option<Announced> {
+    let header = match proxy_protocol::begin(rules, tcp, source).await {
+        Ok(header) => header.unwrap_or_default(),
+        Err(why) => {
+            let name = &listener.name;
+            tracing::debug!(%source, listener = %name, "connection refused: {why}");
+            return None;
+        }
+    };
+    let (source, local) = match &header.endpoints {
+        Some(said) => (said.source, said.destination),
+        None => (source, local),
+    };
+    Some(Announced {
+        source,
+        local,
+        tls: in_front(header).map(Rc::new),
+    })
+}
+
+/// Lets a connection in; `None` when it does not come to HTTP. Bounded in time by itself. `handed`:
+/// another listener read what stands before TLS.
 pub async fn enter(
     mut tcp: TcpStream,
     source: SocketAddr,
     local: SocketAddr,
     listener: &Listener,
     tls: Option<&ListenerTls>,
+    handed: bool,
 ) -> Option<Entered> {
     let (mut from, mut to, mut facts) = (source, local, None);
-    if let Some(rules) = &listener.proxy_protocol {
-        match proxy_protocol::begin(rules, &mut tcp, source).await {
-            Ok(None) => {}
-            Ok(Some(header)) => {
-                if let Some(said) = &header.endpoints {
-                    (from, to) = (said.source, said.destination);
-                }
-                facts = in_front(header).map(Rc::new);
-            }
-            Err(why) => {
-                let name = &listener.name;
-                tracing::debug!(%source, listener = %name, "connection refused: {why}");
-                return None;
-            }
-        }
+    if let Some(rules) = listener.proxy_protocol.as_ref().filter(|_| !handed) {
+        let said = announced(&mut tcp, rules, listener, (source, local)).await?;
+        (from, to, facts) = (said.source, said.local, said.tls);
     }
     let Some(tls) = tls else {
         return Some(Entered {

@@ -145,6 +145,7 @@ async fn try_all(
             tls: group.tls.as_deref(),
             server: &server,
             peer,
+            bare: None,
         };
         // A box of its own: the allocator is quick with what is small.
         let done = Box::pin(attempt(worker, &way, request, body, lease, tries > 1)).await;

@@ -12,6 +12,7 @@ use crate::message::http1::ChunkHead;
 use crate::message::http1::chunked::{self, CHUNK_END};
 
 use super::body::Frame;
+use super::glance::Farewell;
 
 /// A stream of octets in both directions.
 pub trait Duplex: AsyncRead + AsyncWrite + Unpin {}
@@ -49,6 +50,15 @@ impl Io {
     ) -> Poll<io::Result<usize>> {
         into.reserve(most);
         std::pin::pin!(tokio::io::AsyncReadExt::read_buf(self, into)).poll(cx)
+    }
+
+    /// The connection of TCP beneath; `None` when that is out of sight.
+    pub fn tcp(&self) -> Option<&TcpStream> {
+        match self {
+            Io::Tcp(tcp) => Some(tcp),
+            Io::Tls(tls) => Some(tls.get_ref().0),
+            Io::Other(_) => None,
+        }
     }
 
     /// Whether something has happened since the last read: data, the end or an error. Costs no system
@@ -131,12 +141,31 @@ impl AsyncWrite for Io {
 pub struct Ahead {
     io: Io,
     ahead: BytesMut,
+    farewell: Option<Farewell>,
 }
 
 impl Ahead {
     /// The connection, with what was read off it.
     pub fn new(io: Io, ahead: BytesMut) -> Ahead {
-        Ahead { io, ahead }
+        Ahead {
+            io,
+            ahead,
+            farewell: None,
+        }
+    }
+
+    /// The same, looked at while it lives and at its end.
+    pub fn seen_off(mut self, farewell: Farewell) -> Ahead {
+        self.farewell = Some(farewell);
+        self
+    }
+}
+
+impl Drop for Ahead {
+    fn drop(&mut self) {
+        if let Some(farewell) = self.farewell.take() {
+            farewell.at_the_end(&self.io);
+        }
     }
 }
 
@@ -148,6 +177,9 @@ impl AsyncRead for Ahead {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if this.ahead.is_empty() {
+            if let Some(farewell) = &mut this.farewell {
+                farewell.on_the_way(&this.io);
+            }
             return Pin::new(&mut this.io).poll_read(cx, buf);
         }
         let n = this.ahead.len().min(buf.remaining());

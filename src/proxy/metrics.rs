@@ -10,6 +10,7 @@ use crate::telemetry::{Metrics, Page};
 use super::run::Proxy;
 use super::stats::WorkerStats;
 use super::tally::{BUCKETS_MS, Sums};
+use super::xdp;
 
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
@@ -25,6 +26,9 @@ struct Group {
 impl Metrics for Proxy {
     fn render(&self, page: &mut Page) {
         workers(self, page);
+        if let Some(status) = self.xdp() {
+            xdp::metrics::render(&status, page);
+        }
         let tier = self.tier();
         let plan = &tier.plan;
         let listeners = plan.listeners.iter().zip(&tier.listener_tallies);
@@ -67,6 +71,10 @@ impl Metrics for Proxy {
         for rate in tier.guards.rates() {
             let label = format!("limit=\"{}\"", escape(&rate.name));
             page.sample(name, &label, rate.over.load(Ordering::Relaxed));
+        }
+        super::layer4::metrics::render(&tier, page);
+        if let Some(table) = &tier.clients {
+            super::layer4::clients::render(table, page);
         }
         super::cache::metrics::render(&tier.caches, page);
         super::tls::metrics::render(&tier, page);
@@ -146,6 +154,7 @@ fn workers(proxy: &Proxy, page: &mut Page) {
     let name = "tradewind_proxy_listener_connections";
     page.family(name, "gauge", "Open connections of clients.");
     for (listener, address, open) in proxy.open() {
+        let address = address.map_or_else(|| "handed-over".to_owned(), |a| a.to_string());
         let labels = format!("listener=\"{}\",address=\"{address}\"", escape(&listener));
         page.sample(name, &labels, open);
     }

@@ -93,18 +93,23 @@ async fn read(stream: &mut TcpStream) -> Result<Header, RefusedConnection> {
 }
 
 /// The octets that tell a backend whom a connection is for. `endpoints`: `None` for a connection of our
-/// own.
+/// own. `sni`: the name that TLS asks for which does not end here.
 pub fn header(
     version: ProxyVersion,
     endpoints: Option<&Endpoints>,
     tls: Option<&TlsFacts>,
+    sni: Option<&str>,
 ) -> Vec<u8> {
     let mut octets = Vec::with_capacity(proxy_v1::LONGEST);
     match version {
         ProxyVersion::V1 => proxy_v1::write(endpoints, &mut octets),
         ProxyVersion::V2 => {
-            let facts = tls.map_or_else(Facts::default, |tls| Facts {
-                authority: tls.sni.clone(),
+            let seen = || Facts {
+                authority: sni.map(Into::into),
+                tls: None,
+            };
+            let facts = tls.map_or_else(seen, |tls| Facts {
+                authority: tls.sni.clone().or_else(|| sni.map(Into::into)),
                 tls: Some(FrontTls {
                     version: Some(tls.version.into()),
                     verified_name: tls.client.as_ref().and_then(|c| c.common_name.clone()),
@@ -166,7 +171,7 @@ mod tests {
             destination: "192.0.2.1:443".parse().unwrap(),
         };
         for version in [ProxyVersion::V1, ProxyVersion::V2] {
-            let octets = header(version, Some(&said), None);
+            let octets = header(version, Some(&said), None, None);
             let whole = [&octets[..], b"rest"].concat();
             let (got, rest) = told(&[&whole], false).await;
             assert_eq!(got.unwrap().unwrap().endpoints, Some(said));

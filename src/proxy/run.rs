@@ -2,9 +2,10 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::atomic::AtomicU32;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -19,12 +20,13 @@ use crate::traffic::Plan;
 use super::chooser::Share;
 use super::connection;
 use super::dial;
-use super::sockets::{self, BindError, Listening, Place};
+use super::sockets::{self, BindError, Inherited, Listening, Place};
 use super::stats::WorkerStats;
 use super::tier::{Registry, Tier};
 use super::tls::Vault;
 use super::udp;
 use super::worker::Worker;
+use super::xdp::{Forwarder, Status, XdpError};
 
 /// Pause after the system refused to accept.
 const ERROR_PAUSE: Duration = Duration::from_millis(50);
@@ -41,6 +43,9 @@ pub enum AdoptError {
     /// Its TLS cannot be had.
     #[error("{0}")]
     Tls(String),
+    /// The kernel does not forward its packets.
+    #[error(transparent)]
+    Xdp(#[from] XdpError),
 }
 
 /// What a worker is told.
@@ -51,6 +56,8 @@ enum Order {
     Leave(Place),
     /// End connections as they become idle; or no longer.
     Drain(bool),
+    /// End connections with their next answer.
+    Retire,
 }
 
 /// One address that is listened on.
@@ -58,6 +65,8 @@ struct Bound {
     place: Place,
     address: SocketAddr,
     open: Arc<AtomicU32>,
+    /// For the process that comes after this one.
+    sockets: Vec<OwnedFd>,
 }
 
 struct Hand {
@@ -71,6 +80,10 @@ struct Inner {
     registry: Registry,
     vault: Vault,
     bound: Vec<Bound>,
+    /// Sockets that wait for [`Proxy::serve`], each with the number of its worker.
+    waiting: Option<Vec<(usize, Order)>>,
+    /// `None` while no listener's packets are forwarded in the kernel.
+    xdp: Option<Forwarder>,
 }
 
 /// A proxy that runs. Dropping it ends its threads, and with them what is under way.
@@ -83,7 +96,8 @@ pub struct Proxy {
 
 impl Proxy {
     /// Binds all listeners of `plan` and starts the workers. `seed` is a random word; `share` makes the
-    /// tables of sessions that are to be shared with other nodes.
+    /// tables of sessions that are to be shared with other nodes. Sockets that are inherited are taken
+    /// rather than bound. Nobody is served before [`Proxy::serve`].
     ///
     /// # Errors
     /// The first listener that cannot be had, or threads that cannot be started.
@@ -92,6 +106,7 @@ impl Proxy {
         clock: &Arc<dyn Clock>,
         seed: u64,
         share: Option<Box<Share>>,
+        inherited: &mut Inherited<'_>,
     ) -> io::Result<Proxy> {
         let workers = plan.node.workers.max(1);
         // Before the first socket there is nobody to serve.
@@ -130,10 +145,50 @@ impl Proxy {
                 registry,
                 vault: Vault::new(clock.clone()),
                 bound: Vec::new(),
+                waiting: Some(Vec::new()),
+                xdp: None,
             }),
         };
-        proxy.listen(&plan).map_err(io::Error::other)?;
+        proxy.listen(&plan, inherited).map_err(io::Error::other)?;
         Ok(proxy)
+    }
+
+    /// Takes what comes in from now on.
+    pub fn serve(&self) {
+        let waiting = self.inner().waiting.take();
+        for (number, order) in waiting.into_iter().flatten() {
+            let _ = self.hands[number].orders.send(order);
+        }
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Further descriptors of its sockets, for the process that comes after this one.
+    ///
+    /// # Errors
+    /// When this process may not open as many files.
+    pub fn sockets(&self) -> io::Result<Vec<(Place, OwnedFd)>> {
+        let inner = self.inner();
+        let all = inner.bound.iter();
+        let all = all.flat_map(|b| b.sockets.iter().map(|s| (b.place.clone(), s)));
+        all.map(|(place, s)| Ok((place, s.try_clone()?))).collect()
+    }
+
+    /// Another process takes what comes in: connections that stand are served on, and end with their
+    /// next answer.
+    pub fn retire(&self) {
+        let mut inner = self.inner();
+        for bound in &mut inner.bound {
+            bound.sockets.clear();
+            for hand in &self.hands {
+                let _ = hand.orders.send(Order::Leave(bound.place.clone()));
+            }
+        }
+        for hand in &self.hands {
+            let _ = hand.orders.send(Order::Retire);
+        }
     }
 
     /// Works by another plan from the next request on. Connections live on; listeners that stay keep
@@ -142,14 +197,15 @@ impl Proxy {
     /// # Errors
     /// The first listener, or the first TLS file, that cannot be had.
     pub fn adopt(&self, plan: &Arc<Plan>) -> Result<(), AdoptError> {
-        self.listen(plan)
+        self.listen(plan, &mut sockets::nothing)
     }
 
-    fn listen(&self, plan: &Arc<Plan>) -> Result<(), AdoptError> {
+    fn listen(&self, plan: &Arc<Plan>, inherited: &mut Inherited<'_>) -> Result<(), AdoptError> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let wanted: Vec<Place> = plan
             .listeners
             .iter()
+            .filter(|l| l.xdp.is_none())
             .flat_map(|l| {
                 l.bind.iter().map(|address| Place {
                     listener: l.name.clone(),
@@ -163,30 +219,49 @@ impl Proxy {
         for place in &wanted {
             if !inner.bound.iter().any(|b| b.place == *place) {
                 let moves = plan.node.vips.contains(&place.address.ip());
-                fresh.push((
-                    place.clone(),
-                    sockets::open(place, self.hands.len(), moves)?,
-                ));
+                let sockets = sockets::open(place, self.hands.len(), moves, inherited)?;
+                fresh.push((place.clone(), sockets));
             }
         }
         let prepared = inner.vault.prepare(plan).map_err(AdoptError::Tls)?;
+        match &inner.xdp {
+            Some(xdp) => xdp.prepare(plan)?,
+            None => inner.xdp = Forwarder::start(plan, &self.clock)?,
+        }
         let doors = inner.vault.adopt(plan, prepared).map_err(AdoptError::Tls)?;
         let tier = inner
             .registry
             .resolve(plan.clone(), doors, self.clock.now());
         dial::check(plan);
-        self.tier.store(Arc::new(tier));
+        let tier = Arc::new(tier);
+        self.tier.store(tier.clone());
+        if let Some(xdp) = &inner.xdp {
+            xdp.follow(&tier);
+        }
+        if plan.listeners.iter().all(|l| l.xdp.is_none()) {
+            inner.xdp = None;
+        }
         for (place, sockets) in fresh {
             let address = sockets.first().and_then(|s| s.local_addr().ok());
             let open = Arc::new(AtomicU32::new(0));
-            for (hand, socket) in self.hands.iter().zip(sockets) {
+            let copies: io::Result<Vec<OwnedFd>> = sockets.iter().map(Listening::copy).collect();
+            if let Err(error) = &copies {
+                let name = &place.listener;
+                tracing::error!(listener = %name, %error, "it cannot be passed to a new process");
+            }
+            // There may be more sockets than workers.
+            for (number, socket) in (0..self.hands.len()).cycle().zip(sockets) {
                 let order = Order::Listen(place.clone(), socket, open.clone());
-                let _ = hand.orders.send(order);
+                match &mut inner.waiting {
+                    Some(waiting) => waiting.push((number, order)),
+                    None => drop(self.hands[number].orders.send(order)),
+                }
             }
             inner.bound.push(Bound {
                 address: address.unwrap_or(place.address),
                 place,
                 open,
+                sockets: copies.unwrap_or_default(),
             });
         }
         let (stay, leave) = std::mem::take(&mut inner.bound)
@@ -194,6 +269,11 @@ impl Proxy {
             .partition(|b| wanted.contains(&b.place));
         inner.bound = stay;
         for bound in leave {
+            let leaves = |o: &Order| matches!(o, Order::Listen(place, ..) if *place == bound.place);
+            inner
+                .waiting
+                .iter_mut()
+                .for_each(|w| w.retain(|(_, o)| !leaves(o)));
             for hand in &self.hands {
                 let _ = hand.orders.send(Order::Leave(bound.place.clone()));
             }
@@ -205,18 +285,41 @@ impl Proxy {
     pub fn addresses(&self) -> Vec<(Box<str>, SocketAddr)> {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let bound = inner.bound.iter();
-        bound
+        let mut all: Vec<_> = bound
             .map(|b| (b.place.listener.clone(), b.address))
-            .collect()
+            .collect();
+        // No socket is behind these.
+        let tier = self.tier();
+        let in_kernel = tier.plan.listeners.iter().filter(|l| l.xdp.is_some());
+        all.extend(in_kernel.flat_map(|l| l.bind.iter().map(|a| (l.name.clone(), *a))));
+        all
     }
 
-    /// Open connections of each listener's address.
-    pub fn open(&self) -> Vec<(Box<str>, SocketAddr, u32)> {
+    /// How packets are forwarded in the kernel; `None` where no listener's are.
+    pub fn xdp(&self) -> Option<Status> {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let status = inner.xdp.as_ref()?.status();
+        status
+            .inspect_err(|error| tracing::warn!(%error, "the kernel does not say what it forwards"))
+            .ok()
+    }
+
+    /// Open connections of each listener's address; `None`: of those that other listeners handed over to
+    /// it.
+    pub fn open(&self) -> Vec<(Box<str>, Option<SocketAddr>, u32)> {
+        use std::sync::atomic::Ordering::Relaxed;
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let bound = inner.bound.iter();
-        let open = |b: &Bound| b.open.load(std::sync::atomic::Ordering::Relaxed);
+        let bound = bound.map(|b| {
+            let address = Some(b.address);
+            (b.place.listener.clone(), address, b.open.load(Relaxed))
+        });
+        let tier = self.tier.load();
+        let handed = tier.plan.listeners.iter().zip(&tier.handed);
+        let targets = tier.plan.handed_to();
+        let handed = handed.zip(targets).filter(|(_, is_target)| *is_target);
         bound
-            .map(|b| (b.place.listener.clone(), b.address, open(b)))
+            .chain(handed.map(|((l, open), _)| (l.name.clone(), None, open.load(Relaxed))))
             .collect()
     }
 
@@ -285,6 +388,7 @@ async fn work(worker: Rc<Worker>, mut told: UnboundedReceiver<Order>) {
             sweeps.tick().await;
             pool.pool.sweep(pool.watches.coarse());
             let tier = pool.tier();
+            pool.glances.refill(tier.plan.node.clients.looks());
             if !pool.shared.is_empty() {
                 let known: HashSet<u64> = tier.servers().map(|s| s.id).collect();
                 pool.shared.sweep(|server| !known.contains(&server));
@@ -325,6 +429,7 @@ async fn work(worker: Rc<Worker>, mut told: UnboundedReceiver<Order>) {
                 *at != place
             }),
             Order::Drain(draining) => worker.set_draining(draining),
+            Order::Retire => worker.retire(),
         }
     }
     sweeper.abort();

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::os::fd::OwnedFd;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -54,16 +55,65 @@ pub struct BindError {
     help: &'static str,
 }
 
-/// One socket per worker, all on the same address: the kernel spreads clients over them. `moves`: the
+/// Gives the sockets of a place that the process before had, if any: each once.
+pub type Inherited<'a> = dyn FnMut(&Place) -> Vec<OwnedFd> + 'a;
+
+/// Of a process that comes after none.
+pub fn nothing(_: &Place) -> Vec<OwnedFd> {
+    Vec::new()
+}
+
+impl Listening {
+    fn inherit(socket: OwnedFd, is_datagram: bool) -> io::Result<Listening> {
+        if is_datagram {
+            let socket = UdpSocket::from(socket);
+            socket.set_nonblocking(true)?;
+            return Ok(Listening::Datagram(socket));
+        }
+        let socket = TcpListener::from(socket);
+        socket.set_nonblocking(true)?;
+        Ok(Listening::Stream(socket))
+    }
+
+    /// Another descriptor of the same socket.
+    ///
+    /// # Errors
+    /// When this process may not open as many files.
+    pub fn copy(&self) -> io::Result<OwnedFd> {
+        match self {
+            Listening::Stream(socket) => Ok(socket.try_clone()?.into()),
+            Listening::Datagram(socket) => Ok(socket.try_clone()?.into()),
+        }
+    }
+}
+
+/// One socket per worker, all on the same address: the kernel spreads clients over them. Inherited
+/// sockets are all used, however many they are: what waits in one must find somebody. `moves`: the
 /// address is one that this machine may get later.
 ///
 /// # Errors
 /// When the address cannot be had.
-pub fn open(place: &Place, workers: usize, moves: bool) -> Result<Vec<Listening>, BindError> {
+pub fn open(
+    place: &Place,
+    workers: usize,
+    moves: bool,
+    inherited: &mut Inherited<'_>,
+) -> Result<Vec<Listening>, BindError> {
     let mut address = place.address;
     let mut sockets = Vec::new();
-    for _ in 0..workers {
-        let socket = bind(address, place.is_datagram, moves).map_err(|error| BindError {
+    let came = inherited(place).into_iter();
+    for socket in came.filter_map(|s| Listening::inherit(s, place.is_datagram).ok()) {
+        address = socket.local_addr().unwrap_or(address);
+        sockets.push(socket);
+    }
+    while sockets.len() < workers {
+        // A socket that was bound for itself alone lets no other beside it: workers share it.
+        let shared = || match sockets.first().map(Listening::copy) {
+            Some(Ok(copy)) => Listening::inherit(copy, place.is_datagram).ok(),
+            _ => None,
+        };
+        let socket = bind(address, place.is_datagram, moves).or_else(|e| shared().ok_or(e));
+        let socket = socket.map_err(|error| BindError {
             listener: place.listener.clone(),
             address: place.address,
             help: match error.kind() {
@@ -114,4 +164,42 @@ fn bind(address: SocketAddr, is_datagram: bool, moves: bool) -> io::Result<Liste
     }
     socket.listen(BACKLOG)?;
     Ok(Listening::Stream(socket.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place() -> Place {
+        Place {
+            listener: "web".into(),
+            address: "127.0.0.1:0".parse().unwrap(),
+            is_datagram: false,
+        }
+    }
+
+    #[test]
+    fn p2_all_inherited_sockets_are_used_and_missing_ones_are_bound_beside_them() {
+        let old = open(&place(), 2, false, &mut nothing).unwrap();
+        let at = old[0].local_addr().unwrap();
+        for (workers, wanted) in [(1, 2), (2, 2), (4, 4)] {
+            let mut heir = |_: &Place| old.iter().map(|s| s.copy().unwrap()).collect();
+            let new = open(&place(), workers, false, &mut heir).unwrap();
+            assert_eq!(new.len(), wanted);
+            for socket in &new {
+                assert_eq!(socket.local_addr().unwrap(), at);
+            }
+        }
+    }
+
+    #[test]
+    fn a_socket_that_stands_alone_is_shared_by_the_workers() {
+        let alone = TcpListener::bind("127.0.0.1:0").unwrap();
+        let at = alone.local_addr().unwrap();
+        let mut heir = |_: &Place| vec![alone.try_clone().unwrap().into()];
+        let new = open(&place(), 3, false, &mut heir).unwrap();
+        assert_eq!(new.len(), 3);
+        drop(alone);
+        std::net::TcpStream::connect(at).unwrap();
+    }
 }

@@ -1,9 +1,11 @@
 //! The plan with what runs: all that one exchange needs, published together.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 
 use hashbrown::HashMap;
 
+use crate::health::clients::ClientTable;
 use crate::ids::{CacheId, UpstreamId};
 use crate::message::Name;
 use crate::time::Moment;
@@ -15,6 +17,7 @@ use super::backend::{self, UpstreamState};
 use super::cache::{self, Cache};
 use super::chooser::{Chooser, Choosers};
 use super::features::Guards;
+use super::layer4::{self, FlowTally};
 use super::tally::Tally;
 use super::tls::vault::Doors;
 use super::tls::{ListenerTls, UpstreamTls};
@@ -37,12 +40,18 @@ pub struct Tier {
     pub listener_tallies: Vec<Arc<Tally>>,
     /// By [`crate::ids::RouteId`]; empty when there are more than [`ROUTES_COUNTED`].
     pub route_tallies: Vec<Arc<Tally>>,
+    /// By [`crate::ids::ListenerId`]: of layer 4.
+    pub flow_tallies: Vec<Arc<FlowTally>>,
+    /// The way to client prefixes; `None`: nothing is remembered.
+    pub clients: Option<Arc<ClientTable>>,
     /// By [`crate::ids::ListenerId`]; `None`: nothing is written down.
     pub logs: Vec<Option<Log>>,
     /// By [`crate::ids::ListenerId`]; `None`: it carries no datagrams.
     pub udp: Vec<Option<Arc<UdpState>>>,
     /// By [`crate::ids::ListenerId`], those that have any.
     listener_tls: Vec<Option<Arc<ListenerTls>>>,
+    /// By [`crate::ids::ListenerId`]: open connections that other listeners handed over.
+    pub handed: Vec<Arc<AtomicU32>>,
     /// Request fields that tell backends who a client is: what clients send in them is removed.
     pub reserved: Vec<Name>,
 }
@@ -84,7 +93,10 @@ pub struct Registry {
     guards: Arc<Guards>,
     caches: Vec<Cache>,
     listeners: HashMap<Box<str>, Arc<Tally>>,
+    handed: HashMap<Box<str>, Arc<AtomicU32>>,
     routes: HashMap<Box<str>, Arc<Tally>>,
+    flows: HashMap<Box<str>, Arc<FlowTally>>,
+    clients: Option<Arc<ClientTable>>,
     /// Where access logs go.
     pub logs: Logs,
     udp: States,
@@ -92,15 +104,15 @@ pub struct Registry {
 }
 
 /// The tallies of these names, those there were already among them.
-fn tallies<'n>(
+fn tallies<'n, T>(
     names: impl Iterator<Item = &'n Box<str>>,
-    old: &mut HashMap<Box<str>, Arc<Tally>>,
-    workers: usize,
-) -> Vec<Arc<Tally>> {
-    let found: Vec<(Box<str>, Arc<Tally>)> = names
+    old: &mut HashMap<Box<str>, Arc<T>>,
+    new: impl Fn() -> T,
+) -> Vec<Arc<T>> {
+    let found: Vec<(Box<str>, Arc<T>)> = names
         .map(|name| {
             let kept = old.get(name).cloned();
-            let tally = kept.unwrap_or_else(|| Arc::new(Tally::new(workers)));
+            let tally = kept.unwrap_or_else(|| Arc::new(new()));
             (name.clone(), tally)
         })
         .collect();
@@ -135,14 +147,17 @@ impl Registry {
         let upstreams = upstreams.collect();
         self.caches = cache::resolve(&plan.caches, plan.node.cache_dir.as_deref(), &self.caches);
         let names = plan.listeners.iter().map(|l| &l.name);
-        let listener_tallies = tallies(names, &mut self.listeners, workers);
+        let new = || Tally::new(workers);
+        let listener_tallies = tallies(names.clone(), &mut self.listeners, new);
+        let flow_tallies = tallies(names, &mut self.flows, || FlowTally::new(workers));
+        self.clients = layer4::clients::adopt(self.clients.take(), &plan.node.clients);
         let routes = &plan.routes.list[..];
         let counted = if routes.len() > ROUTES_COUNTED {
             &[]
         } else {
             routes
         };
-        let route_tallies = tallies(counted.iter().map(|r| &r.name), &mut self.routes, workers);
+        let route_tallies = tallies(counted.iter().map(|r| &r.name), &mut self.routes, new);
         let logs = plan.listeners.iter().map(|l| {
             let log = l.access_log.as_ref()?;
             Some(Log {
@@ -157,7 +172,18 @@ impl Registry {
         reserved.sort();
         reserved.dedup();
         self.guards = Arc::new(self.guards.follow(&plan));
+        let names = plan.listeners.iter().map(|l| l.name.clone());
+        let known = std::mem::take(&mut self.handed);
+        self.handed = names
+            .map(|name| {
+                let open = known.get(&name).cloned().unwrap_or_default();
+                (name, open)
+            })
+            .collect();
+        let of = |l: &Listener| self.handed.get(&l.name).cloned().unwrap_or_default();
+        let handed = plan.listeners.iter().map(of).collect();
         Tier {
+            handed,
             guards: self.guards.clone(),
             caches: self.caches.clone(),
             udp: self.udp.adopt(&plan, workers, self.seed),
@@ -165,6 +191,8 @@ impl Registry {
             upstreams,
             listener_tallies,
             route_tallies,
+            flow_tallies,
+            clients: self.clients.clone(),
             logs,
             listener_tls: doors.listeners,
             reserved,

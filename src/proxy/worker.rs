@@ -11,6 +11,7 @@ use crate::message::{Fields, Known, RequestHead, ResponseHead};
 use crate::time::{Clock, Moment, Wall};
 
 use super::features::Paper;
+use super::glance::Glances;
 use super::pick::AllTurns;
 use super::stats::WorkerStats;
 use super::tcp::pipes::Pipes;
@@ -45,6 +46,8 @@ pub struct Worker {
     pub mirrors: Cell<usize>,
     /// Pipes for octets that pass within the kernel.
     pub pipes: Pipes,
+    /// How many looks at clients' connections it may take.
+    pub glances: Glances,
     /// Memory that datagrams go through.
     pub datagrams: Buffers,
     /// Whose turn it is at each upstream.
@@ -81,6 +84,7 @@ impl Worker {
             stats,
             number,
             pipes: Pipes::default(),
+            glances: Glances::default(),
             datagrams: Buffers::default(),
             turns: AllTurns::new(number),
             wall: Cell::new(clock.wall()),
@@ -159,6 +163,12 @@ impl Worker {
         if draining {
             self.watches.end_idling();
         }
+    }
+
+    /// Answers end their connections from now on; those that idle are left until they ask, so that no
+    /// request meets a connection that is just being closed.
+    pub fn retire(&self) {
+        self.draining.set(true);
     }
 
     /// The number of a client's connection: differs from all others of this worker, and is not 0.

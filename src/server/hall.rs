@@ -97,6 +97,16 @@ pub struct Service {
     pub proxies: Proxies,
     /// Turns true, or loses its sender, when the listener shall end.
     pub stopped: watch::Receiver<bool>,
+    /// Turns true when another process accepts on the socket: connections that stand are served on,
+    /// none is accepted any more.
+    pub left: watch::Receiver<bool>,
+}
+
+/// Waits until `left` turns true; for ever when it never can.
+pub(super) async fn until_left(left: &mut watch::Receiver<bool>) {
+    if left.wait_for(|left| *left).await.is_err() {
+        std::future::pending().await
+    }
 }
 
 impl std::fmt::Debug for Service {
@@ -188,6 +198,12 @@ impl Hall {
             octets.extend_from_slice(&room[..len]);
             Answer::Octets { octets, last }
         })
+    }
+
+    /// Asks the clients of connections that stand to go when they are done: over TCP and TLS the idle
+    /// timeout that answers tell is 0 from now on (RFC 7828 section 3.2.2).
+    pub(super) fn see_off(&self) {
+        self.at_desk(|desk, _| desk.tell_idle_timeout(0));
     }
 
     /// Counts something that happened outside the engine.

@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::hall::{Hall, Lease};
+use super::hall::{Hall, Lease, until_left};
 use linger::Lingering;
 
 /// Queries that one HTTP/2 connection may have under way (RFC 9113 section 5.1.2 recommends no less).
@@ -59,9 +59,8 @@ pub(super) async fn serve<S>(
     hall: &Arc<Hall>,
     lease: &Arc<Lease>,
     stream: S,
-    peer: SocketAddr,
-    path: Arc<str>,
-    mut stopped: watch::Receiver<bool>,
+    (peer, path): (SocketAddr, Arc<str>),
+    (mut stopped, mut left): (watch::Receiver<bool>, watch::Receiver<bool>),
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -99,6 +98,7 @@ pub(super) async fn serve<S>(
         tokio::select! {
             biased;
             _ = stopped.wait_for(|stop| *stop) => break,
+            () = until_left(&mut left) => break,
             () = guest.refused.notified() => break,
             ended = connection.as_mut() => {
                 if let Err(error) = ended {

@@ -22,7 +22,7 @@ use tokio::time::{Instant, interval, timeout, timeout_at};
 
 use crate::telemetry::DnsEvent;
 
-use super::hall::{Hall, Lease, REST, Service, TcpLimits};
+use super::hall::{Hall, Lease, REST, Service, TcpLimits, until_left};
 
 /// Error codes of RFC 9250 section 4.3.
 mod code {
@@ -96,15 +96,17 @@ pub fn open(
 /// last connection has, at most [`TcpLimits::stop_timeout`] after it was told to stop.
 pub async fn serve(endpoint: Endpoint, service: Service) {
     let hall = Hall::new(&service);
-    let mut stopped = service.stopped;
-    let told = stopped.clone();
+    let (mut stopped, mut left) = (service.stopped, service.left);
+    let told = (stopped.clone(), left.clone());
     let mut tasks = JoinSet::new();
     let mut rest = interval(REST);
-    loop {
+    let mut leaves = false;
+    while !leaves {
         tokio::select! {
             biased;
             // An error means that the sender is gone, and with it whoever could say stop.
             _ = stopped.wait_for(|stop| *stop) => break,
+            () = until_left(&mut left) => leaves = true,
             Some(_) = tasks.join_next() => {}
             _ = rest.tick() => hall.at_desk(|desk, _| desk.rest()),
             incoming = endpoint.accept() => match incoming {
@@ -113,17 +115,43 @@ pub async fn serve(endpoint: Endpoint, service: Service) {
             }
         }
     }
+    if leaves {
+        return leave(&hall, endpoint, tasks).await;
+    }
     let all_ended = async { while tasks.join_next().await.is_some() {} };
     drop(timeout(hall.limits.stop_timeout, all_ended).await);
     endpoint.close(code::NO_ERROR, b"");
     drop(timeout(hall.limits.stop_timeout, endpoint.wait_idle()).await);
 }
 
+/// Leaves the socket to another process. Two of them cannot share it: each would get packets of the
+/// other's connections. So queries under way are answered and connections ended, which clients meet by
+/// a new one; and whoever comes meanwhile hears nothing, so that the packet it sends again finds the
+/// other process.
+async fn leave(hall: &Hall, endpoint: Endpoint, mut tasks: JoinSet<()>) {
+    let ignore = async {
+        while let Some(incoming) = endpoint.accept().await {
+            incoming.ignore();
+        }
+    };
+    let all_ended = async {
+        while tasks.join_next().await.is_some() {}
+        endpoint.wait_idle().await;
+    };
+    let ended = timeout(hall.limits.stop_timeout, async {
+        tokio::select! {
+            () = all_ended => {}
+            () = ignore => {}
+        }
+    });
+    drop(ended.await);
+}
+
 fn admit(
     hall: &Arc<Hall>,
     tasks: &mut JoinSet<()>,
     incoming: Incoming,
-    told: &watch::Receiver<bool>,
+    told: &(watch::Receiver<bool>, watch::Receiver<bool>),
 ) {
     let peer = incoming.remote_address();
     if incoming.may_retry() && hall.is_half_full(peer.ip()) {
@@ -150,7 +178,7 @@ async fn converse(
     hall: &Arc<Hall>,
     lease: &Arc<Lease>,
     connection: &Connection,
-    mut stopped: watch::Receiver<bool>,
+    (mut stopped, mut left): (watch::Receiver<bool>, watch::Receiver<bool>),
 ) {
     let mut queries: JoinSet<Result<(), stream::Ending>> = JoinSet::new();
     let idle = hall.limits.idle_timeout;
@@ -159,6 +187,7 @@ async fn converse(
         tokio::select! {
             biased;
             _ = stopped.wait_for(|stop| *stop) => break code::NO_ERROR,
+            () = until_left(&mut left) => break code::NO_ERROR,
             () = lease.evicted() => break code::EXCESSIVE_LOAD,
             Some(ended) = queries.join_next() => match ended {
                 Ok(Err(stream::Ending::Refused)) => break code::EXCESSIVE_LOAD,

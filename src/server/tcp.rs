@@ -25,7 +25,7 @@ use crate::engine::Transport;
 use crate::telemetry::DnsEvent;
 
 use self::conversation::{End, Talk};
-use super::hall::{Hall, Lease, REST, Service};
+use super::hall::{Hall, Lease, REST, Service, until_left};
 use super::https;
 
 /// Connections that may wait to be accepted; beyond, the kernel makes clients try again.
@@ -69,18 +69,18 @@ pub fn bind(addr: SocketAddr) -> io::Result<std::net::TcpListener> {
 /// [`super::hall::TcpLimits::stop_timeout`] after it was told to stop.
 pub async fn serve(listener: TcpListener, service: Service, speech: Speech) {
     let hall = Hall::new(&service);
-    serve_in(&hall, listener, speech, service.stopped).await;
+    serve_in(&hall, listener, speech, (service.stopped, service.left)).await;
 }
 
 async fn serve_in(
     hall: &Arc<Hall>,
     listener: TcpListener,
     speech: Speech,
-    mut stopped: watch::Receiver<bool>,
+    (mut stopped, mut left): (watch::Receiver<bool>, watch::Receiver<bool>),
 ) {
     let mut tasks = JoinSet::new();
     let mut pause = Pause::default();
-    let told = stopped.clone();
+    let told = (stopped.clone(), left.clone());
     let mut rest = interval(REST);
     loop {
         let resume = pause.until;
@@ -88,6 +88,7 @@ async fn serve_in(
             biased;
             // An error means that the sender is gone, and with it whoever could say stop.
             _ = stopped.wait_for(|stop| *stop) => break,
+            () = until_left(&mut left) => break,
             Some(_) = tasks.join_next() => {}
             _ = rest.tick() => hall.at_desk(|desk, _| desk.rest()),
             accepted = async { sleep_until(resume).await; listener.accept().await } => {
@@ -102,6 +103,15 @@ async fn serve_in(
         }
     }
     drop(listener);
+    // Another process accepts: those who are here go when they are done.
+    hall.see_off();
+    while !tasks.is_empty() {
+        tokio::select! {
+            _ = stopped.wait_for(|stop| *stop) => break,
+            _ = tasks.join_next() => {}
+            _ = rest.tick() => hall.at_desk(|desk, _| desk.rest()),
+        }
+    }
     let all_ended = async { while tasks.join_next().await.is_some() {} };
     if timeout(hall.limits.stop_timeout, all_ended).await.is_err() {
         tasks.shutdown().await;
@@ -114,16 +124,16 @@ fn admit(
     stream: TcpStream,
     peer: SocketAddr,
     speech: &Speech,
-    told: &watch::Receiver<bool>,
+    told: &(watch::Receiver<bool>, watch::Receiver<bool>),
 ) {
     let lease = Arc::new(hall.admit(peer.ip()));
     // Answers are written whole, so waiting to fill a segment only delays them.
     drop(stream.set_nodelay(true));
-    let (hall, speech, stopped) = (hall.clone(), speech.clone(), told.clone());
+    let (hall, speech, told) = (hall.clone(), speech.clone(), told.clone());
     tasks.spawn(async move {
         let end = tokio::select! {
             () = lease.evicted() => End::Evicted,
-            end = converse(&hall, &lease, stream, peer, speech, stopped) => end,
+            end = converse(&hall, &lease, stream, peer, speech, told) => end,
         };
         tracing::trace!(%peer, ?end, "connection closed");
     });
@@ -136,7 +146,7 @@ async fn converse(
     mut stream: TcpStream,
     peer: SocketAddr,
     speech: Speech,
-    stopped: watch::Receiver<bool>,
+    (stopped, left): (watch::Receiver<bool>, watch::Receiver<bool>),
 ) -> End {
     let header = hall.proxies.stream(&mut stream, peer);
     let peer = match timeout(hall.limits.handshake_timeout, header).await {
@@ -168,7 +178,7 @@ async fn converse(
                 hall.count(DnsEvent::HttpsHandshake);
                 return End::Handshake;
             };
-            https::serve(hall, lease, stream, peer, path, stopped).await;
+            https::serve(hall, lease, stream, (peer, path), (stopped, left)).await;
             End::Client
         }
     }

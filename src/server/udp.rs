@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use crate::engine::{Inbound, Reply, Transport, answer};
 use crate::snapshot::Publisher;
@@ -65,6 +65,42 @@ pub fn bind(addr: SocketAddr, workers: usize) -> io::Result<Bound> {
     })
 }
 
+/// Takes over sockets that another process bound to `addr`, queries waiting in them and all. For each
+/// there is a worker, or what waits in one would never be answered; where there shall be more workers,
+/// more sockets are bound.
+///
+/// # Errors
+/// When there is none, or another one cannot be bound.
+pub fn take_over(
+    addr: SocketAddr,
+    mut sockets: Vec<UdpSocket>,
+    workers: usize,
+) -> io::Result<Bound> {
+    let Some(first) = sockets.first() else {
+        return bind(addr, workers);
+    };
+    let addr = first.local_addr()?;
+    if sockets.len() > workers.max(1) {
+        tracing::info!(
+            %addr,
+            workers,
+            sockets = sockets.len(),
+            "each socket that was passed keeps a worker; a restart lowers their number"
+        );
+    }
+    for socket in &sockets {
+        prepare(socket, addr)?;
+    }
+    while sockets.len() < workers {
+        sockets.push(open(addr, true)?);
+    }
+    Ok(Bound {
+        addr,
+        sockets,
+        proxies: Proxies::default(),
+    })
+}
+
 fn open(addr: SocketAddr, shared: bool) -> io::Result<UdpSocket> {
     let socket = Socket::new(Domain::for_address(addr), Type::DGRAM, Some(Protocol::UDP))?;
     if addr.is_ipv6() {
@@ -74,18 +110,25 @@ fn open(addr: SocketAddr, shared: bool) -> io::Result<UdpSocket> {
         socket.set_reuse_port(true)?;
     }
     socket.bind(&addr.into())?;
+    let socket = UdpSocket::from(socket);
+    prepare(&socket, addr)?;
+    Ok(socket)
+}
+
+/// Sets what a worker needs of its socket.
+fn prepare(socket: &UdpSocket, addr: SocketAddr) -> io::Result<()> {
     // A smaller buffer than asked only means earlier losses under bursts.
-    drop(socket.set_recv_buffer_size(RECEIVE_BUFFER));
+    drop(SockRef::from(socket).set_recv_buffer_size(RECEIVE_BUFFER));
+    socket.set_nonblocking(false)?;
     socket.set_read_timeout(Some(LOOK_UP))?;
     socket.set_write_timeout(Some(SEND_WAIT))?;
-    let socket = UdpSocket::from(socket);
     if addr.ip().is_unspecified() {
-        sys::report_destination(&socket, addr.is_ipv6())?;
+        sys::report_destination(socket, addr.is_ipv6())?;
     }
-    if let Err(error) = sys::send_without_path_mtu(&socket, addr.is_ipv6()) {
+    if let Err(error) = sys::send_without_path_mtu(socket, addr.is_ipv6()) {
         tracing::debug!(%addr, %error, "path-MTU news will be believed");
     }
-    Ok(socket)
+    Ok(())
 }
 
 impl Bound {
@@ -97,6 +140,11 @@ impl Bound {
     /// Number of workers that [`Bound::start`] will start.
     pub fn workers(&self) -> usize {
         self.sockets.len()
+    }
+
+    /// The sockets themselves.
+    pub fn sockets(&self) -> &[UdpSocket] {
+        &self.sockets
     }
 
     /// Believes these proxies about who asks.

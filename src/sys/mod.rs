@@ -12,11 +12,15 @@ pub mod datagrams;
 mod memory;
 mod option;
 pub mod packet;
+pub mod pass;
+pub mod peek;
 pub mod splice;
+mod tcp_info;
 mod watched;
 
 pub use batch::BatchSocket;
 pub use datagrams::Datagrams;
 pub use memory::give_back_memory;
 pub use option::{bind_address_without_port, report_destination, send_without_path_mtu};
+pub use tcp_info::{TcpInfo, tcp_info};
 pub use watched::readable;

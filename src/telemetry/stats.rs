@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{DnsCounters, DnsEvent, Metrics, OrderGauges, Page, ProbeStats};
+use super::{Before, DnsCounters, DnsEvent, Metrics, OrderGauges, Page, ProbeStats};
 
 /// All counters of the process.
 #[derive(Default)]
@@ -16,6 +16,7 @@ pub struct Stats {
     orders: Arc<OrderGauges>,
     probes: Arc<ProbeStats>,
     others: Vec<Arc<dyn Metrics>>,
+    before: Before,
 }
 
 /// Gauges of open connections.
@@ -113,6 +114,11 @@ impl Stats {
     /// What is counted of operators' orders.
     pub fn orders(&self) -> &OrderGauges {
         &self.orders
+    }
+
+    /// What processes before this one counted.
+    pub fn before(&self) -> &Before {
+        &self.before
     }
 
     /// An event's count over all workers.

@@ -3,6 +3,7 @@
 
 pub mod access_log;
 pub mod algorithm;
+pub mod clients;
 pub mod compression;
 pub mod features;
 pub mod fields;
@@ -26,8 +27,10 @@ pub mod udp;
 pub mod upstream;
 pub mod vip;
 pub mod waf;
+pub mod xdp;
 
 pub use algorithm::{Algorithm, HashKey, HashMethod, Hashing};
+pub use clients::ClientRules;
 pub use compression::{Coding, Compression};
 pub use features::{Features, ListenerFeatures};
 pub use listener::{HttpLimits, HttpTimeouts, Listener};
@@ -70,6 +73,25 @@ pub struct Plan {
     pub node: ProxyNode,
 }
 
+impl Plan {
+    /// By [`crate::ids::ListenerId`]: whether other listeners hand connections over to it.
+    pub fn handed_to(&self) -> Vec<bool> {
+        let mut targets = vec![false; self.listeners.len()];
+        for listener in &self.listeners {
+            if let Protocol::Tcp(rules) = &listener.protocol
+                && let Some(sni) = &rules.sni
+            {
+                for target in sni.targets() {
+                    if let Target::Listener(to) = target {
+                        targets[to.index()] = true;
+                    }
+                }
+            }
+        }
+        targets
+    }
+}
+
 /// Settings of one proxy.
 #[derive(Clone, PartialEq, Debug)]
 pub struct ProxyNode {
@@ -85,6 +107,8 @@ pub struct ProxyNode {
     pub workers: u32,
     /// How long a draining proxy waits for what is under way.
     pub drain_timeout: Duration,
+    /// What is remembered of the way to clients.
+    pub clients: ClientRules,
     /// How long a proxy that stops says that it is not ready and still takes connections.
     pub leave_delay: Duration,
     /// Addresses of VIPs that it may have, and may not have yet.
@@ -100,6 +124,7 @@ impl Default for ProxyNode {
             cache_dir: None,
             workers: 1,
             drain_timeout: Duration::from_secs(30),
+            clients: ClientRules::default(),
             leave_delay: Duration::ZERO,
             vips: Vec::new(),
         }

@@ -82,6 +82,11 @@ impl SniRules {
         out
     }
 
+    /// Everywhere that connections may go.
+    pub fn targets(&self) -> impl Iterator<Item = Target> {
+        self.rules.iter().map(|way| way.target)
+    }
+
     /// Where a connection goes that begins so; `None`: no rule is for it. The most specific name for which
     /// there is a rule wins: the name itself, then the longest wildcard, then `*`. A rule whose protocols
     /// the client does not offer is not for it.

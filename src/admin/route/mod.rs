@@ -11,6 +11,7 @@ pub mod names;
 pub mod overrides;
 pub mod regions;
 pub mod reload;
+pub mod traffic;
 
 use axum::http::{Method, Uri};
 
@@ -19,7 +20,8 @@ use super::problem::Problem;
 /// What the API has, for the answer to a path it has not.
 const PATHS: &str = "/v1/audit, /v1/explain, /v1/fleet, /v1/health, /v1/latency, /v1/names, \
                      /v1/overrides (GET, PUT, DELETE), /v1/proxy/caches, \
-                     /v1/proxy/caches/NAME/purge (POST), /v1/regions, /v1/reload (POST), \
+                     /v1/proxy/caches/NAME/purge (POST), /v1/proxy/clients, \
+                     /v1/proxy/listeners, /v1/regions, /v1/reload (POST), \
                      /v1/overrides (GET, PUT, DELETE), /v1/proxy/upstreams, \
                      /v1/proxy/upstreams/NAME, /v1/proxy/upstreams/NAME/backends/BACKEND (POST), \
                      /v1/regions, /v1/reload (POST), \

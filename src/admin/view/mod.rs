@@ -11,4 +11,6 @@ pub mod names;
 pub mod overrides;
 pub mod regions;
 pub mod reload;
+pub mod traffic;
 pub mod votes;
+pub mod xdp;

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::record;
+use super::{record, xdp};
 use crate::admin::backends::{BackendDesk, BackendStatus, BackendTaken, UpstreamStatus};
 use crate::admin::desk::{AuditLine, Refusal};
+use crate::admin::view::xdp::Xdp;
 use crate::app::orders::Desk;
 use crate::app::proxy::SharedCarrier;
 use crate::app::store::{Store, Write};
@@ -87,12 +88,22 @@ impl BackendDesk for BackendBook {
         Some(reports.map(|r| upstream(r, &orders, now)).collect())
     }
 
+    fn xdp(&self) -> Option<Xdp> {
+        let carrier = self.carrier.as_ref()?;
+        carrier.proxy().xdp().map(xdp::view)
+    }
+
     async fn give(&self, place: Place, wish: Given<Wish>) -> Result<BackendTaken, Refusal> {
         let Some(carrier) = &self.carrier else {
             let why = "this node has no proxy: ask one with the role `proxy`".to_owned();
             return Err(Refusal::Unknown(why));
         };
         let _one = self.taking.lock().await;
+        if self.store.rests() {
+            // The new process has read the store already: it would not know the order.
+            let why = "a new process is taking this node over; give the order again in a moment";
+            return Err(Refusal::Failed(why.to_owned()));
+        }
         let under_way = |place: &Place| {
             let tier = carrier.proxy().tier();
             let groups = tier.upstreams.iter();

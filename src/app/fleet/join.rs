@@ -1,8 +1,9 @@
 //! How a node comes into the fleet: alone on an in-process bus, as a member that gossips, or as one that
 //! pushes to members.
 
+use std::io;
 use std::net::{SocketAddr, UdpSocket};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -17,6 +18,7 @@ use crate::time::Clock;
 
 use super::super::identity;
 use super::super::run::RunError;
+use super::super::takeover::{Kind, Sockets};
 
 /// A node's end of the fleet.
 pub struct Joined {
@@ -30,7 +32,39 @@ pub struct Joined {
     pub identity: Option<Arc<Identity>>,
     /// Where other members reach it.
     pub address: Option<SocketAddr>,
-    gossip: Option<Arc<GossipBus>>,
+    gossip: Option<Gossip>,
+    clock: Arc<dyn Clock>,
+}
+
+/// What a member gossips with, and what it takes to begin again.
+struct Gossip {
+    bus: Arc<GossipBus>,
+    socket: UdpSocket,
+    credentials: Arc<Identity>,
+    pushes: Option<Pushes>,
+}
+
+/// Where nodes push that are no members.
+struct Pushes {
+    ingest: Arc<Ingest>,
+    listener: std::net::TcpListener,
+    /// Dropped or true: those who push come elsewhere.
+    stop: Mutex<watch::Sender<bool>>,
+}
+
+impl Pushes {
+    fn serve(&self) -> io::Result<()> {
+        let listener = TcpListener::from_std(self.listener.try_clone()?)?;
+        let (stop, stopped) = watch::channel(false);
+        *self.stop.lock().unwrap_or_else(PoisonError::into_inner) = stop;
+        tokio::spawn(self.ingest.clone().serve(listener, stopped));
+        Ok(())
+    }
+
+    fn stop(&self) {
+        let stop = self.stop.lock().unwrap_or_else(PoisonError::into_inner);
+        stop.send_replace(true);
+    }
 }
 
 impl Joined {
@@ -43,6 +77,7 @@ impl Joined {
         material: Option<Material>,
         clock: &Arc<dyn Clock>,
         stopped: &watch::Receiver<bool>,
+        sockets: &mut Sockets,
     ) -> Result<Joined, RunError> {
         let (Some(fleet), Some(material)) = (&node.fleet, material) else {
             return Ok(Joined {
@@ -54,6 +89,7 @@ impl Joined {
                 identity: None,
                 address: None,
                 gossip: None,
+                clock: clock.clone(),
             });
         };
         let other = |what: String| RunError::Other(what);
@@ -80,14 +116,18 @@ impl Joined {
                 identity: Some(identity),
                 address: None,
                 gossip: None,
+                clock: clock.clone(),
             });
         };
-        let socket = UdpSocket::bind(listen).map_err(|e| {
+        let cannot_listen = |e: io::Error| {
             other(format!(
                 "cannot listen on {listen} for the fleet (UDP): {e}; choose another address with \
                  `fleet.listen` of the node"
             ))
-        })?;
+        };
+        let socket = sockets
+            .one(Kind::Gossip, listen, UdpSocket::bind)
+            .map_err(cannot_listen)?;
         let bound = socket.local_addr().unwrap_or(listen);
         let others = fleet.members.iter().filter(|m| m.name != node.name);
         let seeds = others.filter_map(|m| m.advertise.map(|a| a.to_string()));
@@ -103,32 +143,47 @@ impl Joined {
             clock: clock.clone(),
         };
         let counters = Arc::new(GossipCounters::default());
+        let again = socket.try_clone().map_err(cannot_listen)?;
         let gossip = GossipBus::start(options, socket, identity.clone(), counters)
             .map_err(|e| other(format!("cannot start gossip: {e}")))?;
         let gossip = Arc::new(gossip);
+        let mut pushes = None;
         if let Some(address) = fleet.ingest {
-            let listener = listen_for_pushes(address)?;
             let ingest = Ingest::new(IngestOptions {
                 credentials: identity.clone(),
                 refusals: identity.refusals().clone(),
                 bus: gossip.clone(),
                 clock: clock.clone(),
             });
-            tokio::spawn(ingest.serve(listener, stopped.clone()));
+            let taking = Pushes {
+                ingest,
+                listener: listen_for_pushes(address, sockets)?,
+                stop: Mutex::new(watch::channel(false).0),
+            };
+            taking
+                .serve()
+                .map_err(|e| cannot_take_pushes(address, &e))?;
+            pushes = Some(taking);
         }
         Ok(Joined {
             bus: gossip.clone(),
             vouch,
             cluster,
-            identity: Some(identity),
+            identity: Some(identity.clone()),
             address: Some(bound),
-            gossip: Some(gossip),
+            gossip: Some(Gossip {
+                bus: gossip,
+                socket: again,
+                credentials: identity,
+                pushes,
+            }),
+            clock: clock.clone(),
         })
     }
 
     /// Counts in the form of metrics: name, labels, value.
     pub fn metrics(&self) -> Box<super::desk::Metrics> {
-        let gossip = self.gossip.as_ref().map(|g| g.counters());
+        let gossip = self.gossip.as_ref().map(|g| g.bus.counters());
         let refusals = self.identity.as_ref().map(|i| i.refusals().clone());
         Box::new(move || {
             let mut all = Vec::new();
@@ -152,27 +207,61 @@ impl Joined {
         })
     }
 
+    /// Leaves the fleet to another process of this node, without a goodbye: nobody shall take the node
+    /// for lost. A node that only pushes goes on: whoever hears both goes by the newer one.
+    pub async fn rest(&self) {
+        if let Some(gossip) = &self.gossip {
+            if let Some(pushes) = &gossip.pushes {
+                pushes.stop();
+            }
+            gossip.bus.hush().await;
+        }
+    }
+
+    /// Speaks for the node again after [`Joined::rest`].
+    pub fn resume(&self) {
+        let Some(gossip) = &self.gossip else {
+            return;
+        };
+        let generation = self.clock.wall().unix_ms(self.clock.now());
+        let credentials = gossip.credentials.clone();
+        let begun = gossip
+            .socket
+            .try_clone()
+            .and_then(|socket| gossip.bus.revive(generation, socket, credentials))
+            .and_then(|()| gossip.pushes.as_ref().map_or(Ok(()), Pushes::serve));
+        if let Err(error) = begun {
+            tracing::error!(%error, "this node cannot come back into the fleet; restart it");
+        }
+    }
+
     /// Says goodbye and waits until it is said, or a second has passed.
     pub async fn leave(&self) {
         if let Some(gossip) = &self.gossip {
-            gossip.stop();
-            let goodbye = gossip.stopped();
+            gossip.bus.stop();
+            let goodbye = gossip.bus.stopped();
             drop(tokio::time::timeout(std::time::Duration::from_secs(2), goodbye).await);
         }
     }
 }
 
 /// Listens where nodes push that cannot be members.
-fn listen_for_pushes(address: SocketAddr) -> Result<TcpListener, RunError> {
-    let listen = || {
+fn listen_for_pushes(
+    address: SocketAddr,
+    sockets: &mut Sockets,
+) -> Result<std::net::TcpListener, RunError> {
+    let bind = |address| {
         let listener = std::net::TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
-        TcpListener::from_std(listener)
+        Ok(listener)
     };
-    listen().map_err(|e| {
-        RunError::Other(format!(
-            "cannot listen on {address} for nodes that push: {e}; choose another address with \
-             `fleet.ingest` of the node"
-        ))
-    })
+    let had = sockets.one(Kind::Ingest, address, bind);
+    had.map_err(|e| cannot_take_pushes(address, &e))
+}
+
+fn cannot_take_pushes(address: SocketAddr, e: &io::Error) -> RunError {
+    RunError::Other(format!(
+        "cannot listen on {address} for nodes that push: {e}; choose another address with \
+         `fleet.ingest` of the node"
+    ))
 }

@@ -50,6 +50,11 @@ struct Round {
 impl Desk {
     pub(super) async fn take(&self, wanted: WantedOrder) -> Result<Taken, Refusal> {
         let _one = self.taking.lock().await;
+        if self.tools.store.rests() {
+            // The new process has read the store already: it would not know the order.
+            let why = "a new process is taking this node over; give the order again in a moment";
+            return Err(Refusal::Failed(why.to_owned()));
+        }
         let Stamped {
             record,
             mut warnings,

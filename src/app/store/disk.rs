@@ -140,6 +140,13 @@ impl Disk {
         result
     }
 
+    /// Closes the file: another process may open it. The next use opens it again.
+    pub(super) fn close(&mut self) {
+        let database = self.database.take();
+        // Closing writes, which may fail.
+        drop(catch_unwind(AssertUnwindSafe(|| drop(database))));
+    }
+
     fn database(&mut self) -> Result<&mut Database, Trouble> {
         if self.database.is_none() {
             self.database = Some(self.open()?);

@@ -10,9 +10,9 @@ mod pending;
 mod verdicts;
 
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -26,6 +26,12 @@ pub use verdicts::Verdicts;
 
 /// What could not be written is tried again after this time.
 const RETRY: Duration = Duration::from_secs(2);
+
+/// For what waits to be written before the file is left to another process.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Why nothing is written while another process has the file.
+const LEFT: &str = "a new process is taking this node over; try again in a moment";
 
 /// Every so many failures in a row, the log says so again: about once a minute.
 const TELL_EVERY: u64 = 30;
@@ -60,6 +66,10 @@ pub struct Write {
 
 enum Job {
     Write(Write, Option<oneshot::Sender<Result<(), String>>>),
+    /// Leave the file and its folder to another process; answers when that is done.
+    Rest(SyncSender<()>),
+    /// They are this process's again.
+    Resume(Option<Arc<StateLock>>),
     End,
 }
 
@@ -67,28 +77,56 @@ enum Job {
 #[derive(Clone, Debug)]
 pub struct Store {
     jobs: Option<Sender<Job>>,
+    rests: Arc<AtomicBool>,
 }
 
 /// The thread, for whoever ends it.
 #[derive(Debug)]
 pub struct Running {
     jobs: Sender<Job>,
-    thread: std::thread::JoinHandle<()>,
+    rests: Arc<AtomicBool>,
+    thread: Mutex<Option<std::thread::JoinHandle<()>>>,
 }
 
 impl Running {
+    /// Leaves the file and its folder to another process: what waits is written, and nothing more until
+    /// [`Running::resume`]. Blocks; says whether it is done in time.
+    pub fn rest(&self) -> bool {
+        self.rests.store(true, Ordering::Relaxed);
+        let (done, rests) = sync_channel(1);
+        // Fails only when the thread has ended already.
+        drop(self.jobs.send(Job::Rest(done)));
+        rests.recv_timeout(PATIENCE) != Err(RecvTimeoutError::Timeout)
+    }
+
+    /// The folder is this process's again, as `lock` says: what was to be written meanwhile is written.
+    pub fn resume(&self, lock: Option<Arc<StateLock>>) {
+        // Fails only when the thread has ended already.
+        drop(self.jobs.send(Job::Resume(lock)));
+        self.rests.store(false, Ordering::Relaxed);
+    }
+
     /// Ends the thread once all that waits is written or has failed once more. Blocks.
-    pub fn end(self) {
+    pub fn end(&self) {
         // Fails only when the thread has ended already.
         drop(self.jobs.send(Job::End));
-        drop(self.thread.join());
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(thread.take().map(std::thread::JoinHandle::join));
     }
 }
 
 impl Store {
     /// A store that keeps nothing: of a node without state directory.
     pub fn none() -> Store {
-        Store { jobs: None }
+        Store {
+            jobs: None,
+            rests: Arc::default(),
+        }
+    }
+
+    /// Whether the store is left to a process that takes over: what is ordered now could be lost.
+    pub fn rests(&self) -> bool {
+        self.rests.load(Ordering::Relaxed)
     }
 
     /// Whether anything outlives the process.
@@ -129,14 +167,16 @@ impl Store {
             .name("tradewind-store".to_owned())
             .spawn(move || {
                 // The directory stays this process's for as long as anything may be written.
-                let _lock = lock;
-                run(&mut disk, &work, &gauges);
+                run(&mut disk, lock, &work, &gauges);
             })?;
+        let rests: Arc<AtomicBool> = Arc::default();
         let running = Running {
             jobs: jobs.clone(),
-            thread,
+            rests: rests.clone(),
+            thread: Mutex::new(Some(thread)),
         };
-        Ok((Store { jobs: Some(jobs) }, stored, running))
+        let jobs = Some(jobs);
+        Ok((Store { jobs, rests }, stored, running))
     }
 
     /// Writes and tells when it is on the disk.
@@ -164,12 +204,16 @@ impl Store {
     }
 }
 
-fn run(disk: &mut Disk, work: &Receiver<Job>, gauges: &OrderGauges) {
+fn run(disk: &mut Disk, lock: Option<Arc<StateLock>>, work: &Receiver<Job>, gauges: &OrderGauges) {
     let mut pending = Pending::default();
     let mut failures = 0u64;
     let mut ending = false;
+    // Whose the folder is: `None` while it is another process's.
+    let mut mine = Some(lock);
     while !ending {
-        let first = if pending.is_empty() {
+        let mut resting = Vec::new();
+        let mut back = None;
+        let first = if pending.is_empty() || mine.is_none() {
             work.recv().map_err(|_| RecvTimeoutError::Disconnected)
         } else {
             work.recv_timeout(RETRY)
@@ -185,6 +229,8 @@ fn run(disk: &mut Disk, work: &Receiver<Job>, gauges: &OrderGauges) {
                             pending.add(write);
                             waiting.extend(done);
                         }
+                        Job::Rest(done) => resting.push(done),
+                        Job::Resume(lock) => back = Some(lock),
                         Job::End => ending = true,
                     }
                 }
@@ -192,36 +238,57 @@ fn run(disk: &mut Disk, work: &Receiver<Job>, gauges: &OrderGauges) {
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => ending = true,
         }
-        if pending.is_empty() {
-            continue;
+        if let Some(lock) = back {
+            mine = Some(lock);
         }
-        let result = disk.write(&pending);
-        match &result {
-            Ok(()) => {
-                if failures > 0 {
-                    tracing::info!("{disk} takes writes again; nothing is missing in it");
-                }
-                failures = 0;
-                pending = Pending::default();
-            }
-            Err(e) => {
-                if failures.is_multiple_of(TELL_EVERY) {
-                    tracing::error!(
-                        "cannot write {disk}: {e}; orders stay in force from memory, but those \
-                         that are not on the disk of any node would not outlive all of them"
-                    );
-                }
-                failures += 1;
-                gauges.store_failures.fetch_add(1, Ordering::Relaxed);
-            }
-        }
-        let unwritten = pending.orders.len() as u64;
-        gauges.not_stored.store(unwritten, Ordering::Relaxed);
+        let result = match (&mine, pending.is_empty()) {
+            (None, _) => Err(LEFT.to_owned()),
+            (Some(_), true) => Ok(()),
+            (Some(_), false) => write_down(disk, &mut pending, &mut failures, gauges),
+        };
         for done in waiting {
             // Who asked may have gone.
             let _ = done.send(result.clone());
         }
+        for done in resting {
+            disk.close();
+            mine = None;
+            // Who asked may have lost patience.
+            let _ = done.try_send(());
+        }
     }
+}
+
+/// Writes what waits; what the disk does not take goes on waiting.
+fn write_down(
+    disk: &mut Disk,
+    pending: &mut Pending,
+    failures: &mut u64,
+    gauges: &OrderGauges,
+) -> Result<(), String> {
+    let result = disk.write(pending);
+    match &result {
+        Ok(()) => {
+            if *failures > 0 {
+                tracing::info!("{disk} takes writes again; nothing is missing in it");
+            }
+            *failures = 0;
+            *pending = Pending::default();
+        }
+        Err(e) => {
+            if failures.is_multiple_of(TELL_EVERY) {
+                tracing::error!(
+                    "cannot write {disk}: {e}; orders stay in force from memory, but those \
+                     that are not on the disk of any node would not outlive all of them"
+                );
+            }
+            *failures += 1;
+            gauges.store_failures.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    let unwritten = pending.orders.len() as u64;
+    gauges.not_stored.store(unwritten, Ordering::Relaxed);
+    result
 }
 
 #[cfg(test)]

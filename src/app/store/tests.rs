@@ -180,6 +180,49 @@ async fn a_disk_that_is_full_from_the_start_stops_nothing_either() {
     running.end();
 }
 
+#[tokio::test]
+async fn another_process_has_the_file_while_this_one_rests() {
+    let dir = tempfile::tempdir().unwrap();
+    let (old, _, old_running) = open(dir.path());
+    old.write(order("1", "one")).await.unwrap();
+    assert!(old_running.rest());
+    assert!(old.rests());
+    assert!(
+        old.write(order("2", "two"))
+            .await
+            .unwrap_err()
+            .contains("try again")
+    );
+    // It is the other's, which begins with what was written.
+    let (new, stored, new_running) = open(dir.path());
+    assert_eq!(stored.orders.len(), 1);
+    new.write(order("3", "three")).await.unwrap();
+    new_running.end();
+    // The other gave up: what waited meanwhile is written.
+    old_running.resume(None);
+    assert!(!old.rests());
+    old.write(order("4", "four")).await.unwrap();
+    old_running.end();
+    let (_store, stored, running) = open(dir.path());
+    let texts: Vec<&str> = stored.orders.iter().map(|(t, _)| &**t).collect();
+    assert_eq!(texts, ["one", "two", "three", "four"]);
+    running.end();
+}
+
+#[tokio::test]
+async fn what_rests_ends_without_writing() {
+    let dir = tempfile::tempdir().unwrap();
+    let (old, _, old_running) = open(dir.path());
+    assert!(old_running.rest());
+    let (_new, _, new_running) = open(dir.path());
+    old.write_later(order("2", "two"));
+    old_running.end();
+    new_running.end();
+    let (_store, stored, running) = open(dir.path());
+    assert_eq!(stored.orders, []);
+    running.end();
+}
+
 /// What is written to a file, in place of the store.
 type Damage = (&'static str, fn(Vec<u8>) -> Vec<u8>);
 

@@ -14,6 +14,10 @@ const INTERVAL: u32 = 1;
 const FALL: u32 = 2;
 const RISE: u32 = 2;
 
+/// What the node has to answer within: two checks that wait this long in vain are over within two and a
+/// half seconds.
+const ANSWER: &str = "400ms";
+
 /// How the node is asked.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Check {
@@ -103,7 +107,10 @@ impl Keepalived<'_> {
             "# Fails when the process is gone, hangs, has not started yet or is stopping.\n\
              vrrp_script tradewind {{"
         )?;
-        write!(f, "    script \"{program} health --ready {asks}")?;
+        write!(
+            f,
+            "    script \"{program} health --ready {asks} --timeout {ANSWER}"
+        )?;
         for name in upstreams {
             write!(f, " --upstream {name}")?;
         }
@@ -248,7 +255,7 @@ mod tests {
             "    priority 190\n",
             "    advert_int 1.05\n",
             "    unicast_src_ip 10.0.0.2\n    unicast_peer {\n        10.0.0.1\n        10.0.0.3\n    }\n",
-            "health --ready --state-dir /var/lib/tradewind --upstream web\"\n",
+            "health --ready --state-dir /var/lib/tradewind --timeout 400ms --upstream web\"\n",
         ] {
             assert!(second.contains(line), "no {line} in\n{second}");
         }

@@ -3,6 +3,7 @@
 use crate::config::Marked;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::spec::{ProtocolSpec, TcpSpec};
+use crate::traffic::access_log::{AccessLog, LogFormat};
 use crate::traffic::{Refusal, TcpTimeouts};
 
 use super::context::Context;
@@ -14,6 +15,8 @@ const COMMON: &[&str] = &[
     "bind",
     "protocol",
     "forward",
+    "mode",
+    "xdp",
     "connections-per-source",
     "connection-rate",
     "access-log",
@@ -122,4 +125,21 @@ fn tcp(cx: &mut Context<'_>, listener: &Reader<'_>) -> TcpSpec {
         },
         sni: super::sni::sni(cx, listener, &r),
     }
+}
+
+/// Reports a form of the access log that has no place for what a listener carries.
+pub(super) fn log_is_json(cx: &mut Context<'_>, r: &Reader<'_>, log: Option<&AccessLog>) {
+    if log.is_none_or(|log| log.format != LogFormat::Combined) {
+        return;
+    }
+    cx.push(
+        Diagnostic::error(
+            r.span_of("access-log"),
+            format!(
+                "{} carries no requests, and `format = \"combined\"` of its access log has a place for nothing else",
+                r.subject()
+            ),
+        )
+        .help("set `format` to \"json\", or leave it out: that is the default"),
+    );
 }

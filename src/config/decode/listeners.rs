@@ -8,9 +8,9 @@ use crate::config::diagnostic::Diagnostic;
 use crate::config::spec::{ListenerSpec, NodeProxySpec, ProtocolSpec};
 use crate::config::tree::Table;
 use crate::config::{Marked, Span};
-use crate::traffic::Protocol;
 use crate::traffic::access_log::{AccessLog, LogFormat, LogTarget};
 use crate::traffic::listener::{HttpLimits, HttpTimeouts, Listener};
+use crate::traffic::{ClientRules, Protocol};
 
 use super::context::Context;
 use super::features;
@@ -18,12 +18,14 @@ use super::layer4;
 use super::objects::objects;
 use super::proxy_tls;
 use super::reader::Reader;
+use super::xdp;
 
 /// The proxy's part of a node's table.
 pub(super) fn node(cx: &mut Context<'_>, r: &Reader<'_>) -> NodeProxySpec {
     let r = r.sub(cx, "proxy");
     let workers: Option<Marked<u32>> = r.get(cx, "workers");
     let zone: Option<Marked<String>> = r.get(cx, "zone");
+    let clients = ClientRules::default();
     let leave_delay: Option<Marked<std::time::Duration>> = r.get(cx, "leave-delay");
     NodeProxySpec {
         listeners: r.list(cx, "listeners"),
@@ -32,6 +34,10 @@ pub(super) fn node(cx: &mut Context<'_>, r: &Reader<'_>) -> NodeProxySpec {
         drain_timeout: r
             .get_or(cx, "drain-timeout", std::time::Duration::ZERO)
             .value,
+        clients: ClientRules {
+            prefixes: r.get_or(cx, "client-prefixes", clients.prefixes).value,
+            samples: r.get_or(cx, "client-samples", clients.samples).value,
+        },
         addresses: r.list(cx, "addresses").unwrap_or_default(),
         leave_delay: leave_delay.map(|d| d.value),
     }
@@ -112,6 +118,7 @@ fn listener(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Liste
         bind: bind.iter().map(|b| b.value).collect(),
         // Resolved when all upstreams are known.
         protocol: Protocol::Http,
+        xdp: xdp::xdp(cx, r, &bind),
         http2: r.get_or(cx, "http2", true).value,
         limits: HttpLimits {
             connections: r.get_or(cx, "max-connections", limits.connections).value,
@@ -135,13 +142,17 @@ fn listener(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Liste
         proxy_protocol: proxy_tls::proxy_protocol(cx, r),
         features: own,
     };
+    let protocol = layer4::protocol(cx, r);
+    if protocol != ProtocolSpec::Http {
+        layer4::log_is_json(cx, r, settings.access_log.as_ref());
+    }
     ListenerSpec {
         name,
         settings,
         features,
         bind,
         files,
-        protocol: layer4::protocol(cx, r),
+        protocol,
         forward: r.get(cx, "forward"),
         tls_mode: super::sni::mode(cx, r),
     }

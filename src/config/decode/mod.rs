@@ -38,6 +38,7 @@ mod upstreams;
 mod value;
 mod vips;
 mod waf;
+mod xdp;
 
 pub(super) use context::Context;
 pub(crate) use features::not_a_template;

@@ -1,6 +1,7 @@
 //! The rows, in the order of the reference page; one file for what belongs together.
 
 mod caches;
+mod clients;
 mod conditions;
 mod connections;
 mod dns;
@@ -21,6 +22,7 @@ mod udp;
 mod upstreams;
 mod vips;
 mod waf;
+mod xdp;
 mod zones;
 
 use std::time::Duration;
@@ -73,6 +75,7 @@ const WEIGHT: Kind = Kind::Integer(0, 1_000_000);
 const PARTS: &[&[OptionRow]] = &[
     dns::ROWS,
     nodes::ROWS,
+    clients::ROWS,
     vips::NODE,
     fleet::ROWS,
     zones::ROWS,
@@ -83,6 +86,7 @@ const PARTS: &[&[OptionRow]] = &[
     layer4::ROWS,
     udp::ROWS,
     sni::ROWS,
+    xdp::ROWS,
     conditions::ROUTE,
     conditions::MATCH,
     conditions::NESTED,

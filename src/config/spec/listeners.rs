@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::config::Marked;
 use crate::config::spec::{FeaturesSpec, SniSpec};
 use crate::traffic::tls::TlsMode;
-use crate::traffic::{Listener, Refusal, TcpTimeouts, UdpRules};
+use crate::traffic::{ClientRules, Listener, Refusal, TcpTimeouts, UdpRules};
 
 /// `[listeners.NAME]`
 #[derive(Clone, PartialEq, Debug)]
@@ -81,6 +81,8 @@ pub struct NodeProxySpec {
     pub zone: Option<String>,
     /// `drain-timeout`
     pub drain_timeout: Duration,
+    /// `client-prefixes`, `client-samples`
+    pub clients: ClientRules,
     /// `addresses`
     pub addresses: Vec<Marked<std::net::IpAddr>>,
     /// `leave-delay`

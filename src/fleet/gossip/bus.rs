@@ -49,7 +49,23 @@ pub struct GossipOptions {
 /// its own. Dropping it stops the thread without a goodbye: see [`GossipBus::stop`].
 pub struct GossipBus {
     shared: Arc<Shared>,
-    stop: watch::Sender<bool>,
+    thread: Mutex<Thread>,
+}
+
+/// How gossip shall end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Stop {
+    /// Not now.
+    No,
+    /// With a goodbye.
+    Leave,
+    /// Without a word: this node goes on in another process.
+    Hush,
+}
+
+/// The thread that gossips, or has gossiped.
+struct Thread {
+    stop: watch::Sender<Stop>,
     ended: watch::Receiver<bool>,
 }
 
@@ -68,26 +84,33 @@ impl GossipBus {
         if options.advertise.port() == 0 {
             options.advertise.set_port(socket.local_addr()?.port());
         }
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        let quic = {
-            let _inside = runtime.enter();
-            let rarely = Arc::new(Rarely::new(options.clock.clone()));
-            let (node, cluster) = (&options.node, &options.cluster);
-            Quic::open(node, cluster, socket, credentials, counters.clone(), rarely)?
-        };
-        let (bus, run) = GossipBus::new(options, counters, Arc::new(quic.clone()), async move {
-            quic.close().await;
-        });
-        std::thread::Builder::new()
-            .name("gossip".to_owned())
-            .spawn(move || {
-                runtime.block_on(run);
-                // Lookups of names may still be under way.
-                runtime.shutdown_background();
-            })?;
-        Ok(bus)
+        let generation = options.generation;
+        let shared = Shared::new(options, counters);
+        let thread = spawn(&shared, generation, socket, credentials)?;
+        let thread = Mutex::new(thread);
+        Ok(GossipBus { shared, thread })
+    }
+
+    /// Ends gossip without a goodbye: the node goes on in another process, and the others shall not
+    /// notice. What is published from now on stays here until [`GossipBus::revive`].
+    pub async fn hush(&self) {
+        self.thread().stop.send_replace(Stop::Hush);
+        self.stopped().await;
+    }
+
+    /// Gossips again after [`GossipBus::hush`], as another life that tells everything anew.
+    ///
+    /// # Errors
+    /// As [`GossipBus::start`].
+    pub fn revive(
+        &self,
+        generation: u64,
+        socket: UdpSocket,
+        credentials: Arc<dyn Credentials>,
+    ) -> io::Result<()> {
+        self.shared.inner().reborn(&self.shared, generation);
+        *self.thread() = spawn(&self.shared, generation, socket, credentials)?;
+        Ok(())
     }
 
     /// Starts a member within the runtime of the caller, for tests and benchmarks on virtual time.
@@ -96,77 +119,85 @@ impl GossipBus {
         counters: Arc<GossipCounters>,
         transport: Arc<dyn Transport>,
     ) -> GossipBus {
-        let (bus, run) = GossipBus::new(options, counters, transport, async {});
+        let generation = options.generation;
+        let shared = Shared::new(options, counters);
+        let (thread, run) = gossip(&shared, generation, transport, async {});
         drop(tokio::spawn(run));
-        bus
+        let thread = Mutex::new(thread);
+        GossipBus { shared, thread }
     }
 
-    fn new(
-        options: GossipOptions,
-        counters: Arc<GossipCounters>,
-        transport: Arc<dyn Transport>,
-        close: impl Future<Output = ()> + Send + 'static,
-    ) -> (GossipBus, impl Future<Output = ()> + Send + 'static) {
-        let life = LifeId {
-            generation: options.generation,
-            address: options.advertise,
-        };
-        let merge = Merge::new(
-            options.node.as_str().into(),
-            life,
-            silence(options.interval),
-            options.roles_of.clone(),
-            counters.clone(),
-        );
-        let members = merge.members().into();
-        let shared = Arc::new(Shared {
-            rarely: Rarely::new(options.clock.clone()),
-            options,
-            counters,
-            wake: Notify::new(),
-            inner: Mutex::new(Inner {
-                merge,
-                own: BTreeMap::new(),
-                dirty: BTreeSet::new(),
-                readers: Readers::default(),
-                members,
-            }),
-        });
-        let (stop, stopped) = watch::channel(false);
-        let (end, ended) = watch::channel(false);
-        let run = {
-            let shared = shared.clone();
-            async move {
-                task::run(shared, transport, stopped).await;
-                close.await;
-                end.send_replace(true);
-            }
-        };
-        (
-            GossipBus {
-                shared,
-                stop,
-                ended,
-            },
-            run,
-        )
+    fn thread(&self) -> MutexGuard<'_, Thread> {
+        // Replaced whole.
+        self.thread.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Says goodbye: others learn within two rounds that this node leaves. Returns at once.
     pub fn stop(&self) {
-        self.stop.send_replace(true);
+        self.thread().stop.send_replace(Stop::Leave);
     }
 
     /// Waits until gossip has ended after [`GossipBus::stop`].
     pub async fn stopped(&self) {
+        let mut ended = self.thread().ended.clone();
         // An error means that the task is gone, which is as good.
-        drop(self.ended.clone().wait_for(|ended| *ended).await);
+        drop(ended.wait_for(|ended| *ended).await);
     }
 
     /// What is counted.
     pub fn counters(&self) -> Arc<GossipCounters> {
         self.shared.counters.clone()
     }
+}
+
+/// Gossips on a thread of its own with a runtime of its own, over QUIC on `socket`.
+fn spawn(
+    shared: &Arc<Shared>,
+    generation: u64,
+    socket: UdpSocket,
+    credentials: Arc<dyn Credentials>,
+) -> io::Result<Thread> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let quic = {
+        let _inside = runtime.enter();
+        let options = &shared.options;
+        let rarely = Arc::new(Rarely::new(options.clock.clone()));
+        let (node, cluster) = (&options.node, &options.cluster);
+        let counters = shared.counters.clone();
+        Quic::open(node, cluster, socket, credentials, counters, rarely)?
+    };
+    let transport = Arc::new(quic.clone());
+    let (thread, run) = gossip(shared, generation, transport, async move {
+        quic.close().await;
+    });
+    std::thread::Builder::new()
+        .name("gossip".to_owned())
+        .spawn(move || {
+            runtime.block_on(run);
+            // Lookups of names may still be under way.
+            runtime.shutdown_background();
+        })?;
+    Ok(thread)
+}
+
+/// What gossips, and how it is ended.
+fn gossip(
+    shared: &Arc<Shared>,
+    generation: u64,
+    transport: Arc<dyn Transport>,
+    close: impl Future<Output = ()> + Send + 'static,
+) -> (Thread, impl Future<Output = ()> + Send + 'static) {
+    let (stop, stopped) = watch::channel(Stop::No);
+    let (end, ended) = watch::channel(false);
+    let shared = shared.clone();
+    let run = async move {
+        task::run(shared, generation, transport, stopped).await;
+        close.await;
+        end.send_replace(true);
+    };
+    (Thread { stop, ended }, run)
 }
 
 /// How long a life must be still before another may take over: several times the longest gap between
@@ -197,6 +228,34 @@ pub(super) struct Inner {
 }
 
 impl Shared {
+    fn new(options: GossipOptions, counters: Arc<GossipCounters>) -> Arc<Shared> {
+        let life = LifeId {
+            generation: options.generation,
+            address: options.advertise,
+        };
+        let merge = Merge::new(
+            options.node.as_str().into(),
+            life,
+            silence(options.interval),
+            options.roles_of.clone(),
+            counters.clone(),
+        );
+        let members = merge.members().into();
+        Arc::new(Shared {
+            rarely: Rarely::new(options.clock.clone()),
+            options,
+            counters,
+            wake: Notify::new(),
+            inner: Mutex::new(Inner {
+                merge,
+                own: BTreeMap::new(),
+                dirty: BTreeSet::new(),
+                readers: Readers::default(),
+                members,
+            }),
+        })
+    }
+
     pub(super) fn inner(&self) -> MutexGuard<'_, Inner> {
         // A panic of the gossip task must not take the readers with it; what it was merging is read
         // again after its restart.

@@ -17,7 +17,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use crate::fleet::bus::Key;
 
-use super::bus::{Inner, Shared};
+use super::bus::{Inner, Shared, Stop};
 use super::counters::GossipEvent;
 use super::merge::{COMPLETE, Heard, LEAVING, LifeId, Remark, STATE, Space};
 
@@ -60,10 +60,10 @@ enum Ended {
 /// Runs until stopped.
 pub(super) async fn run(
     shared: Arc<Shared>,
+    mut generation: u64,
     transport: Arc<dyn Transport>,
-    mut stopped: watch::Receiver<bool>,
+    mut stopped: watch::Receiver<Stop>,
 ) {
-    let mut generation = shared.options.generation;
     let mut wait = FIRST_WAIT;
     loop {
         let began = Instant::now();
@@ -122,7 +122,7 @@ async fn live(
     shared: Arc<Shared>,
     transport: Arc<dyn Transport>,
     generation: u64,
-    mut stopped: watch::Receiver<bool>,
+    mut stopped: watch::Receiver<Stop>,
 ) -> anyhow::Result<Ended> {
     let options = &shared.options;
     let handle = spawn_chitchat(config(&shared, generation), Vec::new(), &*transport).await?;
@@ -148,8 +148,10 @@ async fn live(
                 return Ok(Ended::Died(why));
             }
             () = told_to_stop(&mut stopped) => {
-                leave(&handle).await;
-                sleep(2 * options.interval).await;
+                if *stopped.borrow() != Stop::Hush {
+                    leave(&handle).await;
+                    sleep(2 * options.interval).await;
+                }
                 // It may have died meanwhile: it has ended either way.
                 drop(handle.shutdown().await);
                 return Ok(Ended::Stopped);
@@ -176,9 +178,9 @@ async fn live(
     }
 }
 
-async fn told_to_stop(stopped: &mut watch::Receiver<bool>) {
+async fn told_to_stop(stopped: &mut watch::Receiver<Stop>) {
     // An error means that the bus is gone, and with it whoever could say stop.
-    drop(stopped.wait_for(|stop| *stop).await);
+    drop(stopped.wait_for(|stop| *stop != Stop::No).await);
 }
 
 fn config(shared: &Shared, generation: u64) -> ChitchatConfig {
@@ -312,7 +314,7 @@ fn log(shared: &Shared, remark: &Remark) {
 
 impl Inner {
     /// Another life of this node: it tells everything anew.
-    fn reborn(&mut self, shared: &Shared, generation: u64) {
+    pub(super) fn reborn(&mut self, shared: &Shared, generation: u64) {
         self.merge.reborn(LifeId {
             generation,
             address: shared.options.advertise,

@@ -179,7 +179,7 @@ impl Entry {
 }
 
 /// `2026-11-21T18:00:00`
-fn seconds(unix_ms: u64) -> String {
+pub(super) fn seconds(unix_ms: u64) -> String {
     let mut text = utc::show(unix_ms / 1000);
     text.truncate(19);
     text
@@ -205,7 +205,7 @@ fn apache(unix_ms: u64) -> String {
 }
 
 /// `"key":"value",`, with what JSON has no place for escaped.
-fn text(out: &mut Vec<u8>, key: &str, value: &[u8]) {
+pub(super) fn text(out: &mut Vec<u8>, key: &str, value: &[u8]) {
     out.push(b'"');
     out.extend_from_slice(key.as_bytes());
     out.extend_from_slice(b"\":\"");
@@ -229,7 +229,7 @@ fn text(out: &mut Vec<u8>, key: &str, value: &[u8]) {
 }
 
 /// `"key":1,`
-fn number(out: &mut Vec<u8>, key: &str, value: u64) {
+pub(super) fn number(out: &mut Vec<u8>, key: &str, value: u64) {
     out.extend_from_slice(format!("\"{key}\":{value},").as_bytes());
 }
 

@@ -18,6 +18,7 @@ use crate::message::{Known, RequestHead, Scheme, Version};
 use crate::proxy::answers::{self, Failure};
 use crate::proxy::body::BodyError;
 use crate::proxy::exchange;
+use crate::proxy::glance::Glance;
 use crate::proxy::io::Io;
 use crate::proxy::message::{Peer, Request, Response};
 use crate::proxy::record::{End, Record};
@@ -65,6 +66,7 @@ pub async fn serve(
     let mut tier = worker.tier();
     let name = tier.plan.listeners[peer.listener.index()].name.clone();
     let mut peer = peer;
+    let mut glance = Glance::new(&worker, &tier, &peer);
     let mut first = true;
     loop {
         let listener = &tier.plan.listeners[peer.listener.index()];
@@ -106,6 +108,9 @@ pub async fn serve(
             Err(no) => Box::pin(refuse(&client, &watch, &tier, &peer, &worker, head, no)).await,
         };
         first = false;
+        if next != Next::Request || glance.is_due(&worker) {
+            glance.look_at(&worker, &client.io.borrow());
+        }
         match next {
             Next::Request => {}
             Next::Close => break,

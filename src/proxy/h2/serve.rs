@@ -17,6 +17,7 @@ use crate::message::{Known, Scheme};
 use crate::proxy::answers::{self, Failure};
 use crate::proxy::body::BodyError;
 use crate::proxy::exchange;
+use crate::proxy::glance::Farewell;
 use crate::proxy::io::{Ahead, Io};
 use crate::proxy::local::Local;
 use crate::proxy::message::{Peer, Request, Response};
@@ -57,13 +58,14 @@ pub async fn serve(io: Io, ahead: BytesMut, peer: Peer, worker: Rc<Worker>) {
         .keep_alive_interval(idle)
         .keep_alive_timeout(listener.timeouts.head);
     let busy = Rc::new(Busy::new(&worker.watches, &listener.timeouts));
+    let farewell = Farewell::new(&worker, &tier, &peer);
     drop(tier);
     let service = service_fn(|request: hyper::Request<Incoming>| {
         let (worker, peer, name) = (worker.clone(), peer.clone(), name.clone());
         let stream = Stream::new(&busy);
         async move { answer(worker, peer, &name, request, stream).await }
     });
-    let io = TokioIo::new(Ahead::new(io, ahead));
+    let io = TokioIo::new(Ahead::new(io, ahead).seen_off(farewell));
     let mut connection = pin!(http.serve_connection(io, service));
     let mut leaving = false;
     std::future::poll_fn(|cx| {

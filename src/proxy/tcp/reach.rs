@@ -17,7 +17,7 @@ use crate::proxy::seat::{NoSeat, Seat, successor};
 use crate::proxy::session::Bond;
 use crate::proxy::tier::{Server, Tier};
 use crate::proxy::upstream::Why;
-use crate::proxy::upstream::connect::{Way, connect};
+use crate::proxy::upstream::connect::{Bare, Way, connect};
 use crate::proxy::worker::Worker;
 use crate::time::Moment;
 use crate::traffic::{Transport, Tuple};
@@ -81,6 +81,7 @@ impl From<Unavailable> for Vain {
 }
 
 /// A connection to a backend of the upstream for the client's, after as many tries as configured.
+/// `client`: who it is, and what its TLS has agreed to speak.
 ///
 /// # Errors
 /// Why there is none.
@@ -88,10 +89,10 @@ pub async fn reach(
     worker: &Rc<Worker>,
     tier: &Arc<Tier>,
     id: UpstreamId,
-    peer: &Peer,
+    client: (&Peer, Option<&[u8]>),
     flow: &mut Flow,
 ) -> Result<Reached, Ended> {
-    let mut moved = match try_all(worker, tier, id, peer, flow).await {
+    let mut moved = match try_all(worker, tier, id, client, flow).await {
         Ok(reached) => return Ok(reached),
         Err(Vain::Ended(ended)) => return Err(ended),
         Err(Vain::Moved(permit)) => permit,
@@ -104,7 +105,7 @@ pub async fn reach(
         tier = newer;
         // The place is given back: it is another choice, of another plan.
         drop(moved.take());
-        match Box::pin(try_all(worker, &tier, at, peer, flow)).await {
+        match Box::pin(try_all(worker, &tier, at, client, flow)).await {
             Ok(reached) => return Ok(reached),
             Err(Vain::Ended(ended)) => return Err(ended),
             Err(Vain::Moved(permit)) => moved = permit,
@@ -116,7 +117,7 @@ async fn try_all(
     worker: &Rc<Worker>,
     tier: &Arc<Tier>,
     id: UpstreamId,
-    peer: &Peer,
+    (peer, alpn): (&Peer, Option<&[u8]>),
     flow: &mut Flow,
 ) -> Result<Reached, Vain> {
     let (upstream, group) = tier.upstream(id);
@@ -151,12 +152,17 @@ async fn try_all(
             tls: group.tls.as_deref(),
             server: &server,
             peer,
+            bare: Some(Bare {
+                sni: flow.sni.as_deref(),
+                alpn,
+            }),
         };
         let connected = connect(worker, &way).await;
         now = worker.now();
         let why = match connected {
             Ok(io) => {
                 server.connected(now.since(taken.at), now);
+                flow.connected(taken.at, now);
                 ended(None, now);
                 let early = upstream.resilience.early_close;
                 if early.is_none() {

@@ -20,7 +20,7 @@ use crate::proxy::worker::Worker;
 use crate::sys::splice::Pipe;
 use crate::traffic::TcpTimeouts;
 
-use super::flow::Ended;
+use super::flow::{Ended, Flow};
 
 /// Moves of one direction before others have their turn.
 const TURN: usize = 16;
@@ -30,17 +30,6 @@ const SMALL: usize = 16 << 10;
 
 /// After so many small moves in a row a direction copies again.
 const SMALLS: u8 = 4;
-
-/// What a relay moved, and how it ended.
-#[derive(Clone, Copy, Debug)]
-pub struct Relayed {
-    /// Octets from the client to the backend.
-    pub octets_in: u64,
-    /// Octets from the backend to the client.
-    pub octets_out: u64,
-    /// How it ended.
-    pub ended: Ended,
-}
 
 /// How a direction moves octets.
 enum Way {
@@ -230,7 +219,8 @@ pub async fn relay(
     mut backend: TcpStream,
     server: &Server,
     timeouts: &TcpTimeouts,
-) -> Relayed {
+    flow: &mut Flow,
+) -> Ended {
     let watch = Watch::new(&worker.watches);
     watch.set(timeouts.idle);
     let (mut up, mut down) = (Direction::new(), Direction::new());
@@ -260,6 +250,7 @@ pub async fn relay(
         }
         if up.octets + down.octets > before {
             watch.set(silence(timeouts, first));
+            flow.moved(up.octets, down.octets, &client);
         }
         if server.is_cut() {
             return Poll::Ready(Ended::TakenOut);
@@ -270,16 +261,14 @@ pub async fn relay(
         })
     })
     .await;
+    (flow.octets_in, flow.octets_out) = (up.octets, down.octets);
+    flow.look(&client);
     if !matches!(ended, Ended::ClientClosed | Ended::BackendClosed) {
         // What broke off must not look like an end to the other side.
         let _ = client.set_zero_linger();
         let _ = backend.set_zero_linger();
     }
-    Relayed {
-        octets_in: up.octets,
-        octets_out: down.octets,
-        ended,
-    }
+    ended
 }
 
 /// How long nothing may move.

@@ -1,28 +1,24 @@
 //! The way of one connection: what stands before it, a backend, and octets in both directions.
 
-use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use bytes::BytesMut;
 use tokio::net::TcpStream;
 
-use crate::proxy::connection::Held;
-use crate::proxy::door;
+use crate::ids::ListenerId;
+use crate::proxy::connection::{self, Held};
 use crate::proxy::io::Io;
-use crate::proxy::message::{Peer, Upgraded};
-use crate::proxy::stats::count;
+use crate::proxy::message::Peer;
 use crate::proxy::tier::Tier;
-use crate::proxy::tunnel;
-use crate::proxy::upstream::lease::Lease;
-use crate::proxy::watch::Watch;
 use crate::proxy::worker::Worker;
-use crate::traffic::{Protocol, Target, TcpTimeouts};
+use crate::traffic::{Protocol, TcpTimeouts};
 
+use super::enter::{Entered, enter};
 use super::flow::{Ended, Flow};
 use super::reach::{Reached, reach};
 use super::refuse;
 use super::relay::relay;
+use super::sealed;
 
 /// Two sides that were brought together.
 struct Joined {
@@ -31,17 +27,36 @@ struct Joined {
     timeouts: TcpTimeouts,
 }
 
+/// What became of a connection on its way to a backend.
+enum Gone {
+    /// It has one.
+    Joined(Joined),
+    /// Another listener gets it.
+    Handed(Arc<Tier>, TcpStream, Peer, ListenerId),
+}
+
 /// Serves an accepted connection until it ends.
 pub async fn serve(worker: Rc<Worker>, tier: Arc<Tier>, tcp: TcpStream, peer: Peer, held: Held) {
     let name = &tier.plan.listeners[peer.listener.index()].name;
-    let mut flow = Flow::new(name, &peer, worker.watches.coarse());
+    let mut flow = Flow::new(name, &peer, worker.now());
+    flow.watch(&worker, &tier, &peer);
     // The plan is let go before octets move: a connection may outlive many.
-    flow.ended = match Box::pin(join(&worker, tier, tcp, peer, &mut flow)).await {
-        Ok(joined) => carry(&worker, joined, &mut flow).await,
+    let handed = held.is_handed();
+    let joined = Box::pin(join(&worker, tier, tcp, (peer, handed), &mut flow)).await;
+    let mut taken_over = None;
+    flow.ended = match joined {
+        Ok(Gone::Joined(joined)) => carry(&worker, joined, &mut flow).await,
+        Ok(Gone::Handed(tier, tcp, peer, to)) => {
+            taken_over = Some((tier, tcp, peer, to));
+            Ended::HandedOver
+        }
         Err(ended) => ended,
     };
     drop(held);
     flow.finish(&worker);
+    if let Some((tier, tcp, peer, to)) = taken_over {
+        connection::take_over(&worker, tier, to, tcp, peer);
+    }
 }
 
 /// Brings the client together with a backend.
@@ -49,45 +64,35 @@ async fn join(
     worker: &Rc<Worker>,
     tier: Arc<Tier>,
     tcp: TcpStream,
-    mut peer: Peer,
+    (mut peer, handed): (Peer, bool),
     flow: &mut Flow,
-) -> Result<Joined, Ended> {
-    let at = peer.listener.index();
-    let listener = &tier.plan.listeners[at];
+) -> Result<Gone, Ended> {
+    let listener = &tier.plan.listeners[peer.listener.index()];
     let Protocol::Tcp(rules) = &listener.protocol else {
         return Err(Ended::TurnedAway);
     };
-    let tls = tier.listener_tls(at);
-    let client = if tls.is_some() || listener.proxy_protocol.is_some() {
-        let entering = door::enter(tcp, peer.source, peer.local, listener, tls.map(|t| &**t));
-        let Some(entered) = entering.await else {
-            count(&worker.stats.turned_away);
-            return Err(Ended::TurnedAway);
-        };
-        (peer.source, peer.local, peer.tls) = (entered.source, entered.local, entered.tls);
-        flow.client = peer.source;
-        entered.io
-    } else {
-        Io::Tcp(tcp)
-    };
-    let id = match rules.target {
-        Target::Upstream(id) => id,
-        Target::Listener(_) | Target::Close => return Err(Ended::TurnedAway),
+    let entered = enter(worker, &tier, rules, tcp, (&mut peer, handed), flow).await?;
+    let (client, id) = match entered {
+        Entered::Upstream(client, id) => (client, id),
+        Entered::Listener(tcp, to) => return Ok(Gone::Handed(tier, tcp, peer, to)),
     };
     flow.upstream = Some(tier.plan.upstreams[id.index()].name.clone());
-    let backend = match reach(worker, &tier, id, &peer, flow).await {
+    let alpn = match &client {
+        Io::Tls(tls) => tls.get_ref().1.alpn_protocol().map(Vec::from),
+        _ => None,
+    };
+    let backend = match reach(worker, &tier, id, (&peer, alpn.as_deref()), flow).await {
         Ok(reached) => reached,
         Err(ended) => {
             refuse::show(rules.refusal, &client);
             return Err(ended);
         }
     };
-    flow.connected = Some(worker.watches.coarse().since(flow.began));
-    Ok(Joined {
+    Ok(Gone::Joined(Joined {
         client,
         backend,
         timeouts: rules.timeouts,
-    })
+    }))
 }
 
 /// Moves octets until both sides have ended.
@@ -99,29 +104,21 @@ async fn carry(worker: &Worker, joined: Joined, flow: &mut Flow) -> Ended {
         admitted,
         trial,
     } = joined.backend;
-    match (joined.client, io) {
+    let server = permit.backend();
+    let ended = match (joined.client, io) {
         (Io::Tcp(client), Io::Tcp(backend)) => {
-            let server = permit.backend();
-            let done = relay(worker, client, backend, server, &timeouts).await;
-            (flow.octets_in, flow.octets_out) = (done.octets_in, done.octets_out);
-            trial.end(flow, done.ended, || worker.now());
-            drop(admitted);
-            done.ended
+            relay(worker, client, backend, server, &timeouts, flow).await
         }
-        (client, io) => {
-            let backend = Box::new(Upgraded {
-                io,
-                ahead: BytesMut::new(),
-                protocol: Box::default(),
-                lease: Some(Lease::new(permit, admitted)),
-            });
-            let watch = Watch::new(&worker.watches);
-            let client = RefCell::new(client);
-            let moved = tunnel::run(&client, BytesMut::new(), backend, &watch, timeouts.idle);
-            (flow.octets_in, flow.octets_out) = Box::pin(moved).await;
-            // Which side ended first is not known here: only what came tells of the backend.
-            trial.end(flow, Ended::ClientClosed, || worker.now());
-            Ended::ClientClosed
+        // Boxed: the room it needs is not that of a connection without TLS.
+        (client, backend) => {
+            Box::pin(sealed::relay(
+                worker, client, backend, server, &timeouts, flow,
+            ))
+            .await
         }
-    }
+    };
+    trial.end(flow, ended, || worker.now());
+    // Counted for the upstream until here.
+    drop(admitted);
+    ended
 }

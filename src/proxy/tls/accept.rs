@@ -77,7 +77,7 @@ where
     let longest = in_force.settings.handshake_timeout.unwrap_or(longest);
     let counters = &tls.counters;
     let shaking = async {
-        let start = begin(io).await?;
+        let start = begin(io, in_force.settings.alpn.is_none()).await?;
         let strict = in_force.settings.strict_sni;
         start
             .into_stream(in_force.config.clone())
@@ -123,14 +123,15 @@ enum First {
     Bad(rustls::Error, AcceptedAlert),
 }
 
-/// Reads the client's first message.
-async fn begin<IO>(mut io: IO) -> Result<StartHandshake<IO>, HandshakeError>
+/// Reads the client's first message. `http`: plain HTTP is told apart and answered.
+async fn begin<IO>(mut io: IO, http: bool) -> Result<StartHandshake<IO>, HandshakeError>
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
     let mut acceptor = Acceptor::default();
     let mut first = None;
-    let found = std::future::poll_fn(|cx| hello(&mut io, &mut acceptor, &mut first, cx)).await?;
+    let found =
+        std::future::poll_fn(|cx| hello(&mut io, &mut acceptor, (&mut first, http), cx)).await?;
     match found {
         First::Hello(accepted) => Ok(StartHandshake::from_parts(*accepted, io)),
         First::Plain => {
@@ -152,7 +153,7 @@ where
 fn hello<IO: AsyncRead + Unpin>(
     io: &mut IO,
     acceptor: &mut Acceptor,
-    first: &mut Option<u8>,
+    (first, http): (&mut Option<u8>, bool),
     cx: &mut Context<'_>,
 ) -> Poll<Result<First, HandshakeError>> {
     loop {
@@ -174,7 +175,7 @@ fn hello<IO: AsyncRead + Unpin>(
             Err(e) => return Poll::Ready(Err(HandshakeError::Io(e))),
         }
         // A record of a handshake begins with 22; methods of HTTP begin with a capital.
-        if first.is_some_and(|octet| octet.is_ascii_uppercase()) {
+        if http && first.is_some_and(|octet| octet.is_ascii_uppercase()) {
             return Poll::Ready(Ok(First::Plain));
         }
         match acceptor.accept() {

@@ -288,7 +288,7 @@ impl InForce {
             (None, _) => builder.with_no_client_auth(),
         };
         let mut config = builder.with_cert_resolver(Arc::new(shelf));
-        config.alpn_protocols = alpn(http2);
+        config.alpn_protocols = settings.alpn.clone().unwrap_or_else(|| alpn(http2));
         config.ignore_client_order = !settings.policy.ciphers.is_empty();
         // Early data can be replayed (RFC 8446 section 8).
         config.max_early_data_size = 0;

@@ -150,13 +150,32 @@ impl UpstreamTls {
         IO: AsyncRead + AsyncWrite + Unpin,
     {
         let in_force = self.in_force.load_full();
-        let name = match &in_force.server_name {
-            Some(name) => name.clone(),
-            None => ServerName::from(backend.ip()),
-        };
         let connector = TlsConnector::from(in_force.config_for(backend.ip()));
-        let shaken = connector.connect(name, io).await;
+        let shaken = connector.connect(in_force.name_of(backend), io).await;
         let shaken = shaken.and_then(|stream| in_force.agreed(stream));
+        self.tell(backend, shaken.as_ref().err());
+        shaken
+    }
+
+    /// As [`UpstreamTls::connect`], for what is not HTTP: `protocol` is the one that is offered (ALPN), if
+    /// any is.
+    ///
+    /// # Errors
+    /// When the handshake fails or the certificate does not verify.
+    pub async fn connect_for<IO>(
+        &self,
+        io: IO,
+        backend: SocketAddr,
+        protocol: Option<&[u8]>,
+    ) -> io::Result<TlsStream<IO>>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin,
+    {
+        let in_force = self.in_force.load_full();
+        let connector = TlsConnector::from(in_force.config_for(backend.ip()));
+        let offered = protocol.into_iter().map(Vec::from).collect();
+        let connector = connector.with_alpn(offered);
+        let shaken = connector.connect(in_force.name_of(backend), io).await;
         self.tell(backend, shaken.as_ref().err());
         shaken
     }
@@ -227,6 +246,14 @@ impl InForce {
             server_name,
             by_backend: Mutex::default(),
         })
+    }
+
+    /// What a backend must show that it is.
+    fn name_of(&self, backend: SocketAddr) -> ServerName<'static> {
+        match &self.server_name {
+            Some(name) => name.clone(),
+            None => ServerName::from(backend.ip()),
+        }
     }
 
     /// The stream, where HTTP/2 was agreed on if it is wanted.

@@ -1,7 +1,7 @@
 //! The sessions of one socket: finds them, begins them, moves them to other backends, ends them.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 use std::ops::Range;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::rc::Rc;
@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 
 use crate::balance::Candidate as _;
@@ -397,15 +398,19 @@ impl Relay {
         }
         let now = worker.watches.coarse();
         let permit = choose(&worker, ours, &key, head, &[], now)?;
-        let socket = match connect(ours.origin(), permit.backend().address) {
+        let server = permit.backend();
+        let socket = match connect(ours.origin(), server.address) {
             Ok(socket) => socket,
-            Err(_) => {
-                // No descriptor or no port is left, as a rule: one that is used for less may have it.
+            Err(error) if is_shortage(&error) => {
+                // A session that is used for less may have it.
                 self.make_room(ours).map_err(|_| Event::NoSocket)?;
-                connect(ours.origin(), permit.backend().address).map_err(|_| Event::NoSocket)?
+                connect(ours.origin(), server.address).map_err(|_| Event::NoSocket)?
+            }
+            Err(_) => {
+                server.failed(Fault::Connect, worker.now());
+                return Err(Event::NoSocket);
             }
         };
-        let server = permit.backend();
         server.begin(false);
         let began = if server.is_timed() { worker.now() } else { now };
         let (upstream, _) = tier.upstream(ours.rules.upstream);
@@ -657,7 +662,23 @@ pub fn is_busy(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::WouldBlock || error.raw_os_error() == Some(NO_BUFFERS)
 }
 
-const NO_BUFFERS: i32 = rustix::io::Errno::NOBUFS.raw_os_error();
+const NO_BUFFERS: i32 = Errno::NOBUFS.raw_os_error();
+
+/// Whether the system has no descriptor, local port or memory left for a socket.
+fn is_shortage(error: &io::Error) -> bool {
+    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(
+        errno,
+        Some(
+            Errno::MFILE
+                | Errno::NFILE
+                | Errno::AGAIN
+                | Errno::ADDRNOTAVAIL
+                | Errno::NOBUFS
+                | Errno::NOMEM
+        )
+    )
+}
 
 /// Sends answers to clients. What cannot be sent is lost, as datagrams may be.
 fn flush(ours: &Ours, socket: BorrowedFd<'_>, outbound: &mut Datagrams) {

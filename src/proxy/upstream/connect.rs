@@ -32,6 +32,17 @@ pub struct Way<'a> {
     pub server: &'a Arc<Server>,
     /// Whom a connection is for, where its server is told.
     pub peer: &'a Peer,
+    /// What is known of a connection that carries no HTTP; `None`: it does.
+    pub bare: Option<Bare<'a>>,
+}
+
+/// What is known of a connection that carries no HTTP.
+#[derive(Clone, Copy, Default)]
+pub struct Bare<'a> {
+    /// The server name that its TLS asks for, where it was looked at.
+    pub sni: Option<&'a str>,
+    /// The protocol that was agreed on within the client's TLS, where it ends here.
+    pub alpn: Option<&'a [u8]>,
 }
 
 impl Way<'_> {
@@ -83,14 +94,18 @@ async fn secure(mut tcp: TcpStream, way: &Way<'_>) -> Result<Io, Why> {
             source: way.peer.source,
             destination: way.peer.local,
         };
-        let header = proxy_protocol::header(version, Some(&said), way.peer.tls.as_deref());
+        let sni = way.bare.and_then(|bare| bare.sni);
+        let header = proxy_protocol::header(version, Some(&said), way.peer.tls.as_deref(), sni);
         tcp.write_all(&header).await.map_err(|_| Why::Closed)?;
     }
     let Some(tls) = way.tls else {
         return Ok(Io::Tcp(tcp));
     };
     // What goes wrong is told there, once.
-    let shaken = tls.connect(tcp, way.server.address).await;
+    let shaken = match way.bare {
+        None => tls.connect(tcp, way.server.address).await,
+        Some(bare) => tls.connect_for(tcp, way.server.address, bare.alpn).await,
+    };
     let stream = shaken.map_err(|_| Why::Tls)?;
     Ok(Io::Tls(Box::new(stream.into())))
 }

@@ -32,6 +32,7 @@ struct Server {
     counters: Arc<DnsCounters>,
     sim: Arc<SimClock>,
     stop: watch::Sender<bool>,
+    leave: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
 
@@ -42,6 +43,7 @@ fn start(limits: TcpLimits) -> Server {
     let counters = Arc::new(DnsCounters::default());
     let open = Arc::new(AtomicU64::new(0));
     let (stop, stopped) = watch::channel(false);
+    let (leave, left) = watch::channel(false);
     let desk = Desk::with_engine(&publisher(), &clock, counters.clone(), refuse);
     let addr = listener.local_addr().unwrap();
     let service = Service {
@@ -52,10 +54,17 @@ fn start(limits: TcpLimits) -> Server {
         limits,
         proxies: Proxies::default(),
         stopped,
+        left,
     };
     let hall = Hall::with_desk(desk, &service);
     let task = tokio::spawn(async move {
-        serve_in(&hall, listener, Speech::Tcp, service.stopped).await;
+        serve_in(
+            &hall,
+            listener,
+            Speech::Tcp,
+            (service.stopped, service.left),
+        )
+        .await;
     });
     Server {
         addr,
@@ -63,6 +72,7 @@ fn start(limits: TcpLimits) -> Server {
         counters,
         sim,
         stop,
+        leave,
         task,
     }
 }
@@ -121,6 +131,24 @@ async fn pipelined_queries_are_answered_in_order() {
     stream.shutdown().await.unwrap();
     assert_eq!(read_frame(&mut stream).await, refusal(4, 50));
     assert!(closes(&mut stream).await);
+}
+
+#[tokio::test]
+async fn p2_who_is_here_is_served_on_when_another_process_accepts() {
+    let server = start(patient());
+    let mut stream = server.connect().await;
+    exchange(&mut stream, 1).await;
+    server.leave.send_replace(true);
+    for id in 2..5 {
+        exchange(&mut stream, id).await;
+    }
+    // Here the socket was this process's alone: nobody takes who comes.
+    while let Ok(mut late) = TcpStream::connect(server.addr).await {
+        assert!(closes(&mut late).await);
+    }
+    exchange(&mut stream, 5).await;
+    drop(stream);
+    server.task.await.unwrap();
 }
 
 #[tokio::test]

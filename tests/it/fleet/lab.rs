@@ -17,7 +17,7 @@ const NO_LAB: &str = "TRADEWIND_NO_LAB";
 #[derive(Debug)]
 pub struct Lab {
     /// Has the bridge that all cables end in.
-    _switch: Host,
+    switch: Host,
     hosts: BTreeMap<String, Arc<Host>>,
 }
 
@@ -46,10 +46,12 @@ impl Lab {
             let before = hosts.insert((*name).to_owned(), Arc::new(host));
             assert!(before.is_none(), "two hosts `{name}`");
         }
-        Some(Lab {
-            _switch: switch,
-            hosts,
-        })
+        Some(Lab { switch, hosts })
+    }
+
+    /// The host that has the bridge; the cable of the nth other host ends in its interface `pN`.
+    pub fn switch(&self) -> &Host {
+        &self.switch
     }
 
     /// A host.
@@ -105,6 +107,30 @@ impl Lab {
     }
 }
 
+/// Whether a test is left out because this machine lacks `command`, and the environment says that this
+/// is fine.
+///
+/// # Panics
+/// Where it lacks it and the environment does not say so, with what to install.
+pub fn left_out(command: &str, package: &str) -> bool {
+    if has(command) {
+        return false;
+    }
+    let how =
+        format!("there is no {command}: install the Debian package {package} (tests/run does)");
+    assert!(
+        std::env::var_os(NO_LAB).is_some(),
+        "{how}; with {NO_LAB}=1 in the environment the test is left out"
+    );
+    eprintln!("{how}; {NO_LAB} is set, so nothing is tested here");
+    true
+}
+
+fn has(command: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|dir| dir.join(command).is_file())
+}
+
 /// What this machine lacks for a lab, and what to do.
 fn lacking() -> Option<String> {
     let needed = [
@@ -113,10 +139,6 @@ fn lacking() -> Option<String> {
         ("dig", "bind9-dnsutils"),
         ("mount", "mount"),
     ];
-    let has = |command: &str| {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        std::env::split_paths(&path).any(|dir| dir.join(command).is_file())
-    };
     let missing = needed.iter().filter(|(command, _)| !has(command));
     let mut packages: Vec<&str> = missing.map(|(_, package)| *package).collect();
     if !Path::new(FAKETIME).is_file() {

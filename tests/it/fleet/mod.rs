@@ -15,3 +15,5 @@ mod health;
 mod one_node;
 mod orders;
 mod partition;
+mod vip;
+mod xdp;

@@ -14,6 +14,7 @@ pub mod proxy;
 pub mod secondary;
 pub mod signed;
 pub mod stream;
+pub mod takeover;
 pub mod tls;
 pub mod watch;
 

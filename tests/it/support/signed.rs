@@ -202,6 +202,7 @@ impl Signed {
             limits: TcpLimits::default(),
             proxies: Proxies::new([]),
             stopped,
+            left: watch::channel(false).1,
         };
         runtime.spawn(tcp::serve(listener, service, Speech::Tcp));
         Signed {

@@ -1,0 +1,240 @@
+//! Counters that go on where another process left off: requirement O5.
+//!
+//! A node that is upgraded is two processes for a while. Readers of metrics know one node, whose
+//! counters never fall. So the page of the new process has, in every counter and histogram, what the
+//! old one counted last: this is the one place where it is added, for every family that there is or
+//! will be. The old process goes on counting while it drains, and tells the new one.
+
+use std::collections::HashMap;
+use std::fmt::{self, Write as _};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Samples kept at most: of what the configuration no longer has, none beyond this.
+const MOST: usize = 200_000;
+
+/// A sample's value.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Value {
+    Whole(u64),
+    Real(f64),
+}
+
+impl Value {
+    fn read(text: &str) -> Option<Value> {
+        match text.parse() {
+            Ok(whole) => Some(Value::Whole(whole)),
+            Err(_) => {
+                let real: f64 = text.parse().ok()?;
+                real.is_finite().then_some(Value::Real(real))
+            }
+        }
+    }
+
+    fn plus(self, other: Value) -> Value {
+        match (self, other) {
+            (Value::Whole(a), Value::Whole(b)) => Value::Whole(a.saturating_add(b)),
+            (a, b) => Value::Real(a.real() + b.real()),
+        }
+    }
+
+    fn real(self) -> f64 {
+        match self {
+            Value::Whole(whole) => whole as f64,
+            Value::Real(real) => real,
+        }
+    }
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Whole(whole) => write!(f, "{whole}"),
+            Value::Real(real) => write!(f, "{real}"),
+        }
+    }
+}
+
+/// What earlier processes of this node counted.
+#[derive(Debug, Default)]
+pub struct Before(Mutex<HashMap<Box<str>, Value>>);
+
+impl Before {
+    /// Takes over what the old process counted, as it was handed on; replaces what was known of it.
+    /// Lines that are no samples are left out.
+    pub fn take(&self, counts: &str) {
+        let samples = counts.lines().filter_map(sample);
+        let samples = samples.take(MOST).map(|(key, value)| (key.into(), value));
+        let counts = samples.collect();
+        *self.counts() = counts;
+    }
+
+    /// The page with what was counted before in every counter and histogram.
+    pub fn add_to(&self, page: String) -> String {
+        let before = self.counts();
+        if before.is_empty() {
+            return page;
+        }
+        let mut whole = String::with_capacity(page.len() + 1024);
+        for (line, counts) in lines(&page) {
+            let known = || {
+                let (key, value) = sample(line)?;
+                Some((key, value.plus(*before.get(key)?)))
+            };
+            // Writing to a String cannot fail.
+            let _ = match counts.then(known).flatten() {
+                Some((key, sum)) => writeln!(whole, "{key} {sum}"),
+                None => writeln!(whole, "{line}"),
+            };
+        }
+        whole
+    }
+
+    /// What the next process is told: the counters of a page to which [`Before::add_to`] has added, and
+    /// those that the page does not show now but may show again.
+    pub fn hand_on(&self, page: &str) -> String {
+        let mut told = HashMap::new();
+        let mut text = String::new();
+        let counted = lines(page).filter(|(_, counts)| *counts);
+        for (key, value) in counted.filter_map(|(line, _)| sample(line)).take(MOST) {
+            let _ = writeln!(text, "{key} {value}");
+            told.insert(key, ());
+        }
+        let before = self.counts();
+        let hidden = before.iter().filter(|(key, _)| !told.contains_key(&***key));
+        for (key, value) in hidden.take(MOST.saturating_sub(told.len())) {
+            let _ = writeln!(text, "{key} {value}");
+        }
+        text
+    }
+
+    fn counts(&self) -> MutexGuard<'_, HashMap<Box<str>, Value>> {
+        // Replaced whole.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The lines of a page, each with whether it is a sample of a counter or a histogram.
+fn lines(page: &str) -> impl Iterator<Item = (&str, bool)> {
+    let mut counts = false;
+    page.lines().map(move |line| {
+        if let Some(kind) = line.strip_prefix("# TYPE ") {
+            counts = matches!(kind.rsplit(' ').next(), Some("counter" | "histogram"));
+        }
+        (line, counts && !line.starts_with('#'))
+    })
+}
+
+/// Name and labels, and the value.
+fn sample(line: &str) -> Option<(&str, Value)> {
+    let (key, value) = line.rsplit_once(' ')?;
+    Some((key, Value::read(value)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::Page;
+    use proptest::prelude::*;
+
+    /// A page of a process that has counted so much.
+    fn page(queries: u64, seconds: f64, open: u64, extra: Option<u64>) -> String {
+        let mut page = Page::default();
+        page.family("q_total", "counter", "Queries.");
+        page.sample("q_total", "path=\"/a b\"", queries);
+        page.sample("q_total", "path=\"/c\"", 2 * queries);
+        if let Some(extra) = extra {
+            page.family(
+                "x_total",
+                "counter",
+                "Appears when there is something to tell.",
+            );
+            page.sample("x_total", "", extra);
+        }
+        page.family("t_seconds", "histogram", "Durations.");
+        page.sample("t_seconds_bucket", "le=\"+Inf\"", queries);
+        page.sample("t_seconds_sum", "", seconds);
+        page.sample("t_seconds_count", "", queries);
+        page.family("open", "gauge", "Open connections.");
+        page.sample("open", "", open);
+        page.into_text()
+    }
+
+    fn value(page: &str, key: &str) -> Option<f64> {
+        let mut samples = page.lines().filter_map(sample);
+        samples.find_map(|(k, value)| (k == key).then(|| value.real()))
+    }
+
+    #[test]
+    fn o5_counters_and_histograms_go_on_and_gauges_do_not() {
+        let before = Before::default();
+        let old = page(10, 1.5, 7, None);
+        assert_eq!(before.add_to(old.clone()), old, "nothing was before");
+        let after = Before::default();
+        after.take(&before.hand_on(&old));
+        let sum = after.add_to(page(3, 0.25, 2, None));
+        assert_eq!(value(&sum, "q_total{path=\"/a b\"}"), Some(13.0));
+        assert_eq!(value(&sum, "q_total{path=\"/c\"}"), Some(26.0));
+        assert_eq!(value(&sum, "t_seconds_bucket{le=\"+Inf\"}"), Some(13.0));
+        assert_eq!(value(&sum, "t_seconds_sum"), Some(1.75));
+        assert_eq!(value(&sum, "open"), Some(2.0));
+        assert!(sum.contains("# TYPE q_total counter\n"));
+        assert!(
+            sum.contains("\nq_total{path=\"/c\"} 26\n"),
+            "stays a whole number"
+        );
+    }
+
+    #[test]
+    fn what_the_old_process_counts_while_it_drains_arrives() {
+        let after = Before::default();
+        for queries in [10, 11, 12] {
+            after.take(&Before::default().hand_on(&page(queries, 0.0, 0, None)));
+        }
+        let sum = after.add_to(page(1, 0.0, 0, None));
+        assert_eq!(value(&sum, "q_total{path=\"/a b\"}"), Some(13.0));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_left_out() {
+        let after = Before::default();
+        after.take("q_total{path=\"/c\"} 5\nnothing\nt_seconds_sum NaN\n\u{0}\nt_seconds_count -x");
+        let sum = after.add_to(page(1, 0.0, 0, None));
+        assert_eq!(value(&sum, "q_total{path=\"/c\"}"), Some(7.0));
+        assert_eq!(value(&sum, "t_seconds_count"), Some(1.0));
+    }
+
+    proptest! {
+        /// A series of scrapes over several processes, each counting on, never falls: also of a
+        /// counter that a process shows only when it has counted something.
+        #[test]
+        fn o5_a_series_over_several_takeovers_never_falls(
+            lives in prop::collection::vec(
+                prop::collection::vec((0u64..100, 0u32..50, 0u64..9), 1..5), 1..6
+            )
+        ) {
+            let mut before = Before::default();
+            let mut last: HashMap<String, f64> = HashMap::new();
+            for life in lives {
+                let (mut queries, mut seconds, mut extra) = (0, 0.0, 0);
+                let mut text = page(0, 0.0, 0, None);
+                for (more, halves, rare) in life {
+                    queries += more;
+                    seconds += f64::from(halves) / 2.0;
+                    extra += rare;
+                    text = page(queries, seconds, more, (extra > 0).then_some(extra));
+                    text = before.add_to(text);
+                    for (line, counts) in lines(&text) {
+                        let Some((key, value)) = sample(line).filter(|_| counts) else {
+                            continue;
+                        };
+                        let was = last.insert(key.to_owned(), value.real());
+                        prop_assert!(was.is_none_or(|was| was <= value.real()), "{key}");
+                    }
+                }
+                let next = Before::default();
+                next.take(&before.hand_on(&text));
+                before = next;
+            }
+        }
+    }
+}

@@ -1,0 +1,354 @@
+//! Binary takeover on the real binary: a new process goes on where the running one is, and clients
+//! notice nothing (requirements P2 and O5).
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+use tradewind::app::takeover::link::Link;
+use tradewind::app::takeover::message::{Message, VERSION};
+
+use crate::support::backend::Backend;
+use crate::support::node::{HEAD, folder};
+use crate::support::proxy::{self, backend_entry};
+use crate::support::stream::StreamBackend;
+use crate::support::takeover::{Clients, PATIENCE, Process, Scrapes, Up, rest};
+use crate::support::{http, wait_for};
+
+/// A node without a proxy.
+fn plain() -> TempDir {
+    folder(HEAD)
+}
+
+/// A node with a listener of HTTP, `web`, and one of TCP, `l4`, each with a backend.
+fn with_proxy(backend: &Backend, echo: &StreamBackend) -> TempDir {
+    let l4 = "[listeners.l4]\nbind = [\"127.0.0.1:0\"]\nprotocol = \"tcp\"\nforward = \"echo\"\n\n\
+              [upstreams.echo]\nconnect-timeout = \"2s\"\n";
+    let backends = backend_entry("app", "b0", backend.addr);
+    let echoes = backend_entry("echo", "e0", echo.addr);
+    let head = proxy::head();
+    folder(&format!("{head}{}{backends}\n{l4}{echoes}", proxy::WEB))
+}
+
+/// A node whose first round of probes takes its time: the target takes connections and is silent.
+fn slow_round(silent: &TcpListener) -> String {
+    let port = silent.local_addr().unwrap().port();
+    let head = HEAD.replace("workers = 1", "workers = 1, first-round = \"20s\"");
+    assert!(head.contains("first-round"));
+    format!(
+        r#"{head}
+[monitors.page]
+interval = "60s"
+timeout = "30s"
+rise = 1
+fall = 1
+http = {{ path = "/" }}
+
+[pools.eu]
+region = "eu"
+monitor = "page"
+endpoints = [{{ name = "mute", address = "127.0.0.1", port = {port} }}]
+
+[policies.any]
+pools = ["eu"]
+method = "all"
+
+[names."www.gslb.test"]
+policy = "any"
+"#
+    )
+}
+
+fn workers(dir: &Path, count: u32) {
+    let path = dir.join("tradewind.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let at = text.find("workers = ").unwrap() + "workers = ".len();
+    let end = at + text[at..].find([' ', ',', '}']).unwrap();
+    let text = format!("{}{count}{}", &text[..at], &text[end..]);
+    std::fs::write(path, text).unwrap();
+}
+
+/// Takes over from `old`, which must end by itself and well.
+fn take_over(dir: &Path, old: &mut Process, was: &Up) -> (Process, Up) {
+    let new = Process::start(dir, &["--takeover"]);
+    let up = new.ready();
+    assert_eq!(up.addresses(), was.addresses());
+    assert!(up.generation() > was.generation(), "{up:?} after {was:?}");
+    assert!(old.ended().success());
+    assert!(old.logged("all that was begun is finished"));
+    (new, up)
+}
+
+fn serves(up: &Up) {
+    let answer = crate::support::dns::udp(
+        up.dns,
+        &crate::support::dns::query("static.gslb.test.", hickory_proto::rr::RecordType::A, None),
+    );
+    assert_eq!(answer.answers.len(), 1);
+    assert_eq!(http::get(up.admin, "/readyz").status, 200);
+}
+
+/// Whether an order can be given and is on the disk.
+fn takes_orders(up: &Up) {
+    let order = "/v1/overrides?scope=region&name=eu&set=drain&owner=tests&reason=takeover";
+    let given = http::request(up.admin, "PUT", order);
+    assert!([200, 409].contains(&given.status), "{given:?}");
+    assert!(!given.body.contains("will not outlive"), "{given:?}");
+}
+
+#[test]
+fn p2_a_new_process_takes_over_and_nothing_is_lost() {
+    let (backend, echo) = (Backend::start(), StreamBackend::echo());
+    let dir = with_proxy(&backend, &echo);
+    let mut old = Process::start(dir.path(), &["--takeover"]);
+    let mut up = old.ready();
+    assert!(
+        old.logged("a usual start"),
+        "there was nobody to take over from"
+    );
+    let clients = Clients::start(&up, Some(up.proxy("web")));
+    let scrapes = Scrapes::start(up.admin);
+    // More workers than sockets, then fewer.
+    for count in [3, 1, 2] {
+        workers(dir.path(), count);
+        let (new, now) = take_over(dir.path(), &mut old, &up);
+        (old, up) = (new, now);
+    }
+    serves(&up);
+    clients.assert_nothing_lost();
+    assert!(scrapes.assert_nothing_fell() > 10);
+}
+
+#[test]
+fn p2_a_long_connection_finishes_on_the_old_process() {
+    let (backend, echo) = (Backend::start(), StreamBackend::echo());
+    let dir = with_proxy(&backend, &echo);
+    let mut old = Process::start(dir.path(), &[]);
+    let was = old.ready();
+    let mut long = TcpStream::connect(was.proxy("l4")).unwrap();
+    long.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut say = |text: &[u8]| {
+        long.write_all(text).unwrap();
+        let mut got = vec![0; text.len()];
+        long.read_exact(&mut got).unwrap();
+        assert_eq!(got, text);
+    };
+    say(b"before");
+    let new = Process::start(dir.path(), &["--takeover"]);
+    let up = new.ready();
+    let end = Instant::now() + Duration::from_secs(5);
+    while Instant::now() < end {
+        say(b"meanwhile");
+        rest(Instant::now() + Duration::from_millis(50));
+    }
+    assert!(old.runs(), "it has a connection to finish");
+    assert_eq!(echo.connections(), 1);
+    say(b"after");
+    drop(long);
+    assert!(old.ended().success());
+    serves(&up);
+}
+
+#[test]
+fn p2_a_wrong_configuration_takes_nothing_over() {
+    let dir = plain();
+    let mut old = Process::start(dir.path(), &[]);
+    let up = old.ready();
+    let path = dir.path().join("tradewind.toml");
+    let right = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(
+        &path,
+        right.replace("region = \"eu\"", "region = \"nowhere\""),
+    )
+    .unwrap();
+    let mut wrong = Process::start(dir.path(), &["--takeover"]);
+    assert_eq!(wrong.ended().code(), Some(78));
+    assert!(!old.logged("asks to take over"));
+    serves(&up);
+    std::fs::write(&path, right).unwrap();
+    take_over(dir.path(), &mut old, &up);
+}
+
+/// Speaks as a new process does, as far as `steps`, and is gone.
+fn die_after(dir: &Path, steps: usize) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let link = Link::connect(&dir.join("state")).unwrap().unwrap();
+        if steps > 0 {
+            link.say(&hello()).await.unwrap();
+        }
+        if steps > 1 {
+            while !matches!(hear(&link).await, Message::AllSockets { .. }) {}
+        }
+        if steps > 2 {
+            link.say(&Message::Release).await.unwrap();
+        }
+        if steps > 3 {
+            assert_eq!(hear(&link).await, Message::Released);
+        }
+    });
+}
+
+fn hello() -> Message {
+    Message::Hello {
+        version: VERSION,
+        node: "n1".to_owned(),
+        patience: Duration::from_secs(5),
+    }
+}
+
+async fn hear(link: &Link) -> Message {
+    let heard = tokio::time::timeout(PATIENCE, link.hear()).await;
+    heard.unwrap().unwrap().expect("the old process is there").0
+}
+
+#[test]
+fn p2_a_new_process_that_dies_at_any_step_leaves_the_old_one_serving() {
+    let dir = plain();
+    let mut old = Process::start(dir.path(), &[]);
+    let up = old.ready();
+    let clients = Clients::start(&up, None);
+    for steps in 0..=4 {
+        die_after(dir.path(), steps);
+        wait_for("the old process goes on", PATIENCE, || {
+            let order = "/v1/overrides?scope=region&name=eu&set=drain&owner=tests&reason=takeover";
+            let given = http::request(up.admin, "PUT", order);
+            (given.status != 503).then_some(())
+        });
+        takes_orders(&up);
+        serves(&up);
+    }
+    assert!(old.runs());
+    clients.assert_nothing_lost();
+    let (_new, up) = take_over(dir.path(), &mut old, &up);
+    let listed = http::get(up.admin, "/v1/overrides");
+    assert!(
+        listed.body.contains("takeover"),
+        "the store came along: {listed:?}"
+    );
+}
+
+#[test]
+fn p2_a_new_process_that_is_killed_in_its_first_round_changes_nothing() {
+    let dir = plain();
+    let mut old = Process::start(dir.path(), &[]);
+    let up = old.ready();
+    let clients = Clients::start(&up, None);
+    let right = std::fs::read_to_string(dir.path().join("tradewind.toml")).unwrap();
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    std::fs::write(dir.path().join("tradewind.toml"), slow_round(&silent)).unwrap();
+    let mut new = Process::start(dir.path(), &["--takeover"]);
+    // It has all, and probes.
+    silent.accept().unwrap();
+    // Meanwhile nobody else may, and orders wait.
+    let mut second = Process::start(dir.path(), &["--takeover"]);
+    assert_eq!(second.ended().code(), Some(1));
+    second.wait_logged(&format!(
+        "process {} is taking this node over already",
+        new.pid()
+    ));
+    old.wait_logged("a second takeover is refused");
+    let order = "/v1/overrides?scope=region&name=eu&set=drain&owner=tests&reason=takeover";
+    let given = http::request(up.admin, "PUT", order);
+    assert_eq!(given.status, 503, "{given:?}");
+    new.kill();
+    old.wait_logged("no takeover: the new process has ended");
+    takes_orders_soon(&up);
+    clients.assert_nothing_lost();
+    std::fs::write(dir.path().join("tradewind.toml"), right).unwrap();
+    take_over(dir.path(), &mut old, &up);
+}
+
+fn takes_orders_soon(up: &Up) {
+    let order = "/v1/overrides?scope=region&name=eu&set=drain&owner=tests&reason=takeover";
+    wait_for("orders are taken again", PATIENCE, || {
+        (http::request(up.admin, "PUT", order).status != 503).then_some(())
+    });
+    takes_orders(up);
+}
+
+#[test]
+fn p2_when_the_old_process_dies_half_way_the_new_one_goes_on() {
+    let dir = plain();
+    let mut old = Process::start(dir.path(), &[]);
+    let was = old.ready();
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let slow = slow_round(&silent).replace("20s", "3s");
+    std::fs::write(dir.path().join("tradewind.toml"), slow).unwrap();
+    let new = Process::start(dir.path(), &["--takeover"]);
+    let _connection = silent.accept().unwrap();
+    old.kill();
+    let up = new.ready();
+    assert_eq!(up.addresses(), was.addresses());
+    serves(&up);
+    takes_orders(&up);
+}
+
+#[test]
+fn p2_sigusr2_starts_the_file_that_lies_there_now() {
+    let dir = plain();
+    let program = dir.path().join("tradewind");
+    let install = || {
+        let fresh = dir.path().join("fresh");
+        std::fs::copy(env!("CARGO_BIN_EXE_tradewind"), &fresh).unwrap();
+        std::fs::rename(&fresh, &program).unwrap();
+    };
+    install();
+    let mut old = Process::start_program(Command::new(&program), dir.path(), &[]);
+    let was = old.ready();
+    let clients = Clients::start(&was, None);
+    install();
+    old.signal("-USR2");
+    // The child writes where its parent does.
+    let up = old.ready();
+    assert_eq!(up.addresses(), was.addresses());
+    assert!(old.ended().success());
+    clients.assert_nothing_lost();
+    serves(&up);
+    let child = std::fs::read_dir("/proc").unwrap().flatten().find_map(|p| {
+        let exe = std::fs::read_link(p.path().join("exe")).ok()?;
+        (exe == program).then(|| p.file_name().into_string().unwrap().parse().unwrap())
+    });
+    let child: u32 = child.expect("the new process outlives the old one");
+    crate::support::demo::signal("-TERM", child);
+    wait_for("the child ends", PATIENCE, || {
+        (!Path::new(&format!("/proc/{child}")).exists()).then_some(())
+    });
+}
+
+/// `TAKEOVERS=60` makes it the whole of requirement O5: see `tests/takeover`.
+#[test]
+fn o5_one_takeover_per_second_loses_no_query_and_counters_go_on() {
+    let count = std::env::var("TAKEOVERS").map_or(5, |n| n.parse().unwrap());
+    let (backend, echo) = (Backend::start(), StreamBackend::echo());
+    let dir = with_proxy(&backend, &echo);
+    let mut old = vec![Process::start(dir.path(), &[])];
+    let mut up = old[0].ready();
+    let clients = Clients::start(&up, Some(up.proxy("web")));
+    let scrapes = Scrapes::start(up.admin);
+    let begun = Instant::now();
+    for n in 0..count {
+        rest(begun + Duration::from_secs(n));
+        let new = Process::start(dir.path(), &["--takeover"]);
+        let now = new.ready();
+        assert!(now.generation() > up.generation());
+        old.push(new);
+        up = now;
+    }
+    eprintln!("{count} takeovers in {:?}", begun.elapsed());
+    old.pop().map(|last| {
+        for process in &mut old {
+            assert!(process.ended().success());
+        }
+        serves(&up);
+        clients.assert_nothing_lost();
+        scrapes.assert_nothing_fell();
+        last
+    });
+}
