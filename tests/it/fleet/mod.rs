@@ -3,8 +3,8 @@
 
 mod client;
 mod cluster;
-mod host;
-mod lab;
+pub mod host;
+pub mod lab;
 mod process;
 mod push;
 mod skew;
