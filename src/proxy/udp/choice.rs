@@ -1,6 +1,6 @@
 //! Which backend a session, or a datagram without one, is given.
 
-use std::net::{IpAddr, UdpSocket};
+use std::net::UdpSocket;
 use std::sync::Arc;
 
 use crate::balance::Candidate as _;
@@ -10,18 +10,12 @@ use crate::proxy::session::Bond;
 use crate::proxy::tier::Server;
 use crate::proxy::worker::Worker;
 use crate::time::Moment;
-use crate::traffic::algorithm::hash_address;
 use crate::traffic::udp::quic;
 use crate::traffic::udp::table::Key;
 
 use super::counters::Event;
 use super::ours::Ours;
 use super::session::connect;
-
-/// What the choice of a backend goes by, where it goes by the client.
-fn hash(client: IpAddr) -> u64 {
-    hash_address(client)
-}
 
 /// A place at a backend for a client whose datagram begins with `head`; not at those of `tried`, where there
 /// are others.
@@ -47,15 +41,18 @@ pub fn choose(
     {
         return Ok(permit);
     }
+    let chooser = &group.chooser;
+    let sessions = chooser.sessions.as_ref();
+    let mut bond =
+        sessions.map_or_else(Bond::default, |s| s.claim_connection(key.client.ip(), now));
     let ask = Ask {
         now,
         random: worker.random(),
-        hash: hash(key.client.ip()),
+        hash: chooser.picker.hash_connection(&ours.tuple(key)),
         tried,
     };
-    let chooser = &group.chooser;
     let picked = worker.turns.with(id, &chooser.picker, |turns| {
-        chooser.choose(&mut Bond::default(), turns, &group.servers, &ask)
+        chooser.choose(&mut bond, turns, &group.servers, &ask)
     });
     match picked {
         Ok(picked) => Permit::take(&group.servers[picked.place()]).ok_or(Event::BackendsFull),
@@ -82,6 +79,6 @@ pub fn choose_for_one(
 ///
 /// # Errors
 /// Why there is none.
-pub fn socket_to(server: &Server) -> Result<UdpSocket, Event> {
-    connect(server.address).map_err(|_| Event::NoSocket)
+pub fn socket_to(ours: &Ours, server: &Server) -> Result<UdpSocket, Event> {
+    connect(ours.origin(), server.address).map_err(|_| Event::NoSocket)
 }

@@ -1,13 +1,15 @@
 //! What the sessions of one listener go by, until the next reload.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use rustix::process::{Resource, getrlimit};
 
 use crate::ids::ListenerId;
 use crate::proxy::tier::{Server, Tier};
-use crate::traffic::Listener;
 use crate::traffic::udp::UdpRules;
+use crate::traffic::udp::table::Key;
+use crate::traffic::{Listener, Origin, Transport, Tuple};
 
 use super::counters::{Counters, Event};
 use super::state::UdpState;
@@ -28,6 +30,8 @@ pub struct Ours {
     pub state: Arc<UdpState>,
     /// Whether backends are told whose a datagram is.
     pub tells_client: bool,
+    /// Where the socket is bound.
+    pub address: SocketAddr,
     /// Which of the workers this is.
     pub worker: usize,
     /// How many there are.
@@ -38,6 +42,26 @@ impl Ours {
     /// What this worker counts of the listener.
     pub fn counters(&self) -> Option<&Counters> {
         self.state.counters(self.worker)
+    }
+
+    /// Where what goes to backends comes from.
+    pub fn origin(&self) -> Origin {
+        self.tier.upstream(self.rules.upstream).0.origin
+    }
+
+    /// Where the datagrams of a key were sent to.
+    pub fn local(&self, key: &Key) -> SocketAddr {
+        let ip = key.local.unwrap_or(self.address.ip());
+        SocketAddr::new(ip, self.address.port())
+    }
+
+    /// What tells the datagrams of a client apart.
+    pub fn tuple(&self, key: &Key) -> Tuple {
+        Tuple {
+            source: key.client,
+            destination: self.local(key),
+            transport: Transport::Udp,
+        }
     }
 
     /// Notes that something happened.

@@ -129,6 +129,7 @@ impl Relay {
             listener: ListenerId::from_index(at),
             rules,
             state,
+            address: self.address,
             worker: self.worker.number,
             workers,
             tier,
@@ -138,12 +139,6 @@ impl Relay {
         Some(ours)
     }
 
-    /// The local address of a session, as its client knows it.
-    fn local(&self, key: &Key) -> SocketAddr {
-        let ip = key.local.unwrap_or(self.address.ip());
-        SocketAddr::new(ip, self.address.port())
-    }
-
     /// What stands before a client's datagrams to a backend.
     pub fn header(&self, ours: &Ours, key: &Key) -> Box<[u8]> {
         if !ours.tells_client {
@@ -151,7 +146,7 @@ impl Relay {
         }
         let said = Endpoints {
             source: key.client,
-            destination: self.local(key),
+            destination: ours.local(key),
         };
         let mut header = Vec::with_capacity(64);
         proxy_v2::write_datagram(&said, &mut header);
@@ -315,12 +310,12 @@ impl Relay {
         let now = worker.watches.coarse();
         let permit = choose(&worker, ours, &key, head, &[], now)?;
         let server = permit.backend();
-        let socket = match connect(server.address) {
+        let socket = match connect(ours.origin(), server.address) {
             Ok(socket) => socket,
             Err(error) if is_shortage(&error) => {
                 // A session that is used for less may have it.
                 self.make_room(ours).map_err(|_| Event::NoSocket)?;
-                connect(server.address).map_err(|_| Event::NoSocket)?
+                connect(ours.origin(), server.address).map_err(|_| Event::NoSocket)?
             }
             Err(_) => {
                 server.failed(Fault::Connect, worker.now());
@@ -390,7 +385,8 @@ impl Relay {
             // There is no other: it may be back.
             return Ok(());
         }
-        let socket = connect(permit.backend().address).map_err(|_| Event::NoSocket)?;
+        let socket =
+            connect(ours.origin(), permit.backend().address).map_err(|_| Event::NoSocket)?;
         self.ready.watch(&socket, id).map_err(|_| Event::NoSocket)?;
         permit.backend().begin(true);
         session.socket = socket;
@@ -525,7 +521,7 @@ impl Relay {
         let peer = Peer {
             listener: ours.listener,
             source: key.client,
-            local: self.local(&key),
+            local: ours.local(&key),
             tls: None,
             number: 0,
         };
