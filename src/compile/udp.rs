@@ -3,7 +3,6 @@
 use crate::config::Spec;
 use crate::config::spec::{ListenerSpec, ProtocolSpec, UpstreamSpec};
 use crate::traffic::Origin;
-use crate::traffic::Origin;
 use crate::traffic::proxy_protocol::ProxyVersion;
 
 use super::Problems;
@@ -56,12 +55,6 @@ fn check_upstream(listener: &ListenerSpec, upstream: &UpstreamSpec, p: &mut Prob
         report(
             "`http2`: that is for connections",
             "take `http2` out of the upstream, or forward to another one".to_owned(),
-        );
-    }
-    if settings.origin == Origin::Client {
-        report(
-            "`transparent`: that is for connections",
-            "take `transparent` out of the upstream; `proxy-protocol = \"v2\"` tells backends whose a datagram is".to_owned(),
         );
     }
     if settings.proxy_protocol == Some(ProxyVersion::V1) {
