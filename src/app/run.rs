@@ -197,7 +197,7 @@ async fn serve_after(
     // Keys are there before the first answer is.
     let key_troubles = Arc::new(AtomicU64::new(0));
     let lock = SharedLock::default();
-    host::hold_state_dir(&node, &lock, arrival.is_takeover())?;
+    host::hold_state_dir(&node, &lock, arrival.began())?;
     let mut keeper =
         Keeper::new(node.state_dir.as_deref(), key_troubles.clone()).sharing(lock.clone());
     let now = clock.wall().unix(clock.now());
@@ -542,6 +542,7 @@ async fn serve_after(
                 .traffic
                 .node
                 .drain_timeout,
+            deaf: false,
         };
         tokio::select! {
             () = leaving.run() => {}

@@ -24,6 +24,7 @@ const MOST_COUNTS: usize = 64 << 20;
 #[derive(Debug, Default)]
 pub struct Arrival {
     link: Option<Link>,
+    began: bool,
     /// Its sockets.
     pub sockets: Bag,
     /// The view that was in force there.
@@ -76,6 +77,7 @@ pub async fn ask(node: &Node) -> Result<Arrival, RunError> {
     let pid = link.peer().pid;
     let mut arrival = Arrival {
         link: Some(link),
+        began: true,
         ..Arrival::default()
     };
     let hello = Message::Hello {
@@ -129,6 +131,11 @@ impl Arrival {
     /// Whether there is a process to take over from.
     pub fn is_takeover(&self) -> bool {
         self.link.is_some()
+    }
+
+    /// Whether there was one at all: if it has died, its state directory is free by now.
+    pub fn began(&self) -> bool {
+        self.began
     }
 
     /// Has the old process give up the state directory and the fleet.
