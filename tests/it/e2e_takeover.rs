@@ -31,10 +31,10 @@ region = "eu"
 endpoints = [{ name = "one", address = "192.0.2.1" }]
 
 [policies.any]
-pools = ["eu"]
-method = "all"
+stages = [{ weighted = {} }]
 
 [names."www.gslb.test"]
+pools = ["eu"]
 policy = "any"
 "#;
 
@@ -68,10 +68,10 @@ monitor = "page"
 endpoints = [{{ name = "mute", address = "127.0.0.1", port = {port} }}]
 
 [policies.any]
-pools = ["eu"]
-method = "all"
+stages = [{{ weighted = {{}} }}]
 
 [names."www.gslb.test"]
+pools = ["eu"]
 policy = "any"
 "#
     )
