@@ -51,10 +51,11 @@ fn with_proxy(backend: &Backend, echo: &StreamBackend) -> TempDir {
 /// A node whose first round of probes takes its time: the target takes connections and is silent.
 fn slow_round(silent: &TcpListener) -> String {
     let port = silent.local_addr().unwrap().port();
-    let head = HEAD.replace("workers = 1", "workers = 1, first-round = \"20s\"");
-    assert!(head.contains("first-round"));
     format!(
-        r#"{head}
+        r#"{HEAD}
+[dns]
+first-round = "20s"
+
 [monitors.page]
 interval = "60s"
 timeout = "30s"

@@ -74,7 +74,6 @@ pub async fn ask(node: &Node) -> Result<Arrival, RunError> {
         );
         return Ok(Arrival::default());
     };
-    let pid = link.peer().pid;
     let mut arrival = Arrival {
         link: Some(link),
         began: true,
@@ -91,7 +90,6 @@ pub async fn ask(node: &Node) -> Result<Arrival, RunError> {
             Some(Message::AllSockets { generation }) => {
                 arrival.generation = generation;
                 tracing::info!(
-                    from = pid,
                     sockets = arrival.sockets.len(),
                     "taking over from the running process"
                 );
@@ -103,10 +101,7 @@ pub async fn ask(node: &Node) -> Result<Arrival, RunError> {
     }
     if arrival.link.is_none() {
         // What came of its sockets is as good as bound anew.
-        tracing::warn!(
-            from = pid,
-            "the old process died before it had passed all sockets"
-        );
+        tracing::warn!("the old process died before it had passed all sockets");
     }
     Ok(arrival)
 }
