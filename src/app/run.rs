@@ -267,10 +267,15 @@ async fn serve_after(
     durable.keep()?;
     let desk = Arc::new(FleetDesk::new(&joined, clock.clone(), &node.name, &digest));
     tokio::spawn(fleet::listen(desk.clone(), orders.clone()));
+    let no_verdict = match arrival.began() {
+        true => fleet::NO_VERDICT_AFTER_TAKEOVER,
+        false => fleet::NO_VERDICT,
+    };
     tokio::spawn(fleet::speak(
         desk.clone(),
         orders.clone(),
         wiring.publisher.clone(),
+        no_verdict,
     ));
     tokio::spawn(fleet::tell_served(
         desk.clone(),
