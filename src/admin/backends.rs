@@ -5,6 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::desk::Refusal;
+use super::view::xdp::Xdp;
 use crate::traffic::orders::{Given, Place, Presence, Wish, Word};
 
 /// Knows the backends of this node's proxy and takes orders about them.
@@ -12,6 +13,9 @@ use crate::traffic::orders::{Given, Place, Presence, Wish, Word};
 pub trait BackendDesk: Send + Sync + 'static {
     /// How all upstreams stand; `None` on a node without a proxy.
     fn status(&self) -> Option<Vec<UpstreamStatus>>;
+
+    /// What is forwarded in the kernel; `None` where nothing is.
+    fn xdp(&self) -> Option<Xdp>;
 
     /// Takes an order: in force when this returns, on the disk unless the answer says otherwise.
     async fn give(&self, place: Place, wish: Given<Wish>) -> Result<BackendTaken, Refusal>;

@@ -22,6 +22,7 @@ mod proxy;
 mod route;
 mod run;
 mod traffic;
+mod xdp;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;

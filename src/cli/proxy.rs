@@ -213,6 +213,7 @@ fn status(json: &Value) -> String {
             out.push('\n');
         }
     }
+    out += &super::xdp::lines(&json["xdp"]);
     if out.is_empty() {
         out = "no upstreams\n".to_owned();
     }

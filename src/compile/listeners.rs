@@ -13,6 +13,7 @@ use crate::traffic::{Listener, ProxyNode, Vip};
 use super::Problems;
 use super::features::Shared;
 use super::layer4;
+use super::xdp;
 
 /// Time for VRRP to move a VIP away from a node that stops, where the node does not say: two checks a
 /// second apart, and an advertisement.
@@ -35,7 +36,9 @@ pub(super) fn listeners(
     let places: HashMap<&str, ListenerId> = places
         .map(|(at, l)| (l.name.as_str(), ListenerId::from_index(at)))
         .collect();
-    here()
+    let own: Vec<_> = here().collect();
+    xdp::check(spec, &own, p);
+    own.into_iter()
         .map(|l| {
             let mut listener = l.settings.clone();
             listener.protocol = layer4::protocol(l, upstreams, &places, p);

@@ -34,7 +34,9 @@ mod traffic_tests;
 mod transfers;
 mod udp;
 mod upstreams;
+mod uses;
 mod vips;
+mod xdp;
 mod zones;
 
 use std::sync::Arc;

@@ -10,6 +10,7 @@ use crate::telemetry::{Metrics, Page};
 use super::run::Proxy;
 use super::stats::WorkerStats;
 use super::tally::{BUCKETS_MS, Sums};
+use super::xdp;
 
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
@@ -25,6 +26,9 @@ struct Group {
 impl Metrics for Proxy {
     fn render(&self, page: &mut Page) {
         workers(self, page);
+        if let Some(status) = self.xdp() {
+            xdp::metrics::render(&status, page);
+        }
         let tier = self.tier();
         let plan = &tier.plan;
         let listeners = plan.listeners.iter().zip(&tier.listener_tallies);

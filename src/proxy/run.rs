@@ -19,12 +19,14 @@ use crate::traffic::Plan;
 
 use super::chooser::Share;
 use super::connection;
+use super::dial;
 use super::sockets::{self, BindError, Inherited, Listening, Place};
 use super::stats::WorkerStats;
 use super::tier::{Registry, Tier};
 use super::tls::Vault;
 use super::udp;
 use super::worker::Worker;
+use super::xdp::{Forwarder, Status, XdpError};
 
 /// Pause after the system refused to accept.
 const ERROR_PAUSE: Duration = Duration::from_millis(50);
@@ -41,6 +43,9 @@ pub enum AdoptError {
     /// Its TLS cannot be had.
     #[error("{0}")]
     Tls(String),
+    /// The kernel does not forward its packets.
+    #[error(transparent)]
+    Xdp(#[from] XdpError),
 }
 
 /// What a worker is told.
@@ -77,6 +82,8 @@ struct Inner {
     bound: Vec<Bound>,
     /// Sockets that wait for [`Proxy::serve`], each with the number of its worker.
     waiting: Option<Vec<(usize, Order)>>,
+    /// `None` while no listener's packets are forwarded in the kernel.
+    xdp: Option<Forwarder>,
 }
 
 /// A proxy that runs. Dropping it ends its threads, and with them what is under way.
@@ -139,6 +146,7 @@ impl Proxy {
                 vault: Vault::new(clock.clone()),
                 bound: Vec::new(),
                 waiting: Some(Vec::new()),
+                xdp: None,
             }),
         };
         proxy.listen(&plan, inherited).map_err(io::Error::other)?;
@@ -197,6 +205,7 @@ impl Proxy {
         let wanted: Vec<Place> = plan
             .listeners
             .iter()
+            .filter(|l| l.xdp.is_none())
             .flat_map(|l| {
                 l.bind.iter().map(|address| Place {
                     listener: l.name.clone(),
@@ -215,11 +224,23 @@ impl Proxy {
             }
         }
         let prepared = inner.vault.prepare(plan).map_err(AdoptError::Tls)?;
+        match &inner.xdp {
+            Some(xdp) => xdp.prepare(plan)?,
+            None => inner.xdp = Forwarder::start(plan, &self.clock)?,
+        }
         let doors = inner.vault.adopt(plan, prepared).map_err(AdoptError::Tls)?;
         let tier = inner
             .registry
             .resolve(plan.clone(), doors, self.clock.now());
-        self.tier.store(Arc::new(tier));
+        dial::check(plan);
+        let tier = Arc::new(tier);
+        self.tier.store(tier.clone());
+        if let Some(xdp) = &inner.xdp {
+            xdp.follow(&tier);
+        }
+        if plan.listeners.iter().all(|l| l.xdp.is_none()) {
+            inner.xdp = None;
+        }
         for (place, sockets) in fresh {
             let address = sockets.first().and_then(|s| s.local_addr().ok());
             let open = Arc::new(AtomicU32::new(0));
@@ -264,9 +285,23 @@ impl Proxy {
     pub fn addresses(&self) -> Vec<(Box<str>, SocketAddr)> {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let bound = inner.bound.iter();
-        bound
+        let mut all: Vec<_> = bound
             .map(|b| (b.place.listener.clone(), b.address))
-            .collect()
+            .collect();
+        // No socket is behind these.
+        let tier = self.tier();
+        let in_kernel = tier.plan.listeners.iter().filter(|l| l.xdp.is_some());
+        all.extend(in_kernel.flat_map(|l| l.bind.iter().map(|a| (l.name.clone(), *a))));
+        all
+    }
+
+    /// How packets are forwarded in the kernel; `None` where no listener's are.
+    pub fn xdp(&self) -> Option<Status> {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let status = inner.xdp.as_ref()?.status();
+        status
+            .inspect_err(|error| tracing::warn!(%error, "the kernel does not say what it forwards"))
+            .ok()
     }
 
     /// Open connections of each listener's address; `None`: of those that other listeners handed over to
@@ -406,10 +441,15 @@ async fn accept(
     listener: tokio::net::TcpListener,
     open: Arc<AtomicU32>,
 ) {
+    // Connections come in where the listener is bound, so that only those of a wildcard must be asked.
+    let bound = listener.local_addr().ok();
+    let bound = bound.filter(|address| !address.ip().is_unspecified());
     loop {
         match listener.accept().await {
             Ok((tcp, source)) => {
-                connection::begin(&worker, &name, &open, tcp, source);
+                if let Some(local) = bound.or_else(|| tcp.local_addr().ok()) {
+                    connection::begin(&worker, &name, &open, tcp, source, local);
+                }
             }
             Err(error) => {
                 // Out of file descriptors, as a rule: those who wait stay in the queue.

@@ -8,6 +8,7 @@ use super::features::ListenerFeatures;
 use super::protocol::Protocol;
 use super::proxy_protocol::ProxyProtocol;
 use super::tls::ListenerTls;
+use super::xdp::XdpRules;
 
 use super::compression::Compression;
 
@@ -20,6 +21,8 @@ pub struct Listener {
     pub bind: Vec<SocketAddr>,
     /// What comes in: HTTP, connections or datagrams.
     pub protocol: Protocol,
+    /// Its packets are forwarded in the kernel; `None`: what comes in ends here.
+    pub xdp: Option<Box<XdpRules>>,
     /// Whether HTTP/2 is spoken: after ALPN over TLS, with prior knowledge without.
     pub http2: bool,
     /// Bounds of what a client may send.

@@ -40,7 +40,10 @@ pub async fn list<C: Control>(
     extract::State(state): extract::State<State<C>>,
 ) -> Answer<Upstreams> {
     match state.backends.status() {
-        Some(all) => Ok(Json(all.into())),
+        Some(all) => Ok(Json(Upstreams {
+            xdp: state.backends.xdp(),
+            ..all.into()
+        })),
         None => Err(no_proxy()),
     }
 }

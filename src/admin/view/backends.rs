@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::xdp::Xdp;
 use crate::admin::backends::{BackendStatus, BackendTaken, UpstreamStatus};
 use crate::time::utc;
 use crate::traffic::orders::{Given, Place, Presence};
@@ -11,6 +12,9 @@ use crate::traffic::orders::{Given, Place, Presence};
 pub struct Upstreams {
     /// By name.
     pub upstreams: Vec<Upstream>,
+    /// What is forwarded in the kernel.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub xdp: Option<Xdp>,
 }
 
 /// An upstream.
@@ -164,6 +168,7 @@ impl From<Vec<UpstreamStatus>> for Upstreams {
     fn from(all: Vec<UpstreamStatus>) -> Upstreams {
         Upstreams {
             upstreams: all.into_iter().map(Upstream::from).collect(),
+            xdp: None,
         }
     }
 }

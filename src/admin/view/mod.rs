@@ -13,3 +13,4 @@ pub mod regions;
 pub mod reload;
 pub mod traffic;
 pub mod votes;
+pub mod xdp;

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::record;
+use super::{record, xdp};
 use crate::admin::backends::{BackendDesk, BackendStatus, BackendTaken, UpstreamStatus};
 use crate::admin::desk::{AuditLine, Refusal};
+use crate::admin::view::xdp::Xdp;
 use crate::app::orders::Desk;
 use crate::app::proxy::SharedCarrier;
 use crate::app::store::{Store, Write};
@@ -85,6 +86,11 @@ impl BackendDesk for BackendBook {
         let now = self.clock.now();
         let reports = tier.upstreams.iter().map(|g| g.state.report(now));
         Some(reports.map(|r| upstream(r, &orders, now)).collect())
+    }
+
+    fn xdp(&self) -> Option<Xdp> {
+        let carrier = self.carrier.as_ref()?;
+        carrier.proxy().xdp().map(xdp::view)
     }
 
     async fn give(&self, place: Place, wish: Given<Wish>) -> Result<BackendTaken, Refusal> {

@@ -3,6 +3,7 @@
 mod desk;
 mod probes;
 mod record;
+mod xdp;
 
 pub use desk::BackendBook;
 pub use probes::Probes;

@@ -18,6 +18,7 @@ use super::layer4;
 use super::objects::objects;
 use super::proxy_tls;
 use super::reader::Reader;
+use super::xdp;
 
 /// The proxy's part of a node's table.
 pub(super) fn node(cx: &mut Context<'_>, r: &Reader<'_>) -> NodeProxySpec {
@@ -117,6 +118,7 @@ fn listener(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Liste
         bind: bind.iter().map(|b| b.value).collect(),
         // Resolved when all upstreams are known.
         protocol: Protocol::Http,
+        xdp: xdp::xdp(cx, r, &bind),
         http2: r.get_or(cx, "http2", true).value,
         limits: HttpLimits {
             connections: r.get_or(cx, "max-connections", limits.connections).value,

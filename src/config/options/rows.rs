@@ -3,6 +3,7 @@
 mod caches;
 mod clients;
 mod conditions;
+mod connections;
 mod dns;
 mod features;
 mod fleet;
@@ -21,6 +22,7 @@ mod udp;
 mod upstreams;
 mod vips;
 mod waf;
+mod xdp;
 mod zones;
 
 use std::time::Duration;
@@ -84,6 +86,7 @@ const PARTS: &[&[OptionRow]] = &[
     layer4::ROWS,
     udp::ROWS,
     sni::ROWS,
+    xdp::ROWS,
     conditions::ROUTE,
     conditions::MATCH,
     conditions::NESTED,
@@ -95,6 +98,7 @@ const PARTS: &[&[OptionRow]] = &[
     proxy_tls::ROWS,
     features::ROWS,
     sessions::ROWS,
+    connections::ROWS,
     vips::ROWS,
 ];
 

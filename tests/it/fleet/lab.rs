@@ -17,7 +17,7 @@ const NO_LAB: &str = "TRADEWIND_NO_LAB";
 #[derive(Debug)]
 pub struct Lab {
     /// Has the bridge that all cables end in.
-    _switch: Host,
+    switch: Host,
     hosts: BTreeMap<String, Arc<Host>>,
 }
 
@@ -46,10 +46,12 @@ impl Lab {
             let before = hosts.insert((*name).to_owned(), Arc::new(host));
             assert!(before.is_none(), "two hosts `{name}`");
         }
-        Some(Lab {
-            _switch: switch,
-            hosts,
-        })
+        Some(Lab { switch, hosts })
+    }
+
+    /// The host that has the bridge; the cable of the nth other host ends in its interface `pN`.
+    pub fn switch(&self) -> &Host {
+        &self.switch
     }
 
     /// A host.

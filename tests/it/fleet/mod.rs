@@ -3,16 +3,18 @@
 
 mod client;
 mod cluster;
-mod host;
-mod lab;
+pub mod host;
+pub mod lab;
 mod process;
 mod push;
 mod skew;
 mod world;
 
 mod admission;
+mod half_open;
 mod health;
 mod one_node;
 mod orders;
 mod partition;
 mod vip;
+mod xdp;
