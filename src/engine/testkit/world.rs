@@ -261,6 +261,7 @@ impl World {
                         target_of: vec![None; count],
                         traffic: Arc::default(),
                         settings: Settings {
+                            vips: Arc::default(),
                             council: Default::default(),
                             vips: Arc::default(),
                             node: "node1".into(),
