@@ -46,13 +46,14 @@ impl Drop for Held {
 }
 
 /// Begins to serve an accepted connection, unless there are too many. `open` counts those of the
-/// listener.
+/// listener; `local` is where it came in.
 pub fn begin(
     worker: &Rc<Worker>,
     listener: &str,
     open: &Arc<AtomicU32>,
     tcp: TcpStream,
     source: SocketAddr,
+    local: SocketAddr,
 ) {
     let tier = worker.tier();
     let Some((at, plan)) = tier.listener(listener) else {
@@ -63,11 +64,6 @@ pub fn begin(
     let Some(held) = admit(worker, &tier, listener, open, source) else {
         return tcp::refuse::turn_away(plan, tcp);
     };
-    let Ok(local) = tcp.local_addr() else {
-        return;
-    };
-    // Small writes are whole messages here.
-    let _ = tcp.set_nodelay(true);
     let peer = Peer {
         listener,
         source,

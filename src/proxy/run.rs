@@ -441,10 +441,15 @@ async fn accept(
     listener: tokio::net::TcpListener,
     open: Arc<AtomicU32>,
 ) {
+    // Connections come in where the listener is bound, so that only those of a wildcard must be asked.
+    let bound = listener.local_addr().ok();
+    let bound = bound.filter(|address| !address.ip().is_unspecified());
     loop {
         match listener.accept().await {
             Ok((tcp, source)) => {
-                connection::begin(&worker, &name, &open, tcp, source);
+                if let Some(local) = bound.or_else(|| tcp.local_addr().ok()) {
+                    connection::begin(&worker, &name, &open, tcp, source, local);
+                }
             }
             Err(error) => {
                 // Out of file descriptors, as a rule: those who wait stay in the queue.

@@ -3,6 +3,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 fn config(l4: &str, app: SocketAddr, web: SocketAddr) -> String {
     format!(
         "[listeners.l4]\nbind = [\"127.0.0.1:0\"]\nprotocol = \"tcp\"\nforward = \"l4\"\n{l4}\n\
+         [listeners.l4.tcp]\nhalf-close-timeout = \"30s\"\n\
          [upstreams.l4]\nconnect-timeout = \"5s\"\n{}{WEB}{}",
         backend_entry("l4", "b", app),
         backend_entry("app", "b0", web)
@@ -28,6 +30,7 @@ fn config(l4: &str, app: SocketAddr, web: SocketAddr) -> String {
 /// A backend that takes connections and holds them without a word; no thread for each.
 struct Holder {
     addr: SocketAddr,
+    accepted: Arc<AtomicUsize>,
     held: Arc<Mutex<Vec<TcpStream>>>,
 }
 
@@ -36,17 +39,29 @@ impl Holder {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = listener.local_addr().unwrap();
         let held = Arc::new(Mutex::new(Vec::new()));
-        let all = held.clone();
+        let accepted = Arc::new(AtomicUsize::new(0));
+        let (all, counted) = (held.clone(), accepted.clone());
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 all.lock().unwrap().push(stream);
+                counted.fetch_add(1, Ordering::SeqCst);
             }
         });
-        Holder { addr, held }
+        Holder {
+            addr,
+            accepted,
+            held,
+        }
     }
 
+    /// Connections so far.
     fn count(&self) -> usize {
-        self.held.lock().unwrap().len()
+        self.accepted.load(Ordering::SeqCst)
+    }
+
+    /// Ends those that it holds.
+    fn release(&self) {
+        self.held.lock().unwrap().clear();
     }
 }
 
@@ -75,6 +90,21 @@ fn idle_connections(proxy: &Proxy, count: usize) -> Vec<TcpStream> {
         (open(proxy) == before + count).then_some(())
     });
     all
+}
+
+/// Ends connections at the client, and then at the backend.
+fn end_all(proxy: &Proxy, holder: &Holder, all: Vec<TcpStream>) {
+    drop(all);
+    wait_for("they have ended", PATIENCE, || {
+        // Not before the proxy has passed the client's end on.
+        let mut held = holder.held.lock().unwrap();
+        held.retain(|stream| {
+            stream.set_nonblocking(true).unwrap();
+            !matches!((&*stream).read(&mut [0]), Ok(0))
+        });
+        drop(held);
+        (open(proxy) == 0).then_some(())
+    });
 }
 
 /// A request to the other listener is answered in time.
@@ -216,6 +246,7 @@ fn descriptors_that_run_out_neither_end_listeners_nor_spin() {
     drop(all);
     // Room again, as clients left: both listeners serve.
     wait_for("the other listener serves", PATIENCE, || {
+        holder.release();
         let mut stream = TcpStream::connect(proxy.addr("web")).ok()?;
         stream.set_read_timeout(Some(Duration::from_secs(2))).ok()?;
         stream
@@ -233,4 +264,5 @@ fn descriptors_that_run_out_neither_end_listeners_nor_spin() {
     prlimit(child, Resource::Nofile, before).unwrap();
     assert_others_go_on(&proxy);
     drop(kept);
+    holder.release();
 }

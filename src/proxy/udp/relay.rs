@@ -515,7 +515,8 @@ impl Relay {
         let mut taken = 0;
         while let Some(session) = self.table.get_mut(id) {
             if session.server().is_cut() {
-                return self.end(ours, id, Event::BackendCut, Ended::TakenOut);
+                // Its client's next datagram goes elsewhere.
+                return;
             }
             if outbound.room() == 0 {
                 flush(ours, socket, outbound);

@@ -46,10 +46,16 @@ impl Forwarder {
         let (told, end) = channel::<()>();
         let (own, time) = (works.clone(), clock.clone());
         let run = move || {
+            let mut said = false;
             while let Err(RecvTimeoutError::Timeout) = end.recv_timeout(TICK) {
-                let mut works = lock(&own);
-                if let Err(error) = works.step(time.now()) {
-                    tracing::error!(%error, "the kernel does not take what has changed; tried again");
+                let result = lock(&own).step(time.now());
+                match result {
+                    Err(error) if !said => {
+                        tracing::error!(%error, "the kernel does not take what has changed; tried again");
+                        said = true;
+                    }
+                    Err(_) => {}
+                    Ok(()) => said = false,
                 }
             }
         };

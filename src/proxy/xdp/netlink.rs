@@ -3,7 +3,7 @@
 //! Building and reading messages is pure; [`Netlink`] is the socket.
 
 use std::io::{self, Read as _};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use hashbrown::HashMap;
@@ -16,11 +16,9 @@ const GETLINK: u16 = 18;
 const NEWNEIGH: u16 = 28;
 const GETNEIGH: u16 = 30;
 const ERROR: u16 = 2;
-const DONE: u16 = 3;
 
 const REQUEST: u16 = 1;
 const ACK: u16 = 4;
-const DUMP: u16 = 0x300;
 const CREATE: u16 = 0x400;
 
 const IFLA_ADDRESS: u16 = 1;
@@ -77,25 +75,30 @@ fn ask_link(name: &str) -> Vec<u8> {
     message(GETLINK, 0, &[0; LINK_HEAD], Some((IFLA_IFNAME, &value)))
 }
 
-/// Asks for all neighbours.
-fn ask_neighbours() -> Vec<u8> {
-    message(GETNEIGH, DUMP, &[0; NEIGHBOUR_HEAD], None)
-}
-
-/// Has the kernel look for a neighbour.
-fn ask_use(index: u32, address: IpAddr) -> Vec<u8> {
+/// A message about one neighbour.
+fn about(kind: u16, flags: u16, index: u32, address: IpAddr, wish: u8) -> Vec<u8> {
     let mut body = [0; NEIGHBOUR_HEAD];
     body[0] = match address {
         IpAddr::V4(_) => libc::AF_INET as u8,
         IpAddr::V6(_) => libc::AF_INET6 as u8,
     };
     body[4..8].copy_from_slice(&index.to_ne_bytes());
-    body[10] = NTF_USE;
+    body[10] = wish;
     let octets = match address {
         IpAddr::V4(v4) => v4.octets().to_vec(),
         IpAddr::V6(v6) => v6.octets().to_vec(),
     };
-    message(NEWNEIGH, CREATE | ACK, &body, Some((NDA_DST, &octets)))
+    message(kind, flags, &body, Some((NDA_DST, &octets)))
+}
+
+/// Has the kernel look for a neighbour.
+fn ask_use(index: u32, address: IpAddr) -> Vec<u8> {
+    about(NEWNEIGH, CREATE | ACK, index, address, NTF_USE)
+}
+
+/// Asks what the kernel knows of a neighbour.
+fn ask_neighbour(index: u32, address: IpAddr) -> Vec<u8> {
+    about(GETNEIGH, 0, index, address, 0)
 }
 
 fn u16_at(data: &[u8], at: usize) -> Option<u16> {
@@ -147,20 +150,13 @@ fn read_link(body: &[u8]) -> Option<Link> {
     })
 }
 
-/// The neighbour that a message is about: interface, address, hardware address where it may be used.
-fn read_neighbour(body: &[u8]) -> Option<(u32, IpAddr, Mac)> {
+/// The hardware address of the neighbour that a message is about, where it may be used.
+fn read_neighbour(body: &[u8]) -> Option<Mac> {
     let attributes = body.get(NEIGHBOUR_HEAD..)?;
     if u16_at(body, 8)? & NUD_VALID == 0 {
         return None;
     }
-    let address = attribute(attributes, NDA_DST)?;
-    let address = if let Ok(v4) = <[u8; 4]>::try_from(address) {
-        Ipv4Addr::from(v4).into()
-    } else {
-        Ipv6Addr::from(<[u8; 16]>::try_from(address).ok()?).into()
-    };
-    let mac = attribute(attributes, NDA_LLADDR)?.try_into().ok()?;
-    Some((u32_at(body, 4)?, address, mac))
+    attribute(attributes, NDA_LLADDR)?.try_into().ok()
 }
 
 /// The kernel's answer to what was asked; `None`: it is done.
@@ -197,52 +193,59 @@ impl Netlink {
     /// # Errors
     /// When there is none, or it has no hardware address of six octets.
     pub(super) fn link(&mut self, name: &str) -> io::Result<Link> {
-        let mut found = None;
-        self.ask(&ask_link(name), |kind, body| {
-            if kind == NEWLINK {
-                found = read_link(body);
-            }
-            true
+        let found = self.ask(&ask_link(name), |kind, body| {
+            (kind == NEWLINK).then(|| read_link(body)).flatten()
         })?;
         found.ok_or_else(|| io::Error::other("it has no Ethernet address"))
     }
 
-    /// All neighbours whose hardware addresses may be used.
-    pub(super) fn neighbours(&mut self) -> io::Result<Neighbours> {
-        let mut all = Neighbours::new();
-        self.ask(&ask_neighbours(), |kind, body| {
-            if kind == NEWNEIGH
-                && let Some((index, address, mac)) = read_neighbour(body)
-            {
-                all.insert((index, address), mac);
-            }
-            false
-        })?;
-        Ok(all)
-    }
-
-    /// Has the kernel look for a neighbour, or make sure that it is still there.
-    pub(super) fn look_for(&mut self, index: u32, address: IpAddr) -> io::Result<()> {
-        self.ask(&ask_use(index, address), |_, _| true)
-    }
-
-    /// Asks, and shows the answers until `last` says that one is the last, or the kernel does.
-    fn ask(&mut self, message: &[u8], mut last: impl FnMut(u16, &[u8]) -> bool) -> io::Result<()> {
-        self.socket.send(message)?;
-        let mut buffer = vec![0; 64 << 10];
-        loop {
-            let n = self.socket.read(&mut buffer)?;
-            let mut rest = &buffer[..n];
-            while let Some((kind, body)) = next_message(&mut rest) {
-                match kind {
-                    DONE => return Ok(()),
-                    ERROR => return read_error(body).map_or(Ok(()), Err),
-                    _ if last(kind, body) => return Ok(()),
-                    _ => {}
-                }
-            }
+    /// The hardware address of a neighbour. Has the kernel look for it, or make sure that it is still
+    /// there, and does not wait for that.
+    ///
+    /// # Errors
+    /// When the kernel does not answer.
+    pub(super) fn neighbour(&mut self, index: u32, address: IpAddr) -> io::Result<Option<Mac>> {
+        let asked = self.ask(&ask_use(index, address), |_, _| None::<()>);
+        if let Err(error) = asked
+            && is_silence(&error)
+        {
+            return Err(error);
+        }
+        let known = self.ask(&ask_neighbour(index, address), |_, body| {
+            read_neighbour(body)
+        });
+        match known {
+            Err(error) if is_silence(&error) => Err(error),
+            // The kernel knows nothing of it.
+            Err(_) => Ok(None),
+            Ok(known) => Ok(known),
         }
     }
+
+    /// Asks, and reads the answer: what `read` makes of a message, `None` of a bare yes.
+    fn ask<T>(
+        &mut self,
+        message: &[u8],
+        read: impl Fn(u16, &[u8]) -> Option<T>,
+    ) -> io::Result<Option<T>> {
+        self.socket.send(message)?;
+        let mut buffer = [0; 8 << 10];
+        let n = self.socket.read(&mut buffer)?;
+        let mut rest = &buffer[..n];
+        match next_message(&mut rest) {
+            Some((ERROR, body)) => read_error(body).map_or(Ok(None), Err),
+            Some((kind, body)) => Ok(read(kind, body)),
+            None => Err(io::Error::other("an answer of no message")),
+        }
+    }
+}
+
+/// Whether nothing came, so that what comes later would answer another question.
+fn is_silence(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted
+    )
 }
 
 #[cfg(test)]
@@ -266,10 +269,9 @@ mod tests {
     #[test]
     fn a_neighbour_counts_while_its_address_may_be_used() {
         let v4 = neighbour(0x04, &[10, 0, 0, 1], &[1, 2, 3, 4, 5, 6]);
-        let found = read_neighbour(&v4).unwrap();
-        assert_eq!(found, (3, [10, 0, 0, 1].into(), [1, 2, 3, 4, 5, 6]));
-        let v6 = neighbour(0x80, &[0xfd; 16], &[1, 2, 3, 4, 5, 6]);
-        assert_eq!(read_neighbour(&v6).unwrap().1, IpAddr::from([0xfd_u8; 16]));
+        assert_eq!(read_neighbour(&v4), Some([1, 2, 3, 4, 5, 6]));
+        let v6 = neighbour(0x80, &[0xfd; 16], &[1, 2, 3, 4, 5, 7]);
+        assert_eq!(read_neighbour(&v6), Some([1, 2, 3, 4, 5, 7]));
         for (state, mac) in [(0x01, &[1_u8; 6][..]), (0x20, &[1; 6]), (0x02, &[1; 8])] {
             assert_eq!(read_neighbour(&neighbour(state, &[10, 0, 0, 1], mac)), None);
         }
@@ -279,7 +281,7 @@ mod tests {
     fn messages_are_as_long_as_they_say() {
         for m in [
             ask_link("eth0"),
-            ask_neighbours(),
+            ask_neighbour(3, [0xfd_u8; 16].into()),
             ask_use(3, [10, 0, 0, 1].into()),
         ] {
             let mut rest = &m[..];
@@ -294,7 +296,8 @@ mod tests {
         assert_eq!((link.index, link.mac), (1, [0; 6]));
         let missing = Netlink::open().unwrap().link("no-such-if").unwrap_err();
         assert_eq!(missing.raw_os_error(), Some(libc::ENODEV));
-        Netlink::open().unwrap().neighbours().unwrap();
+        let nobody = Netlink::open().unwrap().neighbour(1, [192, 0, 2, 1].into());
+        assert_eq!(nobody.unwrap(), None);
     }
 
     proptest! {

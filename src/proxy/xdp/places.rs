@@ -60,8 +60,8 @@ impl Places {
         Some((place, true))
     }
 
-    /// The place of a backend.
-    pub(super) fn of(&self, backend: u64) -> Option<Place> {
+    #[cfg(test)]
+    fn of(&self, backend: u64) -> Option<Place> {
         self.taken.get(&backend).copied()
     }
 

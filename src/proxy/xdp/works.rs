@@ -362,6 +362,7 @@ impl Works {
 
     fn look_at_neighbours(&mut self) -> io::Result<()> {
         let plan = self.tier.plan.clone();
+        let mut found = Neighbours::new();
         for (listener, rules) in listeners(&plan) {
             let Some((id, _)) = target(listener) else {
                 continue;
@@ -374,11 +375,13 @@ impl Works {
                 group.link = link.index;
             }
             for backend in &upstream.backends {
-                // Who cannot be looked for has no neighbour either.
-                drop(self.netlink()?.look_for(link.index, backend.address.ip()));
+                let key = (link.index, backend.address.ip());
+                if let Some(mac) = self.netlink()?.neighbour(key.0, key.1)? {
+                    found.insert(key, mac);
+                }
             }
         }
-        self.neighbours = self.netlink()?.neighbours()?;
+        self.neighbours = found;
         Ok(())
     }
 }

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use aya::programs::{Xdp, XdpMode};
+use aya::{Ebpf, EbpfLoader};
 use socket2::{Domain, Socket, Type};
 use tradewind::balance::consistent::Server as Member;
 use tradewind::balance::maglev::Maglev;
@@ -195,9 +197,21 @@ fn by_table(names: &[&str], source: IpAddr) -> String {
     names[place].to_owned()
 }
 
+/// Puts a program before the stack of an interface that leaves all to the stack: ours, which knows of no
+/// virtual address. A virtual cable takes what an XDP program sends only where its other end has one, too.
+fn pass_all(interface: &str) -> Ebpf {
+    let object = aya::include_bytes_aligned!("../../../src/proxy/xdp/program/forward.bpf.o");
+    let mut loaded = EbpfLoader::new().btf(None).load(object).unwrap();
+    let program: &mut Xdp = loaded.program_mut("forward").unwrap().try_into().unwrap();
+    program.load().unwrap();
+    program.attach(interface, XdpMode::Driver).unwrap();
+    loaded
+}
+
 /// The hosts, plugged together.
 struct Net {
     lab: Lab,
+    _passes: Ebpf,
 }
 
 impl Net {
@@ -227,10 +241,11 @@ impl Net {
         let sources = sources().into_iter();
         let own = sources.map(|s| format!("addr add {s}/32 dev eth0\n"));
         lab.host("client").ip(&own.collect::<String>());
-        // A virtual cable takes frames from an XDP program where its other end polls.
-        let switch = lab.switch();
-        switch.inside(|| run("ethtool", &["-K", "p1", "gro", "on"]));
-        Some(Net { lab })
+        let passes = lab.switch().inside(|| pass_all("p1"));
+        Some(Net {
+            lab,
+            _passes: passes,
+        })
     }
 
     fn start(&self) -> Balancer<'_> {
@@ -468,5 +483,82 @@ fn p5_packets_are_forwarded_in_the_kernel_and_follow_the_health_of_backends() {
     wait_for("the program is gone", PATIENCE, || {
         (!lb.has_program()).then_some(())
     });
+    drop(servers);
+}
+
+/// Time that the kernel has spent in the program of the node, and how often it ran. The node was started
+/// last: its program has the highest number of those called `forward`.
+fn program_time(host: &Host) -> (u64, u64) {
+    let text = host.inside(|| run("bpftool", &["-j", "prog", "show"]));
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let all = json.as_array().unwrap().iter();
+    let own = all
+        .filter(|p| p["name"] == "forward")
+        .max_by_key(|p| p["id"].as_u64());
+    let own = own.unwrap();
+    let of = |what: &str| own[what].as_u64().unwrap_or_default();
+    (of("run_time_ns"), of("run_cnt"))
+}
+
+/// What one connection and one packet cost this node in either mode. Run it alone, with
+/// `cargo nextest run --release --run-ignored only fleet::xdp --no-capture`; needs bpftool.
+#[test]
+#[ignore = "measures"]
+fn cost_of_a_connection_in_the_kernel_and_through_the_proxy() {
+    const CONNECTIONS: usize = 2_000;
+    const STATS: &str = "/proc/sys/kernel/bpf_stats_enabled";
+    let Some(net) = Net::new() else {
+        return;
+    };
+    let servers = ["b1", "b2", "b3"].map(|name| Server::start(net.lab.host(name)));
+    serve_datagrams(net.lab.host("b1"));
+    let from = sources();
+    let lb = net.lab.host("lb");
+    let work = || {
+        net.client().inside(|| {
+            for i in 0..CONNECTIONS {
+                let source = from[i % from.len()];
+                let to = SocketAddr::from((VIP.parse::<IpAddr>().unwrap(), PORT));
+                let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+                socket.bind(&SocketAddr::from((source, 0)).into()).unwrap();
+                socket.connect(&to.into()).unwrap();
+                let mut connection = Connection(BufReader::new(TcpStream::from(socket)));
+                assert!(connection.who().starts_with('b'));
+            }
+        });
+    };
+    let old = std::fs::read_to_string(STATS).unwrap();
+    std::fs::write(STATS, "1").unwrap();
+    let kernel = {
+        let lb_node = net.start();
+        for name in ["b1", "b2", "b3"] {
+            lb_node.wait_gets(name, "takes");
+        }
+        work();
+        let (process, before) = (lb_node.node().cpu(), program_time(lb));
+        work();
+        let after = program_time(lb);
+        let nanos = after.0 - before.0;
+        let packets = after.1 - before.1;
+        println!(
+            "xdp: {packets} packets, {} ns each; {} us of the process meanwhile",
+            nanos / packets.max(1),
+            (lb_node.node().cpu() - process).as_micros()
+        );
+        nanos as f64 / CONNECTIONS as f64
+    };
+    std::fs::write(STATS, old).unwrap();
+    let ordinary = CONFIG
+        .replace("mode = \"xdp\"\n", "")
+        .replace("xdp = { interface = \"eth0\", max-flows = 4096 }\n", "");
+    let dir = folder(&format!("{}{ordinary}", head()));
+    let node = lb.inside(|| Node::start_in(dir));
+    work();
+    let before = node.cpu();
+    work();
+    let proxied = (node.cpu() - before).as_nanos() as f64 / CONNECTIONS as f64;
+    lb.inside(|| drop(node));
+    println!("cpu per connection: xdp {kernel:.0} ns, proxy {proxied:.0} ns");
+    println!("ratio connection xdp/proxy {:.4}", kernel / proxied);
     drop(servers);
 }
