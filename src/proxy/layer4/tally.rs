@@ -244,7 +244,7 @@ mod tests {
         assert_eq!(tally.sums(), None);
         tally.refused(3, Refused::MaxConnections);
         let sums = tally.sums().unwrap();
-        assert_eq!((sums.opened, sums.open, sums.refused), (0, 0, [1, 0, 0]));
+        assert_eq!((sums.opened, sums.open, sums.refused), (0, 0, [1, 0, 0, 0]));
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod skew;
 mod world;
 
 mod admission;
+mod half_open;
 mod health;
 mod one_node;
 mod orders;
