@@ -19,6 +19,7 @@ use crate::traffic::Plan;
 
 use super::chooser::Share;
 use super::connection;
+use super::dial;
 use super::sockets::{self, BindError, Inherited, Listening, Place};
 use super::stats::WorkerStats;
 use super::tier::{Registry, Tier};
@@ -231,6 +232,7 @@ impl Proxy {
         let tier = inner
             .registry
             .resolve(plan.clone(), doors, self.clock.now());
+        dial::check(plan);
         let tier = Arc::new(tier);
         self.tier.store(tier.clone());
         if let Some(xdp) = &inner.xdp {
