@@ -18,7 +18,7 @@ use crate::dnssec::{Keys, SignatureCache};
 use crate::health::council::Remembered;
 use crate::health::{
     Board, Council, Guard, Judge, LatencyMatrix, Monitor, MonitorKind, Observation, Outcome,
-    Overrides, OwnWord, ProbeTarget, SiteTimes, State, TcpCheck, Testimony,
+    Overrides, OwnWord, ProbeTarget, Served, ServedWord, SiteTimes, State, TcpCheck, Testimony,
 };
 use crate::ids::{EndpointId, MonitorId, TargetId};
 use crate::overrides::Standing;
@@ -68,6 +68,8 @@ pub enum Order {
     },
     /// What other nodes tell.
     Hear(Vec<Testimony>),
+    /// Where proxies say that they listen for VIPs.
+    Served(Vec<ServedWord>),
     /// Say which verdicts are worth keeping over a restart.
     Remember(oneshot::Sender<Vec<Remembered>>),
     /// Go on from this generation, which a process before has published last.
@@ -80,6 +82,8 @@ pub enum Order {
 pub struct JudgeLoop {
     judge: Judge,
     council: Council,
+    /// Which VIPs proxies have said they serve.
+    served: Served,
     latency: LatencyMatrix,
     snapshot: Arc<Snapshot>,
     board: Arc<Board>,
@@ -178,6 +182,9 @@ impl JudgeLoop {
                 "verdicts of before the restart are believed"
             );
         }
+        let mut served = Served::default();
+        served.adopt(snapshot.settings.vips.clone());
+        council.hold_back(served.held());
         let board = Arc::new(council.board(&judge));
         let generation = generation.next();
         let signatures: Arc<SignatureCache> = Arc::default();
@@ -204,16 +211,18 @@ impl JudgeLoop {
         );
         let publisher = Publisher::new(view);
         let (plan, plan_rx) = watch::channel(Arc::new(plan_of(&snapshot, 1)));
-        let (first_round_done, first_round_rx) = watch::channel(council.first_round_done(&judge));
+        let all_known = council.first_round_done(&judge) && served.knows_all();
+        let (first_round_done, first_round_rx) = watch::channel(all_known);
         let wiring = Wiring {
             publisher: publisher.clone(),
             plan: plan_rx,
             first_round_done: first_round_rx,
         };
-        let patience_ends = (!council.first_round_done(&judge)).then(|| now + first_round);
+        let patience_ends = (!all_known).then(|| now + first_round);
         let this = JudgeLoop {
             judge,
             council,
+            served,
             latency,
             snapshot,
             board,
@@ -287,6 +296,11 @@ impl JudgeLoop {
                     }
                     Some(Order::Hear(testimony)) => {
                         if self.hear(&testimony) {
+                            dirty_since.get_or_insert(self.clock.now());
+                        }
+                    }
+                    Some(Order::Served(words)) => {
+                        if self.hear_served(words) {
                             dirty_since.get_or_insert(self.clock.now());
                         }
                     }
@@ -403,6 +417,19 @@ impl JudgeLoop {
         changed
     }
 
+    /// Takes in where proxies listen; whether that changes what is held back.
+    fn hear_served(&mut self, words: Vec<ServedWord>) -> bool {
+        self.served.hear(words);
+        let changed = self.council.hold_back(self.served.held());
+        self.end_of_first_round();
+        changed
+    }
+
+    /// Whether nothing is left to wait for: every target was probed, and proxies were heard of every VIP.
+    fn knows_all(&self) -> bool {
+        self.council.first_round_done(&self.judge) && self.served.knows_all()
+    }
+
     /// What this node tells others as a vantage.
     fn word(&mut self) -> Option<OwnWord> {
         let rules = &self.snapshot.settings.council;
@@ -411,7 +438,7 @@ impl JudgeLoop {
     }
 
     fn end_of_first_round(&mut self) {
-        if self.patience_ends.is_some() && self.council.first_round_done(&self.judge) {
+        if self.patience_ends.is_some() && self.knows_all() {
             self.patience_ends = None;
             // The first answers must already rest on the first round.
             self.publish();
@@ -438,11 +465,21 @@ impl JudgeLoop {
 
     fn stop_waiting(&mut self, now: Moment) {
         self.patience_ends = None;
+        if !self.council.first_round_done(&self.judge) {
+            tracing::warn!(
+                waited = ?self.first_round,
+                "first round of probes not complete: endpoints not yet probed count as up"
+            );
+        }
+        if !self.served.knows_all() {
+            tracing::warn!(
+                waited = ?self.first_round,
+                "no proxy of some VIPs was heard of: probes alone decide about these"
+            );
+        }
         self.council.give_up_waiting(&mut self.judge, now);
-        tracing::warn!(
-            waited = ?self.first_round,
-            "first round of probes not complete: endpoints not yet probed count as up"
-        );
+        self.served.give_up_waiting();
+        self.council.hold_back(self.served.held());
         self.publish();
         self.first_round_done.send_replace(true);
     }
@@ -470,10 +507,9 @@ impl JudgeLoop {
         self.obey();
         let starting = !*self.first_round_done.borrow();
         let own = now + self.first_round;
-        self.patience_ends = match (
-            self.council.first_round_done(&self.judge),
-            self.patience_ends,
-        ) {
+        self.served.adopt(self.snapshot.settings.vips.clone());
+        self.council.hold_back(self.served.held());
+        self.patience_ends = match (self.knows_all(), self.patience_ends) {
             (true, _) => None,
             // However often the configuration changes meanwhile, the start waits only once.
             (false, Some(begun)) if starting => Some(begun.min(own)),

@@ -272,6 +272,11 @@ async fn serve_after(
         orders.clone(),
         wiring.publisher.clone(),
     ));
+    tokio::spawn(fleet::tell_served(
+        desk.clone(),
+        carrier.clone(),
+        orders.clone(),
+    ));
     tokio::spawn(fleet::share_sessions(
         desk.clone(),
         sessions,

@@ -34,6 +34,7 @@ mod traffic_tests;
 mod transfers;
 mod udp;
 mod upstreams;
+mod uses;
 mod vips;
 mod xdp;
 mod zones;
@@ -114,6 +115,7 @@ pub fn compile(
         }
         _ => pools::targets(&pools, &monitors),
     };
+    let vip_endpoints = vips::endpoints(spec, &vips, &pools.endpoints, node);
     let node_name = this_node.as_ref().map_or("", |n| n.name.as_str()).into();
     let steering = Steering::build_seen_from(
         sites,
@@ -138,6 +140,7 @@ pub fn compile(
             nodes: node::all(spec),
             explain_allow: spec.dns.explain_allow.iter().map(|p| p.value).collect(),
             transfers,
+            vips: vip_endpoints,
             council: Arc::new(rules),
             rules: protection::rules(spec),
             chaos: protection::chaos(spec, this_node.as_ref()),

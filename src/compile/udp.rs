@@ -2,8 +2,8 @@
 
 use crate::config::Spec;
 use crate::config::spec::{ListenerSpec, ProtocolSpec, UpstreamSpec};
+use crate::traffic::Origin;
 use crate::traffic::proxy_protocol::ProxyVersion;
-use crate::traffic::{Algorithm, HashKey};
 
 use super::Problems;
 
@@ -64,25 +64,11 @@ fn check_upstream(listener: &ListenerSpec, upstream: &UpstreamSpec, p: &mut Prob
                 .to_owned(),
         );
     }
-    if let Algorithm::Hash(hashing) = &settings.algorithm
-        && needs_request(&hashing.on)
-    {
+    if settings.origin == Origin::Client {
         report(
-            "a `hash` of a part of requests, and a datagram has none",
-            "write `hash = { on = \"source\" }`".to_owned(),
+            "`transparent`: that is for connections",
+            "take `transparent` out of the upstream, or tell backends the client by `proxy-protocol = \"v2\"`"
+                .to_owned(),
         );
     }
-}
-
-/// Whether only a request of HTTP has it.
-fn needs_request(key: &HashKey) -> bool {
-    matches!(
-        key,
-        HashKey::Host
-            | HashKey::Path
-            | HashKey::Uri
-            | HashKey::Header(_)
-            | HashKey::Cookie(_)
-            | HashKey::Query(_)
-    )
 }

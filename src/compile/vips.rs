@@ -1,12 +1,16 @@
 //! The virtual addresses: who may have them, and whether those nodes can serve them.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use hashbrown::HashMap;
 
 use crate::config::spec::{EndpointSpec, NodeSpec, Role, VipSpec};
 use crate::config::{Marked, Spec};
+use crate::health::VipEndpoint;
+use crate::ids::EndpointId;
 use crate::net::{Family, HostAddress};
+use crate::steer::Endpoint;
 use crate::traffic::vip::{Vip, VipNode};
 
 use super::{Problems, node};
@@ -17,6 +21,38 @@ pub(super) fn vips(spec: &Spec, p: &mut Problems) -> Vec<Vip> {
     one_router_id_each(spec, p);
     let vips = spec.vips.iter();
     vips.filter_map(|vip| one(spec, vip, p)).collect()
+}
+
+/// The endpoints that are VIPs whose proxies the node called `wanted` hears of: itself, and in a fleet the
+/// other members. Of other proxies it would wait for a word that never comes.
+pub(super) fn endpoints(
+    spec: &Spec,
+    vips: &[Vip],
+    endpoints: &[Endpoint],
+    wanted: Option<&str>,
+) -> Arc<[VipEndpoint]> {
+    let in_fleet = |name: &str| find(spec, name).is_some_and(|n| n.fleet.is_some());
+    let Some(wanted) = wanted else {
+        return Arc::default();
+    };
+    let hears = |node: &VipNode| *node.name == *wanted || in_fleet(wanted) && in_fleet(&node.name);
+    let heard = vips.iter().filter(|v| v.nodes.iter().all(hears));
+    let mut by_address: HashMap<IpAddr, Arc<[Box<str>]>> = HashMap::new();
+    for vip in heard {
+        let nodes: Arc<[Box<str>]> = vip.nodes.iter().map(|n| n.name.clone()).collect();
+        let addresses = vip.addresses.iter();
+        by_address.extend(addresses.map(|a| (a.address(), nodes.clone())));
+    }
+    let all = endpoints.iter().enumerate().filter(|(_, e)| e.enabled);
+    let vip = |(i, e): (usize, &Endpoint)| {
+        let nodes = by_address.get(&e.address?)?.clone();
+        Some(VipEndpoint {
+            endpoint: EndpointId::from_index(i),
+            at: SocketAddr::new(e.address?, e.port),
+            nodes,
+        })
+    };
+    all.filter_map(vip).collect()
 }
 
 fn one(spec: &Spec, vip: &VipSpec, p: &mut Problems) -> Option<Vip> {

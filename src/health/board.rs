@@ -77,6 +77,8 @@ pub enum Guard {
     },
     /// It passes again; its pool wants an operator's word.
     Manual,
+    /// It is a VIP, and none of its proxies has said that it listens there (requirement P7).
+    NotServed,
 }
 
 impl Guard {
@@ -94,6 +96,9 @@ impl fmt::Display for Guard {
             Guard::Hold { .. } => "passes again; held back by `failback`",
             Guard::Flapping { .. } => "passes again; held back because it flaps",
             Guard::Manual => "passes again; waits for an operator's `failback`",
+            Guard::NotServed => {
+                "not served yet: none of the VIP's proxies has said that it listens there"
+            }
         })
     }
 }

@@ -46,28 +46,24 @@ impl Drop for Held {
 }
 
 /// Begins to serve an accepted connection, unless there are too many. `open` counts those of the
-/// listener.
+/// listener; `local` is where it came in.
 pub fn begin(
     worker: &Rc<Worker>,
     listener: &str,
     open: &Arc<AtomicU32>,
     tcp: TcpStream,
     source: SocketAddr,
+    local: SocketAddr,
 ) {
     let tier = worker.tier();
-    let Some((at, _)) = tier.listener(listener) else {
+    let Some((at, plan)) = tier.listener(listener) else {
         return;
     };
     count(&worker.stats.connections);
     let listener = ListenerId::from_index(at);
     let Some(held) = admit(worker, &tier, listener, open, source) else {
-        return;
+        return tcp::refuse::turn_away(plan, tcp);
     };
-    let Ok(local) = tcp.local_addr() else {
-        return;
-    };
-    // Small writes are whole messages here.
-    let _ = tcp.set_nodelay(true);
     let peer = Peer {
         listener,
         source,
@@ -90,7 +86,7 @@ pub fn take_over(
 ) {
     let open = &tier.handed[to.index()];
     let Some(mut held) = admit(worker, &tier, to, open, peer.source) else {
-        return;
+        return tcp::refuse::turn_away(&tier.plan.listeners[to.index()], tcp);
     };
     held.handed = true;
     peer.listener = to;
@@ -131,11 +127,12 @@ fn admit(
     match admitted {
         Ok(counted) => held._source = counted,
         Err(turned) => {
-            count(&worker.stats.crowded);
-            let why = match turned {
-                Turned::TooOften => Refused::SourceRate,
-                Turned::TooMany => Refused::SourceConnections,
+            let (counter, why) = match turned {
+                Turned::TooOften => (&worker.stats.crowded, Refused::SourceRate),
+                Turned::TooMany => (&worker.stats.crowded, Refused::SourceConnections),
+                Turned::Crowd => (&worker.stats.flooded, Refused::TotalRate),
             };
+            count(counter);
             refuse(worker, tier, listener.index(), source, why);
             return None;
         }

@@ -19,6 +19,7 @@ use crate::traffic::Plan;
 
 use super::chooser::Share;
 use super::connection;
+use super::dial;
 use super::sockets::{self, BindError, Inherited, Listening, Place};
 use super::stats::WorkerStats;
 use super::tier::{Registry, Tier};
@@ -243,6 +244,7 @@ impl Proxy {
         let tier = inner
             .registry
             .resolve(plan.clone(), doors, self.clock.now());
+        dial::check(plan);
         let tier = Arc::new(tier);
         self.tier.store(tier.clone());
         if let Some(xdp) = &inner.xdp {
@@ -451,10 +453,15 @@ async fn accept(
     listener: tokio::net::TcpListener,
     open: Arc<AtomicU32>,
 ) {
+    // Connections come in where the listener is bound, so that only those of a wildcard must be asked.
+    let bound = listener.local_addr().ok();
+    let bound = bound.filter(|address| !address.ip().is_unspecified());
     loop {
         match listener.accept().await {
             Ok((tcp, source)) => {
-                connection::begin(&worker, &name, &open, tcp, source);
+                if let Some(local) = bound.or_else(|| tcp.local_addr().ok()) {
+                    connection::begin(&worker, &name, &open, tcp, source, local);
+                }
             }
             Err(error) => {
                 // Out of file descriptors, as a rule: those who wait stay in the queue.

@@ -162,6 +162,8 @@ fn bind(address: SocketAddr, is_datagram: bool, moves: bool) -> io::Result<Liste
         drop(socket.set_recv_buffer_size(RECEIVE_BUFFER));
         return Ok(Listening::Datagram(socket.into()));
     }
+    // Small writes are whole messages here. Connections have it from their listener.
+    socket.set_tcp_nodelay(true)?;
     socket.listen(BACKLOG)?;
     Ok(Listening::Stream(socket.into()))
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::dnssec::{Keys, SignatureCache};
 use crate::geo::GeoTable;
-use crate::health::{Board, Monitor, Overrides, ProbeTarget, council};
+use crate::health::{Board, Monitor, Overrides, ProbeTarget, VipEndpoint, council};
 use crate::ids::TargetId;
 use crate::limit::{RateTable, Rules, Secrets};
 use crate::net::Prefix;
@@ -27,6 +27,8 @@ pub struct Settings {
     pub explain_allow: Vec<Prefix>,
     /// Zone transfers.
     pub transfers: Transfers,
+    /// Endpoints that are VIPs, on proxies that this node hears of.
+    pub vips: Arc<[VipEndpoint]>,
     /// Who judges what is up.
     pub council: Arc<council::Rules>,
     /// Who may ask, and how often.

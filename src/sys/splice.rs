@@ -3,12 +3,6 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 
-/// What a pipe is asked to hold; the system gives up to `/proc/sys/fs/pipe-max-size`.
-pub const PIPE_OCTETS: usize = 1 << 20;
-
-/// What a pipe holds when nothing can be asked of the system any more.
-const PIPE_DEFAULT: usize = 64 << 10;
-
 /// A pipe that octets pass through.
 #[derive(Debug)]
 pub struct Pipe {
@@ -18,8 +12,9 @@ pub struct Pipe {
 }
 
 impl Pipe {
-    /// A new pipe that can hold about `octets`. With less memory for pipes than that (the limit of
-    /// unprivileged users is `/proc/sys/fs/pipe-user-pages-soft`) it is smaller.
+    /// A new pipe that can hold `octets`, of which the system gives up to `/proc/sys/fs/pipe-max-size`. It
+    /// holds less where the system gives no more: users without privileges may have
+    /// `/proc/sys/fs/pipe-user-pages-soft` pages in all their pipes, and beyond it two in each.
     ///
     /// # Errors
     /// When there is no descriptor for it.
@@ -35,11 +30,15 @@ impl Pipe {
             unsafe { (OwnedFd::from_raw_fd(ends[0]), OwnedFd::from_raw_fd(ends[1])) };
         let wanted = libc::c_int::try_from(octets).unwrap_or(libc::c_int::MAX);
         // SAFETY: it takes numbers only.
-        let got = unsafe { libc::fcntl(write.as_raw_fd(), libc::F_SETPIPE_SZ, wanted) };
+        let mut got = unsafe { libc::fcntl(write.as_raw_fd(), libc::F_SETPIPE_SZ, wanted) };
+        if got < 0 {
+            // SAFETY: as above.
+            got = unsafe { libc::fcntl(write.as_raw_fd(), libc::F_GETPIPE_SZ) };
+        }
         Ok(Pipe {
             read,
             write,
-            capacity: usize::try_from(got).unwrap_or(PIPE_DEFAULT),
+            capacity: usize::try_from(got).map_err(|_| io::Error::last_os_error())?,
         })
     }
 
@@ -100,8 +99,8 @@ mod tests {
     fn octets_pass_and_the_end_is_seen() {
         let (mut client, from) = pair();
         let (to, mut backend) = pair();
-        let pipe = Pipe::new(PIPE_OCTETS).expect("a pipe");
-        assert!(pipe.capacity() >= PIPE_DEFAULT);
+        let pipe = Pipe::new(128 << 10).expect("a pipe");
+        assert!(pipe.capacity() > 0);
         from.set_nonblocking(true).expect("it can be set");
         let none = pipe.fill(&from, 100).expect_err("nothing waits");
         assert_eq!(none.kind(), io::ErrorKind::WouldBlock);

@@ -3,6 +3,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 fn config(l4: &str, app: SocketAddr, web: SocketAddr) -> String {
     format!(
         "[listeners.l4]\nbind = [\"127.0.0.1:0\"]\nprotocol = \"tcp\"\nforward = \"l4\"\n{l4}\n\
+         [listeners.l4.tcp]\nhalf-close-timeout = \"30s\"\n\
          [upstreams.l4]\nconnect-timeout = \"5s\"\n{}{WEB}{}",
         backend_entry("l4", "b", app),
         backend_entry("app", "b0", web)
@@ -28,6 +30,7 @@ fn config(l4: &str, app: SocketAddr, web: SocketAddr) -> String {
 /// A backend that takes connections and holds them without a word; no thread for each.
 struct Holder {
     addr: SocketAddr,
+    accepted: Arc<AtomicUsize>,
     held: Arc<Mutex<Vec<TcpStream>>>,
 }
 
@@ -36,17 +39,29 @@ impl Holder {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = listener.local_addr().unwrap();
         let held = Arc::new(Mutex::new(Vec::new()));
-        let all = held.clone();
+        let accepted = Arc::new(AtomicUsize::new(0));
+        let (all, counted) = (held.clone(), accepted.clone());
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 all.lock().unwrap().push(stream);
+                counted.fetch_add(1, Ordering::SeqCst);
             }
         });
-        Holder { addr, held }
+        Holder {
+            addr,
+            accepted,
+            held,
+        }
     }
 
+    /// Connections so far.
     fn count(&self) -> usize {
-        self.held.lock().unwrap().len()
+        self.accepted.load(Ordering::SeqCst)
+    }
+
+    /// Ends those that it holds.
+    fn release(&self) {
+        self.held.lock().unwrap().clear();
     }
 }
 
@@ -77,6 +92,21 @@ fn idle_connections(proxy: &Proxy, count: usize) -> Vec<TcpStream> {
     all
 }
 
+/// Ends connections at the client, and then at the backend.
+fn end_all(proxy: &Proxy, holder: &Holder, all: Vec<TcpStream>) {
+    drop(all);
+    wait_for("they have ended", PATIENCE, || {
+        // Not before the proxy has passed the client's end on.
+        let mut held = holder.held.lock().unwrap();
+        held.retain(|stream| {
+            stream.set_nonblocking(true).unwrap();
+            !matches!((&*stream).read(&mut [0]), Ok(0))
+        });
+        drop(held);
+        (open(proxy) == 0).then_some(())
+    });
+}
+
 /// A request to the other listener is answered in time.
 fn assert_others_go_on(proxy: &Proxy) {
     let began = Instant::now();
@@ -97,10 +127,7 @@ fn idle_connections_take_little_memory_and_disturb_nobody() {
     let (holder, web) = (Holder::start(), Backend::start());
     let proxy = Proxy::start(&config("", holder.addr, web.addr));
     // What is allocated once is, before it is measured.
-    drop(idle_connections(&proxy, 200));
-    wait_for("they have ended", PATIENCE, || {
-        (open(&proxy) == 0).then_some(())
-    });
+    end_all(&proxy, &holder, idle_connections(&proxy, 200));
     assert_others_go_on(&proxy);
     let before = proxy.node.memory("VmRSS");
     let all = idle_connections(&proxy, count);
@@ -124,10 +151,7 @@ fn idle_connections_take_little_memory_and_disturb_nobody() {
         cpu < Duration::from_millis(500),
         "{cpu:?} of a second for those that idle"
     );
-    drop(all);
-    wait_for("they have ended", PATIENCE, || {
-        (open(&proxy) == 0).then_some(())
-    });
+    end_all(&proxy, &holder, all);
     let ended = metric(&proxy, "flows_ended_total", Some("client-closed"));
     assert_eq!(ended as usize, 200 + count);
 }
@@ -180,7 +204,7 @@ fn connections_that_never_send_their_header_end_in_time() {
         (open(&proxy) == 0).then_some(())
     });
     assert_eq!(
-        metric(&proxy, "flows_ended_total", Some("turned-away")),
+        metric(&proxy, "flows_ended_total", Some("bad-proxy-header")),
         500
     );
     assert_eq!(echo.connections(), 0, "no backend heard of them");
@@ -216,6 +240,7 @@ fn descriptors_that_run_out_neither_end_listeners_nor_spin() {
     drop(all);
     // Room again, as clients left: both listeners serve.
     wait_for("the other listener serves", PATIENCE, || {
+        holder.release();
         let mut stream = TcpStream::connect(proxy.addr("web")).ok()?;
         stream.set_read_timeout(Some(Duration::from_secs(2))).ok()?;
         stream
@@ -233,4 +258,5 @@ fn descriptors_that_run_out_neither_end_listeners_nor_spin() {
     prlimit(child, Resource::Nofile, before).unwrap();
     assert_others_go_on(&proxy);
     drop(kept);
+    holder.release();
 }

@@ -488,3 +488,28 @@ fn p1_backends_are_told_whose_a_datagram_is_before_each_of_them() {
         assert_eq!(got[26..28], server.port().to_be_bytes());
     }
 }
+
+#[test]
+fn p1_each_session_is_a_line_of_the_access_log() {
+    let backend = DatagramBackend::echo();
+    let text = config("responses = 1", &[backend.addr]);
+    let text = text.replace(
+        "forward =",
+        "access-log = { to = \"sessions.log\" }\nforward =",
+    );
+    let proxy = start_one(&text);
+    let client = Client::of(proxy.addr("l4"));
+    client.ask("four");
+    let line = wait_for("the line", PATIENCE, || {
+        let log = std::fs::read_to_string(proxy.node.file("sessions.log")).ok()?;
+        log.lines().next().map(str::to_owned)
+    });
+    let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(line["listener"], "l4");
+    assert_eq!(line["backend"], "b0");
+    assert_eq!(line["end"], "answered");
+    assert_eq!(
+        (&line["bytes-in"], &line["bytes-out"]),
+        (&4.into(), &4.into())
+    );
+}

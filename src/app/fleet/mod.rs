@@ -4,11 +4,13 @@
 mod desk;
 mod join;
 mod remember;
+mod served;
 mod sessions;
 mod tasks;
 
 pub use desk::FleetDesk;
 pub use join::Joined;
 pub use remember::remember;
+pub use served::tell_served;
 pub use sessions::{SharedSessions, share_sessions};
 pub use tasks::{listen, speak};

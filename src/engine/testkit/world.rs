@@ -262,6 +262,7 @@ impl World {
                         traffic: Arc::default(),
                         settings: Settings {
                             council: Default::default(),
+                            vips: Arc::default(),
                             node: "node1".into(),
                             nodes: Vec::new(),
                             explain_allow: self.allow.iter().map(|p| p.parse().unwrap()).collect(),

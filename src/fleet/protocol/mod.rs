@@ -5,6 +5,7 @@
 
 pub mod chunk;
 pub mod heartbeat;
+pub mod served;
 pub mod sessions;
 
 pub use chunk::Chunk;

@@ -22,13 +22,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 use crate::chunked::Chunked;
 use crate::ids::{EndpointId, TargetId, VantageId};
 use crate::time::{Moment, Wall};
 
-use super::board::{Board, State, VantageNow, Verdict};
+use super::board::{Board, Guard, State, VantageNow, Verdict};
 use super::judge::Judge;
 use super::monitor::Monitor;
 use super::observation::{Observation, Outcome};
@@ -74,6 +74,8 @@ pub struct Council {
     appointments: BTreeSet<(Moment, u32)>,
     /// Endpoints judged otherwise than the last board shows; `None`: all.
     news: Option<Vec<EndpointId>>,
+    /// Endpoints that no proxy serves yet.
+    not_served: HashSet<EndpointId>,
     /// Testimony of nobody known, so far.
     strangers: u64,
     counter: Counter,
@@ -95,6 +97,7 @@ impl Council {
             all_dirty: true,
             appointments: BTreeSet::new(),
             news: None,
+            not_served: HashSet::new(),
             strangers: 0,
             counter: Counter::default(),
         };
@@ -393,15 +396,35 @@ impl Council {
     }
 
     fn verdict(&self, judge: &Judge, endpoint: EndpointId) -> Verdict {
-        let Some(target) = judge.target_of()[endpoint.index()] else {
-            return Verdict::unmonitored();
+        let mut verdict = match judge.target_of()[endpoint.index()] {
+            None => Verdict::unmonitored(),
+            Some(target) => {
+                let mut verdict = match self.rules.alone() {
+                    true => judge.verdict(target),
+                    false => self.cases[target].verdict(self, judge, target),
+                };
+                self.gate.overlay(endpoint, &mut verdict, self.settled);
+                verdict
+            }
         };
-        let mut verdict = match self.rules.alone() {
-            true => judge.verdict(target),
-            false => self.cases[target].verdict(self, judge, target),
-        };
-        self.gate.overlay(endpoint, &mut verdict, self.settled);
+        if self.not_served.contains(&endpoint) {
+            verdict.state = State::Down;
+            verdict.held = Some(Guard::NotServed);
+            // A word of a proxy changes it at any moment.
+            verdict.steady_for = Some(Duration::ZERO);
+        }
         verdict
+    }
+
+    /// Holds these endpoints back, and no others, because no proxy serves them yet; whether that changes
+    /// anything.
+    pub fn hold_back(&mut self, not_served: HashSet<EndpointId>) -> bool {
+        let changed = self.not_served != not_served;
+        if changed {
+            self.not_served = not_served;
+            self.news = None;
+        }
+        changed
     }
 
     /// All verdicts as last settled, every one built anew.

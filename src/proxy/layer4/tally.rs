@@ -24,14 +24,17 @@ pub enum Refused {
     SourceConnections,
     /// Its source makes them too fast.
     SourceRate,
+    /// All sources together make them too fast.
+    TotalRate,
 }
 
 impl Refused {
     /// All reasons, in the order of their numbers.
-    pub const ALL: [Refused; 3] = [
+    pub const ALL: [Refused; 4] = [
         Refused::MaxConnections,
         Refused::SourceConnections,
         Refused::SourceRate,
+        Refused::TotalRate,
     ];
 
     /// One word for logs and metrics: the option that says so.
@@ -40,6 +43,7 @@ impl Refused {
             Refused::MaxConnections => "max-connections",
             Refused::SourceConnections => "connections-per-source",
             Refused::SourceRate => "connection-rate",
+            Refused::TotalRate => "total-connection-rate",
         }
     }
 }
@@ -163,7 +167,10 @@ impl FlowTally {
     /// Counts why a flow ended.
     pub fn ended(&self, lane: usize, why: Ended) {
         if let Some(lane) = self.lane(lane) {
-            add(&lane.reasons[why as usize], 1);
+            // In range, as a test of the numbers proves.
+            if let Some(reason) = lane.reasons.get(why as usize) {
+                add(reason, 1);
+            }
         }
     }
 
@@ -237,7 +244,7 @@ mod tests {
         assert_eq!(tally.sums(), None);
         tally.refused(3, Refused::MaxConnections);
         let sums = tally.sums().unwrap();
-        assert_eq!((sums.opened, sums.open, sums.refused), (0, 0, [1, 0, 0]));
+        assert_eq!((sums.opened, sums.open, sums.refused), (0, 0, [1, 0, 0, 0]));
     }
 
     #[test]

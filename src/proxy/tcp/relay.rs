@@ -17,10 +17,10 @@ use tokio::net::TcpStream;
 use crate::proxy::tier::Server;
 use crate::proxy::watch::Watch;
 use crate::proxy::worker::Worker;
-use crate::sys::splice::Pipe;
 use crate::traffic::TcpTimeouts;
 
 use super::flow::{Ended, Flow};
+use super::pipes::Borrowed;
 
 /// Moves of one direction before others have their turn.
 const TURN: usize = 16;
@@ -43,7 +43,7 @@ enum Way {
 enum Held {
     Nothing,
     Octets(Bytes),
-    Piped(Pipe, usize),
+    Piped(Borrowed, usize),
 }
 
 /// Which side broke.
@@ -74,19 +74,25 @@ impl Direction {
         }
     }
 
-    /// Moves what can be moved; ready when nothing will come any more.
+    /// Moves what can be moved; ready when nothing will come any more. `is_last`: the other direction has
+    /// ended.
     fn poll(
         &mut self,
         cx: &mut Context<'_>,
         worker: &Worker,
         from: &mut TcpStream,
         to: &mut TcpStream,
+        is_last: bool,
     ) -> Poll<Result<(), Broken>> {
         for _ in 0..TURN {
             ready!(self.give(cx, worker, to)).map_err(|_| Broken::To)?;
             if self.ended {
                 if !self.shut {
                     self.shut = true;
+                    // Both are closed at once when this was the last direction.
+                    if is_last {
+                        return Poll::Ready(Ok(()));
+                    }
                     // Who has gone altogether needs no word.
                     let _ = Pin::new(&mut *to).poll_shutdown(cx);
                 }
@@ -228,8 +234,8 @@ pub async fn relay(
     let mut first = None;
     let ended = poll_fn(|cx| {
         let before = up.octets + down.octets;
-        let upwards = up.poll(cx, worker, &mut client, &mut backend);
-        let downwards = down.poll(cx, worker, &mut backend, &mut client);
+        let upwards = up.poll(cx, worker, &mut client, &mut backend, down.shut);
+        let downwards = down.poll(cx, worker, &mut backend, &mut client, up.shut);
         match (&upwards, &downwards) {
             (Poll::Ready(Err(broken)), _) => return Poll::Ready(who(broken, true)),
             (_, Poll::Ready(Err(broken))) => return Poll::Ready(who(broken, false)),

@@ -5,35 +5,25 @@ use std::sync::Arc;
 
 use tokio::net::TcpStream;
 
-use crate::health::backend::Fault;
-use crate::ids::{ListenerId, UpstreamId};
-use crate::proxy::backend::Permit;
-use crate::proxy::backend::queue::Wanted;
+use crate::ids::ListenerId;
 use crate::proxy::connection::{self, Held};
 use crate::proxy::io::Io;
 use crate::proxy::message::Peer;
-use crate::proxy::pick::{Ask, NoPick, Picked};
-use crate::proxy::session::Bond;
 use crate::proxy::tier::Tier;
-use crate::proxy::upstream::Why;
-use crate::proxy::upstream::connect::{Bare, Way, connect};
 use crate::proxy::worker::Worker;
-use crate::traffic::algorithm::hash_address;
 use crate::traffic::{Protocol, TcpTimeouts};
 
 use super::enter::{Entered, enter};
 use super::flow::{Ended, Flow};
+use super::reach::{Reached, reach};
+use super::refuse;
 use super::relay::relay;
 use super::sealed;
-
-/// Backends that are tried for one connection, at most.
-const TRIES: usize = 3;
 
 /// Two sides that were brought together.
 struct Joined {
     client: Io,
-    backend: Io,
-    permit: Permit,
+    backend: Reached,
     timeouts: TcpTimeouts,
 }
 
@@ -91,11 +81,16 @@ async fn join(
         Io::Tls(tls) => tls.get_ref().1.alpn_protocol().map(Vec::from),
         _ => None,
     };
-    let (permit, backend) = reach(worker, &tier, id, (&peer, alpn.as_deref()), flow).await?;
+    let backend = match reach(worker, &tier, id, (&peer, alpn.as_deref()), flow).await {
+        Ok(reached) => reached,
+        Err(ended) => {
+            refuse::show(rules.refusal, &client);
+            return Err(ended);
+        }
+    };
     Ok(Gone::Joined(Joined {
         client,
         backend,
-        permit,
         timeouts: rules.timeouts,
     }))
 }
@@ -103,8 +98,14 @@ async fn join(
 /// Moves octets until both sides have ended.
 async fn carry(worker: &Worker, joined: Joined, flow: &mut Flow) -> Ended {
     let timeouts = joined.timeouts;
-    let server = joined.permit.backend();
-    match (joined.client, joined.backend) {
+    let Reached {
+        io,
+        permit,
+        admitted,
+        trial,
+    } = joined.backend;
+    let server = permit.backend();
+    let ended = match (joined.client, io) {
         (Io::Tcp(client), Io::Tcp(backend)) => {
             relay(worker, client, backend, server, &timeouts, flow).await
         }
@@ -115,82 +116,9 @@ async fn carry(worker: &Worker, joined: Joined, flow: &mut Flow) -> Ended {
             ))
             .await
         }
-    }
-}
-
-/// A place at a backend, and a connection to it.
-async fn reach(
-    worker: &Rc<Worker>,
-    tier: &Arc<Tier>,
-    id: UpstreamId,
-    (peer, alpn): (&Peer, Option<&[u8]>),
-    flow: &mut Flow,
-) -> Result<(Permit, Io), Ended> {
-    let (upstream, group) = tier.upstream(id);
-    let chooser = &group.chooser;
-    let mut tried = Vec::new();
-    loop {
-        let now = worker.now();
-        let ask = Ask {
-            now,
-            random: worker.random(),
-            hash: hash_address(peer.ip()),
-            tried: &tried,
-        };
-        let picked = worker.turns.with(id, &chooser.picker, |turns| {
-            chooser.choose(&mut Bond::default(), turns, &group.servers, &ask)
-        });
-        let (at_once, wanted) = match picked {
-            Ok(picked) => {
-                let server = &group.servers[picked.place()];
-                let wanted = match picked {
-                    Picked::Only(_) => Wanted::One(server.clone()),
-                    Picked::Any(_) => Wanted::Any,
-                };
-                (Permit::take(server), wanted)
-            }
-            Err(NoPick::Full) => (None, Wanted::Any),
-            Err(NoPick::Nobody | NoPick::SessionGone) => return Err(Ended::NoBackend),
-        };
-        let (permit, placed) = match at_once {
-            Some(permit) => (permit, now),
-            None => {
-                let waited = group.state.wait(wanted, &group.servers).await;
-                (waited.map_err(|_| Ended::QueueFull)?, worker.now())
-            }
-        };
-        let server = permit.backend().clone();
-        server.begin(!tried.is_empty());
-        flow.tries += 1;
-        flow.server = Some(server.clone());
-        let way = Way {
-            until: None,
-            upstream,
-            tls: group.tls.as_deref(),
-            server: &server,
-            peer,
-            bare: Some(Bare {
-                sni: flow.sni.as_deref(),
-                alpn,
-            }),
-        };
-        let why = match connect(worker, &way).await {
-            Ok(io) => {
-                flow.connected(placed, worker.now());
-                return Ok((permit, io));
-            }
-            Err(why) => why,
-        };
-        if why == Why::NoSocket {
-            return Err(Ended::ConnectFailed);
-        }
-        server.failed(Fault::Connect, worker.now());
-        tried.extend(group.place_of(&server));
-        if flow.tries as usize >= TRIES.min(group.servers.len()) {
-            return Err(match why {
-                Why::ConnectTimeout => Ended::ConnectTimeout,
-                _ => Ended::ConnectFailed,
-            });
-        }
-    }
+    };
+    trial.end(flow, ended, || worker.now());
+    // Counted for the upstream until here.
+    drop(admitted);
+    ended
 }

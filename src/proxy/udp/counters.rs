@@ -101,8 +101,6 @@ events! {
     Complete = "complete",
     /// A session ended to make room for another.
     Evicted = "evicted",
-    /// A session ended because its backend's time to drain was over.
-    BackendCut = "backend-cut",
     /// A session ended because its listener did.
     ListenerClosed = "listener-closed",
     /// A session went on with another backend.
@@ -128,7 +126,6 @@ pub const ENDS: &[Event] = &[
     Event::IdleTimeout,
     Event::Complete,
     Event::Evicted,
-    Event::BackendCut,
     Event::ListenerClosed,
 ];
 

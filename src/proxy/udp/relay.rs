@@ -1,7 +1,7 @@
 //! The sessions of one socket: finds them, begins them, moves them to other backends, ends them.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 use std::ops::Range;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::rc::Rc;
@@ -26,10 +26,9 @@ use crate::proxy::tier::{Server, Tier};
 use crate::proxy::worker::Worker;
 use crate::sys::Datagrams;
 use crate::time::Moment;
-use crate::traffic::algorithm::hash_address;
 use crate::traffic::udp::table::{Full, Id, Key, Table};
 use crate::traffic::udp::{UdpRules, quic};
-use crate::traffic::{Listener, Protocol};
+use crate::traffic::{Listener, Origin, Protocol, Transport, Tuple};
 
 use super::buffers::Pair;
 use super::counters::{Counters, Event};
@@ -77,6 +76,27 @@ impl Ours {
     /// What this worker counts of the listener.
     pub fn counters(&self) -> Option<&Counters> {
         self.state.counters(self.worker)
+    }
+
+    /// Where what goes to backends comes from.
+    fn origin(&self) -> Origin {
+        self.tier.upstream(self.rules.upstream).0.origin
+    }
+
+    /// What tells the datagrams of a client apart. Where the socket has one address only, that is the
+    /// one that the listener is bound to.
+    fn tuple(&self, key: &Key) -> Tuple {
+        let listener = &self.tier.plan.listeners[self.listener.index()];
+        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+        let mut destination = listener.bind.first().copied().unwrap_or(nowhere);
+        if let Some(local) = key.local {
+            destination.set_ip(local);
+        }
+        Tuple {
+            source: key.client,
+            destination,
+            transport: Transport::Udp,
+        }
     }
 
     /// Notes that something happened.
@@ -379,12 +399,12 @@ impl Relay {
         let now = worker.watches.coarse();
         let permit = choose(&worker, ours, &key, head, &[], now)?;
         let server = permit.backend();
-        let socket = match connect(server.address) {
+        let socket = match connect(ours.origin(), server.address) {
             Ok(socket) => socket,
             Err(error) if is_shortage(&error) => {
                 // A session that is used for less may have it.
                 self.make_room(ours).map_err(|_| Event::NoSocket)?;
-                connect(server.address).map_err(|_| Event::NoSocket)?
+                connect(ours.origin(), server.address).map_err(|_| Event::NoSocket)?
             }
             Err(_) => {
                 server.failed(Fault::Connect, worker.now());
@@ -454,7 +474,8 @@ impl Relay {
             // There is no other: it may be back.
             return Ok(());
         }
-        let socket = connect(permit.backend().address).map_err(|_| Event::NoSocket)?;
+        let socket =
+            connect(ours.origin(), permit.backend().address).map_err(|_| Event::NoSocket)?;
         self.ready.watch(&socket, id).map_err(|_| Event::NoSocket)?;
         permit.backend().begin(true);
         session.socket = socket;
@@ -494,7 +515,8 @@ impl Relay {
         let mut taken = 0;
         while let Some(session) = self.table.get_mut(id) {
             if session.server().is_cut() {
-                return self.end(ours, id, Event::BackendCut, Ended::TakenOut);
+                // Its client's next datagram goes elsewhere.
+                return;
             }
             if outbound.room() == 0 {
                 flush(ours, socket, outbound);
@@ -691,11 +713,6 @@ fn share(tier: &Tier, rules: &UdpRules, workers: usize) -> usize {
     most.min(descriptors / sockets).max(1)
 }
 
-/// What the choice of a backend goes by, where it goes by the client.
-pub fn hash(client: IpAddr) -> u64 {
-    hash_address(client)
-}
-
 /// A place at a backend for a client whose datagram begins with `head`.
 fn choose(
     worker: &Worker,
@@ -716,15 +733,18 @@ fn choose(
     {
         return Ok(permit);
     }
+    let chooser = &group.chooser;
+    let sessions = chooser.sessions.as_ref();
+    let mut bond =
+        sessions.map_or_else(Bond::default, |s| s.claim_connection(key.client.ip(), now));
     let ask = Ask {
         now,
         random: worker.random(),
-        hash: hash(key.client.ip()),
+        hash: chooser.picker.hash_connection(&ours.tuple(key)),
         tried,
     };
-    let chooser = &group.chooser;
     let picked = worker.turns.with(id, &chooser.picker, |turns| {
-        chooser.choose(&mut Bond::default(), turns, &group.servers, &ask)
+        chooser.choose(&mut bond, turns, &group.servers, &ask)
     });
     match picked {
         Ok(picked) => Permit::take(&group.servers[picked.place()]).ok_or(Event::BackendsFull),
@@ -745,6 +765,6 @@ pub fn choose_for_one(
 }
 
 /// As [`connect`]; for those that have no sessions.
-pub fn socket_to(server: &Server) -> Result<UdpSocket, Event> {
-    connect(server.address).map_err(|_| Event::NoSocket)
+pub fn socket_to(ours: &Ours, server: &Server) -> Result<UdpSocket, Event> {
+    connect(ours.origin(), server.address).map_err(|_| Event::NoSocket)
 }

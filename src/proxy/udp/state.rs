@@ -125,6 +125,7 @@ mod tests {
             access_log: None,
             tls: None,
             proxy_protocol: None,
+            xdp: None,
             features: crate::traffic::ListenerFeatures::default(),
         }
     }

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use socket2::{Domain, Socket, Type};
 
 use super::client::within;
+use super::cluster::succeeds;
 use super::host::Host;
 use super::lab::left_out;
 use super::process::Process;
@@ -461,4 +462,108 @@ fn proxies_behind_ecmp_choose_the_same_backend_and_one_can_go() {
     let after: Vec<String> =
         client.inside(|| clients.iter().map(|c| backend_of(*c, vip)).collect());
     assert_eq!(after, before);
+}
+
+/// A region whose proxy is in a fleet with the node that answers DNS; no monitor says anything. `new`:
+/// with the VIP of the proxy.
+fn told_config(w: &World, new: bool) -> String {
+    let (dns, fra1, iad) = (w.v4("dns"), w.v4("fra1"), w.v4("iad"));
+    let (vip, bind) = match new {
+        true => (
+            format!(
+                "[vips.fra]\naddress = [\"{VIP}/24\"]\ninterface = \"eth0\"\nnodes = [\"fra1\"]\n\
+                 router-id = 51\n"
+            ),
+            VIP.to_string(),
+        ),
+        false => (String::new(), fra1.to_string()),
+    };
+    format!(
+        r#"
+version = 1
+[regions.eu]
+latitude = 50.11
+longitude = 8.68
+[fleet]
+ca = "fleet/ca.pem"
+gossip-interval = "100ms"
+[nodes.dns]
+region = "eu"
+roles = ["dns", "probe", "admin"]
+dns = {{ listen = ["{dns}:53"], workers = 1 }}
+state-dir = "{dns_state}"
+fleet = {{ listen = "{dns}:7946", certificate = "fleet/dns.pem", key = "fleet/dns.key" }}
+[nodes.fra1]
+region = "eu"
+roles = ["proxy", "admin"]
+proxy.workers = 1
+state-dir = "{fra1_state}"
+fleet = {{ listen = "{fra1}:7946", certificate = "fleet/fra1.pem", key = "fleet/fra1.key" }}
+[zones."gslb.test"]
+file = "gslb.test.zone"
+[pools.near]
+region = "eu"
+endpoints = [{{ name = "fra", address = "{VIP}", port = {WEB} }}]
+[pools.far]
+region = "eu"
+endpoints = [{{ name = "iad", address = "{iad}", port = {WEB} }}]
+[policies.order]
+stages = [{{ failover = {{}} }}, {{ random = {{}} }}]
+[names."{NAME}"]
+pools = ["near", "far"]
+policy = "order"
+ttl = {{ min = "1s", max = "5s" }}
+[listeners.web]
+bind = ["{bind}:{WEB}"]
+[routes.all]
+respond = {{ status = 200, body = "ok" }}
+{vip}
+"#,
+        dns_state = w.state_dir("dns").display(),
+        fra1_state = w.state_dir("fra1").display(),
+    )
+}
+
+#[test]
+fn p7_dns_answers_with_a_vip_only_after_its_proxy_has_said_that_it_serves_it() {
+    let names = ["dns", "fra1", "iad"];
+    let Some(mut world) = World::new(&names, |w| told_config(w, true)) else {
+        return;
+    };
+    let (dir, config) = (world.file("fleet"), world.file(CONFIG));
+    let (dir, config) = (dir.to_str().unwrap(), config.to_str().unwrap());
+    succeeds(&world.cli(CLIENT, &["fleet", "init", "--out", dir]));
+    for node in ["dns", "fra1"] {
+        let issue = ["fleet", "issue", node, "--config", config];
+        succeeds(&world.cli(CLIENT, &[&issue[..], &["--ca", dir, "--out", dir]].concat()));
+    }
+    // The proxy still runs what was before the VIP.
+    let own = world.file("fra1.toml");
+    std::fs::write(&own, told_config(&world, false)).unwrap();
+    world.launch_with("fra1", "fra1", "fra1.toml");
+    world.wait_ready("fra1");
+    world.start_nodes(&["dns"]);
+    let (vip, iad) = (IpAddr::from(VIP), world.v4("iad"));
+    let watch = world.watch("dns", NAME);
+    watch.wait(&[iad], Instant::now(), PATIENCE);
+    let told = world.health("dns", "fra");
+    assert_eq!(told["state"], "down", "{told}");
+    let held = told["held"].as_str().unwrap();
+    assert!(held.starts_with("not served yet"), "{told}");
+
+    // It goes over to the configuration with the VIP.
+    std::fs::write(&own, told_config(&world, true)).unwrap();
+    let at: SocketAddr = super::world::ADMIN.parse().unwrap();
+    let reload = || http::request(at, "POST", "/v1/reload");
+    let reloaded = world.host("fra1").inside(reload);
+    assert_eq!(reloaded.status, 200, "{}", reloaded.body);
+    let since = Instant::now();
+    let took = watch.wait(&[vip], since, PATIENCE);
+    eprintln!("DNS answers with the VIP {took:?} after its proxy serves it");
+
+    // DNS starts anew: the first answer is the VIP, since what was said is heard first.
+    drop(watch);
+    assert_eq!(world.take("dns").stop(), Some(0));
+    world.start_nodes(&["dns"]);
+    assert_eq!(world.addresses("dns", NAME), [vip]);
 }
