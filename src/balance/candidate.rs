@@ -19,13 +19,6 @@ pub trait Candidate {
     /// draining does not matter.
     fn serves_bound(&self, now: Moment) -> bool;
 
-    /// Whether an operator has it drain: who is bound to it may stay or go.
-    fn draining(&self) -> bool;
-
-    /// Whether it may get requests when too few are healthy to tell (panic): an operator has not
-    /// taken it out, whatever checks say.
-    fn eligible_in_panic(&self) -> bool;
-
     /// Its share in [`UNIT`]s, at most 1,000,000 of them; less while it comes back slowly. 0 takes no
     /// new clients.
     fn weight(&self, now: Moment) -> u32;
@@ -48,14 +41,6 @@ impl<C: Candidate + ?Sized> Candidate for std::sync::Arc<C> {
 
     fn serves_bound(&self, now: Moment) -> bool {
         (**self).serves_bound(now)
-    }
-
-    fn draining(&self) -> bool {
-        (**self).draining()
-    }
-
-    fn eligible_in_panic(&self) -> bool {
-        (**self).eligible_in_panic()
     }
 
     fn weight(&self, now: Moment) -> u32 {

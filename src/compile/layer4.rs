@@ -28,12 +28,17 @@ pub(super) fn protocol(
     };
     match &s.protocol {
         ProtocolSpec::Http => Protocol::Http,
-        ProtocolSpec::Tcp(TcpSpec { timeouts, sni }) => Protocol::Tcp(Box::new(TcpRules {
+        ProtocolSpec::Tcp(TcpSpec {
+            timeouts,
+            refusal,
+            sni,
+        }) => Protocol::Tcp(Box::new(TcpRules {
             target: match sni {
                 Some(sni) if sni.refuse_others => Target::Close,
                 _ => Target::Upstream(forward()),
             },
             timeouts: *timeouts,
+            refusal: *refusal,
             sni: sni
                 .as_ref()
                 .map(|sni| Box::new(super::sni::rules(sni, upstreams, listeners, p))),

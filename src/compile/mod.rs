@@ -34,6 +34,7 @@ mod traffic_tests;
 mod transfers;
 mod udp;
 mod upstreams;
+mod uses;
 mod vips;
 mod xdp;
 mod zones;

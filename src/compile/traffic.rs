@@ -7,7 +7,9 @@ use crate::config::load::Inputs;
 use crate::config::spec::{NodeSpec, Role};
 use crate::traffic::{Plan, Vip};
 
-use super::{Problems, caches, features, listeners, node, routes, sni, tls_mode, udp, upstreams};
+use super::{
+    Problems, caches, features, listeners, node, routes, sni, tls_mode, udp, upstreams, uses,
+};
 
 /// The plan of the node called `wanted`; an empty one without the role `proxy`. All parts are checked
 /// either way.
@@ -40,6 +42,8 @@ pub(super) fn plan(
     features::unused(spec, p);
     sni::check(spec, p);
     tls_mode::check(spec, p);
+    uses::check(spec, p);
+    uses::families(spec, p);
     let Some(this) = this else {
         return Arc::default();
     };

@@ -2,6 +2,7 @@
 
 use crate::config::Spec;
 use crate::config::spec::{ListenerSpec, ProtocolSpec, UpstreamSpec};
+use crate::traffic::Origin;
 use crate::traffic::proxy_protocol::ProxyVersion;
 
 use super::Problems;
@@ -60,6 +61,13 @@ fn check_upstream(listener: &ListenerSpec, upstream: &UpstreamSpec, p: &mut Prob
         report(
             "`proxy-protocol = \"v1\"`, which knows no datagrams",
             "write `proxy-protocol = \"v2\"`: its header then stands before every datagram"
+                .to_owned(),
+        );
+    }
+    if settings.origin == Origin::Client {
+        report(
+            "`transparent`: that is for connections",
+            "take `transparent` out of the upstream, or tell backends the client by `proxy-protocol = \"v2\"`"
                 .to_owned(),
         );
     }

@@ -25,7 +25,7 @@ pub use listeners::{ListenerSpec, NodeProxySpec, ProtocolSpec, TcpSpec, TlsFile,
 pub use protection::{AccessSpec, ChaosSpec, CookiesSpec, RateLimitSpec};
 pub use routes::{ActionSpec, RouteSpec, WafSpec};
 pub use sni::{SniRuleSpec, SniSpec, SniTarget};
-pub use upstreams::{BackendSpec, UpstreamSpec};
+pub use upstreams::{BackendSpec, OneLayer, UpstreamSpec};
 pub use vips::VipSpec;
 
 use std::collections::BTreeSet;

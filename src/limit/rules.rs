@@ -60,6 +60,13 @@ pub struct Prefixes {
     mask6: u64,
 }
 
+impl Default for Prefixes {
+    /// One IPv4 address, and an IPv6 /64, which is what one site or one machine has.
+    fn default() -> Prefixes {
+        Prefixes::new(32, 64)
+    }
+}
+
 impl Prefixes {
     /// Clients that share `len4` (1 to 32) or `len6` (1 to 64) bits are one.
     pub fn new(len4: u8, len6: u8) -> Prefixes {

@@ -57,6 +57,8 @@ pub(super) mod gate {
 
     /// What an operator said.
     pub(crate) const OPERATOR: u32 = DRAINING | DISABLED | REMOVED | CUT;
+    /// It serves nobody any more, whatever binds a client to it.
+    pub(crate) const LOST: u32 = DISABLED | REMOVED | CUT;
     /// Every reason.
     pub(crate) const ALL: u32 = DOWN | UNKNOWN | EJECTED | OPERATOR;
 }
@@ -275,6 +277,11 @@ impl BackendState {
         self.has(gate::CUT)
     }
 
+    /// Whether nobody gets a place at it any more, clients that are bound to it included.
+    fn is_lost(&self) -> bool {
+        self.has(gate::LOST)
+    }
+
     /// Whether all that is held against it is that the configuration does not name it any more: what is
     /// under way to it may end in its own time.
     pub fn is_only_removed(&self) -> bool {
@@ -318,14 +325,6 @@ impl Candidate for BackendState {
         }
         // Draining is all that is held against it.
         gates & gate::ALL & !gate::DRAINING == 0
-    }
-
-    fn draining(&self) -> bool {
-        self.has(gate::DRAINING)
-    }
-
-    fn eligible_in_panic(&self) -> bool {
-        !self.has(gate::OPERATOR)
     }
 
     fn weight(&self, now: Moment) -> u32 {

@@ -10,42 +10,42 @@ use crate::time::Moment;
 use crate::traffic::retry::{BodySent, Failed, RetryRules, Try};
 
 use super::answers::Failure;
-use super::backend::queue::Wanted;
 use super::backend::{Admitted, Permit};
 use super::body::Body;
 use super::message::{Peer, Request, Response};
-use super::pick::{Ask, NoPick, Picked};
 use super::record::Record;
 use super::replay::Replay;
+use super::seat::{NoSeat, Seat, Taken, successor};
 use super::session::Bond;
 use super::stats::count;
-use super::tier::{Group, Tier};
+use super::tier::Tier;
 use super::upstream::connect::{Way, connect};
 use super::upstream::h1::{self, Order};
 use super::upstream::h2;
 use super::upstream::lease::Lease;
 use super::upstream::pool::Line;
 use super::upstream::{NotAnswered, Why};
-use super::watch::TICK;
 use super::worker::Worker;
-
-/// Tries of one request at most: the first one and ten more.
-const TRIES: usize = 11;
-
-/// How often a request that has the place of a backend of the next plan looks for that plan.
-const LOOKS: usize = 20;
 
 /// Why there is no answer.
 enum Vain {
     Failed(Failure),
-    /// It waited, and was given a place at a backend that its plan does not know: the plan has changed
-    /// meanwhile, and nothing was sent yet.
-    Moved(Permit),
+    /// The plan has changed while it waited, and nothing was sent yet; see [`NoSeat::Moved`].
+    Moved(Option<Permit>),
 }
 
 impl<F: Into<Failure>> From<F> for Vain {
     fn from(failure: F) -> Vain {
         Vain::Failed(failure.into())
+    }
+}
+
+impl From<NoSeat> for Vain {
+    fn from(none: NoSeat) -> Vain {
+        match none {
+            NoSeat::Busy(busy) => Vain::Failed(Failure::Busy(busy)),
+            NoSeat::Moved(permit) => Vain::Moved(permit),
+        }
     }
 }
 
@@ -62,43 +62,28 @@ pub async fn forward(
     record: &mut Record,
 ) -> Result<Response, Failure> {
     record.upstream = Some(id);
-    let (mut permit, mut busy) = match try_all(worker, tier, id, peer, request, record).await {
+    let mut moved = match try_all(worker, tier, id, peer, request, record).await {
         Ok(response) => return Ok(response),
         Err(Vain::Failed(failure)) => return Err(failure),
-        Err(Vain::Moved(permit)) => (permit, tier.upstream(id).1.state.no_backend(worker.now())),
+        Err(Vain::Moved(permit)) => permit,
     };
-    let name = &tier.upstream(id).0.name;
+    let (mut tier, mut id) = (tier.clone(), id);
+    let name = tier.upstream(id).0.name.clone();
     loop {
-        let Some((newer, id)) = Box::pin(successor(worker, name, &permit)).await else {
+        let next = Box::pin(successor(worker, &tier, &name, moved.as_ref())).await;
+        let Some((newer, at)) = next else {
+            let busy = tier.upstream(id).1.state.no_backend(worker.now());
             return Err(Failure::Busy(busy));
         };
-        drop(permit);
-        match Box::pin(try_all(worker, &newer, id, peer, request, record)).await {
+        (tier, id) = (newer, at);
+        // The place is given back: it is another choice, of another plan.
+        drop(moved.take());
+        match Box::pin(try_all(worker, &tier, id, peer, request, record)).await {
             Ok(response) => return Ok(response),
             Err(Vain::Failed(failure)) => return Err(failure),
-            Err(Vain::Moved(next)) => permit = next,
+            Err(Vain::Moved(permit)) => moved = permit,
         }
-        busy = newer.upstream(id).1.state.no_backend(worker.now());
     }
-}
-
-/// The plan that names the backend of a place, and the upstream in it. It is in force in a moment.
-async fn successor(
-    worker: &Worker,
-    name: &str,
-    permit: &Permit,
-) -> Option<(Arc<Tier>, UpstreamId)> {
-    for _ in 0..LOOKS {
-        let tier = worker.tier();
-        let mut upstreams = tier.plan.upstreams.iter();
-        if let Some(at) = upstreams.position(|u| &*u.name == name)
-            && tier.upstreams[at].place_of(permit.backend()).is_some()
-        {
-            return Some((tier, UpstreamId::from_index(at)));
-        }
-        tokio::time::sleep(TICK).await;
-    }
-    None
 }
 
 async fn try_all(
@@ -118,15 +103,9 @@ async fn try_all(
     let admitted = admitted.is_guarded().then(|| Rc::new(admitted));
     let client = record.client.unwrap_or_else(|| peer.ip());
     let sessions = group.chooser.sessions.as_ref();
-    let mut seat = Seat {
-        worker,
-        group,
-        id,
-        hash: group.chooser.picker.hash(&request.head, client),
-        bond: sessions.map_or_else(Bond::default, |s| s.claim(&request.head, client, now)),
-        tried: [0; TRIES],
-        count: 0,
-    };
+    let hash = group.chooser.picker.hash(&request.head, client);
+    let bond = sessions.map_or_else(Bond::default, |s| s.claim(&request.head, client, now));
+    let mut seat = Seat::new(worker, group, id, hash, bond);
     if let Some(sessions) = sessions {
         sessions.send(&mut request.head);
     }
@@ -137,13 +116,17 @@ async fn try_all(
     let (mut tries, mut stales) = (0, 0);
     loop {
         tries += 1;
-        let (permit, place, chosen) = match seat.take(now).await {
+        let Taken {
+            permit,
+            place,
+            at: chosen,
+        } = match seat.take(now).await {
             Ok(taken) => taken,
-            Err(vain) => {
+            Err(none) => {
                 if let Some(replay) = &replay {
                     request.body = replay.again();
                 }
-                return Err(vain);
+                return Err(none.into());
             }
         };
         let server = permit.backend().clone();
@@ -272,71 +255,6 @@ fn failed(why: Why) -> Option<Failed> {
         Why::Closed | Why::Malformed | Why::TooLong | Why::TakenOut => Some(Failed::Reset),
         Why::Timeout => Some(Failed::Timeout),
         Why::Body(_) | Why::NoSocket => None,
-    }
-}
-
-/// Where one request is given a place.
-struct Seat<'a> {
-    worker: &'a Worker,
-    group: &'a Group,
-    id: UpstreamId,
-    hash: u64,
-    bond: Bond,
-    /// Places of backends that failed it.
-    tried: [usize; TRIES],
-    count: usize,
-}
-
-impl Seat<'_> {
-    /// Another backend is better.
-    fn avoid(&mut self, place: usize) {
-        if let Some(slot) = self.tried.get_mut(self.count) {
-            *slot = place;
-            self.count += 1;
-        }
-    }
-
-    /// A place at a backend: now, or after waiting for one; and when it was had.
-    async fn take(&mut self, now: Moment) -> Result<(Permit, usize, Moment), Vain> {
-        let (group, chooser) = (self.group, &self.group.chooser);
-        let ask = Ask {
-            now,
-            random: self.worker.random(),
-            hash: self.hash,
-            tried: &self.tried[..self.count],
-        };
-        let bond = &mut self.bond;
-        let turns = &self.worker.turns;
-        let picked = turns.with(self.id, &chooser.picker, |turns| {
-            chooser.choose(bond, turns, &group.servers, &ask)
-        });
-        let wanted = match picked {
-            Ok(picked) => {
-                let server = &group.servers[picked.place()];
-                if let Some(permit) = Permit::take(server) {
-                    return Ok((permit, picked.place(), now));
-                }
-                match picked {
-                    Picked::Only(_) => Wanted::One(server.clone()),
-                    Picked::Any(_) => Wanted::Any,
-                }
-            }
-            Err(NoPick::Full) => Wanted::Any,
-            Err(NoPick::Nobody | NoPick::SessionGone) => {
-                return Err(Failure::Busy(group.state.no_backend(now)).into());
-            }
-        };
-        // Boxed: who need not wait has no room for it.
-        let waited = Box::pin(group.state.wait(wanted, &group.servers)).await;
-        let permit = waited.map_err(Failure::Busy)?;
-        let now = self.worker.now();
-        let Some(place) = group.place_of(permit.backend()) else {
-            return Err(Vain::Moved(permit));
-        };
-        if let Some(sessions) = &chooser.sessions {
-            sessions.bind(&mut self.bond, place, now);
-        }
-        Ok((permit, place, now))
     }
 }
 

@@ -74,8 +74,6 @@ pub struct Glance {
     next: Moment,
     /// Who is at the other end, when that is the client itself.
     client: Option<IpAddr>,
-    /// Whether the client may be one that a header named.
-    may_be_behind: bool,
     /// Of the whole connection, as of the last look.
     segments: u32,
     retransmits: u32,
@@ -93,7 +91,6 @@ impl Glance {
         Glance {
             next: worker.watches.coarse() + EVERY,
             client: is_client.then(|| peer.ip()),
-            may_be_behind: header.is_some(),
             segments: 0,
             retransmits: 0,
             looked: false,
@@ -118,7 +115,8 @@ impl Glance {
             return None;
         }
         if let Some(client) = self.client
-            && (!self.may_be_behind || tcp.peer_addr().is_ok_and(|peer| peer.ip() == client))
+            // A header may have named it, also at a listener that handed the connection over.
+            && tcp.peer_addr().is_ok_and(|peer| peer.ip() == client)
             && let Some(table) = &worker.tier().clients
         {
             let sample = self.sample(&info);
@@ -210,7 +208,6 @@ mod tests {
         let mut glance = Glance {
             next: Moment::ZERO,
             client: None,
-            may_be_behind: false,
             segments: 0,
             retransmits: 0,
             looked: false,

@@ -24,7 +24,7 @@ use crate::balance::{Candidate, Candidates, candidate::UNIT};
 use crate::ids::UpstreamId;
 use crate::message::RequestHead;
 use crate::time::Moment;
-use crate::traffic::{Algorithm, HashMethod, Hashing, Upstream};
+use crate::traffic::{Algorithm, HashMethod, Hashing, Tuple, Upstream};
 
 /// Up to so many take their turns in the exact order of smooth weighted round robin.
 const EXACT_TURNS: usize = 64;
@@ -145,6 +145,15 @@ impl Picker {
     pub fn hash(&self, head: &RequestHead, client: IpAddr) -> u64 {
         match &self.algorithm {
             Algorithm::Hash(hashing) => hashing.on.hash(head, client),
+            _ => 0,
+        }
+    }
+
+    /// The hash of a connection of whose octets nothing is known; 0 where the upstream does not choose
+    /// by hash.
+    pub fn hash_connection(&self, tuple: &Tuple) -> u64 {
+        match &self.algorithm {
+            Algorithm::Hash(hashing) => hashing.on.hash_connection(tuple),
             _ => 0,
         }
     }

@@ -19,6 +19,7 @@ use crate::traffic::Plan;
 
 use super::chooser::Share;
 use super::connection;
+use super::dial;
 use super::sockets::{self, BindError, Inherited, Listening, Place};
 use super::stats::WorkerStats;
 use super::tier::{Registry, Tier};
@@ -55,7 +56,7 @@ enum Order {
     Leave(Place),
     /// End connections as they become idle; or no longer.
     Drain(bool),
-    /// End connections with their next answer.
+    /// Take nothing new; end connections with their next answer.
     Retire,
 }
 
@@ -179,12 +180,7 @@ impl Proxy {
     /// next answer.
     pub fn retire(&self) {
         let mut inner = self.inner();
-        for bound in &mut inner.bound {
-            bound.sockets.clear();
-            for hand in &self.hands {
-                let _ = hand.orders.send(Order::Leave(bound.place.clone()));
-            }
-        }
+        inner.bound.iter_mut().for_each(|b| b.sockets.clear());
         for hand in &self.hands {
             let _ = hand.orders.send(Order::Retire);
         }
@@ -231,6 +227,7 @@ impl Proxy {
         let tier = inner
             .registry
             .resolve(plan.clone(), doors, self.clock.now());
+        dial::check(plan);
         let tier = Arc::new(tier);
         self.tier.store(tier.clone());
         if let Some(xdp) = &inner.xdp {
@@ -427,7 +424,16 @@ async fn work(worker: Rc<Worker>, mut told: UnboundedReceiver<Order>) {
                 *at != place
             }),
             Order::Drain(draining) => worker.set_draining(draining),
-            Order::Retire => worker.retire(),
+            Order::Retire => {
+                worker.retire();
+                // Those of datagrams go on for what backends still answer.
+                accepting.retain(|(place, task)| {
+                    if !place.is_datagram {
+                        task.abort();
+                    }
+                    place.is_datagram
+                });
+            }
         }
     }
     sweeper.abort();

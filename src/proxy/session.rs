@@ -91,6 +91,14 @@ impl Sessions {
         }
     }
 
+    /// The session of a connection of whose octets nothing is known: it is its source's.
+    pub fn claim_connection(&self, source: IpAddr, now: Moment) -> Bond {
+        match &self.rules.binding {
+            Binding::Key(HashKey::Source) => self.remembered(Some(Key::of_address(source)), now),
+            _ => Bond::default(),
+        }
+    }
+
     fn told(&self, token: Option<&[u8]>) -> Bond {
         let told = token.zip(self.tokens.as_ref()).map(|(t, all)| all.read(t));
         match told {

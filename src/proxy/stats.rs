@@ -40,6 +40,8 @@ counters! {
     turned_away = "tradewind_proxy_connections_turned_away_total" "counter",
     /// Connections of clients that were closed at once, because their source had or made too many.
     crowded = "tradewind_proxy_connections_limited_total" "counter",
+    /// Connections of clients that were closed at once, because more come in at the listener than may.
+    flooded = "tradewind_proxy_connections_flooded_total" "counter",
     /// Requests that came, answered or not.
     requests = "tradewind_proxy_requests_total" "counter",
     /// Requests that were refused for their form.

@@ -21,6 +21,6 @@ mod watched;
 pub use batch::BatchSocket;
 pub use datagrams::Datagrams;
 pub use memory::give_back_memory;
-pub use option::{report_destination, send_without_path_mtu};
+pub use option::{bind_address_without_port, report_destination, send_without_path_mtu};
 pub use tcp_info::{TcpInfo, tcp_info};
 pub use watched::readable;

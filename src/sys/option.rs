@@ -32,7 +32,16 @@ pub fn send_without_path_mtu(socket: &UdpSocket, ipv6: bool) -> io::Result<()> {
     }
 }
 
-fn set(socket: &UdpSocket, level: i32, name: i32, value: libc::c_int) -> io::Result<()> {
+/// Leaves the choice of a port to the moment when the socket is connected: one that is bound before must
+/// differ from all others in use, and there are only some 28,000.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn bind_address_without_port(socket: &impl AsRawFd) -> io::Result<()> {
+    set(socket, libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT, 1)
+}
+
+fn set(socket: &impl AsRawFd, level: i32, name: i32, value: libc::c_int) -> io::Result<()> {
     let size = size_of::<libc::c_int>() as libc::socklen_t;
     // SAFETY: the descriptor is open while `socket` is borrowed; the kernel reads `size` bytes of
     // `value`, which lives until the call returns.

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::tuple::Tuple;
 use crate::balance::mix::{hash_bytes, mix};
 use crate::message::{Name, RequestHead};
 
@@ -52,6 +53,8 @@ pub enum HashMethod {
 pub enum HashKey {
     /// The client's address.
     Source,
+    /// Source, destination and transport of a connection; not of a request.
+    Tuple,
     /// The host, without port.
     Host,
     /// The path, without query.
@@ -73,10 +76,23 @@ impl HashKey {
             .map_or_else(|| hash_address(client), hash_bytes)
     }
 
+    /// The hash of what a connection has of it, of whose octets nothing is known.
+    pub fn hash_connection(&self, tuple: &Tuple) -> u64 {
+        match self {
+            HashKey::Tuple => tuple.hash(),
+            _ => hash_address(tuple.source.ip()),
+        }
+    }
+
+    /// Whether connections have it, too, of whose octets nothing is known.
+    pub fn is_of_connections(&self) -> bool {
+        matches!(self, HashKey::Source | HashKey::Tuple)
+    }
+
     /// What a request has of it; `None` also for the client's address.
     pub fn of<'a>(&self, head: &'a RequestHead) -> Option<&'a [u8]> {
         let found = match self {
-            HashKey::Source => None,
+            HashKey::Source | HashKey::Tuple => None,
             HashKey::Host => Some(head.host()),
             HashKey::Path => Some(head.path()),
             HashKey::Uri => Some(&head.target[..]),

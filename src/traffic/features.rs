@@ -1,7 +1,7 @@
 //! What listeners and routes do with requests besides finding a backend.
 
 use crate::ids::{AuthId, ErrorPagesId, RateLimitId};
-use crate::limit::Rate;
+use crate::limit::{Prefixes, Rate};
 
 use super::fields::{FieldChanges, Hsts};
 use super::forwarded::{Reading, Telling, TraceContext};
@@ -22,10 +22,23 @@ pub struct ListenerFeatures {
     pub connections_per_source: Option<u32>,
     /// How often a source may connect.
     pub connection_rate: Option<Rate>,
+    /// How often all sources together may connect.
+    pub total_connection_rate: Option<Rate>,
+    /// Which sources are one when their connections are counted.
+    pub source_prefixes: Prefixes,
     /// Where clients without TLS are sent.
     pub secure: Option<SecureRedirect>,
     /// What is also done for routes; it is done before what the route says.
     pub common: Option<Box<Features>>,
+}
+
+impl ListenerFeatures {
+    /// Whether anything bounds who may connect.
+    pub fn bounds_connections(&self) -> bool {
+        self.connections_per_source.is_some()
+            || self.connection_rate.is_some()
+            || self.total_connection_rate.is_some()
+    }
 }
 
 /// What is done for the requests of a route, or of a listener.

@@ -16,6 +16,9 @@ pub struct Resilience {
     pub initial: InitialState,
     /// When failed requests eject a backend; `None`: never.
     pub passive: Option<PassiveRules>,
+    /// At layer 4: a connection that a backend closes so soon, without an octet, is a failed one; `None`:
+    /// it is not.
+    pub early_close: Option<Duration>,
     /// Never more than so many percent of the backends are ejected (requirement P4).
     pub max_ejected: u32,
     /// With less than so many percent of its backends left, all are used; 0: never.
@@ -46,6 +49,7 @@ impl Default for Resilience {
             monitor: None,
             initial: InitialState::default(),
             passive: Some(PassiveRules::default()),
+            early_close: None,
             max_ejected: 50,
             panic_percent: 0,
             slow_start: None,

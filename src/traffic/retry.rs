@@ -147,6 +147,21 @@ pub fn may_retry(t: &Try<'_>, rules: &RetryRules) -> Result<(), NoRetry> {
     Ok(())
 }
 
+/// Whether a connection whose backend took none may be given to another one, the budget left aside.
+/// Nothing was sent, so nothing is repeated. `tries`: how many there were.
+///
+/// # Errors
+/// Says why not.
+pub fn may_connect_again(tries: u32, rules: &RetryRules) -> Result<(), NoRetry> {
+    if tries > rules.attempts {
+        Err(NoRetry::Exhausted)
+    } else if !rules.on_connect {
+        Err(NoRetry::NotConfigured)
+    } else {
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -265,5 +280,21 @@ mod tests {
                 prop_assert!(method.is_idempotent() || nothing_done);
             }
         }
+    }
+
+    #[test]
+    fn p1_a_connection_that_was_not_made_is_made_elsewhere_as_often_as_configured() {
+        let often = |n: u32| RetryRules {
+            attempts: n,
+            ..RetryRules::default()
+        };
+        assert_eq!(may_connect_again(1, &often(0)), Err(NoRetry::Exhausted));
+        assert_eq!(may_connect_again(1, &often(1)), Ok(()));
+        assert_eq!(may_connect_again(2, &often(1)), Err(NoRetry::Exhausted));
+        let not = RetryRules {
+            on_connect: false,
+            ..often(3)
+        };
+        assert_eq!(may_connect_again(1, &not), Err(NoRetry::NotConfigured));
     }
 }

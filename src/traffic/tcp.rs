@@ -15,6 +15,18 @@ pub struct TcpRules {
     pub sni: Option<Box<SniRules>>,
     /// How long they may be silent.
     pub timeouts: TcpTimeouts,
+    /// What a client sees when it is refused.
+    pub refusal: Refusal,
+}
+
+/// What a client sees of a connection that is not carried.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Refusal {
+    /// It ends without an octet.
+    #[default]
+    Close,
+    /// It is reset: for clients that take an end for an answer.
+    Reset,
 }
 
 /// Where a connection goes.

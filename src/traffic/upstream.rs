@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::algorithm::Algorithm;
 use super::orders::Word;
+use super::origin::Origin;
 use super::proxy_protocol::ProxyVersion;
 use super::resilience::Resilience;
 use super::session::Session;
@@ -34,6 +35,8 @@ pub struct Upstream {
     pub tls: Option<Box<UpstreamTls>>,
     /// How backends are told whom a connection is for; a connection then serves one client's only.
     pub proxy_protocol: Option<ProxyVersion>,
+    /// Which address connections to backends come from.
+    pub origin: Origin,
 }
 
 /// One server of an upstream.

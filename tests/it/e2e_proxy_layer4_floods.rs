@@ -127,10 +127,7 @@ fn idle_connections_take_little_memory_and_disturb_nobody() {
     let (holder, web) = (Holder::start(), Backend::start());
     let proxy = Proxy::start(&config("", holder.addr, web.addr));
     // What is allocated once is, before it is measured.
-    drop(idle_connections(&proxy, 200));
-    wait_for("they have ended", PATIENCE, || {
-        (open(&proxy) == 0).then_some(())
-    });
+    end_all(&proxy, &holder, idle_connections(&proxy, 200));
     assert_others_go_on(&proxy);
     let before = proxy.node.memory("VmRSS");
     let all = idle_connections(&proxy, count);
@@ -154,10 +151,7 @@ fn idle_connections_take_little_memory_and_disturb_nobody() {
         cpu < Duration::from_millis(500),
         "{cpu:?} of a second for those that idle"
     );
-    drop(all);
-    wait_for("they have ended", PATIENCE, || {
-        (open(&proxy) == 0).then_some(())
-    });
+    end_all(&proxy, &holder, all);
     let ended = metric(&proxy, "flows_ended_total", Some("client-closed"));
     assert_eq!(ended as usize, 200 + count);
 }
@@ -210,7 +204,7 @@ fn connections_that_never_send_their_header_end_in_time() {
         (open(&proxy) == 0).then_some(())
     });
     assert_eq!(
-        metric(&proxy, "flows_ended_total", Some("turned-away")),
+        metric(&proxy, "flows_ended_total", Some("bad-proxy-header")),
         500
     );
     assert_eq!(echo.connections(), 0, "no backend heard of them");

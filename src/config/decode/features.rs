@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::config::Marked;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::spec::FeaturesSpec;
-use crate::limit::{Algorithm, Rate};
+use crate::limit::{Algorithm, Prefixes, Rate};
 use crate::message::{Known, Name};
 use crate::net::Prefix;
 use crate::traffic::fields::{
@@ -73,7 +73,12 @@ pub(super) fn listener(cx: &mut Context<'_>, r: &Reader<'_>) -> (ListenerFeature
         request_id: r.get_or(cx, "request-id", false).value,
         trace: trace(cx, r),
         connections_per_source: per_source.map(|n| n.value),
-        connection_rate: connection_rate(cx, r),
+        connection_rate: connection_rate(cx, r, "connection-rate"),
+        total_connection_rate: connection_rate(cx, r, "total-connection-rate"),
+        source_prefixes: Prefixes::new(
+            r.get_or(cx, "source-prefix4", 32).value,
+            r.get_or(cx, "source-prefix6", 64).value,
+        ),
         secure: redirect.value.then_some(SecureRedirect {
             port: port.value,
             status: 308,
@@ -135,9 +140,9 @@ fn trace(cx: &mut Context<'_>, r: &Reader<'_>) -> TraceContext {
 }
 
 /// As many at once as in one of its windows.
-fn connection_rate(cx: &mut Context<'_>, r: &Reader<'_>) -> Option<Rate> {
-    let text: Marked<String> = r.get(cx, "connection-rate")?;
-    let (amount, window) = rate(cx, r, "connection-rate", &text)?;
+fn connection_rate(cx: &mut Context<'_>, r: &Reader<'_>, option: &str) -> Option<Rate> {
+    let text: Marked<String> = r.get(cx, option)?;
+    let (amount, window) = rate(cx, r, option, &text)?;
     Some(Rate {
         algorithm: Algorithm::TokenBucket,
         amount,

@@ -3,8 +3,8 @@
 use crate::config::Marked;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::spec::{ProtocolSpec, TcpSpec};
-use crate::traffic::TcpTimeouts;
 use crate::traffic::access_log::{AccessLog, LogFormat};
+use crate::traffic::{Refusal, TcpTimeouts};
 
 use super::context::Context;
 use super::reader::Reader;
@@ -31,6 +31,9 @@ const TCP: &[&str] = &[
     "sni",
     "proxy-protocol",
     "connection-rate",
+    "total-connection-rate",
+    "source-prefix4",
+    "source-prefix6",
 ];
 
 /// Keys that only datagrams know.
@@ -115,6 +118,10 @@ fn tcp(cx: &mut Context<'_>, listener: &Reader<'_>) -> TcpSpec {
             half_close: r
                 .get_or(cx, "half-close-timeout", timeouts.half_close)
                 .value,
+        },
+        refusal: match r.get_or(cx, "refuse-with", String::new()).as_str() {
+            "reset" => Refusal::Reset,
+            _ => Refusal::Close,
         },
         sni: super::sni::sni(cx, listener, &r),
     }

@@ -161,6 +161,14 @@ impl<'t> Reader<'t> {
         self.entry(key).map_or(self.span, |e| e.node.span)
     }
 
+    /// Where `key` of the table under `of` stands, if both do. Says nothing of what is wrong with them.
+    pub(super) fn span_within(&self, of: &str, key: &str) -> Option<Span> {
+        match &self.entry(of)?.node.value {
+            Value::Table(table) => Some(table.get(key)?.node.span),
+            _ => None,
+        }
+    }
+
     /// The table under `key`: an empty one when it is absent, so that defaults apply.
     pub(super) fn sub(&self, cx: &mut Context<'_>, key: &str) -> Reader<'t> {
         self.sub_like(cx, key, options::section(&self.path_of(key)))

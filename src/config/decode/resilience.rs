@@ -23,6 +23,7 @@ pub(super) fn resilience(cx: &mut Context<'_>, r: &Reader<'_>) -> Resilience {
     let instead = Resilience::default();
     let passive = r.sub(cx, "passive");
     let max_ejected = passive.get_or(cx, "max-ejected", 0_u32).value;
+    let early: Option<Marked<Duration>> = passive.get(cx, "early-close");
     let retries = r.sub(cx, "retries");
     let queue = r.sub(cx, "queue");
     let ramp: Option<Marked<Duration>> = r.get(cx, "slow-start");
@@ -31,6 +32,7 @@ pub(super) fn resilience(cx: &mut Context<'_>, r: &Reader<'_>) -> Resilience {
         initial: initial(cx, r),
         max_ejected,
         passive: passive_rules(cx, &passive),
+        early_close: early.map(|d| d.value),
         panic_percent: r.get_or(cx, "panic-threshold", 0_u32).value,
         slow_start: ramp.map(|ramp| SlowStart {
             ramp: ramp.value,

@@ -14,8 +14,10 @@ use crate::traffic::{
     Algorithm, Backend, HashKey, HashMethod, Hashing, Upstream, upstream::UpstreamTimeouts,
 };
 
+use super::connections;
 use super::context::Context;
 use super::objects::objects;
+use super::origin;
 use super::proxy_tls;
 use super::reader::Reader;
 use super::resilience;
@@ -32,6 +34,7 @@ pub(super) fn decode(cx: &mut Context<'_>, root: &Table) -> Vec<UpstreamSpec> {
 fn upstream(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> UpstreamSpec {
     let mark = cx.mark();
     let mut files = Vec::new();
+    let backends = backends(cx, &name.value, r);
     let settings = Upstream {
         name: name.as_str().into(),
         backends: Vec::new(),
@@ -43,15 +46,16 @@ fn upstream(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Upstr
         resilience: resilience::resilience(cx, r),
         tls: proxy_tls::upstream(cx, r, &mut files),
         proxy_protocol: proxy_tls::proxy_version(cx, r),
+        origin: origin::decode(cx, r, &backends),
     };
     let monitor = r.get(cx, "monitor");
-    let backends = backends(cx, &name.value, r);
     UpstreamSpec {
         name,
         settings,
         monitor,
         backends,
         files,
+        one_layer: connections::one_layer(r),
         complete: cx.clean_since(mark) && r.misspelt().is_empty(),
     }
 }
@@ -133,7 +137,10 @@ fn hashing(cx: &mut Context<'_>, r: &Reader<'_>) -> Option<Hashing> {
         );
     }
     Some(Hashing {
-        on: key(cx, r, "on", &on?)?,
+        on: match on? {
+            word if word.value == "tuple" => HashKey::Tuple,
+            word => key(cx, r, "on", &word)?,
+        },
         method,
         bound: bound.map(|b| b.value),
     })

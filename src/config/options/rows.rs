@@ -3,6 +3,7 @@
 mod caches;
 mod clients;
 mod conditions;
+mod connections;
 mod dns;
 mod features;
 mod fleet;
@@ -97,6 +98,7 @@ const PARTS: &[&[OptionRow]] = &[
     proxy_tls::ROWS,
     features::ROWS,
     sessions::ROWS,
+    connections::ROWS,
     vips::ROWS,
 ];
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::config::Marked;
 use crate::config::spec::{FeaturesSpec, SniSpec};
 use crate::traffic::tls::TlsMode;
-use crate::traffic::{ClientRules, Listener, TcpTimeouts, UdpRules};
+use crate::traffic::{ClientRules, Listener, Refusal, TcpTimeouts, UdpRules};
 
 /// `[listeners.NAME]`
 #[derive(Clone, PartialEq, Debug)]
@@ -46,6 +46,8 @@ pub enum ProtocolSpec {
 pub struct TcpSpec {
     /// How long connections may be silent.
     pub timeouts: TcpTimeouts,
+    /// What a client sees when it is refused.
+    pub refusal: Refusal,
     /// `[[listeners.NAME.sni]]`
     pub sni: Option<SniSpec>,
 }

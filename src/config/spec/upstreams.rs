@@ -1,6 +1,6 @@
 //! What `[upstreams.NAME]` says.
 
-use crate::config::Marked;
+use crate::config::{Marked, Span};
 use crate::traffic::{Backend, Upstream};
 
 use super::TlsFile;
@@ -18,8 +18,28 @@ pub struct UpstreamSpec {
     pub backends: Vec<BackendSpec>,
     /// The files of `tls`, with their places.
     pub files: Vec<TlsFile>,
+    /// What of it only one layer has a use for.
+    pub one_layer: OneLayer,
     /// Whether all of it was read.
     pub complete: bool,
+}
+
+/// Which options of an upstream are set that only one layer has a use for, with their places: requests,
+/// or connections of whose octets nothing is known.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct OneLayer {
+    /// Those that connections have no use for.
+    pub of_requests: Vec<Marked<&'static str>>,
+    /// Those that requests have no use for.
+    pub of_connections: Vec<Marked<&'static str>>,
+    /// `hash.on`
+    pub hash: Option<Span>,
+    /// `session`
+    pub session: Option<Span>,
+    /// `passive.on`
+    pub passive: Option<Span>,
+    /// `circuit.on`
+    pub circuit: Option<Span>,
 }
 
 /// `[[upstreams.NAME.backends]]`

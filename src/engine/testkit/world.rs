@@ -261,7 +261,9 @@ impl World {
                         target_of: vec![None; count],
                         traffic: Arc::default(),
                         settings: Settings {
+                            vips: Arc::default(),
                             council: Default::default(),
+                            vips: Arc::default(),
                             node: "node1".into(),
                             nodes: Vec::new(),
                             explain_allow: self.allow.iter().map(|p| p.parse().unwrap()).collect(),

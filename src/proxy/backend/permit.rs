@@ -53,7 +53,20 @@ impl BackendState {
         self.heard(took, now);
         if let Some(fault) = Fault::of_status(status) {
             self.failed(fault, now);
-        } else if self.heeds.load(Ordering::Relaxed)
+        } else {
+            self.went_well();
+        }
+    }
+
+    /// A connection to it that carries whatever a client sends was made, and took so long. Whether that
+    /// is all that is asked of it is for the caller to say: [`BackendState::went_well`].
+    pub fn connected(&self, took: Duration, now: Moment) {
+        self.heard(took, now);
+    }
+
+    /// What was asked of it went well.
+    pub fn went_well(self: &Arc<Self>) {
+        if self.heeds.load(Ordering::Relaxed)
             && let Some(upstream) = self.upstream()
         {
             upstream.succeeded(self);

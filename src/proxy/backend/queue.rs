@@ -2,7 +2,9 @@
 //! served, over all workers.
 //!
 //! A place that becomes free is handed to the first who can use it, on whatever thread that waits, so
-//! nobody is overtaken by who comes later. A waiter that goes away meanwhile hands it on.
+//! nobody is overtaken by who comes later. A waiter that goes away meanwhile hands it on. Who waits for a
+//! backend that is taken out, or at an upstream that the configuration does not name any more, is told at
+//! once: nothing will become free.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -29,6 +31,14 @@ struct Waiter {
     tell: oneshot::Sender<Permit>,
 }
 
+/// Who waits, first come first.
+#[derive(Debug, Default)]
+struct Line {
+    waiters: VecDeque<Waiter>,
+    /// The upstream is gone.
+    is_closed: bool,
+}
+
 /// Those who wait at one upstream.
 #[derive(Debug, Default)]
 pub struct Queue {
@@ -37,7 +47,7 @@ pub struct Queue {
     /// Milliseconds.
     timeout: AtomicU64,
     next: AtomicU64,
-    waiters: Mutex<VecDeque<Waiter>>,
+    line: Mutex<Line>,
     /// Those who waited so far.
     waited: AtomicU64,
     /// Those who found it full, and those who waited in vain.
@@ -52,6 +62,8 @@ pub enum Vain {
     Full,
     /// Nothing became free in time.
     Timeout,
+    /// Nothing will become free: the backend was taken out, or the upstream is gone.
+    Gone,
 }
 
 impl Queue {
@@ -83,16 +95,16 @@ impl Queue {
         (of(&self.waited), of(&self.refused), of(&self.in_vain))
     }
 
-    fn waiters(&self) -> MutexGuard<'_, VecDeque<Waiter>> {
+    fn line(&self) -> MutexGuard<'_, Line> {
         // Nothing that holds it can leave it half-done.
-        self.waiters.lock().unwrap_or_else(PoisonError::into_inner)
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits for a place, in the order of coming. `free` are the backends that may have one already:
     /// one that was given back between the look and the wait must not be missed.
     ///
     /// # Errors
-    /// When as many wait as may, or nothing became free in time.
+    /// When as many wait as may, nothing became free in time, or nothing will.
     pub async fn wait(
         self: &Arc<Self>,
         wanted: Wanted,
@@ -100,18 +112,27 @@ impl Queue {
     ) -> Result<Permit, Vain> {
         let (tell, told) = oneshot::channel();
         let number = {
-            let mut waiters = self.waiters();
-            if waiters.len() >= self.size.load(Ordering::Relaxed) as usize {
+            let mut line = self.line();
+            // Looked at under the lock: who takes a backend out shuts its gates first, then lets those go
+            // who wait for it.
+            let is_lost = match &wanted {
+                Wanted::Any => false,
+                Wanted::One(one) => one.is_lost(),
+            };
+            if line.is_closed || is_lost {
+                return Err(Vain::Gone);
+            }
+            if line.waiters.len() >= self.size.load(Ordering::Relaxed) as usize {
                 self.refused.fetch_add(1, Ordering::Relaxed);
                 return Err(Vain::Full);
             }
             let number = self.next.fetch_add(1, Ordering::Relaxed);
-            waiters.push_back(Waiter {
+            line.waiters.push_back(Waiter {
                 number,
                 wanted,
                 tell,
             });
-            self.waiting.store(waiters.len() as u32, Ordering::SeqCst);
+            self.show(&line);
             number
         };
         self.waited.fetch_add(1, Ordering::Relaxed);
@@ -124,8 +145,8 @@ impl Queue {
         }
         match tokio::time::timeout(self.timeout(), told).await {
             Ok(Ok(permit)) => Ok(permit),
-            // The sender goes only with the queue's entry, which only this task takes out untold.
-            Ok(Err(_)) | Err(_) => {
+            Ok(Err(_)) => Err(Vain::Gone),
+            Err(_) => {
                 self.in_vain.fetch_add(1, Ordering::Relaxed);
                 Err(Vain::Timeout)
             }
@@ -142,31 +163,57 @@ impl Queue {
                 Wanted::Any => for_all,
                 Wanted::One(one) => Arc::ptr_eq(one, backend),
             };
-            let mut waiters = self.waiters();
-            let Some(at) = waiters.iter().position(fits) else {
+            let mut line = self.line();
+            let Some(at) = line.waiters.iter().position(fits) else {
                 break;
             };
             // The place is taken before the waiter leaves the queue: until then nobody overtakes him.
             let Some(permit) = spare.take().or_else(|| Permit::take_first(backend)) else {
                 break;
             };
-            let Some(waiter) = waiters.remove(at) else {
+            let Some(waiter) = line.waiters.remove(at) else {
                 break;
             };
-            self.waiting.store(waiters.len() as u32, Ordering::SeqCst);
-            drop(waiters);
+            self.show(&line);
+            drop(line);
             // One who has gone meanwhile gives it back.
             spare = waiter.tell.send(permit).err();
         }
     }
 
     fn leave(&self, number: u64) {
-        let mut waiters = self.waiters();
-        let at = waiters.partition_point(|w| w.number < number);
-        if waiters.get(at).is_some_and(|w| w.number == number) {
-            waiters.remove(at);
-            self.waiting.store(waiters.len() as u32, Ordering::SeqCst);
+        let mut line = self.line();
+        let at = line.waiters.partition_point(|w| w.number < number);
+        if line.waiters.get(at).is_some_and(|w| w.number == number) {
+            line.waiters.remove(at);
+            self.show(&line);
         }
+    }
+
+    /// Says how many wait, for those who look without the lock.
+    fn show(&self, line: &Line) {
+        self.waiting
+            .store(line.waiters.len() as u32, Ordering::SeqCst);
+    }
+
+    /// Lets those go who wait for a backend that was taken out.
+    pub(super) fn give_up(&self, lost: &Arc<BackendState>) {
+        if !self.has_waiting() {
+            return;
+        }
+        let mut line = self.line();
+        // Without its sender a waiter wakes.
+        line.waiters
+            .retain(|w| !matches!(&w.wanted, Wanted::One(one) if Arc::ptr_eq(one, lost)));
+        self.show(&line);
+    }
+
+    /// Lets everybody go, and nobody wait any more: the upstream is gone.
+    pub(super) fn close(&self) {
+        let mut line = self.line();
+        line.is_closed = true;
+        line.waiters.clear();
+        self.show(&line);
     }
 }
 

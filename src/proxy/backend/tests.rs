@@ -340,7 +340,7 @@ fn p6_a_drained_backend_gets_no_new_clients_and_is_cut_when_its_time_is_over() {
     let b = m.backends[0].clone();
     up.backends[0].word = Word::Drain;
     adopt(&mut registry, &up, T0);
-    assert!(!b.eligible(T0) && b.serves_bound(T0) && b.draining() && !b.eligible_in_panic());
+    assert!(!b.eligible(T0) && b.serves_bound(T0));
     // A reload meanwhile does not begin the drain anew.
     adopt(&mut registry, &up, T0 + S * 20);
     assert!(!b.is_cut());
@@ -550,6 +550,79 @@ async fn who_waits_for_one_backend_gets_no_other_and_a_drained_one_goes_to_its_o
     assert!(!any.is_finished());
     drop(first);
     assert_eq!(&*any.await.unwrap().unwrap().backend().name, "b0");
+}
+
+/// What is waited for cannot come any more: whoever waits is told at once, and not when his time is over.
+#[tokio::test(start_paused = true)]
+async fn p2_who_waits_at_what_a_reload_takes_away_is_told_at_once() {
+    let long = S * 1_000;
+    let cases: [(&str, fn(&mut Upstream)); 4] = [
+        ("renamed", |up| up.name = "other".into()),
+        ("removed", |up| drop(up.backends.remove(0))),
+        ("disabled", |up| up.backends[0].word = Word::Disable),
+        ("moved", |up| {
+            up.backends[0].address = SocketAddr::from(([127, 0, 0, 9], 9));
+        }),
+    ];
+    for (what, change) in cases {
+        let mut registry = Registry::default();
+        let mut up = upstream(2, limited(10, long));
+        let m = adopt(&mut registry, &up, T0);
+        let _held: Vec<_> = m.backends.iter().map(Permit::take).collect();
+        let began = tokio::time::Instant::now();
+        let wait = |wanted: Wanted| {
+            let m = m.clone();
+            tokio::spawn(async move { m.state.wait(wanted, &m.backends).await.map(drop) })
+        };
+        let one = wait(Wanted::One(m.backends[0].clone()));
+        let other = wait(Wanted::One(m.backends[1].clone()));
+        tokio::task::yield_now().await;
+        assert_eq!(m.state.report(T0).waiting, 2);
+        change(&mut up);
+        adopt(&mut registry, &up, T0);
+        assert_eq!(
+            one.await.unwrap().unwrap_err().why,
+            Busy::NoBackend,
+            "{what}"
+        );
+        assert_eq!(began.elapsed(), Duration::ZERO, "{what}");
+        // Who comes too late to be told does not wait either.
+        let late = m
+            .state
+            .wait(Wanted::One(m.backends[0].clone()), &m.backends);
+        assert_eq!(late.await.unwrap_err().why, Busy::NoBackend, "{what}");
+        if what == "renamed" {
+            assert_eq!(other.await.unwrap().unwrap_err().why, Busy::NoBackend);
+            let any = m.state.wait(Wanted::Any, &m.backends);
+            assert_eq!(any.await.unwrap_err().why, Busy::NoBackend);
+            assert_eq!(began.elapsed(), Duration::ZERO);
+        } else {
+            assert!(!other.is_finished(), "{what}: the other backend stays");
+            assert_eq!(m.state.report(T0).waiting, 1, "{what}");
+        }
+    }
+}
+
+/// The time to drain is over while somebody who is bound to the backend waits for it.
+#[tokio::test(start_paused = true)]
+async fn p6_who_waits_for_a_drained_backend_is_told_when_its_time_is_over() {
+    let mut registry = Registry::default();
+    let mut up = upstream(2, limited(10, S * 1_000));
+    let m = adopt(&mut registry, &up, T0);
+    let _held = Permit::take(&m.backends[0]);
+    up.backends[0].word = Word::Drain;
+    adopt(&mut registry, &up, T0);
+    let waiting = {
+        let m = m.clone();
+        let wanted = Wanted::One(m.backends[0].clone());
+        tokio::spawn(async move { m.state.wait(wanted, &m.backends).await.map(drop) })
+    };
+    tokio::task::yield_now().await;
+    m.state.settle_if_due(T0 + S * 29);
+    tokio::task::yield_now().await;
+    assert!(!waiting.is_finished());
+    m.state.settle_if_due(T0 + S * 30);
+    assert_eq!(waiting.await.unwrap().unwrap_err().why, Busy::NoBackend);
 }
 
 /// Workers are threads with a runtime each; a place given back on one wakes who waits on another.

@@ -21,9 +21,9 @@ use crate::health::backend::{
 use crate::health::{Monitor, Outcome};
 use crate::time::Moment;
 use crate::traffic::proxy_protocol::ProxyVersion;
-use crate::traffic::retry::{NoRetry, RetryRules, Try, may_retry};
+use crate::traffic::retry::{NoRetry, RetryRules, Try, may_connect_again, may_retry};
 use crate::traffic::tls::UpstreamTls;
-use crate::traffic::{Algorithm, Backend, Resilience, Upstream, Word};
+use crate::traffic::{Algorithm, Backend, Origin, Resilience, Upstream, Word};
 
 /// Retry-After when nothing says how long it may take.
 const SOME_TIME: Duration = Duration::from_secs(5);
@@ -90,6 +90,7 @@ struct Speech {
     tls: Option<Box<UpstreamTls>>,
     http2: bool,
     proxy_protocol: Option<ProxyVersion>,
+    origin: Origin,
 }
 
 impl Speech {
@@ -98,6 +99,7 @@ impl Speech {
             tls: upstream.tls.clone(),
             http2: upstream.http2,
             proxy_protocol: upstream.proxy_protocol,
+            origin: upstream.origin,
         }
     }
 }
@@ -235,9 +237,11 @@ impl UpstreamState {
         let mut old = std::mem::take(&mut inner.members);
         let mut states = Vec::with_capacity(upstream.backends.len());
         for backend in &upstream.backends {
-            let known = old.remove(&backend.name);
+            let mut known = old.remove(&backend.name);
             // Another address is another server: what was known of the old one says nothing.
-            let known = known.filter(|m| m.state.address == backend.address);
+            if let Some(other) = known.take_if(|m| m.state.address != backend.address) {
+                self.remove(&other.state);
+            }
             let mut member = known.unwrap_or_else(|| {
                 let beat = self.beat.clone();
                 let state =
@@ -256,18 +260,21 @@ impl UpstreamState {
             });
             if other && !is_new {
                 // What its connections can carry has changed: those that are kept serve no more.
-                member.state.set_gates(gate::REMOVED, true);
+                self.remove(&member.state);
                 let (beat, queue) = (self.beat.clone(), self.queue.clone());
                 let state = BackendState::new(next_id(), backend, workers, beat, queue);
                 member.state = Arc::new(state);
                 member.passive = Passive::new(now);
             }
             member.adopt(backend, upstream, now);
+            if member.state.is_lost() {
+                self.queue.give_up(&member.state);
+            }
             states.push(member.state.clone());
             inner.members.insert(backend.name.clone(), member);
         }
         for gone in old.into_values() {
-            gone.state.set_gates(gate::REMOVED, true);
+            self.remove(&gone.state);
         }
         self.reckon(&mut inner, now);
         drop(inner);
@@ -280,6 +287,14 @@ impl UpstreamState {
         for member in std::mem::take(&mut self.inner().members).into_values() {
             member.state.set_gates(gate::REMOVED, true);
         }
+        self.queue.close();
+    }
+
+    /// The configuration does not name the backend any more, or speaks to it in another way: what is
+    /// under way goes on, and nothing new begins.
+    fn remove(&self, gone: &Arc<BackendState>) {
+        gone.set_gates(gate::REMOVED, true);
+        self.queue.give_up(gone);
     }
 
     /// Lets a request in. Free when neither a circuit nor a bound is configured.
@@ -359,7 +374,8 @@ impl UpstreamState {
     /// Waits for a place at a backend: at `wanted`, or at any of `all` that may be used.
     ///
     /// # Errors
-    /// When as many wait as may, or nothing became free in time.
+    /// When as many wait as may, or nothing became free in time; [`Busy::NoBackend`] when nothing will:
+    /// another choice may do better.
     pub async fn wait(
         &self,
         wanted: Wanted,
@@ -369,6 +385,7 @@ impl UpstreamState {
             let why = match vain {
                 Vain::Full => Busy::QueueFull,
                 Vain::Timeout => Busy::QueueTimeout,
+                Vain::Gone => Busy::NoBackend,
             };
             self.unavailable(why, self.queue.timeout())
         })
@@ -387,6 +404,21 @@ impl UpstreamState {
     ) -> Result<(), NoRetry> {
         let own = self.rules.load();
         may_retry(t, rules.unwrap_or(&own.retries))?;
+        self.take_from_budget(&own, now)
+    }
+
+    /// Whether a connection whose backend took none may be given to another one, the budget included,
+    /// which it takes from. `tries`: how many there were.
+    ///
+    /// # Errors
+    /// Says why not.
+    pub fn may_connect_again(&self, tries: u32, now: Moment) -> Result<(), NoRetry> {
+        let rules = self.rules.load();
+        may_connect_again(tries, &rules.retries)?;
+        self.take_from_budget(&rules, now)
+    }
+
+    fn take_from_budget(&self, rules: &Resilience, now: Moment) -> Result<(), NoRetry> {
         let mut inner = self.inner();
         let first_tries = inner.members.values().map(|m| {
             let counters = &m.state.counters;
@@ -394,7 +426,7 @@ impl UpstreamState {
             all.saturating_sub(counters.retries.load(Ordering::Relaxed))
         });
         let requests = first_tries.sum();
-        if inner.budget.take(own.budget, requests, now) {
+        if inner.budget.take(rules.budget, requests, now) {
             Ok(())
         } else {
             Err(NoRetry::Budget)
@@ -510,6 +542,7 @@ impl UpstreamState {
                     "the backend's time to drain is over"
                 );
                 member.state.cut.notify_waiters();
+                self.queue.give_up(&member.state);
             }
         }
         self.look_for_outliers(&rules, &mut inner, now);

@@ -5,14 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use crate::ids::{ListenerId, RateLimitId, RouteId};
-use crate::limit::{Connections, Counted, KeyedRates, Prefixes, Rate, Taken};
-use crate::message::RequestHead;
+use crate::limit::{Counted, KeyedRates, Taken};
 use crate::time::Moment;
 use crate::traffic::Plan;
-use crate::traffic::guards::{KeyFacts, KeyPart, RateKey};
+use crate::traffic::guards::KeyFacts;
 
-/// Octets of a listener's table of connection rates.
-const DOOR_TABLE: usize = 1 << 20;
+use super::arrivals::{Arrivals, Turned};
 
 /// The counters of one plan.
 #[derive(Debug, Default)]
@@ -22,7 +20,7 @@ pub struct Guards {
     /// By [`RouteId`].
     routes: Vec<Option<Arc<Concurrent>>>,
     /// By [`ListenerId`].
-    doors: Vec<Arc<Door>>,
+    doors: Vec<Arc<Arrivals>>,
     seed: [u64; 2],
 }
 
@@ -43,14 +41,6 @@ struct Concurrent {
     under_way: AtomicU32,
 }
 
-/// What is counted of a listener's connections.
-#[derive(Debug)]
-struct Door {
-    name: Box<str>,
-    open: Arc<Connections>,
-    rate: Option<KeyedRates>,
-}
-
 /// A request under way on a route that bounds them; counted until this is dropped.
 #[derive(Debug)]
 pub struct Permit(Arc<Concurrent>);
@@ -59,20 +49,6 @@ impl Drop for Permit {
     fn drop(&mut self) {
         self.0.under_way.fetch_sub(1, Ordering::Relaxed);
     }
-}
-
-/// A connection was turned away.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Turned {
-    /// Its source makes connections too fast.
-    TooOften,
-    /// Its source has too many.
-    TooMany,
-}
-
-/// Which sources are one when connections are counted.
-fn whole() -> Prefixes {
-    Prefixes::new(32, 64)
 }
 
 impl Guards {
@@ -120,17 +96,8 @@ impl Guards {
             ))
         });
         let doors = plan.listeners.iter().map(|listener| {
-            let wanted = listener.features.connection_rate;
             let old = self.doors.iter().find(|d| d.name == listener.name);
-            let rate = |d: &&Arc<Door>| d.rate.as_ref().map(KeyedRates::rate) == wanted;
-            old.filter(rate).cloned().unwrap_or_else(|| {
-                Arc::new(Door {
-                    name: listener.name.clone(),
-                    // Those that are open stay counted.
-                    open: old.map_or_else(|| Connections::new(whole()), |d| d.open.clone()),
-                    rate: wanted.map(|rate: Rate| KeyedRates::new(rate, DOOR_TABLE)),
-                })
-            })
+            Arrivals::follow(&listener.name, &listener.features, old)
         });
         Guards {
             rates: rates.collect(),
@@ -158,35 +125,14 @@ impl Guards {
         now: impl FnOnce() -> Moment,
     ) -> Result<Option<Counted>, Turned> {
         let features = &plan.listeners[listener.index()].features;
-        if features.connections_per_source.is_none() && features.connection_rate.is_none() {
+        if !features.bounds_connections() {
             return Ok(None);
         }
-        let door = self.doors.get(listener.index());
-        let Some(door) = door.filter(|_| !features.reading.trusts(source)) else {
-            return Ok(None);
-        };
-        if let Some(rate) = &door.rate {
-            let key = RateKey {
-                parts: Box::new([KeyPart::Source]),
-                prefixes: whole(),
-            };
-            let facts = KeyFacts {
-                head: &RequestHead::default(),
-                client: source,
-                listener: "",
-                route: "",
-            };
-            if !rate.take(key.hash(&facts, self.seed), now()).granted {
-                return Err(Turned::TooOften);
+        match self.doors.get(listener.index()) {
+            Some(door) if !features.reading.trusts(source) => {
+                door.admit(features.connections_per_source, source, self.seed, now)
             }
-        }
-        match features.connections_per_source {
-            Some(most) => door
-                .open
-                .open(source, most)
-                .map(Some)
-                .ok_or(Turned::TooMany),
-            None => Ok(None),
+            _ => Ok(None),
         }
     }
 
@@ -224,8 +170,9 @@ mod tests {
 
     use super::*;
     use crate::ids::UpstreamId;
-    use crate::limit::Algorithm;
-    use crate::traffic::guards::RateRule;
+    use crate::limit::{Algorithm, Prefixes, Rate};
+    use crate::message::RequestHead;
+    use crate::traffic::guards::{KeyPart, RateKey, RateRule};
     use crate::traffic::route::PathRules;
     use crate::traffic::{Action, Features, Route, Routes};
 
@@ -241,7 +188,7 @@ mod tests {
                 name: "per-ip".into(),
                 key: RateKey {
                     parts: Box::new([KeyPart::Source]),
-                    prefixes: whole(),
+                    prefixes: Prefixes::new(32, 64),
                 },
                 rate: Rate {
                     algorithm: Algorithm::TokenBucket,

@@ -4,6 +4,7 @@
 //!
 //! One that is not asked for costs a look at a flag.
 
+mod arrivals;
 mod auth;
 mod guards;
 mod held;
@@ -11,7 +12,8 @@ mod leave;
 mod paced;
 mod visit;
 
+pub use arrivals::Turned;
 pub use auth::ask;
-pub use guards::{Guards, Metered, Permit, Turned};
+pub use guards::{Guards, Metered, Permit};
 pub use leave::{Leaving, leave};
 pub use visit::{Paper, Visit, arrive, guard, outgoing, secure};

@@ -31,14 +31,6 @@ impl Candidate for Plain {
         self.up
     }
 
-    fn draining(&self) -> bool {
-        false
-    }
-
-    fn eligible_in_panic(&self) -> bool {
-        true
-    }
-
     fn weight(&self, _: Moment) -> u32 {
         self.weight
     }

@@ -50,8 +50,16 @@ pub enum Ended {
     HandedOver,
     /// No backend may be used.
     NoBackend,
-    /// All backends are full, and as many wait as may, or it waited too long.
+    /// The circuit of the upstream is open.
+    CircuitOpen,
+    /// As many connections are under way at the upstream as may.
+    TooMany,
+    /// All backends are full, and as many wait as may.
     QueueFull,
+    /// All backends were full for as long as a connection waits.
+    QueueTimeout,
+    /// This machine has no socket for a connection to a backend, or may not have it.
+    NoSocket,
     /// No backend took the connection.
     ConnectFailed,
     /// No backend took the connection in time.
@@ -70,7 +78,7 @@ pub enum Ended {
 
 impl Ended {
     /// All of them.
-    pub const ALL: [Ended; 22] = [
+    pub const ALL: [Ended; 26] = [
         Ended::ClientClosed,
         Ended::BackendClosed,
         Ended::ClientReset,
@@ -85,7 +93,11 @@ impl Ended {
         Ended::NoRule,
         Ended::HandedOver,
         Ended::NoBackend,
+        Ended::CircuitOpen,
+        Ended::TooMany,
         Ended::QueueFull,
+        Ended::QueueTimeout,
+        Ended::NoSocket,
         Ended::ConnectFailed,
         Ended::ConnectTimeout,
         Ended::TakenOut,
@@ -112,7 +124,11 @@ impl Ended {
             Ended::NoRule => "no-rule",
             Ended::HandedOver => "handed-over",
             Ended::NoBackend => "no-backend",
+            Ended::CircuitOpen => "circuit-open",
+            Ended::TooMany => "too-many-connections",
             Ended::QueueFull => "queue-full",
+            Ended::QueueTimeout => "queue-timeout",
+            Ended::NoSocket => "no-socket",
             Ended::ConnectFailed => "connect-failed",
             Ended::ConnectTimeout => "connect-timeout",
             Ended::TakenOut => "taken-out",

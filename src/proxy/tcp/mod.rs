@@ -7,6 +7,8 @@ pub mod enter;
 pub mod flow;
 pub mod hello;
 pub mod pipes;
+pub mod reach;
+pub mod refuse;
 pub mod relay;
 pub mod sealed;
 pub mod serve;

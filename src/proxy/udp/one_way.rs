@@ -15,8 +15,10 @@ use crate::proxy::worker::Worker;
 use crate::sys::Datagrams;
 use crate::traffic::udp::table::Key;
 
+use super::choice::{choose_for_one, socket_to};
 use super::counters::Event;
-use super::relay::{Ours, choose_for_one, is_busy, socket_to};
+use super::ours::Ours;
+use super::relay::is_busy;
 
 /// Sockets by backend.
 #[derive(Default)]
@@ -32,10 +34,10 @@ impl OneWay {
             .retain(|id, _| group.servers.iter().any(|s| s.id == *id));
     }
 
-    fn socket(&mut self, server: &Server) -> Result<&UdpSocket, Event> {
+    fn socket(&mut self, ours: &Ours, server: &Server) -> Result<&UdpSocket, Event> {
         match self.sockets.entry(server.id) {
             hashbrown::hash_map::Entry::Occupied(there) => Ok(there.into_mut()),
-            hashbrown::hash_map::Entry::Vacant(free) => Ok(free.insert(socket_to(server)?)),
+            hashbrown::hash_map::Entry::Vacant(free) => Ok(free.insert(socket_to(ours, server)?)),
         }
     }
 
@@ -69,7 +71,7 @@ impl OneWay {
         let mut tried = None;
         loop {
             let server: Arc<Server> = choose_for_one(worker, ours, key, tried.as_slice())?;
-            let socket = self.socket(&server)?;
+            let socket = self.socket(ours, &server)?;
             let sending = inbound.send(socket.as_fd(), at..at + 1, header);
             let Some(error) = sending.error else {
                 server.begin(tried.is_some());

@@ -11,7 +11,9 @@ use crate::balance::Candidate as _;
 use crate::limit::Counted;
 use crate::proxy::backend::Permit;
 use crate::proxy::tier::Server;
+use crate::sys;
 use crate::time::Moment;
+use crate::traffic::Origin;
 
 /// A session.
 #[derive(Debug)]
@@ -74,16 +76,21 @@ impl Session {
     }
 }
 
-/// A socket that talks to a backend only.
+/// A socket that talks to a backend only, from where `origin` says; a client's own address is not
+/// among that.
 ///
 /// # Errors
-/// When the system has no descriptor or no port left, or knows no way.
-pub fn connect(to: SocketAddr) -> io::Result<UdpSocket> {
+/// When the system has no descriptor or no port left, does not have the address, or knows no way.
+pub fn connect(origin: Origin, to: SocketAddr) -> io::Result<UdpSocket> {
     let socket = Socket::new(
         Domain::for_address(to),
         Type::DGRAM.nonblocking().cloexec(),
         Some(Protocol::UDP),
     )?;
+    if let Origin::Address(from) = origin {
+        sys::bind_address_without_port(&socket)?;
+        socket.bind(&SocketAddr::new(from, 0).into())?;
+    }
     socket.connect(&to.into())?;
     Ok(socket.into())
 }

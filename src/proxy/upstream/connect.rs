@@ -6,6 +6,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use crate::net::proxy_v2::Endpoints;
+use crate::proxy::dial::{self, NotReached};
 use crate::proxy::io::Io;
 use crate::proxy::message::Peer;
 use crate::proxy::proxy_protocol;
@@ -45,9 +46,10 @@ pub struct Bare<'a> {
 }
 
 impl Way<'_> {
-    /// Whether a connection belongs to one client's connection, whose address it began with.
+    /// Whether a connection belongs to one client's connection, whose address it comes from or began
+    /// with.
     pub fn is_told(&self) -> bool {
-        self.upstream.proxy_protocol.is_some()
+        self.upstream.proxy_protocol.is_some() || self.upstream.origin.is_of_one_client()
     }
 }
 
@@ -59,32 +61,25 @@ pub async fn connect(worker: &Worker, way: &Way<'_>) -> Result<Io, Why> {
     count(&worker.stats.connects);
     let watch = Watch::new(&worker.watches);
     watch.set(way.upstream.timeouts.connect);
-    let connected = watch.bound(TcpStream::connect(way.server.address)).await;
+    let connecting = dial::connect(way.upstream.origin, way.peer.source, way.server.address);
+    let connected = watch.bound(connecting).await;
     let tcp = connected
         .ok_or(Why::ConnectTimeout)?
         .map_err(|error| failed(worker, way, &error))?;
     // Small writes are whole messages here.
     let _ = tcp.set_nodelay(true);
-    if !way.is_told() && way.tls.is_none() {
+    if way.upstream.proxy_protocol.is_none() && way.tls.is_none() {
         return Ok(Io::Tcp(tcp));
     }
     let secured = Box::pin(watch.bound(secure(tcp, way))).await;
     secured.ok_or(Why::ConnectTimeout)?
 }
 
-/// What it means that there is no connection. That we have no descriptor, port or memory left for one
-/// says nothing of the backend: all of them would be ejected for it.
-fn failed(worker: &Worker, way: &Way<'_>, error: &std::io::Error) -> Why {
-    let own = [
-        libc::EMFILE,
-        libc::ENFILE,
-        libc::EADDRNOTAVAIL,
-        libc::ENOBUFS,
-        libc::ENOMEM,
-    ];
-    if !error.raw_os_error().is_some_and(|code| own.contains(&code)) {
+/// What it means that there is no connection.
+fn failed(worker: &Worker, way: &Way<'_>, error: &NotReached) -> Why {
+    let NotReached::NoSocket(error) = error else {
         return Why::Refused;
-    }
+    };
     if worker.may_warn() {
         let (upstream, backend) = (&way.upstream.name, &way.server.name);
         tracing::warn!(%upstream, %backend, %error, "no socket for a connection to a backend");

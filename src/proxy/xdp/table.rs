@@ -30,14 +30,6 @@ impl Candidate for Seen {
         self.eligible
     }
 
-    fn draining(&self) -> bool {
-        false
-    }
-
-    fn eligible_in_panic(&self) -> bool {
-        self.eligible
-    }
-
     fn weight(&self, _now: Moment) -> u32 {
         self.weight
     }

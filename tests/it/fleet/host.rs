@@ -118,7 +118,7 @@ impl Host {
     }
 
     /// Runs the lines of a batch for `ip`.
-    pub(super) fn ip(&self, lines: &str) {
+    pub fn ip(&self, lines: &str) {
         self.inside(|| tool("ip", &["-batch", "-"], lines));
     }
 

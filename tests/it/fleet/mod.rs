@@ -3,14 +3,15 @@
 
 mod client;
 mod cluster;
-mod host;
-mod lab;
+pub mod host;
+pub mod lab;
 mod process;
 mod push;
 mod skew;
 mod world;
 
 mod admission;
+mod half_open;
 mod health;
 mod one_node;
 mod orders;

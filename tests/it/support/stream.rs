@@ -48,6 +48,14 @@ impl StreamBackend {
         })
     }
 
+    /// Where nobody is.
+    pub fn absent(addr: SocketAddr) -> StreamBackend {
+        StreamBackend {
+            addr,
+            accepted: Arc::default(),
+        }
+    }
+
     /// Connections so far.
     pub fn connections(&self) -> usize {
         self.accepted.load(SeqCst)

@@ -23,7 +23,7 @@ pub(super) const ROWS: &[OptionRow] = &[
         "upstreams.NAME.hash.on",
         Kind::Text,
         Required,
-        "What is hashed: `source` (the client's address), `host`, `path`, `uri` (path and query), `header:NAME`, `cookie:NAME` or `query:NAME` (a parameter). Where a request lacks it, the client's address is hashed.",
+        "What is hashed: `source` (the client's address), `host`, `path`, `uri` (path and query), `header:NAME`, `cookie:NAME` or `query:NAME` (a parameter). Where a request lacks it, the client's address is hashed. At layer 4 it is `source`, or `tuple`: source and destination with their ports, and the transport.",
         r#""cookie:user""#,
     ),
     opt(
