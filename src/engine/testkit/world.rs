@@ -263,7 +263,6 @@ impl World {
                         settings: Settings {
                             vips: Arc::default(),
                             council: Default::default(),
-                            vips: Arc::default(),
                             node: "node1".into(),
                             nodes: Vec::new(),
                             explain_allow: self.allow.iter().map(|p| p.parse().unwrap()).collect(),
