@@ -56,7 +56,7 @@ enum Order {
     Leave(Place),
     /// End connections as they become idle; or no longer.
     Drain(bool),
-    /// End connections with their next answer.
+    /// Take nothing new; end connections with their next answer.
     Retire,
 }
 
@@ -192,12 +192,7 @@ impl Proxy {
         let mut inner = self.inner();
         // The kernel's half belongs to the other process already.
         inner.xdp = None;
-        for bound in &mut inner.bound {
-            bound.sockets.clear();
-            for hand in &self.hands {
-                let _ = hand.orders.send(Order::Leave(bound.place.clone()));
-            }
-        }
+        inner.bound.iter_mut().for_each(|b| b.sockets.clear());
         for hand in &self.hands {
             let _ = hand.orders.send(Order::Retire);
         }
@@ -441,7 +436,16 @@ async fn work(worker: Rc<Worker>, mut told: UnboundedReceiver<Order>) {
                 *at != place
             }),
             Order::Drain(draining) => worker.set_draining(draining),
-            Order::Retire => worker.retire(),
+            Order::Retire => {
+                worker.retire();
+                // Those of datagrams go on for what backends still answer.
+                accepting.retain(|(place, task)| {
+                    if !place.is_datagram {
+                        task.abort();
+                    }
+                    place.is_datagram
+                });
+            }
         }
     }
     sweeper.abort();
