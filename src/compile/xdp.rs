@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::config::Spec;
 use crate::config::spec::{ListenerSpec, UpstreamSpec};
 use crate::traffic::xdp::{self, XdpRules};
-use crate::traffic::{Algorithm, HashKey, HashMethod, QueueRules};
+use crate::traffic::{Algorithm, HashMethod, QueueRules};
 
 use super::Problems;
 
@@ -128,7 +128,7 @@ fn check_one(spec: &Spec, listener: &ListenerSpec, p: &mut Problems) {
 }
 
 /// What needs connections that end here, and why.
-fn impossible(upstream: &UpstreamSpec) -> Vec<(&'static str, &'static str)> {
+fn impossible(upstream: &UpstreamSpec) -> Vec<(String, &'static str)> {
     const UNREAD: &str = "packets are forwarded unread";
     const UNCOUNTED: &str = "answers bypass this node, so nobody knows what is under way";
     let u = &upstream.settings;
@@ -148,8 +148,12 @@ fn impossible(upstream: &UpstreamSpec) -> Vec<(&'static str, &'static str)> {
         (r.circuit.is_some(), "`circuit`", UNCOUNTED),
         (r.queue != QueueRules::default(), "`queue`", UNCOUNTED),
     ];
+    const THEIRS: &str = "nothing is connected from here, backends see the client's own address";
     let set = all.into_iter().filter(|(is_set, ..)| *is_set);
-    set.map(|(_, what, why)| (what, why)).collect()
+    let set = set.map(|(_, what, why)| (what.to_owned(), why));
+    let made_here = upstream.one_layer.of_connections.iter();
+    set.chain(made_here.map(|option| (format!("`{}`", option.value), THEIRS)))
+        .collect()
 }
 
 /// Whether a choice is one that the kernel can make of a packet.
@@ -157,5 +161,5 @@ fn hashes_packets(algorithm: &Algorithm) -> bool {
     matches!(algorithm, Algorithm::Hash(h)
         if h.method == HashMethod::Maglev
             && h.bound.is_none()
-            && matches!(h.on, HashKey::Source))
+            && h.on.is_of_connections())
 }

@@ -12,6 +12,7 @@ use tokio::task::spawn_local;
 use crate::ids::ListenerId;
 use crate::limit::Counted;
 use crate::traffic::Protocol;
+use crate::traffic::proxy_protocol::{Beginning, ProxyProtocol};
 
 use super::features::Turned;
 use super::io::Io;
@@ -35,6 +36,29 @@ impl Held {
     /// Whether another listener handed the connection over, having read what stands before TLS.
     pub fn is_handed(&self) -> bool {
         self.handed
+    }
+
+    /// Counts the connection for its source; `false` when that may have no more, which is told.
+    pub fn count_for(&mut self, tier: &Tier, listener: ListenerId, source: SocketAddr) -> bool {
+        let worker = &self.worker;
+        let admitted = tier
+            .guards
+            .admit(&tier.plan, listener, source.ip(), || worker.now());
+        let turned = match admitted {
+            Ok(counted) => {
+                self._source = counted;
+                return true;
+            }
+            Err(turned) => turned,
+        };
+        let (counter, why) = match turned {
+            Turned::TooOften => (&worker.stats.crowded, Refused::SourceRate),
+            Turned::TooMany => (&worker.stats.crowded, Refused::SourceConnections),
+            Turned::Crowd => (&worker.stats.flooded, Refused::TotalRate),
+        };
+        count(counter);
+        refuse(worker, tier, listener.index(), source, why);
+        false
     }
 }
 
@@ -61,7 +85,7 @@ pub fn begin(
     };
     count(&worker.stats.connections);
     let listener = ListenerId::from_index(at);
-    let Some(held) = admit(worker, &tier, listener, open, source) else {
+    let Some(held) = admit(worker, &tier, listener, open, (source, false)) else {
         return tcp::refuse::turn_away(plan, tcp);
     };
     let peer = Peer {
@@ -85,7 +109,7 @@ pub fn take_over(
     mut peer: Peer,
 ) {
     let open = &tier.handed[to.index()];
-    let Some(mut held) = admit(worker, &tier, to, open, peer.source) else {
+    let Some(mut held) = admit(worker, &tier, to, open, (peer.source, true)) else {
         return tcp::refuse::turn_away(&tier.plan.listeners[to.index()], tcp);
     };
     held.handed = true;
@@ -93,16 +117,17 @@ pub fn take_over(
     dispatch(worker, tier, tcp, peer, held);
 }
 
-/// Counts a connection at its listener, unless there are too many.
+/// Counts a connection at its listener, unless there are too many. `announced`: whether all is known of
+/// whom it is for.
 fn admit(
     worker: &Rc<Worker>,
     tier: &Tier,
     listener: ListenerId,
     open: &Arc<AtomicU32>,
-    source: SocketAddr,
+    (source, announced): (SocketAddr, bool),
 ) -> Option<Held> {
-    let most = tier.plan.listeners[listener.index()].limits.connections;
-    if open.fetch_add(1, Ordering::Relaxed) >= most {
+    let plan = &tier.plan.listeners[listener.index()];
+    if open.fetch_add(1, Ordering::Relaxed) >= plan.limits.connections {
         open.fetch_sub(1, Ordering::Relaxed);
         count(&worker.stats.too_many);
         refuse(
@@ -121,23 +146,12 @@ fn admit(
         _source: None,
         handed: false,
     };
-    let admitted = tier
-        .guards
-        .admit(&tier.plan, listener, source.ip(), || worker.now());
-    match admitted {
-        Ok(counted) => held._source = counted,
-        Err(turned) => {
-            let (counter, why) = match turned {
-                Turned::TooOften => (&worker.stats.crowded, Refused::SourceRate),
-                Turned::TooMany => (&worker.stats.crowded, Refused::SourceConnections),
-                Turned::Crowd => (&worker.stats.flooded, Refused::TotalRate),
-            };
-            count(counter);
-            refuse(worker, tier, listener.index(), source, why);
-            return None;
-        }
+    // A proxy in front speaks for many: it is asked again once it has said whom it comes for.
+    let speaks = |rules: &ProxyProtocol| rules.of(source.ip()) == Beginning::Header;
+    if !announced && plan.proxy_protocol.as_deref().is_some_and(speaks) {
+        return Some(held);
     }
-    Some(held)
+    held.count_for(tier, listener, source).then_some(held)
 }
 
 /// Begins what is spoken at the peer's listener.
@@ -156,7 +170,7 @@ fn dispatch(worker: &Rc<Worker>, tier: Arc<Tier>, tcp: TcpStream, peer: Peer, he
 }
 
 /// Serves a connection of HTTP until it ends.
-async fn http(worker: Rc<Worker>, tier: Arc<Tier>, tcp: TcpStream, mut peer: Peer, held: Held) {
+async fn http(worker: Rc<Worker>, tier: Arc<Tier>, tcp: TcpStream, mut peer: Peer, mut held: Held) {
     let at = peer.listener.index();
     let plan = &tier.plan.listeners[at];
     let tls = tier.listener_tls(at);
@@ -169,6 +183,10 @@ async fn http(worker: Rc<Worker>, tier: Arc<Tier>, tcp: TcpStream, mut peer: Pee
             count(&worker.stats.turned_away);
             return;
         };
+        let is_other = entered.source != peer.source;
+        if is_other && !held.count_for(&tier, peer.listener, entered.source) {
+            return;
+        }
         (peer.source, peer.local, peer.tls) = (entered.source, entered.local, entered.tls);
         (entered.io, entered.http2)
     } else {

@@ -36,13 +36,18 @@ enum Gone {
 }
 
 /// Serves an accepted connection until it ends.
-pub async fn serve(worker: Rc<Worker>, tier: Arc<Tier>, tcp: TcpStream, peer: Peer, held: Held) {
+pub async fn serve(
+    worker: Rc<Worker>,
+    tier: Arc<Tier>,
+    tcp: TcpStream,
+    peer: Peer,
+    mut held: Held,
+) {
     let name = &tier.plan.listeners[peer.listener.index()].name;
     let mut flow = Flow::new(name, &peer, worker.now());
     flow.watch(&worker, &tier, &peer);
     // The plan is let go before octets move: a connection may outlive many.
-    let handed = held.is_handed();
-    let joined = Box::pin(join(&worker, tier, tcp, (peer, handed), &mut flow)).await;
+    let joined = Box::pin(join(&worker, tier, tcp, (peer, &mut held), &mut flow)).await;
     let mut taken_over = None;
     flow.ended = match joined {
         Ok(Gone::Joined(joined)) => carry(&worker, joined, &mut flow).await,
@@ -64,18 +69,23 @@ async fn join(
     worker: &Rc<Worker>,
     tier: Arc<Tier>,
     tcp: TcpStream,
-    (mut peer, handed): (Peer, bool),
+    (mut peer, held): (Peer, &mut Held),
     flow: &mut Flow,
 ) -> Result<Gone, Ended> {
     let listener = &tier.plan.listeners[peer.listener.index()];
     let Protocol::Tcp(rules) = &listener.protocol else {
         return Err(Ended::TurnedAway);
     };
+    let (said, handed) = (peer.source, held.is_handed());
     let entered = enter(worker, &tier, rules, tcp, (&mut peer, handed), flow).await?;
     let (client, id) = match entered {
         Entered::Upstream(client, id) => (client, id),
         Entered::Listener(tcp, to) => return Ok(Gone::Handed(tier, tcp, peer, to)),
     };
+    if peer.source != said && !held.count_for(&tier, peer.listener, peer.source) {
+        refuse::show(rules.refusal, &client);
+        return Err(Ended::TurnedAway);
+    }
     flow.upstream = Some(tier.plan.upstreams[id.index()].name.clone());
     let alpn = match &client {
         Io::Tls(tls) => tls.get_ref().1.alpn_protocol().map(Vec::from),
