@@ -119,7 +119,7 @@ impl Forwarder {
             let start = self.clock.now();
             while works.waits_for_neighbours() && self.clock.now().since(start) < FIRST_LOOK {
                 drop(works);
-                std::thread::sleep(FIRST_TICK);
+                std::thread::park_timeout(FIRST_TICK);
                 works = lock(&self.works);
                 works.look_again();
                 if let Err(error) = works.step(self.clock.now()) {

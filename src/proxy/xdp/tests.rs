@@ -1,6 +1,11 @@
 //! The program itself, run by the kernel on frames that the tests make (`BPF_PROG_TEST_RUN`). Needs root;
 //! says so and checks nothing without.
 
+#![expect(
+    clippy::print_stderr,
+    reason = "who runs the tests is told what was not checked"
+)]
+
 use std::net::{IpAddr, SocketAddr};
 use std::process::Command;
 

@@ -357,10 +357,15 @@ impl Works {
                 .limit_backend(place, flag::KEEPS_TCP | flag::KEEPS_UDP)?;
         }
         let interfaces: HashSet<&str> = listeners(plan).map(|(_, r)| &*r.interface).collect();
-        for (name, port) in self.ports.extract_if(.., |n, _| !interfaces.contains(&**n)) {
-            tracing::info!(interface = %name, "packets are not forwarded there any more");
-            drop(self.kernel.set_link(port.index, None));
-        }
+        let kernel = &mut self.kernel;
+        self.ports.retain(|name, port| {
+            let stays = interfaces.contains(&**name);
+            if !stays {
+                tracing::info!(interface = %name, "packets are not forwarded there any more");
+                drop(kernel.set_link(port.index, None));
+            }
+            stays
+        });
         Ok(())
     }
 
