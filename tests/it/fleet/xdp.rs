@@ -541,7 +541,7 @@ fn cost_of_a_connection_in_the_kernel_and_through_the_proxy() {
         let after = program_time(lb);
         let nanos = after.0 - before.0;
         let packets = after.1 - before.1;
-        println!(
+        eprintln!(
             "xdp: {packets} packets, {} ns each; {} us of the process meanwhile",
             nanos / packets.max(1),
             (lb_node.node().cpu() - process).as_micros()
@@ -559,8 +559,8 @@ fn cost_of_a_connection_in_the_kernel_and_through_the_proxy() {
     work();
     let proxied = (node.cpu() - before).as_nanos() as f64 / CONNECTIONS as f64;
     lb.inside(|| drop(node));
-    println!("cpu per connection: xdp {kernel:.0} ns, proxy {proxied:.0} ns");
-    println!("ratio connection xdp/proxy {:.4}", kernel / proxied);
+    eprintln!("cpu per connection: xdp {kernel:.0} ns, proxy {proxied:.0} ns");
+    eprintln!("ratio connection xdp/proxy {:.4}", kernel / proxied);
     drop(servers);
 }
 
