@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::config::Spec;
 use crate::config::spec::{ListenerSpec, UpstreamSpec};
 use crate::traffic::xdp::{self, XdpRules};
-use crate::traffic::{Algorithm, HashMethod, QueueRules};
+use crate::traffic::{Algorithm, HashMethod, Origin, QueueRules};
 
 use super::Problems;
 
@@ -128,8 +128,9 @@ fn check_one(spec: &Spec, listener: &ListenerSpec, p: &mut Problems) {
 }
 
 /// What needs connections that end here, and why.
-fn impossible(upstream: &UpstreamSpec) -> Vec<(String, &'static str)> {
+fn impossible(upstream: &UpstreamSpec) -> Vec<(&'static str, &'static str)> {
     const UNREAD: &str = "packets are forwarded unread";
+    const THEIRS: &str = "nothing is connected from here, backends see the client's own address";
     const UNCOUNTED: &str = "answers bypass this node, so nobody knows what is under way";
     let u = &upstream.settings;
     let r = &u.resilience;
@@ -147,13 +148,11 @@ fn impossible(upstream: &UpstreamSpec) -> Vec<(String, &'static str)> {
         (r.max_requests.is_some(), "`max-requests`", UNCOUNTED),
         (r.circuit.is_some(), "`circuit`", UNCOUNTED),
         (r.queue != QueueRules::default(), "`queue`", UNCOUNTED),
+        (matches!(u.origin, Origin::Address(_)), "`source`", THEIRS),
+        (u.origin == Origin::Client, "`transparent`", THEIRS),
     ];
-    const THEIRS: &str = "nothing is connected from here, backends see the client's own address";
     let set = all.into_iter().filter(|(is_set, ..)| *is_set);
-    let set = set.map(|(_, what, why)| (what.to_owned(), why));
-    let made_here = upstream.one_layer.of_connections.iter();
-    set.chain(made_here.map(|option| (format!("`{}`", option.value), THEIRS)))
-        .collect()
+    set.map(|(_, what, why)| (what, why)).collect()
 }
 
 /// Whether a choice is one that the kernel can make of a packet.

@@ -401,11 +401,8 @@ async fn work(worker: Rc<Worker>, mut told: UnboundedReceiver<Order>) {
                 pool.shared.sweep(|server| !known.contains(&server));
             }
             // Who waits for a server that an operator took out learns of it.
-            let now_cut = tier
-                .servers()
-                .filter(|s| s.is_cut())
-                .fold(0, |all, s| all ^ (s.id << 1 | 1));
-            if std::mem::replace(&mut cut, now_cut) != now_cut {
+            let cuts: u64 = tier.servers().map(|s| s.cuts()).sum();
+            if std::mem::replace(&mut cut, cuts) != cuts {
                 pool.watches.wake_all();
             }
             pool.set_wall();

@@ -234,6 +234,9 @@ fn p2_a_new_process_that_dies_at_any_step_leaves_the_old_one_serving() {
     let clients = Clients::start(&up, None);
     for steps in 0..=4 {
         die_after(dir.path(), steps);
+        wait_for("it came to nothing", PATIENCE, || {
+            (old.times_logged("no takeover: the new process has ended") > steps).then_some(())
+        });
         takes_orders(&up);
         serves(&up);
     }
@@ -257,8 +260,8 @@ fn p2_a_new_process_that_is_killed_in_its_first_round_changes_nothing() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     std::fs::write(dir.path().join("tradewind.toml"), slow_round(&silent)).unwrap();
     let mut new = Process::start(dir.path(), &["--takeover"]);
-    // It has all, and probes.
-    silent.accept().unwrap();
+    // It has all, and probes: a target that says nothing.
+    let _connection = silent.accept().unwrap();
     // Meanwhile nobody else may, and orders wait.
     let mut second = Process::start(dir.path(), &["--takeover"]);
     assert_eq!(second.ended().code(), Some(1));

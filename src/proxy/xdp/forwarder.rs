@@ -92,7 +92,7 @@ impl Forwarder {
 
     /// Takes the place of the process before, where its links were inherited.
     pub fn take_over(&self) {
-        if let Err(error) = lock(&self.works).take_over() {
+        if let Err(error) = lock(&self.works).take_over(self.clock.now()) {
             tracing::error!(%error, "the program of the process before goes on forwarding");
         }
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use hashbrown::HashSet;
 
+use crate::health::backend::Standing;
 use crate::ids::UpstreamId;
 use crate::proxy::sockets::{Inherited, Place};
 use crate::proxy::tier::Tier;
@@ -26,6 +27,10 @@ use super::unable::{self, XdpError};
 
 /// How often interfaces and neighbours are looked at.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// How long the program of the process before goes on forwarding, by its last table, until all backends
+/// were probed.
+const FIRST_PROBES: Duration = Duration::from_secs(10);
 
 /// A part of a second in which all CPUs together may write down new flows: this part of all that are
 /// remembered. A flood of new flows then takes so many seconds to drive out those that live.
@@ -77,6 +82,8 @@ pub(super) struct Works {
     netlink: Option<Netlink>,
     neighbours: Neighbours,
     looked: Option<Moment>,
+    /// Since when the process before has been waiting to be replaced.
+    takes_over: Option<Moment>,
 }
 
 /// The listeners of a plan that are served by the kernel, with what they say of it.
@@ -140,6 +147,7 @@ impl Works {
             netlink: None,
             neighbours: Neighbours::new(),
             looked: None,
+            takes_over: None,
         };
         works.prepare(plan, inherited)?;
         Ok(Some(works))
@@ -190,8 +198,28 @@ impl Works {
         Ok(())
     }
 
-    /// Has the own program take the place of that of the process before: its maps are written.
-    pub(super) fn take_over(&mut self) -> io::Result<()> {
+    /// Has the own program take the place of that of the process before, once it is known how all
+    /// backends are: a table without those that were not probed yet would move their connections.
+    pub(super) fn take_over(&mut self, now: Moment) -> io::Result<()> {
+        self.takes_over = self.ports.values().any(|p| p.is_theirs).then_some(now);
+        self.step(now)
+    }
+
+    /// Whether a backend has a monitor and was not probed yet.
+    fn is_unproven(&self, now: Moment) -> bool {
+        let running = self.tier.upstreams.iter();
+        let own = running.filter(|t| self.groups.iter().any(|g| g.name == t.state.name));
+        own.flat_map(|t| t.state.report(now).backends)
+            .any(|b| b.condition.standing == Standing::Unknown)
+    }
+
+    fn replace_theirs(&mut self, now: Moment) -> io::Result<()> {
+        let Some(since) = self.takes_over else {
+            return Ok(());
+        };
+        if now.since(since) < FIRST_PROBES && self.is_unproven(now) {
+            return Ok(());
+        }
         for (name, port) in self.ports.iter_mut().filter(|(_, p)| p.is_theirs) {
             if let Some(attached) = &port.attached {
                 self.kernel.take_over(&attached.link)?;
@@ -199,6 +227,7 @@ impl Works {
             port.is_theirs = false;
             tracing::info!(interface = %name, "packets are forwarded by this process from now on");
         }
+        self.takes_over = None;
         Ok(())
     }
 
@@ -356,7 +385,7 @@ impl Works {
                 now,
             )?;
         }
-        Ok(())
+        self.replace_theirs(now)
     }
 
     /// Whether a backend that would get flows has no hardware address yet.

@@ -183,6 +183,10 @@ impl Process {
         self.log.lock().unwrap().contains(text)
     }
 
+    pub fn times_logged(&self, text: &str) -> usize {
+        self.log.lock().unwrap().matches(text).count()
+    }
+
     pub fn wait_logged(&self, text: &str) {
         wait_for(&format!("log line with {text:?}"), PATIENCE, || {
             self.logged(text).then_some(())
