@@ -2,15 +2,12 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Query, State};
+use axum::Router;
 use axum::routing::get;
-use axum::{Router, extract};
-use serde::Deserialize;
 use tokio::net::UnixListener;
 use tokio::sync::watch;
 
-use super::problem::Problem;
-use super::{Control, route};
+use super::route;
 
 /// Knows whether this node is ready; `app` implements it.
 pub trait ReadyDesk: Send + Sync + 'static {
@@ -19,42 +16,6 @@ pub trait ReadyDesk: Send + Sync + 'static {
     /// # Errors
     /// Why not, in one line.
     fn ready(&self, upstreams: &[&str]) -> Result<(), String>;
-}
-
-/// What is asked for beyond the node itself.
-#[derive(Debug, Default, Deserialize)]
-pub struct Wanted {
-    /// Names of upstreams that must have a backend, with commas between them.
-    upstream: Option<String>,
-}
-
-impl Wanted {
-    fn answer(&self, desk: &dyn ReadyDesk) -> Result<&'static str, Problem> {
-        let upstreams = self.upstream.as_deref().unwrap_or_default().split(',');
-        let upstreams: Vec<&str> = upstreams.filter(|name| !name.is_empty()).collect();
-        match desk.ready(&upstreams) {
-            Ok(()) => Ok("ready\n"),
-            Err(why) => Err(Problem::unavailable(why)),
-        }
-    }
-}
-
-/// `GET /readyz`
-///
-/// # Errors
-/// 503 with the reason.
-pub async fn readyz<C: Control>(
-    extract::State(state): extract::State<super::State<C>>,
-    Query(wanted): Query<Wanted>,
-) -> Result<&'static str, Problem> {
-    wanted.answer(&*state.ready)
-}
-
-async fn readyz_alone(
-    State(desk): State<Arc<dyn ReadyDesk>>,
-    Query(wanted): Query<Wanted>,
-) -> Result<&'static str, Problem> {
-    wanted.answer(&*desk)
 }
 
 /// Serves `/livez` and `/readyz`, and nothing else, until `shutdown` turns true: for a node without
@@ -69,7 +30,7 @@ pub async fn serve_ready(
 ) -> std::io::Result<()> {
     let router = Router::new()
         .route("/livez", get(route::health::livez))
-        .route("/readyz", get(readyz_alone))
+        .route("/readyz", get(route::ready::readyz_alone))
         .with_state(desk);
     axum::serve(listener, router)
         .with_graceful_shutdown(async move {

@@ -5,7 +5,7 @@ use axum::routing::{get, post};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use super::{Control, State, ready, route};
+use super::{Control, State, route};
 
 /// Serves until `shutdown` turns true.
 ///
@@ -27,7 +27,7 @@ pub async fn serve<C: Control>(
 fn router<C: Control>(state: State<C>) -> Router {
     Router::new()
         .route("/livez", get(route::health::livez))
-        .route("/readyz", get(ready::readyz::<C>))
+        .route("/readyz", get(route::ready::readyz::<C>))
         .route("/metrics", get(route::metrics::metrics::<C>))
         .route("/v1/explain", get(route::explain::explain::<C>))
         .route("/v1/fleet", get(route::fleet::fleet::<C>))

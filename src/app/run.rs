@@ -197,7 +197,7 @@ async fn serve_after(
     // Keys are there before the first answer is.
     let key_troubles = Arc::new(AtomicU64::new(0));
     let lock = SharedLock::default();
-    host::hold_state_dir(&node, &lock, arrival.is_takeover())?;
+    host::hold_state_dir(&node, &lock, arrival.began())?;
     let mut keeper =
         Keeper::new(node.state_dir.as_deref(), key_troubles.clone()).sharing(lock.clone());
     let now = clock.wall().unix(clock.now());
@@ -267,10 +267,15 @@ async fn serve_after(
     durable.keep()?;
     let desk = Arc::new(FleetDesk::new(&joined, clock.clone(), &node.name, &digest));
     tokio::spawn(fleet::listen(desk.clone(), orders.clone()));
+    let no_verdict = match arrival.began() {
+        true => fleet::NO_VERDICT_AFTER_TAKEOVER,
+        false => fleet::NO_VERDICT,
+    };
     tokio::spawn(fleet::speak(
         desk.clone(),
         orders.clone(),
         wiring.publisher.clone(),
+        no_verdict,
     ));
     tokio::spawn(fleet::tell_served(
         desk.clone(),
@@ -547,6 +552,7 @@ async fn serve_after(
                 .traffic
                 .node
                 .drain_timeout,
+            deaf: false,
         };
         tokio::select! {
             () = leaving.run() => {}

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::config::Spec;
 use crate::config::spec::{ListenerSpec, UpstreamSpec};
 use crate::traffic::xdp::{self, XdpRules};
-use crate::traffic::{Algorithm, HashKey, HashMethod, QueueRules};
+use crate::traffic::{Algorithm, HashMethod, Origin, QueueRules};
 
 use super::Problems;
 
@@ -130,6 +130,7 @@ fn check_one(spec: &Spec, listener: &ListenerSpec, p: &mut Problems) {
 /// What needs connections that end here, and why.
 fn impossible(upstream: &UpstreamSpec) -> Vec<(&'static str, &'static str)> {
     const UNREAD: &str = "packets are forwarded unread";
+    const THEIRS: &str = "nothing is connected from here, backends see the client's own address";
     const UNCOUNTED: &str = "answers bypass this node, so nobody knows what is under way";
     let u = &upstream.settings;
     let r = &u.resilience;
@@ -147,6 +148,8 @@ fn impossible(upstream: &UpstreamSpec) -> Vec<(&'static str, &'static str)> {
         (r.max_requests.is_some(), "`max-requests`", UNCOUNTED),
         (r.circuit.is_some(), "`circuit`", UNCOUNTED),
         (r.queue != QueueRules::default(), "`queue`", UNCOUNTED),
+        (matches!(u.origin, Origin::Address(_)), "`source`", THEIRS),
+        (u.origin == Origin::Client, "`transparent`", THEIRS),
     ];
     let set = all.into_iter().filter(|(is_set, ..)| *is_set);
     set.map(|(_, what, why)| (what, why)).collect()
@@ -157,5 +160,5 @@ fn hashes_packets(algorithm: &Algorithm) -> bool {
     matches!(algorithm, Algorithm::Hash(h)
         if h.method == HashMethod::Maglev
             && h.bound.is_none()
-            && matches!(h.on, HashKey::Source))
+            && h.on.is_of_connections())
 }

@@ -79,12 +79,12 @@ impl Served {
 
     fn learn(&mut self) {
         for vip in self.vips.iter() {
-            let says = |node: &Box<str>| {
-                let ports = self.words.get(&(node.clone(), vip.at.ip()));
+            let says = |node: &str| {
+                let ports = self.words.get(&(Box::from(node), vip.at.ip()));
                 let any = vip.at.port() == 0;
                 ports.is_some_and(|p| p.contains(&vip.at.port()) || any && !p.is_empty())
             };
-            if vip.nodes.iter().any(says) {
+            if vip.nodes.iter().any(|node| says(node)) {
                 self.known.insert(vip.at);
             }
         }

@@ -131,6 +131,8 @@ pub struct BackendState {
     ramp_nanos: AtomicU64,
     ramp_floor: AtomicU32,
     cut: Notify,
+    /// How often what was under way to it had to end.
+    cuts: AtomicU64,
     beat: Arc<Beat>,
     queue: Arc<Queue>,
 }
@@ -162,6 +164,7 @@ impl BackendState {
             ramp_nanos: AtomicU64::new(0),
             ramp_floor: AtomicU32::new(100),
             cut: Notify::new(),
+            cuts: AtomicU64::new(0),
             beat,
             queue,
         }
@@ -287,6 +290,12 @@ impl BackendState {
     pub fn is_only_removed(&self) -> bool {
         let shut = self.gates() & gate::ALL & !gate::UNKNOWN;
         shut & gate::REMOVED != 0 && shut & !(gate::REMOVED | gate::DRAINING) == 0
+    }
+
+    /// How often what was under way to it had to end. Rises also when it served again in between, so that
+    /// who looks now and then misses none.
+    pub fn cuts(&self) -> u64 {
+        self.cuts.load(Ordering::Relaxed)
     }
 
     /// Whether anybody listens to how long answers take.

@@ -56,7 +56,7 @@ enum Order {
     Leave(Place),
     /// End connections as they become idle; or no longer.
     Drain(bool),
-    /// End connections with their next answer.
+    /// Take nothing new; end connections with their next answer.
     Retire,
 }
 
@@ -155,7 +155,12 @@ impl Proxy {
 
     /// Takes what comes in from now on.
     pub fn serve(&self) {
-        let waiting = self.inner().waiting.take();
+        let mut inner = self.inner();
+        if let Some(xdp) = &inner.xdp {
+            xdp.take_over();
+        }
+        let waiting = inner.waiting.take();
+        drop(inner);
         for (number, order) in waiting.into_iter().flatten() {
             let _ = self.hands[number].orders.send(order);
         }
@@ -173,19 +178,21 @@ impl Proxy {
         let inner = self.inner();
         let all = inner.bound.iter();
         let all = all.flat_map(|b| b.sockets.iter().map(|s| (b.place.clone(), s)));
-        all.map(|(place, s)| Ok((place, s.try_clone()?))).collect()
+        let copies = all.map(|(place, s)| Ok((place, s.try_clone()?)));
+        let mut copies = copies.collect::<io::Result<Vec<_>>>()?;
+        if let Some(xdp) = &inner.xdp {
+            copies.extend(xdp.links()?);
+        }
+        Ok(copies)
     }
 
     /// Another process takes what comes in: connections that stand are served on, and end with their
     /// next answer.
     pub fn retire(&self) {
         let mut inner = self.inner();
-        for bound in &mut inner.bound {
-            bound.sockets.clear();
-            for hand in &self.hands {
-                let _ = hand.orders.send(Order::Leave(bound.place.clone()));
-            }
-        }
+        // The kernel's half belongs to the other process already.
+        inner.xdp = None;
+        inner.bound.iter_mut().for_each(|b| b.sockets.clear());
         for hand in &self.hands {
             let _ = hand.orders.send(Order::Retire);
         }
@@ -226,7 +233,7 @@ impl Proxy {
         let prepared = inner.vault.prepare(plan).map_err(AdoptError::Tls)?;
         match &inner.xdp {
             Some(xdp) => xdp.prepare(plan)?,
-            None => inner.xdp = Forwarder::start(plan, &self.clock)?,
+            None => inner.xdp = Forwarder::start(plan, &self.clock, inherited)?,
         }
         let doors = inner.vault.adopt(plan, prepared).map_err(AdoptError::Tls)?;
         let tier = inner
@@ -394,11 +401,8 @@ async fn work(worker: Rc<Worker>, mut told: UnboundedReceiver<Order>) {
                 pool.shared.sweep(|server| !known.contains(&server));
             }
             // Who waits for a server that an operator took out learns of it.
-            let now_cut = tier
-                .servers()
-                .filter(|s| s.is_cut())
-                .fold(0, |all, s| all ^ (s.id << 1 | 1));
-            if std::mem::replace(&mut cut, now_cut) != now_cut {
+            let cuts: u64 = tier.servers().map(|s| s.cuts()).sum();
+            if std::mem::replace(&mut cut, cuts) != cuts {
                 pool.watches.wake_all();
             }
             pool.set_wall();
@@ -429,7 +433,16 @@ async fn work(worker: Rc<Worker>, mut told: UnboundedReceiver<Order>) {
                 *at != place
             }),
             Order::Drain(draining) => worker.set_draining(draining),
-            Order::Retire => worker.retire(),
+            Order::Retire => {
+                worker.retire();
+                // Those of datagrams go on for what backends still answer.
+                accepting.retain(|(place, task)| {
+                    if !place.is_datagram {
+                        task.abort();
+                    }
+                    place.is_datagram
+                });
+            }
         }
     }
     sweeper.abort();

@@ -63,6 +63,7 @@ pub struct Worker {
     random: Cell<u64>,
     connections: Cell<u64>,
     draining: Cell<bool>,
+    retired: Cell<bool>,
     quiet_until: Cell<Moment>,
     /// The last second of which the date was asked for, and its text.
     date: RefCell<(u64, String)>,
@@ -98,6 +99,7 @@ impl Worker {
             random: Cell::new(seed | 1),
             connections: Cell::new(0),
             draining: Cell::new(false),
+            retired: Cell::new(false),
             quiet_until: Cell::default(),
             date: RefCell::default(),
         })
@@ -169,6 +171,12 @@ impl Worker {
     /// request meets a connection that is just being closed.
     pub fn retire(&self) {
         self.draining.set(true);
+        self.retired.set(true);
+    }
+
+    /// Whether another process takes what comes in.
+    pub fn retired(&self) -> bool {
+        self.retired.get()
     }
 
     /// The number of a client's connection: differs from all others of this worker, and is not 0.

@@ -161,7 +161,7 @@ async fn converse(
     match speech {
         Speech::Tcp => {
             let mut talk = Talk::new(hall, lease, peer, Transport::Tcp, stream);
-            talk.run(stopped).await
+            talk.run((stopped, left)).await
         }
         Speech::Tls(settings) => {
             let Some(stream) = shake_hands(hall, stream, peer, settings).await else {
@@ -169,7 +169,7 @@ async fn converse(
                 return End::Handshake;
             };
             let mut talk = Talk::new(hall, lease, peer, Transport::Tls, stream);
-            let end = talk.run(stopped).await;
+            let end = talk.run((stopped, left)).await;
             talk.close().await;
             end
         }

@@ -3,7 +3,7 @@
 
 #![expect(
     unsafe_code,
-    reason = "recvmmsg/sendmmsg with per-packet control data, and splice on sockets of the runtime, exist only in libc"
+    reason = "recvmmsg/sendmmsg with per-packet control data, splice on sockets of the runtime, and links of XDP programs exist only in libc"
 )]
 
 mod address;
@@ -17,6 +17,7 @@ pub mod peek;
 pub mod splice;
 mod tcp_info;
 mod watched;
+pub mod xdp_link;
 
 pub use batch::BatchSocket;
 pub use datagrams::Datagrams;

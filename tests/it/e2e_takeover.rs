@@ -2,7 +2,7 @@
 //! notice nothing (requirements P2 and O5).
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -12,7 +12,8 @@ use tradewind::app::takeover::link::Link;
 use tradewind::app::takeover::message::{Message, VERSION};
 
 use crate::support::backend::Backend;
-use crate::support::node::{HEAD, folder};
+use crate::support::demo::tradewind;
+use crate::support::node::{HEAD, ZONE, folder};
 use crate::support::proxy::{self, backend_entry};
 use crate::support::stream::StreamBackend;
 use crate::support::takeover::{Clients, PATIENCE, Process, Scrapes, Up, rest};
@@ -20,8 +21,22 @@ use crate::support::{http, wait_for};
 
 /// A node without a proxy.
 fn plain() -> TempDir {
-    folder(HEAD)
+    folder(&format!("{HEAD}{STEERED}"))
 }
+
+/// Something that orders can be about.
+const STEERED: &str = r#"
+[pools.eu]
+region = "eu"
+endpoints = [{ name = "one", address = "192.0.2.1" }]
+
+[policies.any]
+stages = [{ weighted = {} }]
+
+[names."www.gslb.test"]
+pools = ["eu"]
+policy = "any"
+"#;
 
 /// A node with a listener of HTTP, `web`, and one of TCP, `l4`, each with a backend.
 fn with_proxy(backend: &Backend, echo: &StreamBackend) -> TempDir {
@@ -36,10 +51,11 @@ fn with_proxy(backend: &Backend, echo: &StreamBackend) -> TempDir {
 /// A node whose first round of probes takes its time: the target takes connections and is silent.
 fn slow_round(silent: &TcpListener) -> String {
     let port = silent.local_addr().unwrap().port();
-    let head = HEAD.replace("workers = 1", "workers = 1, first-round = \"20s\"");
-    assert!(head.contains("first-round"));
     format!(
-        r#"{head}
+        r#"{HEAD}
+[dns]
+first-round = "20s"
+
 [monitors.page]
 interval = "60s"
 timeout = "30s"
@@ -53,10 +69,10 @@ monitor = "page"
 endpoints = [{{ name = "mute", address = "127.0.0.1", port = {port} }}]
 
 [policies.any]
-pools = ["eu"]
-method = "all"
+stages = [{{ weighted = {{}} }}]
 
 [names."www.gslb.test"]
+pools = ["eu"]
 policy = "any"
 "#
     )
@@ -91,12 +107,14 @@ fn serves(up: &Up) {
     assert_eq!(http::get(up.admin, "/readyz").status, 200);
 }
 
-/// Whether an order can be given and is on the disk.
+/// Waits until an order can be given, which is on the disk then.
 fn takes_orders(up: &Up) {
-    let order = "/v1/overrides?scope=region&name=eu&set=drain&owner=tests&reason=takeover";
-    let given = http::request(up.admin, "PUT", order);
-    assert!([200, 409].contains(&given.status), "{given:?}");
-    assert!(!given.body.contains("will not outlive"), "{given:?}");
+    let given = wait_for("orders are taken", PATIENCE, || {
+        let given = up.order("takeover");
+        (given.status != 503).then_some(given)
+    });
+    assert_eq!(given.status, 200, "{given:?}");
+    assert!(!given.body.contains("outlive"), "{given:?}");
 }
 
 #[test]
@@ -216,10 +234,8 @@ fn p2_a_new_process_that_dies_at_any_step_leaves_the_old_one_serving() {
     let clients = Clients::start(&up, None);
     for steps in 0..=4 {
         die_after(dir.path(), steps);
-        wait_for("the old process goes on", PATIENCE, || {
-            let order = "/v1/overrides?scope=region&name=eu&set=drain&owner=tests&reason=takeover";
-            let given = http::request(up.admin, "PUT", order);
-            (given.status != 503).then_some(())
+        wait_for("it came to nothing", PATIENCE, || {
+            (old.times_logged("no takeover: the new process has ended") > steps).then_some(())
         });
         takes_orders(&up);
         serves(&up);
@@ -244,8 +260,8 @@ fn p2_a_new_process_that_is_killed_in_its_first_round_changes_nothing() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     std::fs::write(dir.path().join("tradewind.toml"), slow_round(&silent)).unwrap();
     let mut new = Process::start(dir.path(), &["--takeover"]);
-    // It has all, and probes.
-    silent.accept().unwrap();
+    // It has all, and probes: a target that says nothing.
+    let _connection = silent.accept().unwrap();
     // Meanwhile nobody else may, and orders wait.
     let mut second = Process::start(dir.path(), &["--takeover"]);
     assert_eq!(second.ended().code(), Some(1));
@@ -254,23 +270,14 @@ fn p2_a_new_process_that_is_killed_in_its_first_round_changes_nothing() {
         new.pid()
     ));
     old.wait_logged("a second takeover is refused");
-    let order = "/v1/overrides?scope=region&name=eu&set=drain&owner=tests&reason=takeover";
-    let given = http::request(up.admin, "PUT", order);
+    let given = up.order("meanwhile");
     assert_eq!(given.status, 503, "{given:?}");
     new.kill();
     old.wait_logged("no takeover: the new process has ended");
-    takes_orders_soon(&up);
+    takes_orders(&up);
     clients.assert_nothing_lost();
     std::fs::write(dir.path().join("tradewind.toml"), right).unwrap();
     take_over(dir.path(), &mut old, &up);
-}
-
-fn takes_orders_soon(up: &Up) {
-    let order = "/v1/overrides?scope=region&name=eu&set=drain&owner=tests&reason=takeover";
-    wait_for("orders are taken again", PATIENCE, || {
-        (http::request(up.admin, "PUT", order).status != 503).then_some(())
-    });
-    takes_orders(up);
 }
 
 #[test]
@@ -342,13 +349,93 @@ fn o5_one_takeover_per_second_loses_no_query_and_counters_go_on() {
         up = now;
     }
     eprintln!("{count} takeovers in {:?}", begun.elapsed());
-    old.pop().map(|last| {
-        for process in &mut old {
-            assert!(process.ended().success());
-        }
-        serves(&up);
-        clients.assert_nothing_lost();
-        scrapes.assert_nothing_fell();
-        last
+    // The last one serves.
+    let last = old.pop();
+    for process in &mut old {
+        assert!(process.ended().success());
+    }
+    serves(&up);
+    clients.assert_nothing_lost();
+    scrapes.assert_nothing_fell();
+    drop(last);
+}
+
+/// Two members of a fleet on the loopback; each knows the other.
+fn fleet_of_two() -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let sockets = [0; 2].map(|_| UdpSocket::bind("127.0.0.1:0").unwrap());
+    let mut text = "version = 1\n[fleet]\nname = \"lab\"\nca = \"fleet/ca.pem\"\n\
+         [regions.eu]\nlatitude = 50\nlongitude = 8\n[zones.\"gslb.test\"]\nfile = \"gslb.test.zone\"\n"
+        .to_owned()
+        + STEERED;
+    for (name, socket) in ["n1", "n2"].iter().zip(&sockets) {
+        let listen = socket.local_addr().unwrap();
+        text += &format!(
+            "[nodes.{name}]\nregion = \"eu\"\nroles = [\"dns\", \"probe\", \"admin\"]\n\
+             state-dir = \"state-{name}\"\ndns = {{ listen = [\"127.0.0.1:0\"], workers = 1 }}\n\
+             admin = {{ listen = \"127.0.0.1:0\" }}\nfleet = {{ listen = \"{listen}\", \
+             certificate = \"fleet/{name}.pem\", key = \"fleet/{name}.key\" }}\n"
+        );
+    }
+    std::fs::write(dir.path().join("tradewind.toml"), text).unwrap();
+    std::fs::write(dir.path().join("gslb.test.zone"), ZONE).unwrap();
+    let good = |args: &[&str]| {
+        let out = tradewind()
+            .current_dir(dir.path())
+            .args(args)
+            .output()
+            .unwrap();
+        assert!(
+            out.status.success(),
+            "{args:?}: {}",
+            String::from_utf8_lossy(&out.stderr)
+        );
+    };
+    good(&["fleet", "init", "--out", "fleet", "--name", "lab"]);
+    for node in ["n1", "n2"] {
+        let issue = ["fleet", "issue", node, "--config", "tradewind.toml"];
+        good(&[&issue[..], &["--ca", "fleet", "--out", "fleet"]].concat());
+    }
+    dir
+}
+
+/// How `node` is, as the one with this API knows it.
+fn life(admin: SocketAddr, node: &str) -> String {
+    let fleet = http::get(admin, "/v1/fleet").json();
+    let members = fleet["members"].as_array().unwrap();
+    let found = members.iter().find(|m| m["node"] == node).unwrap();
+    found["state"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn p2_other_nodes_do_not_take_a_node_for_lost_that_is_taken_over() {
+    let dir = fleet_of_two();
+    let mut old = Process::start(dir.path(), &[]);
+    let was = old.ready();
+    let other = Process::start_node("n2", dir.path());
+    let up2 = other.ready();
+    let both = |wanted: &str| {
+        (life(up2.admin, "n1") == wanted && life(was.admin, "n2") == wanted).then_some(())
+    };
+    wait_for("the nodes know each other", PATIENCE, || both("alive"));
+    let new = Process::start(dir.path(), &["--takeover"]);
+    // Until the new one has been heard for a while.
+    let end = Instant::now() + Duration::from_secs(15);
+    while Instant::now() < end {
+        assert_eq!(life(up2.admin, "n1"), "alive");
+        rest(Instant::now() + Duration::from_millis(100));
+    }
+    let up = new.ready();
+    assert_eq!(up.addresses(), was.addresses());
+    assert!(old.ended().success());
+    assert_eq!(life(up.admin, "n2"), "alive");
+    // An order that the new one takes reaches the other.
+    let given = up.order("after-the-takeover");
+    assert_eq!(given.status, 200, "{given:?}");
+    wait_for("the other has the order", PATIENCE, || {
+        http::get(up2.admin, "/v1/overrides")
+            .body
+            .contains("after-the-takeover")
+            .then_some(())
     });
 }

@@ -58,6 +58,8 @@ mod e2e_proxy_runtime;
 mod e2e_proxy_session;
 mod e2e_proxy_shared;
 mod e2e_proxy_smuggling;
+mod e2e_proxy_sni;
+mod e2e_proxy_sni_hostile;
 mod e2e_proxy_tcp;
 mod e2e_proxy_tls;
 mod e2e_proxy_udp;

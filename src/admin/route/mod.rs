@@ -9,6 +9,7 @@ pub mod latency;
 pub mod metrics;
 pub mod names;
 pub mod overrides;
+pub mod ready;
 pub mod regions;
 pub mod reload;
 pub mod traffic;

@@ -13,4 +13,4 @@ pub use join::Joined;
 pub use remember::remember;
 pub use served::tell_served;
 pub use sessions::{SharedSessions, share_sessions};
-pub use tasks::{listen, speak};
+pub use tasks::{NO_VERDICT, NO_VERDICT_AFTER_TAKEOVER, listen, speak};

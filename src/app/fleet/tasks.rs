@@ -23,14 +23,23 @@ const LOOK: Duration = Duration::from_millis(200);
 const TELL_GENERATION: Duration = Duration::from_secs(10);
 
 /// A node that has no verdict of its own after this long will have none soon, or does not probe.
-const NO_VERDICT: Duration = Duration::from_secs(10);
+pub const NO_VERDICT: Duration = Duration::from_secs(10);
+
+/// The same for one that took over from a process of this node. That one is silent by now: with what
+/// others need to believe the new one, this stays below the time after which they call a node silent.
+pub const NO_VERDICT_AFTER_TAKEOVER: Duration = Duration::from_secs(3);
 
 /// So much that others say is handed on at a time.
 const BATCH: usize = 256;
 
 /// Tells the fleet what this vantage sees, until the judge loop ends. A node that does not probe says
-/// that it lives, and no more.
-pub async fn speak(desk: Arc<FleetDesk>, orders: mpsc::Sender<Order>, publisher: Publisher) {
+/// that it lives, and no more. After `no_verdict` it says that this is all, whatever it waits for.
+pub async fn speak(
+    desk: Arc<FleetDesk>,
+    orders: mpsc::Sender<Order>,
+    publisher: Publisher,
+    no_verdict: Duration,
+) {
     if desk.is_alone() {
         return;
     }
@@ -60,7 +69,7 @@ pub async fn speak(desk: Arc<FleetDesk>, orders: mpsc::Sender<Order>, publisher:
         // Until then the others go by what this node said before it was started anew.
         let believes = |(_, vote): &(_, Vote)| vote.opinion != Opinion::None;
         let sure = !word.votes.is_empty() && word.votes.iter().all(believes);
-        if !complete && (sure || now.since(start) >= NO_VERDICT) {
+        if !complete && (sure || now.since(start) >= no_verdict) {
             complete = true;
             desk.publish(COMPLETE, "1");
         }

@@ -51,6 +51,8 @@ pub struct Leave {
     pub before: Option<JoinHandle<()>>,
     /// How long connections may take to end.
     pub longest: Duration,
+    /// Whether the new process hears nothing any more.
+    pub deaf: bool,
 }
 
 impl Leave {
@@ -117,14 +119,18 @@ impl Leave {
     }
 
     /// Tells what was counted, if it is not what was `told`.
-    async fn tell_counts(&self, told: &mut String) {
+    async fn tell_counts(&mut self, told: &mut String) {
         let counts = Arc::clone(&self.counts);
         let Ok(counts) = spawn_blocking(move || counts()).await else {
             return;
         };
-        // Should it have died, this process ends all the same.
-        if counts != *told && self.link.tell_counts(&counts).await.is_ok() {
-            *told = counts;
+        if counts == *told || self.deaf {
+            return;
+        }
+        // Should it have died or hang, this process ends all the same.
+        match timeout(SOON, self.link.tell_counts(&counts)).await {
+            Ok(Ok(())) => *told = counts,
+            _ => self.deaf = true,
         }
     }
 }

@@ -75,7 +75,10 @@ impl Link {
     pub async fn tell_counts(&self, counts: &str) -> io::Result<()> {
         let mut rest = counts;
         while !rest.is_empty() {
-            let part = rest.floor_char_boundary(PACKET - 1);
+            let part = (0..rest.len().min(PACKET - 1) + 1)
+                .rev()
+                .find(|at| rest.is_char_boundary(*at))
+                .unwrap_or(rest.len());
             let (part, after) = rest.split_at(part);
             self.say(&Message::Counts(part.to_owned())).await?;
             rest = after;

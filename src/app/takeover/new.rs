@@ -24,6 +24,7 @@ const MOST_COUNTS: usize = 64 << 20;
 #[derive(Debug, Default)]
 pub struct Arrival {
     link: Option<Link>,
+    began: bool,
     /// Its sockets.
     pub sockets: Bag,
     /// The view that was in force there.
@@ -73,9 +74,9 @@ pub async fn ask(node: &Node) -> Result<Arrival, RunError> {
         );
         return Ok(Arrival::default());
     };
-    let pid = link.peer().pid;
     let mut arrival = Arrival {
         link: Some(link),
+        began: true,
         ..Arrival::default()
     };
     let hello = Message::Hello {
@@ -89,7 +90,6 @@ pub async fn ask(node: &Node) -> Result<Arrival, RunError> {
             Some(Message::AllSockets { generation }) => {
                 arrival.generation = generation;
                 tracing::info!(
-                    from = pid,
                     sockets = arrival.sockets.len(),
                     "taking over from the running process"
                 );
@@ -101,10 +101,7 @@ pub async fn ask(node: &Node) -> Result<Arrival, RunError> {
     }
     if arrival.link.is_none() {
         // What came of its sockets is as good as bound anew.
-        tracing::warn!(
-            from = pid,
-            "the old process died before it had passed all sockets"
-        );
+        tracing::warn!("the old process died before it had passed all sockets");
     }
     Ok(arrival)
 }
@@ -129,6 +126,11 @@ impl Arrival {
     /// Whether there is a process to take over from.
     pub fn is_takeover(&self) -> bool {
         self.link.is_some()
+    }
+
+    /// Whether there was one at all: if it has died, its state directory is free by now.
+    pub fn began(&self) -> bool {
+        self.began
     }
 
     /// Has the old process give up the state directory and the fleet.

@@ -95,6 +95,12 @@ pub async fn listen(
     }
 }
 
+/// What the other process must take, and does at once unless it hangs.
+async fn bounded(saying: impl Future<Output = io::Result<()>>) -> io::Result<()> {
+    let said = timeout(GREETING, saying).await;
+    said.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}
+
 /// Waits until `stopped` turns true, or can no more.
 async fn until(stopped: &mut watch::Receiver<bool>) {
     drop(stopped.wait_for(|stop| *stop).await);
@@ -132,10 +138,10 @@ impl Talk {
             while let Some(event) = events.pop_front() {
                 for step in giver.on(event) {
                     let done = match step {
-                        Step::GiveSockets => self.give().await,
+                        Step::GiveSockets => bounded(self.give()).await,
                         Step::Say(message) => {
                             refused |= matches!(message, Message::Refused(_));
-                            self.link.say(&message).await
+                            bounded(self.link.say(&message)).await
                         }
                         Step::Release => {
                             events.push_back(Event::Released(self.release().await));

@@ -9,6 +9,7 @@ use crate::config::spec::{ListenerSpec, ProtocolSpec, SniRuleSpec, SniSpec, SniT
 use crate::config::{Marked, Span};
 use crate::tls::hello;
 use crate::traffic::route::HostPattern;
+use crate::traffic::route::host::HostError;
 use crate::traffic::tls::TlsMode;
 
 use super::context::Context;
@@ -144,7 +145,11 @@ fn name(cx: &mut Context<'_>, r: &Reader<'_>, text: &Marked<String>) -> Option<H
     match HostPattern::parse(&text.value) {
         Ok(name) => Some(name),
         Err(e) => {
-            let message = format!("{what} has `{}`, which {e}", text.value);
+            let why = match e {
+                HostError::Port => "has a port; a name is asked for whatever the port".to_owned(),
+                other => other.to_string(),
+            };
+            let message = format!("{what} has `{}`, which {why}", text.value);
             cx.push(
                 Diagnostic::error(text.span, message)
                     .help("write a name such as `mail.example.com` or `*.example.com`"),

@@ -261,8 +261,8 @@ impl World {
                         target_of: vec![None; count],
                         traffic: Arc::default(),
                         settings: Settings {
-                            council: Default::default(),
                             vips: Arc::default(),
+                            council: Default::default(),
                             node: "node1".into(),
                             nodes: Vec::new(),
                             explain_allow: self.allow.iter().map(|p| p.parse().unwrap()).collect(),

@@ -556,7 +556,8 @@ async fn who_waits_for_one_backend_gets_no_other_and_a_drained_one_goes_to_its_o
 #[tokio::test(start_paused = true)]
 async fn p2_who_waits_at_what_a_reload_takes_away_is_told_at_once() {
     let long = S * 1_000;
-    let cases: [(&str, fn(&mut Upstream)); 4] = [
+    type Change = fn(&mut Upstream);
+    let cases: [(&str, Change); 4] = [
         ("renamed", |up| up.name = "other".into()),
         ("removed", |up| drop(up.backends.remove(0))),
         ("disabled", |up| up.backends[0].word = Word::Disable),

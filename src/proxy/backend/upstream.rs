@@ -541,6 +541,7 @@ impl UpstreamState {
                     upstream = %self.name, backend = %member.state.name, under_way,
                     "the backend's time to drain is over"
                 );
+                member.state.cuts.fetch_add(1, Ordering::Relaxed);
                 member.state.cut.notify_waiters();
                 self.queue.give_up(&member.state);
             }

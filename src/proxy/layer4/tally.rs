@@ -239,12 +239,21 @@ mod tests {
     }
 
     #[test]
+    fn every_reason_is_in_the_documentation() {
+        let text = include_str!("../../docs/proxy-observability.md");
+        let ended = Ended::ALL.iter().map(|e| e.word());
+        for word in ended.chain(Refused::ALL.iter().map(|r| r.word())) {
+            assert!(text.contains(&format!("`{word}`")), "{word}");
+        }
+    }
+
+    #[test]
     fn what_never_had_a_flow_takes_no_room() {
         let tally = FlowTally::new(4);
         assert_eq!(tally.sums(), None);
         tally.refused(3, Refused::MaxConnections);
         let sums = tally.sums().unwrap();
-        assert_eq!((sums.opened, sums.open, sums.refused), (0, 0, [1, 0, 0, 0]));
+        assert_eq!((sums.opened, sums.open, sums.refused[0]), (0, 0, 1));
     }
 
     #[test]

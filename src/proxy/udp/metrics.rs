@@ -113,7 +113,8 @@ fn events(name: &str, help: &str, which: &[Event], listeners: &[Listed<'_>], pag
 }
 
 fn traffic(word: &str, things: &[(String, Sums)], page: &mut Page) {
-    let both: [(&str, &str, fn(&Sums) -> [u64; 2]); 2] = [
+    type Get = fn(&Sums) -> [u64; 2];
+    let both: [(&str, &str, Get); 2] = [
         (
             "datagrams",
             "Datagrams of clients (in) and of backends (out).",

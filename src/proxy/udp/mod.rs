@@ -6,9 +6,11 @@
 //! has the kernel route once, and brings in the news that nobody listens at the backend.
 
 pub mod buffers;
+pub mod choice;
 pub mod counters;
 pub mod metrics;
 pub mod one_way;
+pub mod ours;
 pub mod ready;
 pub mod relay;
 pub mod serve;

@@ -15,8 +15,10 @@ use crate::proxy::worker::Worker;
 use crate::sys::Datagrams;
 use crate::traffic::udp::table::Key;
 
+use super::choice::{choose_for_one, socket_to};
 use super::counters::Event;
-use super::relay::{Ours, choose_for_one, is_busy, socket_to};
+use super::ours::Ours;
+use super::relay::is_busy;
 
 /// Sockets by backend.
 #[derive(Default)]

@@ -1,7 +1,7 @@
 //! The sessions of one socket: finds them, begins them, moves them to other backends, ends them.
 
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::rc::Rc;
@@ -11,31 +11,26 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use rustix::io::Errno;
-use rustix::process::{Resource, getrlimit};
 
-use crate::balance::Candidate as _;
 use crate::health::backend::Fault;
 use crate::ids::ListenerId;
 use crate::net::proxy_v2::{self, Endpoints};
-use crate::proxy::backend::Permit;
 use crate::proxy::message::Peer;
-use crate::proxy::pick::{Ask, NoPick};
-use crate::proxy::session::Bond;
 use crate::proxy::tcp::flow::{Ended, Flow};
-use crate::proxy::tier::{Server, Tier};
 use crate::proxy::worker::Worker;
 use crate::sys::Datagrams;
 use crate::time::Moment;
+use crate::traffic::Protocol;
+use crate::traffic::udp::quic;
 use crate::traffic::udp::table::{Full, Id, Key, Table};
-use crate::traffic::udp::{UdpRules, quic};
-use crate::traffic::{Listener, Origin, Protocol, Transport, Tuple};
 
 use super::buffers::Pair;
-use super::counters::{Counters, Event};
+use super::choice::choose;
+use super::counters::Event;
 use super::one_way::OneWay;
+use super::ours::{Ours, share};
 use super::ready::Ready;
 use super::session::{Session, connect};
-use super::state::UdpState;
 
 /// Answers taken from one socket in one call. A socket that has fewer is known to be empty.
 const ANSWERS: usize = 8;
@@ -51,85 +46,6 @@ const SWEPT: usize = 128;
 
 /// While the proxy drains, a session that was silent for so long is over.
 const DRAIN_IDLE: Duration = Duration::from_secs(1);
-
-/// Of the descriptors that the process may have, sessions take at most one in so many: whatever comes in as
-/// datagrams, connections can still be accepted.
-const DESCRIPTORS_SHARE: u64 = 2;
-
-/// What the sessions of one listener go by, until the next reload.
-pub struct Ours {
-    /// The plan.
-    pub tier: Arc<Tier>,
-    /// Which listener it is.
-    pub listener: ListenerId,
-    /// What is done with its datagrams.
-    pub rules: UdpRules,
-    /// What its workers share.
-    pub state: Arc<UdpState>,
-    /// Whether backends are told whose a datagram is.
-    pub tells_client: bool,
-    worker: usize,
-    workers: usize,
-}
-
-impl Ours {
-    /// What this worker counts of the listener.
-    pub fn counters(&self) -> Option<&Counters> {
-        self.state.counters(self.worker)
-    }
-
-    /// Where what goes to backends comes from.
-    fn origin(&self) -> Origin {
-        self.tier.upstream(self.rules.upstream).0.origin
-    }
-
-    /// What tells the datagrams of a client apart. Where the socket has one address only, that is the
-    /// one that the listener is bound to.
-    fn tuple(&self, key: &Key) -> Tuple {
-        let listener = &self.tier.plan.listeners[self.listener.index()];
-        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
-        let mut destination = listener.bind.first().copied().unwrap_or(nowhere);
-        if let Some(local) = key.local {
-            destination.set_ip(local);
-        }
-        Tuple {
-            source: key.client,
-            destination,
-            transport: Transport::Udp,
-        }
-    }
-
-    /// Notes that something happened.
-    pub fn note(&self, event: Event, times: usize) {
-        if let Some(counters) = self.counters() {
-            counters.note(event, times);
-        }
-    }
-
-    /// Datagrams of clients came in.
-    pub fn came(&self, datagrams: usize, octets: usize) {
-        if let Some(counters) = self.counters() {
-            counters.traffic.came(datagrams as u64, octets as u64);
-        }
-    }
-
-    /// Datagrams of clients went on to a backend.
-    pub fn passed(&self, server: &Server, datagrams: usize, octets: usize) {
-        if let Some(lane) = server.datagrams.lane(self.worker, self.workers) {
-            lane.came(datagrams as u64, octets as u64);
-        }
-    }
-
-    fn went(&self, server: &Server, datagrams: usize, octets: usize) {
-        let (datagrams, octets) = (datagrams as u64, octets as u64);
-        if let Some(counters) = self.counters() {
-            counters.traffic.went(datagrams, octets);
-        }
-        if let Some(lane) = server.datagrams.lane(self.worker, self.workers) {
-            lane.went(datagrams, octets);
-        }
-    }
-}
 
 /// The sessions of one socket.
 pub struct Relay {
@@ -213,6 +129,7 @@ impl Relay {
             listener: ListenerId::from_index(at),
             rules,
             state,
+            address: self.address,
             worker: self.worker.number,
             workers,
             tier,
@@ -222,12 +139,6 @@ impl Relay {
         Some(ours)
     }
 
-    /// The local address of a session, as its client knows it.
-    fn local(&self, key: &Key) -> SocketAddr {
-        let ip = key.local.unwrap_or(self.address.ip());
-        SocketAddr::new(ip, self.address.port())
-    }
-
     /// What stands before a client's datagrams to a backend.
     pub fn header(&self, ours: &Ours, key: &Key) -> Box<[u8]> {
         if !ours.tells_client {
@@ -235,7 +146,7 @@ impl Relay {
         }
         let said = Endpoints {
             source: key.client,
-            destination: self.local(key),
+            destination: ours.local(key),
         };
         let mut header = Vec::with_capacity(64);
         proxy_v2::write_datagram(&said, &mut header);
@@ -610,7 +521,7 @@ impl Relay {
         let peer = Peer {
             listener: ours.listener,
             source: key.client,
-            local: self.local(&key),
+            local: ours.local(&key),
             tls: None,
             number: 0,
         };
@@ -700,71 +611,4 @@ fn flush(ours: &Ours, socket: BorrowedFd<'_>, outbound: &mut Datagrams) {
         }
     }
     outbound.clear();
-}
-
-/// How many sessions the sockets of a listener on one worker may have.
-fn share(tier: &Tier, rules: &UdpRules, workers: usize) -> usize {
-    let is_udp = |l: &&Listener| l.protocol.is_datagram();
-    let sockets = tier.plan.listeners.iter().filter(is_udp);
-    let sockets = sockets.map(|l| l.bind.len()).sum::<usize>().max(1) * workers;
-    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    let descriptors = usize::try_from(descriptors / DESCRIPTORS_SHARE).unwrap_or(usize::MAX);
-    let most = (rules.max_sessions as usize).div_ceil(workers);
-    most.min(descriptors / sockets).max(1)
-}
-
-/// A place at a backend for a client whose datagram begins with `head`.
-fn choose(
-    worker: &Worker,
-    ours: &Ours,
-    key: &Key,
-    head: &[u8],
-    tried: &[usize],
-    now: Moment,
-) -> Result<Permit, Event> {
-    let id = ours.rules.upstream;
-    let (_, group) = ours.tier.upstream(id);
-    if let Some(ids) = ours.state.ids()
-        && let Some(header) = quic::parse(head)
-        && let Some(backend) = ids.find(&header, now)
-        && let Some(server) = group.servers.iter().find(|s| s.id == backend)
-        && server.serves_bound(now)
-        && let Some(permit) = Permit::take(server)
-    {
-        return Ok(permit);
-    }
-    let chooser = &group.chooser;
-    let sessions = chooser.sessions.as_ref();
-    let mut bond =
-        sessions.map_or_else(Bond::default, |s| s.claim_connection(key.client.ip(), now));
-    let ask = Ask {
-        now,
-        random: worker.random(),
-        hash: chooser.picker.hash_connection(&ours.tuple(key)),
-        tried,
-    };
-    let picked = worker.turns.with(id, &chooser.picker, |turns| {
-        chooser.choose(&mut bond, turns, &group.servers, &ask)
-    });
-    match picked {
-        Ok(picked) => Permit::take(&group.servers[picked.place()]).ok_or(Event::BackendsFull),
-        Err(NoPick::Full) => Err(Event::BackendsFull),
-        Err(NoPick::Nobody | NoPick::SessionGone) => Err(Event::NoBackend),
-    }
-}
-
-/// The backend of a datagram that begins no session.
-pub fn choose_for_one(
-    worker: &Worker,
-    ours: &Ours,
-    key: &Key,
-    tried: &[usize],
-) -> Result<Arc<Server>, Event> {
-    let now = worker.watches.coarse();
-    choose(worker, ours, key, &[], tried, now).map(|permit| permit.backend().clone())
-}
-
-/// As [`connect`]; for those that have no sessions.
-pub fn socket_to(ours: &Ours, server: &Server) -> Result<UdpSocket, Event> {
-    connect(ours.origin(), server.address).map_err(|_| Event::NoSocket)
 }

@@ -58,7 +58,7 @@ async fn run(
     loop {
         let woken = poll_fn(|cx| {
             let woken = Woken {
-                clients: socket.poll_recv_ready(cx).is_ready(),
+                clients: !worker.retired() && socket.poll_recv_ready(cx).is_ready(),
                 backends: relay.poll_backends(cx).is_ready(),
                 sweep: watch.poll(cx).is_ready(),
             };

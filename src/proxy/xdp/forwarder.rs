@@ -1,10 +1,13 @@
 //! The thread that keeps the kernel in step with the health of backends.
 
+use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use crate::proxy::sockets::{self, Inherited, Place};
 use crate::proxy::tier::Tier;
 use crate::time::Clock;
 use crate::traffic::Plan;
@@ -33,13 +36,18 @@ pub struct Forwarder {
 }
 
 impl Forwarder {
-    /// Loads and attaches the program where `plan` wants it; forwards nothing yet. Gives `None` when no
-    /// listener wants it.
+    /// Loads and attaches the program where `plan` wants it; forwards nothing yet. Where a link was
+    /// inherited, what holds it goes on until [`Forwarder::take_over`]. Gives `None` when no listener wants
+    /// it.
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub fn start(plan: &Plan, clock: &Arc<dyn Clock>) -> Result<Option<Forwarder>, XdpError> {
-        let Some(works) = Works::load(plan)? else {
+    pub fn start(
+        plan: &Plan,
+        clock: &Arc<dyn Clock>,
+        inherited: &mut Inherited<'_>,
+    ) -> Result<Option<Forwarder>, XdpError> {
+        let Some(works) = Works::load(plan, inherited)? else {
             return Ok(None);
         };
         let works = Arc::new(Mutex::new(works));
@@ -79,7 +87,23 @@ impl Forwarder {
     /// # Errors
     /// When the kernel refuses; nothing that is forwarded changes.
     pub fn prepare(&self, plan: &Plan) -> Result<(), XdpError> {
-        lock(&self.works).prepare(plan)
+        lock(&self.works).prepare(plan, &mut sockets::nothing)
+    }
+
+    /// Takes the place of the process before, where its links were inherited.
+    pub fn take_over(&self) {
+        if let Err(error) = lock(&self.works).take_over(self.clock.now()) {
+            tracing::error!(%error, "the program of the process before goes on forwarding");
+        }
+    }
+
+    /// Further descriptors of what holds the program at its interfaces, for the process that comes after
+    /// this one.
+    ///
+    /// # Errors
+    /// When this process may not open as many files.
+    pub fn links(&self) -> io::Result<Vec<(Place, OwnedFd)>> {
+        lock(&self.works).links()
     }
 
     /// Forwards by another tier, whose interfaces were prepared.
@@ -95,7 +119,7 @@ impl Forwarder {
             let start = self.clock.now();
             while works.waits_for_neighbours() && self.clock.now().since(start) < FIRST_LOOK {
                 drop(works);
-                std::thread::sleep(FIRST_TICK);
+                std::thread::park_timeout(FIRST_TICK);
                 works = lock(&self.works);
                 works.look_again();
                 if let Err(error) = works.step(self.clock.now()) {
@@ -110,7 +134,7 @@ impl Forwarder {
     ///
     /// # Errors
     /// When the kernel does not say.
-    pub fn status(&self) -> std::io::Result<Status> {
+    pub fn status(&self) -> io::Result<Status> {
         status::of(&lock(&self.works))
     }
 }

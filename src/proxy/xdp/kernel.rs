@@ -1,12 +1,13 @@
 //! The program in the kernel and its maps, through aya.
 
 use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
 
 use aya::maps::{Array, HashMap as KernelMap, MapData, PerCpuArray, PerCpuValues};
-use aya::programs::links::Link as _;
-use aya::programs::xdp::XdpLink;
-use aya::programs::{ProgramError, Xdp, XdpMode};
+use aya::programs::Xdp;
 use aya::{Ebpf, EbpfLoader};
+
+use crate::sys::xdp_link;
 
 use super::layout::{EVENTS, Mac, SLOTS_PADDED, VipKey, backend, link, vip};
 use super::places::Place;
@@ -48,18 +49,11 @@ impl Attachment {
     }
 }
 
-/// The program on an interface; dropping it takes it off.
+/// The program on an interface; dropping it takes it off, unless another process holds the link too.
 pub(super) struct Attached {
-    link: Option<XdpLink>,
+    /// The link, which a process that takes over gets a copy of.
+    pub(super) link: OwnedFd,
     pub(super) how: Attachment,
-}
-
-impl Drop for Attached {
-    fn drop(&mut self) {
-        if let Some(Err(error)) = self.link.take().map(XdpLink::detach) {
-            tracing::warn!(%error, "the XDP program cannot be taken off its interface");
-        }
-    }
 }
 
 /// The loaded program.
@@ -132,25 +126,23 @@ impl Kernel {
 
     /// Puts the program before the stack of an interface: in the driver where it can do that.
     pub(super) fn attach(&mut self, index: u32) -> io::Result<Attached> {
-        let program = self.forward()?;
-        let native = program.attach_to_if_index(index, XdpMode::Driver);
-        let (id, how) = match native {
-            Ok(id) => (id, Attachment::Native),
+        let program = self.forward()?.fd().map_err(other)?.as_fd();
+        let (link, how) = match xdp_link::attach(program, index, true) {
+            Ok(link) => (link, Attachment::Native),
+            Err(error) if error.raw_os_error() == Some(libc::EBUSY) => return Err(error),
             Err(error) => {
-                let error = other(error);
-                if error.raw_os_error() == Some(libc::EBUSY) {
-                    return Err(error);
-                }
                 tracing::debug!(%error, "the driver cannot run XDP programs");
-                let id = program.attach_to_if_index(index, XdpMode::Skb);
-                (id.map_err(other)?, Attachment::Generic)
+                let link = xdp_link::attach(program, index, false)?;
+                (link, Attachment::Generic)
             }
         };
-        let link = program.take_link(id).map_err(|e: ProgramError| other(e))?;
-        Ok(Attached {
-            link: Some(link),
-            how,
-        })
+        Ok(Attached { link, how })
+    }
+
+    /// Takes the place of the program that a link holds, which another process loaded.
+    pub(super) fn take_over(&mut self, link: &OwnedFd) -> io::Result<()> {
+        let program = self.forward()?.fd().map_err(other)?.as_fd();
+        xdp_link::replace(link.as_fd(), program)
     }
 
     /// Says which hardware address an interface has; `None`: nothing is taken there.

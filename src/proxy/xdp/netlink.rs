@@ -9,6 +9,7 @@ use std::time::Duration;
 use hashbrown::HashMap;
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::kernel::Attachment;
 use super::layout::Mac;
 
 const NEWLINK: u16 = 16;
@@ -23,6 +24,9 @@ const CREATE: u16 = 0x400;
 
 const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
+const IFLA_XDP: u16 = 43;
+/// Within [`IFLA_XDP`].
+const XDP_ATTACHED: u16 = 2;
 const NDA_DST: u16 = 1;
 const NDA_LLADDR: u16 = 2;
 
@@ -48,6 +52,8 @@ pub(super) struct Link {
     pub(super) index: u32,
     /// Its hardware address.
     pub(super) mac: Mac,
+    /// How an XDP program stands before its stack.
+    pub(super) program: Option<Attachment>,
 }
 
 /// A message with its head and one attribute.
@@ -134,7 +140,8 @@ fn next_message<'a>(data: &mut &'a [u8]) -> Option<(u16, &'a [u8])> {
 
 fn attribute(mut data: &[u8], wanted: u16) -> Option<&[u8]> {
     while let Some((kind, value)) = next(&mut data, 4, false) {
-        if kind == wanted {
+        // The kernel marks some as lists of others.
+        if kind & 0x3fff == wanted {
             return Some(value);
         }
     }
@@ -147,6 +154,11 @@ fn read_link(body: &[u8]) -> Option<Link> {
     Some(Link {
         index: u32_at(body, 4)?,
         mac: attribute(attributes, IFLA_ADDRESS)?.try_into().ok()?,
+        program: match attribute(attributes, IFLA_XDP).and_then(|x| attribute(x, XDP_ATTACHED)) {
+            Some([1]) => Some(Attachment::Native),
+            Some([2]) => Some(Attachment::Generic),
+            _ => None,
+        },
     })
 }
 

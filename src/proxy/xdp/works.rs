@@ -3,13 +3,17 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
 use hashbrown::HashSet;
 
+use crate::health::backend::Standing;
 use crate::ids::UpstreamId;
+use crate::proxy::sockets::{Inherited, Place};
 use crate::proxy::tier::Tier;
+use crate::sys::xdp_link;
 use crate::time::Moment;
 use crate::traffic::xdp::XdpRules;
 use crate::traffic::{Algorithm, HashKey, Listener, Plan, Protocol, Target};
@@ -24,6 +28,10 @@ use super::unable::{self, XdpError};
 /// How often interfaces and neighbours are looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// How long the program of the process before goes on forwarding, by its last table, until all backends
+/// were probed.
+const FIRST_PROBES: Duration = Duration::from_secs(10);
+
 /// A part of a second in which all CPUs together may write down new flows: this part of all that are
 /// remembered. A flood of new flows then takes so many seconds to drive out those that live.
 const TURNOVER: u64 = 4;
@@ -35,6 +43,8 @@ pub(super) struct Port {
     mac: Mac,
     /// `None`: the interface is gone.
     attached: Option<Attached>,
+    /// The link came from the process before, whose program it still holds.
+    is_theirs: bool,
 }
 
 impl Port {
@@ -72,6 +82,8 @@ pub(super) struct Works {
     netlink: Option<Netlink>,
     neighbours: Neighbours,
     looked: Option<Moment>,
+    /// Since when the process before has been waiting to be replaced.
+    takes_over: Option<Moment>,
 }
 
 /// The listeners of a plan that are served by the kernel, with what they say of it.
@@ -92,6 +104,15 @@ fn target(listener: &Listener) -> Option<(UpstreamId, u8)> {
     }
 }
 
+/// What the link of a listener's interface is called between processes.
+fn places(listener: &Listener) -> impl Iterator<Item = Place> {
+    listener.bind.iter().map(|address| Place {
+        listener: listener.name.clone(),
+        address: *address,
+        is_datagram: listener.protocol.is_datagram(),
+    })
+}
+
 /// Flows that are remembered under a plan.
 pub(super) fn flows(plan: &Plan) -> u32 {
     let all = listeners(plan).map(|(_, rules)| rules.flows);
@@ -100,7 +121,10 @@ pub(super) fn flows(plan: &Plan) -> u32 {
 
 impl Works {
     /// Loads the program for the listeners of a plan, and attaches it. Nothing is forwarded yet.
-    pub(super) fn load(plan: &Plan) -> Result<Option<Works>, XdpError> {
+    pub(super) fn load(
+        plan: &Plan,
+        inherited: &mut Inherited<'_>,
+    ) -> Result<Option<Works>, XdpError> {
         let Some((first, rules)) = listeners(plan).next() else {
             return Ok(None);
         };
@@ -123,15 +147,22 @@ impl Works {
             netlink: None,
             neighbours: Neighbours::new(),
             looked: None,
+            takes_over: None,
         };
-        works.prepare(plan)?;
+        works.prepare(plan, inherited)?;
         Ok(Some(works))
     }
 
-    /// Attaches the program to the interfaces of a plan that it is not attached to.
-    pub(super) fn prepare(&mut self, plan: &Plan) -> Result<(), XdpError> {
+    /// Attaches the program to the interfaces of a plan that it is not attached to. A link that is
+    /// inherited is kept as it is until [`Works::take_over`].
+    pub(super) fn prepare(
+        &mut self,
+        plan: &Plan,
+        inherited: &mut Inherited<'_>,
+    ) -> Result<(), XdpError> {
         for (listener, rules) in listeners(plan) {
             let name = &rules.interface;
+            let came: Vec<OwnedFd> = places(listener).flat_map(|p| inherited(&p)).collect();
             if self.ports.contains_key(name) {
                 continue;
             }
@@ -140,10 +171,18 @@ impl Works {
             link(self, &rules.neighbours)
                 .map_err(|e| refused("the interface of the neighbours is not there", e))?;
             let found = link(self, name).map_err(|e| refused("the interface is not there", e))?;
-            let attached = self
-                .kernel
-                .attach(found.index)
-                .map_err(|e| refused("the program cannot be attached", e))?;
+            let own = |link: &OwnedFd| {
+                xdp_link::interface(link.as_fd()).is_ok_and(|index| index == found.index)
+            };
+            let theirs = came.into_iter().find(own).zip(found.program);
+            let is_theirs = theirs.is_some();
+            let attached = match theirs {
+                Some((link, how)) => Attached { link, how },
+                None => {
+                    let attached = self.kernel.attach(found.index);
+                    attached.map_err(|e| refused("the program cannot be attached", e))?
+                }
+            };
             self.kernel
                 .set_link(found.index, Some(found.mac))
                 .map_err(|e| refused("the map of interfaces cannot be written", e))?;
@@ -152,10 +191,58 @@ impl Works {
                 index: found.index,
                 mac: found.mac,
                 attached: Some(attached),
+                is_theirs,
             };
             self.ports.insert(name.clone(), port);
         }
         Ok(())
+    }
+
+    /// Has the own program take the place of that of the process before, once it is known how all
+    /// backends are: a table without those that were not probed yet would move their connections.
+    pub(super) fn take_over(&mut self, now: Moment) -> io::Result<()> {
+        self.takes_over = self.ports.values().any(|p| p.is_theirs).then_some(now);
+        self.step(now)
+    }
+
+    /// Whether a backend has a monitor and was not probed yet.
+    fn is_unproven(&self, now: Moment) -> bool {
+        let running = self.tier.upstreams.iter();
+        let own = running.filter(|t| self.groups.iter().any(|g| g.name == t.state.name));
+        own.flat_map(|t| t.state.report(now).backends)
+            .any(|b| b.condition.standing == Standing::Unknown)
+    }
+
+    fn replace_theirs(&mut self, now: Moment) -> io::Result<()> {
+        let Some(since) = self.takes_over else {
+            return Ok(());
+        };
+        if now.since(since) < FIRST_PROBES && self.is_unproven(now) {
+            return Ok(());
+        }
+        for (name, port) in self.ports.iter_mut().filter(|(_, p)| p.is_theirs) {
+            if let Some(attached) = &port.attached {
+                self.kernel.take_over(&attached.link)?;
+            }
+            port.is_theirs = false;
+            tracing::info!(interface = %name, "packets are forwarded by this process from now on");
+        }
+        self.takes_over = None;
+        Ok(())
+    }
+
+    /// Further descriptors of the links, for the process that comes after this one.
+    pub(super) fn links(&self) -> io::Result<Vec<(Place, OwnedFd)>> {
+        let mut all = Vec::new();
+        for (listener, rules) in listeners(&self.tier.plan) {
+            let port = self.ports.get(&rules.interface);
+            if let Some(attached) = port.and_then(|p| p.attached.as_ref()) {
+                for place in places(listener) {
+                    all.push((place, attached.link.try_clone()?));
+                }
+            }
+        }
+        Ok(all)
     }
 
     fn netlink(&mut self) -> io::Result<&mut Netlink> {
@@ -270,10 +357,15 @@ impl Works {
                 .limit_backend(place, flag::KEEPS_TCP | flag::KEEPS_UDP)?;
         }
         let interfaces: HashSet<&str> = listeners(plan).map(|(_, r)| &*r.interface).collect();
-        for (name, port) in self.ports.extract_if(.., |n, _| !interfaces.contains(&**n)) {
-            tracing::info!(interface = %name, "packets are not forwarded there any more");
-            drop(self.kernel.set_link(port.index, None));
-        }
+        let kernel = &mut self.kernel;
+        self.ports.retain(|name, port| {
+            let stays = interfaces.contains(&**name);
+            if !stays {
+                tracing::info!(interface = %name, "packets are not forwarded there any more");
+                drop(kernel.set_link(port.index, None));
+            }
+            stays
+        });
         Ok(())
     }
 
@@ -298,7 +390,7 @@ impl Works {
                 now,
             )?;
         }
-        Ok(())
+        self.replace_theirs(now)
     }
 
     /// Whether a backend that would get flows has no hardware address yet.

@@ -22,6 +22,9 @@ const GATHER: usize = 65_536;
 /// Buffers that grew larger for one message are given back.
 const KEEP: usize = 8_192;
 
+/// For a client to close its side after this one has.
+const GOODBYE: Duration = Duration::from_secs(1);
+
 /// How a connection ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum End {
@@ -99,8 +102,12 @@ impl<'h, S: AsyncRead + AsyncWrite + Unpin> Talk<'h, S> {
         }
     }
 
-    /// Talks until either side has enough.
-    pub(super) async fn run(&mut self, mut stopped: watch::Receiver<bool>) -> End {
+    /// Talks until either side has enough, or until the client has its answers and another process
+    /// accepts in this one's place.
+    pub(super) async fn run(
+        &mut self,
+        (mut stopped, left): (watch::Receiver<bool>, watch::Receiver<bool>),
+    ) -> End {
         let limits = self.hall.limits;
         let mut deadline = after(limits.idle_timeout);
         loop {
@@ -123,6 +130,21 @@ impl<'h, S: AsyncRead + AsyncWrite + Unpin> Talk<'h, S> {
                 return end;
             }
             let whole_query_came = self.inbox.len() < before;
+            while *left.borrow() && whole_query_came && self.inbox.is_empty() {
+                // The client has all answers: now, if ever, no question is on its way.
+                match self.read_what_waits().await {
+                    None => {
+                        self.see_out().await;
+                        return End::Stopped;
+                    }
+                    Some(Ok(0)) => return End::Client,
+                    Some(Ok(_)) => {}
+                    Some(Err(error)) => return End::Broken(error.kind()),
+                }
+                if let Err(end) = self.answer_and_write().await {
+                    return end;
+                }
+            }
             // The time for a query runs from its first octet: octets that trickle in do not extend it.
             if self.inbox.is_empty() {
                 deadline = after(limits.idle_timeout);
@@ -135,6 +157,25 @@ impl<'h, S: AsyncRead + AsyncWrite + Unpin> Talk<'h, S> {
                 }
             }
         }
+    }
+
+    /// Reads what has come already; `None` when nothing has.
+    async fn read_what_waits(&mut self) -> Option<io::Result<usize>> {
+        self.inbox.reserve(READ);
+        tokio::select! {
+            biased;
+            read = self.stream.read_buf(&mut self.inbox) => Some(read),
+            () = std::future::ready(()) => None,
+        }
+    }
+
+    /// Says that there will be no more, and waits a moment for the client to do so: closed at once, a
+    /// question that crosses the goodbye would take the last answer with it.
+    async fn see_out(&mut self) {
+        self.close().await;
+        let mut rest = [0; 512];
+        let gone = async { while let Ok(1..) = self.stream.read(&mut rest).await {} };
+        drop(timeout(GOODBYE, gone).await);
     }
 
     /// Says goodbye as the transport does: a TLS client can tell an end from a cut (RFC 8446 section

@@ -138,16 +138,24 @@ async fn p2_who_is_here_is_served_on_when_another_process_accepts() {
     let server = start(patient());
     let mut stream = server.connect().await;
     exchange(&mut stream, 1).await;
+    let mut idle = server.connect().await;
+    exchange(&mut idle, 1).await;
     server.leave.send_replace(true);
+    // All that a client has asked is answered; then it is to come anew.
+    let three: Vec<u8> = (2..5).flat_map(|id| frame(&query(id, 40))).collect();
+    stream.write_all(&three).await.unwrap();
     for id in 2..5 {
-        exchange(&mut stream, id).await;
+        assert_eq!(read_frame(&mut stream).await, refusal(id, 40));
     }
+    assert!(closes(&mut stream).await);
     // Here the socket was this process's alone: nobody takes who comes.
     while let Ok(mut late) = TcpStream::connect(server.addr).await {
         assert!(closes(&mut late).await);
     }
-    exchange(&mut stream, 5).await;
-    drop(stream);
+    // Who has not asked yet is not closed, so that no question meets the end.
+    exchange(&mut idle, 5).await;
+    assert!(closes(&mut idle).await);
+    drop((stream, idle));
     server.task.await.unwrap();
 }
 

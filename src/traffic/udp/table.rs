@@ -384,7 +384,7 @@ mod tests {
     fn key(n: u16) -> Key {
         Key {
             client: SocketAddr::from(([192, 0, 2, (n >> 8) as u8], n)),
-            local: (n % 3 == 0).then(|| IpAddr::from([10, 0, 0, 1])),
+            local: n.is_multiple_of(3).then(|| IpAddr::from([10, 0, 0, 1])),
         }
     }
 

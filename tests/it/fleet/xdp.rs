@@ -20,6 +20,7 @@ use super::lab::Lab;
 use crate::support::http;
 use crate::support::node::{Node, folder};
 use crate::support::proxy::head;
+use crate::support::takeover::{Process, Up};
 use crate::support::wait_for;
 
 const VIP: &str = "10.66.0.100";
@@ -540,7 +541,7 @@ fn cost_of_a_connection_in_the_kernel_and_through_the_proxy() {
         let after = program_time(lb);
         let nanos = after.0 - before.0;
         let packets = after.1 - before.1;
-        println!(
+        eprintln!(
             "xdp: {packets} packets, {} ns each; {} us of the process meanwhile",
             nanos / packets.max(1),
             (lb_node.node().cpu() - process).as_micros()
@@ -558,7 +559,80 @@ fn cost_of_a_connection_in_the_kernel_and_through_the_proxy() {
     work();
     let proxied = (node.cpu() - before).as_nanos() as f64 / CONNECTIONS as f64;
     lb.inside(|| drop(node));
-    println!("cpu per connection: xdp {kernel:.0} ns, proxy {proxied:.0} ns");
-    println!("ratio connection xdp/proxy {:.4}", kernel / proxied);
+    eprintln!("cpu per connection: xdp {kernel:.0} ns, proxy {proxied:.0} ns");
+    eprintln!("ratio connection xdp/proxy {:.4}", kernel / proxied);
     drop(servers);
+}
+
+#[test]
+fn p2_a_process_that_takes_over_goes_on_forwarding_and_no_packet_is_lost() {
+    let Some(net) = Net::new() else {
+        return;
+    };
+    let servers = ["b1", "b2", "b3"].map(|name| Server::start(net.lab.host(name)));
+    let lb = net.lab.host("lb");
+    let dir = folder(&format!("{}{CONFIG}", head()));
+    let start = |more: &[&str]| lb.inside(|| Process::start(dir.path(), more));
+    let takes = |up: &Up| {
+        let admin = up.admin;
+        wait_for("all backends take flows", PATIENCE, || {
+            let answer = lb.inside(|| http::get(admin, "/v1/proxy/upstreams"));
+            let all = answer.json()["xdp"]["tables"][0]["backends"].clone();
+            let all = all.as_array().cloned().unwrap_or_default();
+            (all.len() == 3 && all.iter().all(|b| b["gets"] == "takes")).then_some(())
+        });
+    };
+    let mut old = start(&[]);
+    let was = old.ready();
+    takes(&was);
+    let mut open: Vec<(String, Connection)> = sources()
+        .into_iter()
+        .map(|s| {
+            let mut connection = Connection::open(net.client(), s).unwrap();
+            (connection.who(), connection)
+        })
+        .collect();
+    // Clients that come all the time: each is answered.
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let (net, stop) = (&net, &stop);
+        let clients = scope.spawn(move || {
+            let mut served = 0;
+            while !stop.load(Ordering::Relaxed) {
+                for source in sources() {
+                    let connection = Connection::open(net.client(), source);
+                    let who = connection.expect("a connection is made").who();
+                    assert_eq!(who, by_table(&["b1", "b2", "b3"], source));
+                    served += 1;
+                }
+            }
+            served
+        });
+        let new = start(&["--takeover"]);
+        let up = new.ready();
+        assert!(old.ended().success());
+        takes(&up);
+        for (who, connection) in &mut open {
+            assert_eq!(connection.who(), *who);
+        }
+        let text = lb.inside(|| run("ip", &["link", "show", "eth0"]));
+        assert!(text.contains("prog/xdp"));
+        stop.store(true, Ordering::Relaxed);
+        assert!(clients.join().unwrap() > 24);
+        new.wait_logged("packets are forwarded by this process from now on");
+        // Its health checks decide now.
+        drop(servers);
+        let admin = up.admin;
+        wait_for("nobody takes flows", PATIENCE, || {
+            let answer = lb.inside(|| http::get(admin, "/v1/proxy/upstreams"));
+            let all = answer.json()["xdp"]["tables"][0]["backends"].clone();
+            let all = all.as_array().cloned().unwrap_or_default();
+            (all.len() == 3 && all.iter().all(|b| b["gets"] != "takes")).then_some(())
+        });
+        assert!(
+            Connection::open(net.client(), sources()[0]).is_none(),
+            "refused"
+        );
+        drop(new);
+    });
 }

@@ -6,6 +6,7 @@ pub mod daemon;
 pub mod datagram;
 pub mod demo;
 pub mod dns;
+pub mod hello;
 pub mod http;
 pub mod large;
 pub mod load;

@@ -59,6 +59,29 @@ impl Up {
         found.unwrap().parse().unwrap()
     }
 
+    /// Gives an order about the region `eu`, for this reason.
+    pub fn order(&self, reason: &str) -> http::Response {
+        let body = format!(
+            r#"{{"scope":"region","name":"eu","kind":"drain","owner":"tests","reason":"{reason}","break-glass":"test"}}"#
+        );
+        let mut stream = TcpStream::connect(self.admin).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let (host, length) = (self.admin, body.len());
+        write!(
+            stream,
+            "PUT /v1/overrides HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\
+             Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+        )
+        .unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        http::Response {
+            status: head.split(' ').nth(1).unwrap().parse().unwrap(),
+            body: body.to_owned(),
+        }
+    }
+
     /// The line without its generation.
     pub fn addresses(&self) -> &str {
         self.line.split(" generation=").next().unwrap()
@@ -72,14 +95,28 @@ impl Process {
     }
 
     /// The same with another program.
-    pub fn start_program(mut program: Command, dir: &Path, more: &[&str]) -> Process {
+    pub fn start_program(program: Command, dir: &Path, more: &[&str]) -> Process {
+        Process::spawn(program, ("n1", "state"), dir, more)
+    }
+
+    /// Starts another node of the configuration in `dir`, with a state of its own.
+    pub fn start_node(node: &str, dir: &Path) -> Process {
+        Process::spawn(tradewind(), (node, &format!("state-{node}")), dir, &[])
+    }
+
+    fn spawn(
+        mut program: Command,
+        (node, state): (&str, &str),
+        dir: &Path,
+        more: &[&str],
+    ) -> Process {
         let mut child = program
             .arg("run")
             .arg("--config")
             .arg(dir.join("tradewind.toml"))
             .arg("--state-dir")
-            .arg(dir.join("state"))
-            .args(["--node", "n1"])
+            .arg(dir.join(state))
+            .args(["--node", node])
             .args(more)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -146,6 +183,10 @@ impl Process {
         self.log.lock().unwrap().contains(text)
     }
 
+    pub fn times_logged(&self, text: &str) -> usize {
+        self.log.lock().unwrap().matches(text).count()
+    }
+
     pub fn wait_logged(&self, text: &str) {
         wait_for(&format!("log line with {text:?}"), PATIENCE, || {
             self.logged(text).then_some(())
@@ -191,16 +232,13 @@ impl Clients {
         clients.add("tcp", move || ask_tcp(&mut TcpStream::connect(dns)?));
         let mut kept = None;
         clients.add("tcp-kept", move || {
+            // A server that is done with a connection closes it between questions, which clients see
+            // before they ask again.
             let stream = match &mut kept {
-                Some(stream) => stream,
-                none => none.insert(TcpStream::connect(dns)?),
+                Some(stream) if !is_closed(stream) => stream,
+                gone => gone.insert(TcpStream::connect(dns)?),
             };
-            ask_tcp(stream)?;
-            // A server that is done with a connection says so by closing it, between questions.
-            if is_closed(stream) {
-                kept = None;
-            }
-            Ok(())
+            ask_tcp(stream)
         });
         if let Some(web) = web {
             clients.add("http", move || {

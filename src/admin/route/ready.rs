@@ -1,0 +1,50 @@
+//! `GET /readyz`
+
+use std::sync::Arc;
+
+use axum::extract;
+use axum::extract::{Query, State};
+use serde::Deserialize;
+
+use crate::admin::problem::Problem;
+use crate::admin::{Control, ReadyDesk};
+
+/// What is asked for beyond the node itself.
+#[derive(Debug, Default, Deserialize)]
+pub struct Wanted {
+    /// Names of upstreams that must have a backend, with commas between them.
+    upstream: Option<String>,
+}
+
+impl Wanted {
+    fn answer(&self, desk: &dyn ReadyDesk) -> Result<&'static str, Problem> {
+        let upstreams = self.upstream.as_deref().unwrap_or_default().split(',');
+        let upstreams: Vec<&str> = upstreams.filter(|name| !name.is_empty()).collect();
+        match desk.ready(&upstreams) {
+            Ok(()) => Ok("ready\n"),
+            Err(why) => Err(Problem::unavailable(why)),
+        }
+    }
+}
+
+/// `GET /readyz`
+///
+/// # Errors
+/// 503 with the reason.
+pub async fn readyz<C: Control>(
+    extract::State(state): extract::State<crate::admin::State<C>>,
+    Query(wanted): Query<Wanted>,
+) -> Result<&'static str, Problem> {
+    wanted.answer(&*state.ready)
+}
+
+/// `GET /readyz` where there is nothing else.
+///
+/// # Errors
+/// 503 with the reason.
+pub async fn readyz_alone(
+    State(desk): State<Arc<dyn ReadyDesk>>,
+    Query(wanted): Query<Wanted>,
+) -> Result<&'static str, Problem> {
+    wanted.answer(&*desk)
+}
