@@ -219,7 +219,7 @@ fn p6_a_source_stays_with_its_backend_and_follows_orders() {
 #[test]
 fn p6_orders_while_it_runs_reach_connections_that_live() {
     let (a, b, c) = (speaker("a"), speaker("b"), speaker("c"));
-    let upstream = "drain-timeout = \"1s\"";
+    let upstream = "drain-timeout = \"8s\"";
     let proxy = start_with_state(&config(upstream, &[(&a, ""), (&b, "")]));
     let open_at = |wanted: &str| {
         wait_for("a connection there", PATIENCE, || {
