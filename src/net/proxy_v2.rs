@@ -198,7 +198,7 @@ pub fn write(endpoints: Option<&Endpoints>, facts: &Facts, out: &mut Vec<u8>) {
     out.extend_from_slice(&block);
 }
 
-/// As [`write`], before a datagram.
+/// As [`write()`], before a datagram.
 pub fn write_datagram(endpoints: &Endpoints, out: &mut Vec<u8>) {
     let at = out.len();
     write(Some(endpoints), &Facts::default(), out);

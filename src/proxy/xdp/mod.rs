@@ -1,8 +1,8 @@
 //! The XDP data path: packets for virtual addresses are forwarded by a program in the kernel, to backends
 //! of the same Ethernet segment that answer their clients directly.
 //!
-//! [`works`] is what the kernel is told, [`forwarder`] the thread that tells it, `program/` what runs
-//! there. Which backend a packet goes to is decided by the same tables as elsewhere (see [`table`]).
+//! `works.rs` is what the kernel is told, [`forwarder`] the thread that tells it, `program/` what runs
+//! there. Which backend a packet goes to is decided by the same tables as elsewhere (see `table.rs`).
 
 pub mod forwarder;
 mod group;
