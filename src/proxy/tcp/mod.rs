@@ -3,6 +3,7 @@
 //! [`serve`](serve::serve) is the way of one connection: what stands before it (PROXY protocol, TLS), a
 //! backend, a connection to that, and then [`relay`], which moves octets until both sides have ended.
 
+mod ends;
 pub mod enter;
 pub mod flow;
 pub mod hello;

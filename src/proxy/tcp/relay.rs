@@ -8,17 +8,16 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::proxy::tier::Server;
-use crate::proxy::watch::Watch;
 use crate::proxy::worker::Worker;
 use crate::traffic::TcpTimeouts;
 
+use super::ends::{Broken, Ends, Step};
 use super::flow::{Ended, Flow};
 use super::pipes::Borrowed;
 
@@ -46,12 +45,6 @@ enum Held {
     Piped(Borrowed, usize),
 }
 
-/// Which side broke.
-enum Broken {
-    From,
-    To,
-}
-
 /// One direction.
 struct Direction {
     way: Way,
@@ -74,8 +67,22 @@ impl Direction {
         }
     }
 
-    /// Moves what can be moved; ready when nothing will come any more. `is_last`: the other direction has
-    /// ended.
+    /// One turn. `is_last`: the other direction has ended.
+    fn step(
+        &mut self,
+        cx: &mut Context<'_>,
+        worker: &Worker,
+        from: &mut TcpStream,
+        to: &mut TcpStream,
+        is_last: bool,
+    ) -> Step {
+        Step {
+            state: self.poll(cx, worker, from, to, is_last),
+            ended: self.ended,
+        }
+    }
+
+    /// Moves what can be moved; ready when nothing will come any more.
     fn poll(
         &mut self,
         cx: &mut Context<'_>,
@@ -227,67 +234,24 @@ pub async fn relay(
     timeouts: &TcpTimeouts,
     flow: &mut Flow,
 ) -> Ended {
-    let watch = Watch::new(&worker.watches);
-    watch.set(timeouts.idle);
+    let mut ends = Ends::new(worker, server, timeouts);
     let (mut up, mut down) = (Direction::new(), Direction::new());
-    // Who ended first.
-    let mut first = None;
     let ended = poll_fn(|cx| {
         let before = up.octets + down.octets;
-        let upwards = up.poll(cx, worker, &mut client, &mut backend, down.shut);
-        let downwards = down.poll(cx, worker, &mut backend, &mut client, up.shut);
-        match (&upwards, &downwards) {
-            (Poll::Ready(Err(broken)), _) => return Poll::Ready(who(broken, true)),
-            (_, Poll::Ready(Err(broken))) => return Poll::Ready(who(broken, false)),
-            _ => {}
-        }
-        if first.is_none() {
-            first = match (up.ended, down.ended) {
-                (true, _) => Some(Ended::ClientClosed),
-                (_, true) => Some(Ended::BackendClosed),
-                _ => None,
-            };
-            if first.is_some() {
-                watch.set(timeouts.half_close);
-            }
-        }
-        if let (Some(first), true, true) = (first, upwards.is_ready(), downwards.is_ready()) {
-            return Poll::Ready(first);
-        }
-        if up.octets + down.octets > before {
-            watch.set(silence(timeouts, first));
+        let upwards = up.step(cx, worker, &mut client, &mut backend, down.shut);
+        let downwards = down.step(cx, worker, &mut backend, &mut client, up.shut);
+        let moved = up.octets + down.octets > before;
+        if moved {
             flow.moved(up.octets, down.octets, &client);
         }
-        if server.is_cut() {
-            return Poll::Ready(Ended::TakenOut);
-        }
-        watch.poll(cx).map(|()| match first {
-            None => Ended::IdleTimeout,
-            Some(_) => Ended::HalfCloseTimeout,
-        })
+        ends.look(cx, &upwards, &downwards, moved)
     })
     .await;
     (flow.octets_in, flow.octets_out) = (up.octets, down.octets);
     flow.look(&client);
-    if !matches!(ended, Ended::ClientClosed | Ended::BackendClosed) {
-        // What broke off must not look like an end to the other side.
+    if !ended.is_clean() {
         let _ = client.set_zero_linger();
         let _ = backend.set_zero_linger();
     }
     ended
-}
-
-/// How long nothing may move.
-fn silence(timeouts: &TcpTimeouts, first: Option<Ended>) -> Duration {
-    match first {
-        None => timeouts.idle,
-        Some(_) => timeouts.half_close,
-    }
-}
-
-fn who(broken: &Broken, upwards: bool) -> Ended {
-    match (broken, upwards) {
-        (Broken::From, true) | (Broken::To, false) => Ended::ClientReset,
-        (Broken::To, true) | (Broken::From, false) => Ended::BackendReset,
-    }
 }

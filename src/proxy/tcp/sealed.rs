@@ -11,20 +11,14 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::proxy::io::Io;
 use crate::proxy::tier::Server;
-use crate::proxy::watch::Watch;
 use crate::proxy::worker::Worker;
 use crate::traffic::TcpTimeouts;
 
+use super::ends::{Broken, Ends, Step};
 use super::flow::{Ended, Flow};
 
 /// Reads of one direction before others have their turn.
 const TURN: usize = 16;
-
-/// Which side broke.
-enum Broken {
-    From,
-    To,
-}
 
 /// One direction.
 #[derive(Default)]
@@ -41,6 +35,14 @@ struct Direction {
 }
 
 impl Direction {
+    /// One turn.
+    fn step(&mut self, cx: &mut Context<'_>, worker: &Worker, from: &mut Io, to: &mut Io) -> Step {
+        Step {
+            state: self.poll(cx, worker, from, to),
+            ended: self.ended,
+        }
+    }
+
     /// Moves what can be moved; ready when nothing will come any more.
     fn poll(
         &mut self,
@@ -133,58 +135,24 @@ pub async fn relay(
     timeouts: &TcpTimeouts,
     flow: &mut Flow,
 ) -> Ended {
-    let watch = Watch::new(&worker.watches);
-    watch.set(timeouts.idle);
+    let mut ends = Ends::new(worker, server, timeouts);
     let (mut up, mut down) = (Direction::default(), Direction::default());
-    // Who ended first.
-    let mut first = None;
     let ended = poll_fn(|cx| {
         let before = up.octets + down.octets;
-        let upwards = up.poll(cx, worker, &mut client, &mut backend);
-        let downwards = down.poll(cx, worker, &mut backend, &mut client);
-        match (&upwards, &downwards) {
-            (Poll::Ready(Err(broken)), _) => return Poll::Ready(who(broken, true)),
-            (_, Poll::Ready(Err(broken))) => return Poll::Ready(who(broken, false)),
-            _ => {}
+        let upwards = up.step(cx, worker, &mut client, &mut backend);
+        let downwards = down.step(cx, worker, &mut backend, &mut client);
+        let moved = up.octets + down.octets > before;
+        if let (true, Some(tcp)) = (moved, client.tcp()) {
+            flow.moved(up.octets, down.octets, tcp);
         }
-        let silence = |first: Option<Ended>| match first {
-            None => timeouts.idle,
-            Some(_) => timeouts.half_close,
-        };
-        if first.is_none() {
-            first = match (up.ended, down.ended) {
-                (true, _) => Some(Ended::ClientClosed),
-                (_, true) => Some(Ended::BackendClosed),
-                _ => None,
-            };
-            if first.is_some() {
-                watch.set(silence(first));
-            }
-        }
-        if let (Some(first), true, true) = (first, upwards.is_ready(), downwards.is_ready()) {
-            return Poll::Ready(first);
-        }
-        if up.octets + down.octets > before {
-            watch.set(silence(first));
-            if let Some(tcp) = client.tcp() {
-                flow.moved(up.octets, down.octets, tcp);
-            }
-        }
-        if server.is_cut() {
-            return Poll::Ready(Ended::TakenOut);
-        }
-        watch.poll(cx).map(|()| match first {
-            None => Ended::IdleTimeout,
-            Some(_) => Ended::HalfCloseTimeout,
-        })
+        ends.look(cx, &upwards, &downwards, moved)
     })
     .await;
     (flow.octets_in, flow.octets_out) = (up.octets, down.octets);
     if let Some(tcp) = client.tcp() {
         flow.look(tcp);
     }
-    if !matches!(ended, Ended::ClientClosed | Ended::BackendClosed) {
-        // What broke off must not look like an end to the other side.
+    if !ended.is_clean() {
         reset(&client);
         reset(&backend);
     }
@@ -198,11 +166,4 @@ fn reset(io: &Io) {
         Io::Tls(tls) => tls.get_ref().0.set_zero_linger(),
         Io::Other(_) => Ok(()),
     };
-}
-
-fn who(broken: &Broken, upwards: bool) -> Ended {
-    match (broken, upwards) {
-        (Broken::From, true) | (Broken::To, false) => Ended::ClientReset,
-        (Broken::To, true) | (Broken::From, false) => Ended::BackendReset,
-    }
 }
