@@ -213,13 +213,7 @@ impl Works {
             .any(|b| b.condition.standing == Standing::Unknown)
     }
 
-    fn replace_theirs(&mut self, now: Moment) -> io::Result<()> {
-        let Some(since) = self.takes_over else {
-            return Ok(());
-        };
-        if now.since(since) < FIRST_PROBES && self.is_unproven(now) {
-            return Ok(());
-        }
+    fn replace_theirs(&mut self) -> io::Result<()> {
         for (name, port) in self.ports.iter_mut().filter(|(_, p)| p.is_theirs) {
             if let Some(attached) = &port.attached {
                 self.kernel.take_over(&attached.link)?;
@@ -374,6 +368,9 @@ impl Works {
         if self.looked.is_none_or(|at| now.since(at) >= LOOK) {
             self.look(now);
         }
+        // Asked before the tables are written: they must have what it rests on.
+        let waits = |since: Moment| now.since(since) < FIRST_PROBES && self.is_unproven(now);
+        let replaces = self.takes_over.is_some_and(|since| !waits(since));
         for place in self.places.settle(now) {
             self.kernel.set_backend(place, Mac::default(), 0)?;
         }
@@ -390,7 +387,10 @@ impl Works {
                 now,
             )?;
         }
-        self.replace_theirs(now)
+        if replaces {
+            self.replace_theirs()?;
+        }
+        Ok(())
     }
 
     /// Whether a backend that would get flows has no hardware address yet.

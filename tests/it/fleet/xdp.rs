@@ -262,6 +262,15 @@ impl Net {
         self.lab.host("client")
     }
 
+    /// Waits until each source has the backend that the whole table gives it.
+    fn wait_assigned(&self) {
+        let names = ["b1", "b2", "b3"];
+        let expected: Vec<String> = sources().iter().map(|s| by_table(&names, *s)).collect();
+        wait_for("the whole table", PATIENCE, || {
+            (self.assignment() == expected).then_some(())
+        });
+    }
+
     /// Who serves each source now.
     fn assignment(&self) -> Vec<String> {
         let connect = |s: IpAddr| Connection::open(self.client(), s).unwrap().who();
@@ -336,7 +345,12 @@ fn p5_packets_are_forwarded_in_the_kernel_and_follow_the_health_of_backends() {
     serve_datagrams(net.lab.host("b2"));
     let lb = net.start();
     let names = ["b1", "b2", "b3"];
-    names.iter().for_each(|name| lb.wait_gets(name, "takes"));
+    for name in names {
+        lb.node()
+            .wait_logged(&format!("probes pass upstream=app backend={name}"));
+        lb.wait_gets(name, "takes");
+    }
+    net.wait_assigned();
     assert!(lb.has_program());
     assert_eq!(lb.status()["interfaces"][0]["mode"], "native");
 
@@ -573,18 +587,23 @@ fn p2_a_process_that_takes_over_goes_on_forwarding_and_no_packet_is_lost() {
     let lb = net.lab.host("lb");
     let dir = folder(&format!("{}{CONFIG}", head()));
     let start = |more: &[&str]| lb.inside(|| Process::start(dir.path(), more));
-    let takes = |up: &Up| {
+    // Not before all were probed: until the first is, all get flows.
+    let takes = |process: &Process, up: &Up| {
+        for name in ["b1", "b2", "b3"] {
+            process.wait_logged(&format!("probes pass upstream=app backend={name}"));
+        }
         let admin = up.admin;
         wait_for("all backends take flows", PATIENCE, || {
             let answer = lb.inside(|| http::get(admin, "/v1/proxy/upstreams"));
-            let all = answer.json()["xdp"]["tables"][0]["backends"].clone();
-            let all = all.as_array().cloned().unwrap_or_default();
+            let table = answer.json()["xdp"]["tables"][0].clone();
+            let all = table["backends"].as_array().cloned().unwrap_or_default();
             (all.len() == 3 && all.iter().all(|b| b["gets"] == "takes")).then_some(())
         });
+        net.wait_assigned();
     };
     let mut old = start(&[]);
     let was = old.ready();
-    takes(&was);
+    takes(&old, &was);
     let mut open: Vec<(String, Connection)> = sources()
         .into_iter()
         .map(|s| {
@@ -611,7 +630,7 @@ fn p2_a_process_that_takes_over_goes_on_forwarding_and_no_packet_is_lost() {
         let new = start(&["--takeover"]);
         let up = new.ready();
         assert!(old.ended().success());
-        takes(&up);
+        takes(&new, &up);
         for (who, connection) in &mut open {
             assert_eq!(connection.who(), *who);
         }
