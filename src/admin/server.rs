@@ -1,27 +1,65 @@
 //! The HTTP server of the admin API.
 
+use std::net::SocketAddr;
+use std::time::Duration;
+
 use axum::Router;
 use axum::routing::{get, post};
-use tokio::net::TcpListener;
+use axum::serve::Listener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use super::{Control, State, route};
 
-/// Serves until `shutdown` turns true.
+/// After the last connection was accepted, until those that have not asked yet are closed: who has just
+/// connected is about to ask.
+const SETTLE: Duration = Duration::from_millis(250);
+
+/// Serves until `shutdown` turns true: then accepts no more, and ends when all that was asked is answered.
 ///
 /// # Errors
 /// When the listener fails for good.
 pub async fn serve<C: Control>(
     listener: TcpListener,
     state: State<C>,
-    mut shutdown: watch::Receiver<bool>,
+    shutdown: watch::Receiver<bool>,
 ) -> std::io::Result<()> {
-    axum::serve(listener, router(state))
+    let mut told = shutdown.clone();
+    let closing = Closing { listener, shutdown };
+    axum::serve(closing, router(state))
         .with_graceful_shutdown(async move {
-            // An error means that the sender is gone: the same as being told.
-            drop(shutdown.wait_for(|stop| *stop).await);
+            until(&mut told).await;
+            tokio::time::sleep(SETTLE).await;
         })
         .await
+}
+
+/// Waits until it turns true, or its sender is gone, which is the same as being told.
+async fn until(shutdown: &mut watch::Receiver<bool>) {
+    drop(shutdown.wait_for(|stop| *stop).await);
+}
+
+/// A listener that accepts nobody once it is told to close: another process may accept there.
+struct Closing {
+    listener: TcpListener,
+    shutdown: watch::Receiver<bool>,
+}
+
+impl Listener for Closing {
+    type Io = TcpStream;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (TcpStream, SocketAddr) {
+        tokio::select! {
+            biased;
+            () = until(&mut self.shutdown) => std::future::pending().await,
+            accepted = Listener::accept(&mut self.listener) => accepted,
+        }
+    }
+
+    fn local_addr(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
 }
 
 fn router<C: Control>(state: State<C>) -> Router {

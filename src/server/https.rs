@@ -7,6 +7,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -30,6 +31,9 @@ const HEAD: usize = 24 * 1024;
 
 /// Header fields of an HTTP/1.1 request at most.
 const FIELDS: usize = 64;
+
+/// In a takeover, until connections are asked to end: who has just connected is about to ask.
+const SETTLE: Duration = Duration::from_millis(250);
 
 /// What the requests of one connection share.
 struct Guest {
@@ -94,11 +98,13 @@ pub(super) async fn serve<S>(
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_header_list_size(HEAD as u32);
     let mut connection = pin!(http.serve_connection(TokioIo::new(Lingering::new(stream)), service));
+    let mut ends: Option<Instant> = None;
     loop {
         tokio::select! {
             biased;
             _ = stopped.wait_for(|stop| *stop) => break,
-            () = until_left(&mut left) => break,
+            () = until_left(&mut left), if ends.is_none() => ends = Some(Instant::now() + SETTLE),
+            () = sleep_until(ends.unwrap_or_else(Instant::now)), if ends.is_some() => break,
             () = guest.refused.notified() => break,
             ended = connection.as_mut() => {
                 if let Err(error) = ended {
