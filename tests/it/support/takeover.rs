@@ -238,7 +238,13 @@ impl Clients {
                 Some(stream) if !is_closed(stream) => stream,
                 gone => gone.insert(TcpStream::connect(dns)?),
             };
-            ask_tcp(stream)
+            match ask_tcp(stream) {
+                // The question has crossed the goodbye: it is asked again (RFC 7766 section 6.2.4).
+                Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => {
+                    ask_tcp(kept.insert(TcpStream::connect(dns)?))
+                }
+                asked => asked,
+            }
         });
         if let Some(web) = web {
             clients.add("http", move || {
@@ -318,7 +324,10 @@ fn ask_tcp(stream: &mut TcpStream) -> std::io::Result<()> {
     let mut len = [0; 2];
     stream.read_exact(&mut len)?;
     let mut answer = vec![0; usize::from(u16::from_be_bytes(len))];
-    stream.read_exact(&mut answer)
+    // Cut in the middle of an answer is no goodbye.
+    stream
+        .read_exact(&mut answer)
+        .map_err(|e| std::io::Error::other(format!("within an answer: {e}")))
 }
 
 fn is_closed(stream: &TcpStream) -> bool {
