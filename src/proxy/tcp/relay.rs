@@ -21,6 +21,8 @@ use crate::traffic::TcpTimeouts;
 
 use super::flow::{Ended, Flow};
 use super::pipes::Borrowed;
+use super::sides::Sides;
+use super::silence::Silence;
 
 /// Moves of one direction before others have their turn.
 const TURN: usize = 16;
@@ -221,21 +223,24 @@ impl Direction {
 /// Passes octets on until both sides have ended, one breaks, or nothing moves for too long.
 pub async fn relay(
     worker: &Worker,
-    mut client: TcpStream,
-    mut backend: TcpStream,
+    client: TcpStream,
+    backend: TcpStream,
     server: &Server,
     timeouts: &TcpTimeouts,
     flow: &mut Flow,
 ) -> Ended {
     let watch = Watch::new(&worker.watches);
     watch.set(timeouts.idle);
+    let mut sides = Sides::new(client, backend);
+    let (client, backend) = (&mut sides.client, &mut sides.backend);
     let (mut up, mut down) = (Direction::new(), Direction::new());
+    let mut stillness = Silence::default();
     // Who ended first.
     let mut first = None;
     let ended = poll_fn(|cx| {
         let before = up.octets + down.octets;
-        let upwards = up.poll(cx, worker, &mut client, &mut backend, down.shut);
-        let downwards = down.poll(cx, worker, &mut backend, &mut client, up.shut);
+        let upwards = up.poll(cx, worker, client, backend, down.shut);
+        let downwards = down.poll(cx, worker, backend, client, up.shut);
         match (&upwards, &downwards) {
             (Poll::Ready(Err(broken)), _) => return Poll::Ready(who(broken, true)),
             (_, Poll::Ready(Err(broken))) => return Poll::Ready(who(broken, false)),
@@ -255,25 +260,28 @@ pub async fn relay(
             return Poll::Ready(first);
         }
         if up.octets + down.octets > before {
+            stillness.broken();
             watch.set(silence(timeouts, first));
-            flow.moved(up.octets, down.octets, &client);
+            flow.moved(up.octets, down.octets, client);
         }
         if server.is_cut() {
             return Poll::Ready(Ended::TakenOut);
         }
-        watch.poll(cx).map(|()| match first {
+        ready!(watch.poll(cx));
+        if stillness.is_slowness([Some(client), Some(backend)]) {
+            watch.set(silence(timeouts, first));
+            // It has just been set: this only has it wake us.
+            ready!(watch.poll(cx));
+        }
+        Poll::Ready(match first {
             None => Ended::IdleTimeout,
             Some(_) => Ended::HalfCloseTimeout,
         })
     })
     .await;
     (flow.octets_in, flow.octets_out) = (up.octets, down.octets);
-    flow.look(&client);
-    if !matches!(ended, Ended::ClientClosed | Ended::BackendClosed) {
-        // What broke off must not look like an end to the other side.
-        let _ = client.set_zero_linger();
-        let _ = backend.set_zero_linger();
-    }
+    flow.look(&sides.client);
+    sides.is_whole = matches!(ended, Ended::ClientClosed | Ended::BackendClosed);
     ended
 }
 

@@ -16,6 +16,8 @@ use crate::proxy::worker::Worker;
 use crate::traffic::TcpTimeouts;
 
 use super::flow::{Ended, Flow};
+use super::sides::Sides;
+use super::silence::Silence;
 
 /// Reads of one direction before others have their turn.
 const TURN: usize = 16;
@@ -127,21 +129,24 @@ impl Direction {
 /// Passes octets on until both sides have ended, one breaks, or nothing moves for too long.
 pub async fn relay(
     worker: &Worker,
-    mut client: Io,
-    mut backend: Io,
+    client: Io,
+    backend: Io,
     server: &Server,
     timeouts: &TcpTimeouts,
     flow: &mut Flow,
 ) -> Ended {
     let watch = Watch::new(&worker.watches);
     watch.set(timeouts.idle);
+    let mut sides = Sides::new(client, backend);
+    let (client, backend) = (&mut sides.client, &mut sides.backend);
     let (mut up, mut down) = (Direction::default(), Direction::default());
+    let mut stillness = Silence::default();
     // Who ended first.
     let mut first = None;
     let ended = poll_fn(|cx| {
         let before = up.octets + down.octets;
-        let upwards = up.poll(cx, worker, &mut client, &mut backend);
-        let downwards = down.poll(cx, worker, &mut backend, &mut client);
+        let upwards = up.poll(cx, worker, client, backend);
+        let downwards = down.poll(cx, worker, backend, client);
         match (&upwards, &downwards) {
             (Poll::Ready(Err(broken)), _) => return Poll::Ready(who(broken, true)),
             (_, Poll::Ready(Err(broken))) => return Poll::Ready(who(broken, false)),
@@ -165,6 +170,7 @@ pub async fn relay(
             return Poll::Ready(first);
         }
         if up.octets + down.octets > before {
+            stillness.broken();
             watch.set(silence(first));
             if let Some(tcp) = client.tcp() {
                 flow.moved(up.octets, down.octets, tcp);
@@ -173,31 +179,24 @@ pub async fn relay(
         if server.is_cut() {
             return Poll::Ready(Ended::TakenOut);
         }
-        watch.poll(cx).map(|()| match first {
+        ready!(watch.poll(cx));
+        if stillness.is_slowness([client.tcp(), backend.tcp()]) {
+            watch.set(silence(first));
+            // It has just been set: this only has it wake us.
+            ready!(watch.poll(cx));
+        }
+        Poll::Ready(match first {
             None => Ended::IdleTimeout,
             Some(_) => Ended::HalfCloseTimeout,
         })
     })
     .await;
     (flow.octets_in, flow.octets_out) = (up.octets, down.octets);
-    if let Some(tcp) = client.tcp() {
+    if let Some(tcp) = sides.client.tcp() {
         flow.look(tcp);
     }
-    if !matches!(ended, Ended::ClientClosed | Ended::BackendClosed) {
-        // What broke off must not look like an end to the other side.
-        reset(&client);
-        reset(&backend);
-    }
+    sides.is_whole = matches!(ended, Ended::ClientClosed | Ended::BackendClosed);
     ended
-}
-
-/// Has the connection end in a reset.
-fn reset(io: &Io) {
-    let _ = match io {
-        Io::Tcp(tcp) => tcp.set_zero_linger(),
-        Io::Tls(tls) => tls.get_ref().0.set_zero_linger(),
-        Io::Other(_) => Ok(()),
-    };
 }
 
 fn who(broken: &Broken, upwards: bool) -> Ended {
