@@ -16,6 +16,7 @@ pub mod pass;
 pub mod peek;
 pub mod splice;
 mod tcp_info;
+pub mod unsent;
 mod watched;
 pub mod xdp_link;
 

@@ -1,6 +1,9 @@
 //! When a relay is over, and why: the same rules for bare connections and encrypted ones.
 
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::net::TcpStream;
 
 use crate::proxy::tier::Server;
 use crate::proxy::watch::Watch;
@@ -8,6 +11,7 @@ use crate::proxy::worker::Worker;
 use crate::traffic::TcpTimeouts;
 
 use super::flow::Ended;
+use super::silence::Silence;
 
 /// Which side of a direction broke.
 pub(super) enum Broken {
@@ -31,6 +35,7 @@ pub(super) struct Ends<'a> {
     timeouts: &'a TcpTimeouts,
     /// Who ended first.
     first: Option<Ended>,
+    silence: Silence,
 }
 
 impl<'a> Ends<'a> {
@@ -42,16 +47,19 @@ impl<'a> Ends<'a> {
             server,
             timeouts,
             first: None,
+            silence: Silence::default(),
         }
     }
 
-    /// Whether the connection is over after a turn of both directions. `moved`: octets have moved.
+    /// Whether the connection is over after a turn of both directions. `moved`: octets have moved. `sides`
+    /// are the client and the backend.
     pub(super) fn look(
         &mut self,
         cx: &mut Context<'_>,
         up: &Step,
         down: &Step,
         moved: bool,
+        sides: [Option<&TcpStream>; 2],
     ) -> Poll<Ended> {
         match (&up.state, &down.state) {
             (Poll::Ready(Err(Broken::From)), _) | (_, Poll::Ready(Err(Broken::To))) => {
@@ -72,19 +80,33 @@ impl<'a> Ends<'a> {
         {
             return Poll::Ready(first);
         }
+        if moved {
+            self.silence.broken();
+        }
         if moved || before.is_none() && self.first.is_some() {
-            self.watch.set(match self.first {
-                None => self.timeouts.idle,
-                Some(_) => self.timeouts.half_close,
-            });
+            self.watch.set(self.longest());
         }
         if self.server.is_cut() {
             return Poll::Ready(Ended::TakenOut);
         }
-        self.watch.poll(cx).map(|()| match self.first {
+        ready!(self.watch.poll(cx));
+        if self.silence.is_slowness(sides) {
+            self.watch.set(self.longest());
+            // It has just been set: this only has it wake us.
+            ready!(self.watch.poll(cx));
+        }
+        Poll::Ready(match self.first {
             None => Ended::IdleTimeout,
             Some(_) => Ended::HalfCloseTimeout,
         })
+    }
+
+    /// How long nothing may move.
+    fn longest(&self) -> Duration {
+        match self.first {
+            None => self.timeouts.idle,
+            Some(_) => self.timeouts.half_close,
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 use tokio::net::TcpStream;
 
 use crate::ids::{ListenerId, UpstreamId};
+use crate::proxy::connection::Held;
 use crate::proxy::door;
 use crate::proxy::io::Io;
 use crate::proxy::message::Peer;
@@ -15,6 +16,7 @@ use crate::traffic::{SniRules, Target, TcpRules};
 
 use super::flow::{Ended, Flow};
 use super::hello::{self, Beginning, NoBeginning};
+use super::refuse;
 
 /// Where a connection goes.
 pub enum Entered {
@@ -24,7 +26,8 @@ pub enum Entered {
     Listener(TcpStream, ListenerId),
 }
 
-/// Lets a connection in. `handed`: another listener did what stands before TLS already.
+/// Lets a connection in. `held` says whether another listener did what stands before TLS already, and counts
+/// the connection for whom it turns out to be.
 ///
 /// # Errors
 /// Why it ended here.
@@ -33,17 +36,26 @@ pub async fn enter(
     tier: &Tier,
     rules: &TcpRules,
     mut tcp: TcpStream,
-    (peer, handed): (&mut Peer, bool),
+    (peer, held): (&mut Peer, &mut Held),
     flow: &mut Flow,
 ) -> Result<Entered, Ended> {
     let at = peer.listener.index();
     let listener = &tier.plan.listeners[at];
-    if let Some(proxies) = listener.proxy_protocol.as_ref().filter(|_| !handed) {
-        match door::announced(&mut tcp, proxies, listener, (peer.source, peer.local)).await {
+    if let Some(proxies) = listener
+        .proxy_protocol
+        .as_ref()
+        .filter(|_| !held.is_handed())
+    {
+        let sender = peer.source;
+        match door::announced(&mut tcp, proxies, listener, (sender, peer.local)).await {
             Some(said) => (peer.source, peer.local, peer.tls) = (said.source, said.local, said.tls),
             None => return Err(turned_away(worker, Ended::BadProxyHeader)),
         }
         flow.client = peer.source;
+        if peer.source != sender && !held.count_for(tier, peer.listener, peer.source) {
+            refuse::prepare(rules.refusal, &tcp);
+            return Err(Ended::TurnedAway);
+        }
     }
     let mut target = rules.target;
     if let Some(rules) = &rules.sni {

@@ -13,3 +13,5 @@ pub mod refuse;
 pub mod relay;
 pub mod sealed;
 pub mod serve;
+pub mod sides;
+pub mod silence;

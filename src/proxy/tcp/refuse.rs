@@ -21,7 +21,8 @@ pub fn turn_away(listener: &Listener, tcp: TcpStream) {
     }
 }
 
-fn prepare(refusal: Refusal, tcp: &TcpStream) {
+/// Prepares a connection to be dropped so.
+pub fn prepare(refusal: Refusal, tcp: &TcpStream) {
     if refusal == Refusal::Reset {
         // One that the client has reset already needs no more.
         let _ = tcp.set_zero_linger();

@@ -20,6 +20,7 @@ use crate::traffic::TcpTimeouts;
 use super::ends::{Broken, Ends, Step};
 use super::flow::{Ended, Flow};
 use super::pipes::Borrowed;
+use super::sides::Sides;
 
 /// Moves of one direction before others have their turn.
 const TURN: usize = 16;
@@ -228,30 +229,30 @@ impl Direction {
 /// Passes octets on until both sides have ended, one breaks, or nothing moves for too long.
 pub async fn relay(
     worker: &Worker,
-    mut client: TcpStream,
-    mut backend: TcpStream,
+    client: TcpStream,
+    backend: TcpStream,
     server: &Server,
     timeouts: &TcpTimeouts,
     flow: &mut Flow,
 ) -> Ended {
     let mut ends = Ends::new(worker, server, timeouts);
+    let mut sides = Sides::new(client, backend);
+    let (client, backend) = (&mut sides.client, &mut sides.backend);
     let (mut up, mut down) = (Direction::new(), Direction::new());
     let ended = poll_fn(|cx| {
         let before = up.octets + down.octets;
-        let upwards = up.step(cx, worker, &mut client, &mut backend, down.shut);
-        let downwards = down.step(cx, worker, &mut backend, &mut client, up.shut);
+        let upwards = up.step(cx, worker, client, backend, down.shut);
+        let downwards = down.step(cx, worker, backend, client, up.shut);
         let moved = up.octets + down.octets > before;
         if moved {
-            flow.moved(up.octets, down.octets, &client);
+            flow.moved(up.octets, down.octets, client);
         }
-        ends.look(cx, &upwards, &downwards, moved)
+        let sides = [Some(&*client), Some(&*backend)];
+        ends.look(cx, &upwards, &downwards, moved, sides)
     })
     .await;
     (flow.octets_in, flow.octets_out) = (up.octets, down.octets);
-    flow.look(&client);
-    if !ended.is_clean() {
-        let _ = client.set_zero_linger();
-        let _ = backend.set_zero_linger();
-    }
+    flow.look(&sides.client);
+    sides.is_whole = ended.is_clean();
     ended
 }

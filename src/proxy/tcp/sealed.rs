@@ -16,6 +16,7 @@ use crate::traffic::TcpTimeouts;
 
 use super::ends::{Broken, Ends, Step};
 use super::flow::{Ended, Flow};
+use super::sides::Sides;
 
 /// Reads of one direction before others have their turn.
 const TURN: usize = 16;
@@ -129,41 +130,32 @@ impl Direction {
 /// Passes octets on until both sides have ended, one breaks, or nothing moves for too long.
 pub async fn relay(
     worker: &Worker,
-    mut client: Io,
-    mut backend: Io,
+    client: Io,
+    backend: Io,
     server: &Server,
     timeouts: &TcpTimeouts,
     flow: &mut Flow,
 ) -> Ended {
     let mut ends = Ends::new(worker, server, timeouts);
+    let mut sides = Sides::new(client, backend);
+    let (client, backend) = (&mut sides.client, &mut sides.backend);
     let (mut up, mut down) = (Direction::default(), Direction::default());
     let ended = poll_fn(|cx| {
         let before = up.octets + down.octets;
-        let upwards = up.step(cx, worker, &mut client, &mut backend);
-        let downwards = down.step(cx, worker, &mut backend, &mut client);
+        let upwards = up.step(cx, worker, client, backend);
+        let downwards = down.step(cx, worker, backend, client);
         let moved = up.octets + down.octets > before;
         if let (true, Some(tcp)) = (moved, client.tcp()) {
             flow.moved(up.octets, down.octets, tcp);
         }
-        ends.look(cx, &upwards, &downwards, moved)
+        let sides = [client.tcp(), backend.tcp()];
+        ends.look(cx, &upwards, &downwards, moved, sides)
     })
     .await;
     (flow.octets_in, flow.octets_out) = (up.octets, down.octets);
-    if let Some(tcp) = client.tcp() {
+    if let Some(tcp) = sides.client.tcp() {
         flow.look(tcp);
     }
-    if !ended.is_clean() {
-        reset(&client);
-        reset(&backend);
-    }
+    sides.is_whole = ended.is_clean();
     ended
-}
-
-/// Has the connection end in a reset.
-fn reset(io: &Io) {
-    let _ = match io {
-        Io::Tcp(tcp) => tcp.set_zero_linger(),
-        Io::Tls(tls) => tls.get_ref().0.set_zero_linger(),
-        Io::Other(_) => Ok(()),
-    };
 }

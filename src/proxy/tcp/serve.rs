@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 use crate::ids::ListenerId;
@@ -76,22 +77,24 @@ async fn join(
     let Protocol::Tcp(rules) = &listener.protocol else {
         return Err(Ended::TurnedAway);
     };
-    let (said, handed) = (peer.source, held.is_handed());
-    let entered = enter(worker, &tier, rules, tcp, (&mut peer, handed), flow).await?;
+    let entered = enter(worker, &tier, rules, tcp, (&mut peer, held), flow).await?;
     let (client, id) = match entered {
         Entered::Upstream(client, id) => (client, id),
         Entered::Listener(tcp, to) => return Ok(Gone::Handed(tier, tcp, peer, to)),
     };
-    if peer.source != said && !held.count_for(&tier, peer.listener, peer.source) {
-        refuse::show(rules.refusal, &client);
-        return Err(Ended::TurnedAway);
-    }
     flow.upstream = Some(tier.plan.upstreams[id.index()].name.clone());
     let alpn = match &client {
         Io::Tls(tls) => tls.get_ref().1.alpn_protocol().map(Vec::from),
         _ => None,
     };
-    let backend = match reach(worker, &tier, id, (&peer, alpn.as_deref()), flow).await {
+    let reaching = reach(worker, &tier, id, (&peer, alpn.as_deref()), flow);
+    let reached = tokio::select! {
+        biased;
+        reached = reaching => reached,
+        // Who has gone leaves its place in the queue to others.
+        () = broken(&client) => Err(Ended::ClientReset),
+    };
+    let backend = match reached {
         Ok(reached) => reached,
         Err(ended) => {
             refuse::show(rules.refusal, &client);
@@ -103,6 +106,17 @@ async fn join(
         backend,
         timeouts: rules.timeouts,
     }))
+}
+
+/// Waits until the client has broken off. That it has ended its direction says nothing: it may wait for an
+/// answer.
+async fn broken(client: &Io) {
+    match client.tcp() {
+        Some(tcp) => {
+            let _ = tcp.ready(Interest::ERROR).await;
+        }
+        None => std::future::pending().await,
+    }
 }
 
 /// Moves octets until both sides have ended.
