@@ -104,6 +104,10 @@ pub mod docs {
     pub mod proxy_health {}
     #[doc = include_str!("docs/proxy-high-availability.md")]
     pub mod proxy_high_availability {}
+    #[doc = include_str!("docs/proxy-xdp.md")]
+    pub mod proxy_xdp {}
+    #[doc = include_str!("docs/upgrade.md")]
+    pub mod upgrade {}
     #[doc = include_str!("docs/proxy-fields.md")]
     pub mod proxy_fields {}
     #[doc = include_str!("docs/proxy-routing.md")]
