@@ -98,16 +98,16 @@ pub mod docs {
     pub mod proxy_observability {}
     #[doc = include_str!("docs/proxy-udp.md")]
     pub mod proxy_udp {}
-    #[doc = include_str!("docs/proxy-xdp.md")]
-    pub mod proxy_xdp {}
-    #[doc = include_str!("docs/upgrade.md")]
-    pub mod upgrade {}
     #[doc = include_str!("docs/proxy-balancing.md")]
     pub mod proxy_balancing {}
     #[doc = include_str!("docs/proxy-health.md")]
     pub mod proxy_health {}
     #[doc = include_str!("docs/proxy-high-availability.md")]
     pub mod proxy_high_availability {}
+    #[doc = include_str!("docs/proxy-xdp.md")]
+    pub mod proxy_xdp {}
+    #[doc = include_str!("docs/upgrade.md")]
+    pub mod upgrade {}
     #[doc = include_str!("docs/proxy-fields.md")]
     pub mod proxy_fields {}
     #[doc = include_str!("docs/proxy-routing.md")]

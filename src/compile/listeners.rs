@@ -5,19 +5,37 @@ use std::time::Duration;
 use hashbrown::HashMap;
 
 use crate::config::Spec;
-use crate::config::spec::NodeSpec;
+use crate::config::spec::{ListenerSpec, NodeSpec, Role};
 use crate::ids::{ListenerId, UpstreamId};
 use crate::net::HostAddress;
 use crate::traffic::{Listener, ProxyNode, Vip};
 
-use super::Problems;
 use super::features::Shared;
-use super::layer4;
-use super::xdp;
+use super::{Problems, layer4};
 
 /// Time for VRRP to move a VIP away from a node that stops, where the node does not say: two checks a
 /// second apart, and an advertisement.
 const LEAVE: Duration = Duration::from_secs(3);
+
+/// The nodes that carry traffic: the one called `wanted`, or all.
+pub(super) fn nodes_with_proxy<'s>(
+    spec: &'s Spec,
+    wanted: Option<&str>,
+) -> impl Iterator<Item = &'s NodeSpec> {
+    let is_wanted = move |n: &NodeSpec| wanted.is_none_or(|w| n.name.as_str() == w);
+    let nodes = spec.nodes.iter();
+    nodes.filter(move |n| is_wanted(n) && super::node::has(n, Role::Proxy))
+}
+
+/// The listeners that `node` has, in the order of the file.
+pub(super) fn listeners_of<'s>(
+    spec: &'s Spec,
+    node: &'s NodeSpec,
+) -> impl Iterator<Item = &'s ListenerSpec> {
+    let own = node.proxy.listeners.as_ref();
+    let has = move |l: &ListenerSpec| own.is_none_or(|o| o.iter().any(|o| o.value == l.name.value));
+    spec.listeners.iter().filter(move |l| has(l))
+}
 
 /// The listeners that `node` has, in the order of the file, with their places in the file.
 pub(super) fn listeners(
@@ -27,18 +45,11 @@ pub(super) fn listeners(
     upstreams: &HashMap<&str, UpstreamId>,
     p: &mut Problems,
 ) -> Vec<Listener> {
-    let has = |name: &str| match &node.proxy.listeners {
-        None => true,
-        Some(some) => some.iter().any(|l| l.value == name),
-    };
-    let here = || spec.listeners.iter().filter(|l| has(&l.name));
-    let places = here().enumerate();
+    let places = listeners_of(spec, node).enumerate();
     let places: HashMap<&str, ListenerId> = places
         .map(|(at, l)| (l.name.as_str(), ListenerId::from_index(at)))
         .collect();
-    let own: Vec<_> = here().collect();
-    xdp::check(spec, &own, p);
-    own.into_iter()
+    listeners_of(spec, node)
         .map(|l| {
             let mut listener = l.settings.clone();
             listener.protocol = layer4::protocol(l, upstreams, &places, p);

@@ -25,6 +25,7 @@ mod protection;
 mod routes;
 mod sites;
 mod sni;
+mod sockets;
 #[cfg(test)]
 mod tests;
 mod tls_mode;

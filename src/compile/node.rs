@@ -16,7 +16,7 @@ use super::{FleetNode, Problems, fleet};
 const FIRST_ROUND: Duration = Duration::from_secs(10);
 
 /// The admin API's address where the node's table does not say.
-const ADMIN: SocketAddr =
+pub(super) const ADMIN: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8053);
 
 /// What this node does.

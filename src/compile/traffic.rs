@@ -8,7 +8,8 @@ use crate::config::spec::{NodeSpec, Role};
 use crate::traffic::{Plan, Vip};
 
 use super::{
-    Problems, caches, features, listeners, node, routes, sni, tls_mode, udp, upstreams, uses,
+    Problems, caches, features, listeners, node, routes, sni, sockets, tls_mode, udp, upstreams,
+    uses, xdp,
 };
 
 /// The plan of the node called `wanted`; an empty one without the role `proxy`. All parts are checked
@@ -38,7 +39,9 @@ pub(super) fn plan(
         &shared,
         p,
     );
+    sockets::check(spec, wanted, p);
     udp::check(spec, p);
+    xdp::check(spec, wanted, p);
     features::unused(spec, p);
     sni::check(spec, p);
     tls_mode::check(spec, p);

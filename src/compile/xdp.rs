@@ -2,26 +2,40 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::config::Spec;
-use crate::config::spec::{ListenerSpec, UpstreamSpec};
+use hashbrown::HashSet;
+
+use crate::config::spec::{ListenerSpec, NodeSpec, UpstreamSpec};
+use crate::config::{Span, Spec};
 use crate::traffic::xdp::{self, XdpRules};
 use crate::traffic::{Algorithm, HashMethod, Origin, QueueRules};
 
 use super::Problems;
+use super::listeners::{listeners_of, nodes_with_proxy};
 
-/// Checks the listeners of a node that have `mode = "xdp"`, and the upstreams they forward to.
-pub(super) fn check(spec: &Spec, listeners: &[&ListenerSpec], p: &mut Problems) {
-    for listener in listeners {
+/// Checks the listeners that have `mode = "xdp"`, and the upstreams they forward to: each for itself, and
+/// those of the node called `wanted`, or of every node, together.
+pub(super) fn check(spec: &Spec, wanted: Option<&str>, p: &mut Problems) {
+    for listener in &spec.listeners {
         check_one(spec, listener, p);
     }
+    let mut told = HashSet::new();
+    for node in nodes_with_proxy(spec, wanted) {
+        check_node(spec, node, &mut told, p);
+    }
+}
+
+/// Checks what the listeners of one node are together. `told` are the places of which something was said.
+fn check_node(spec: &Spec, node: &NodeSpec, told: &mut HashSet<Span>, p: &mut Problems) {
     let in_kernel = || {
-        let all = listeners.iter().copied();
+        let all = listeners_of(spec, node);
         all.filter_map(|l| Some((l, l.settings.xdp.as_deref()?, l.forward.as_ref()?)))
     };
     let mut first: BTreeMap<&str, (&ListenerSpec, &XdpRules)> = BTreeMap::new();
     for (listener, rules, forward) in in_kernel() {
         let (other, others) = first.entry(forward.as_str()).or_insert((listener, rules));
-        if (&others.interface, &others.neighbours) == (&rules.interface, &rules.neighbours) {
+        if (&others.interface, &others.neighbours) == (&rules.interface, &rules.neighbours)
+            || !told.insert(forward.span)
+        {
             continue;
         }
         let d = p.error(
@@ -49,7 +63,8 @@ pub(super) fn check(spec: &Spec, listeners: &[&ListenerSpec], p: &mut Problems) 
     ] {
         if count > most {
             p.general(format!(
-                "the listeners with `mode = \"xdp\"` have {count} {what}; there may be {most}"
+                "the listeners of node `{}` with `mode = \"xdp\"` have {count} {what}; there may be {most}",
+                node.name.value
             ))
             .help = Some("spread them over several nodes, or remove `mode` from some".to_owned());
         }
