@@ -2,8 +2,8 @@
 
 use hashbrown::HashMap;
 
-use crate::config::Spec;
-use crate::config::spec::{ActionSpec, RouteSpec};
+use crate::config::spec::{ActionSpec, ListenerSpec, ProtocolSpec, RouteSpec};
+use crate::config::{Marked, Spec};
 use crate::ids::{CacheId, ListenerId, UpstreamId};
 use crate::traffic::route::{Conflict, Mirror, Split};
 use crate::traffic::{Action, Listener, Route, Routes};
@@ -49,6 +49,29 @@ pub(super) fn routes(
     Routes::ordered(list.collect(), spec.routing)
 }
 
+/// A route is asked for requests only.
+fn carries_http(
+    listener: &ListenerSpec,
+    (route, named): (&RouteSpec, &Marked<String>),
+    p: &mut Problems,
+) {
+    let what = match listener.protocol {
+        ProtocolSpec::Http => return,
+        ProtocolSpec::Tcp(_) => "connections (`protocol = \"tcp\"`)",
+        ProtocolSpec::Udp(_) => "datagrams (`protocol = \"udp\"`)",
+    };
+    let d = p.error(
+        named.span,
+        format!(
+            "route `{}` is for listener `{}`, which carries {what} and no requests",
+            route.name.value, named.value
+        ),
+    );
+    let here = (listener.name.span, "this listener".to_owned());
+    d.related.push(here);
+    d.help = Some("name a listener of HTTP; what layer 4 carries goes to its `forward`".to_owned());
+}
+
 /// One route. Its listeners are positions among all of the configuration.
 fn route(
     spec: &Spec,
@@ -85,7 +108,10 @@ fn route(
     for name in &s.listeners {
         let mut all = spec.listeners.iter();
         match all.position(|l| l.name.value == name.value) {
-            Some(at) => rule.listeners.push(ListenerId::from_index(at)),
+            Some(at) => {
+                carries_http(&spec.listeners[at], (s, name), p);
+                rule.listeners.push(ListenerId::from_index(at));
+            }
             None => p.dangling(),
         }
     }

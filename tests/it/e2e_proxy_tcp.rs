@@ -153,3 +153,68 @@ fn a_backend_that_refuses_is_passed_over() {
         assert_eq!(got, "here");
     }
 }
+
+#[test]
+fn p1_a_slow_reader_gets_all_of_its_octets_long_after_the_backend_has_ended() {
+    let sent = noise(1 << 20);
+    let octets = sent.clone();
+    let backend = StreamBackend::with(move |mut stream| {
+        let _ = stream.write_all(&octets);
+    });
+    let times = "tcp.idle-timeout = \"1s\"\ntcp.half-close-timeout = \"1s\"\n";
+    let proxy = Proxy::start(&config(times, &[backend.addr]));
+    // A small window, so that most of it waits at the proxy.
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(16 << 10).unwrap();
+    socket.connect(&proxy.addr("l4").into()).unwrap();
+    let mut stream = TcpStream::from(socket);
+    let (mut got, mut space) = (Vec::new(), vec![0; 64 << 10]);
+    loop {
+        match stream.read(&mut space).unwrap() {
+            0 => break,
+            n => got.extend_from_slice(&space[..n]),
+        }
+        // What waits in the kernel is read for several times as long as silence may last.
+        thread::sleep(Duration::from_millis(50));
+    }
+    assert!(got == sent, "{} octets of {}", got.len(), sent.len());
+}
+
+#[test]
+fn p1_who_breaks_off_in_the_queue_leaves_its_place() {
+    let backend = StreamBackend::echo();
+    let proxy = Proxy::start(&format!(
+        "{}\n[upstreams.app.queue]\nsize = 1\ntimeout = \"20s\"\n",
+        config("", &[backend.addr]).replace(
+            "connect-timeout = \"2s\"\n",
+            "connect-timeout = \"2s\"\nmax-connections = 1\n"
+        )
+    ));
+    let mut byte = [0];
+    let mut first = connect(&proxy);
+    first.write_all(b"1").unwrap();
+    first.read_exact(&mut byte).unwrap();
+    let until = Instant::now() + Duration::from_secs(20);
+    let mut last = loop {
+        // Each breaks off in the only place of the queue, or finds it taken by the one before.
+        let gone = connect(&proxy);
+        socket2::SockRef::from(&gone)
+            .set_linger(Some(Duration::ZERO))
+            .unwrap();
+        drop(gone);
+        let mut last = connect(&proxy);
+        last.set_read_timeout(Some(Duration::from_millis(500)))
+            .unwrap();
+        match last.write_all(b"2").and_then(|()| last.read(&mut byte)) {
+            Err(e) if [ErrorKind::WouldBlock, ErrorKind::TimedOut].contains(&e.kind()) => {
+                break last;
+            }
+            other => assert!(Instant::now() < until, "{other:?}"),
+        }
+    };
+    drop(first);
+    last.set_read_timeout(Some(Duration::from_secs(15)))
+        .unwrap();
+    last.read_exact(&mut byte).unwrap();
+    assert_eq!(&byte, b"2");
+}
