@@ -275,6 +275,11 @@ impl BackendState {
         }
     }
 
+    /// Whether the configuration does not name it any more, or speaks to it in another way.
+    pub fn is_removed(&self) -> bool {
+        self.has(gate::REMOVED)
+    }
+
     /// Whether what is under way to it must end.
     pub fn is_cut(&self) -> bool {
         self.has(gate::CUT)

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use crate::telemetry::page::escape;
 use crate::telemetry::{Metrics, Page};
+use crate::traffic::Protocol;
 
 use super::run::Proxy;
 use super::stats::WorkerStats;
@@ -32,6 +33,8 @@ impl Metrics for Proxy {
         let tier = self.tier();
         let plan = &tier.plan;
         let listeners = plan.listeners.iter().zip(&tier.listener_tallies);
+        // Those of layer 4 know no requests; their flows are told elsewhere.
+        let listeners = listeners.filter(|(l, _)| l.protocol == Protocol::Http);
         let listeners =
             listeners.map(|(l, t)| (format!("listener=\"{}\"", escape(&l.name)), t.sums()));
         let routes = plan.routes.list.iter().zip(&tier.route_tallies);

@@ -2,6 +2,7 @@
 //! full.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::ids::UpstreamId;
 use crate::time::Moment;
@@ -19,7 +20,13 @@ use super::worker::Worker;
 const TRIES: usize = 11;
 
 /// How often one that is sent on to the next plan looks for that plan.
-const LOOKS: usize = 20;
+const LOOKS: usize = 30;
+
+/// So many of them come quickly one after the other.
+const QUICK_LOOKS: usize = 10;
+
+/// Between two quick looks.
+const QUICK: Duration = Duration::from_millis(1);
 
 /// A place that is had.
 pub struct Taken {
@@ -105,6 +112,10 @@ impl<'a> Seat<'a> {
             Ok(taken) => Ok(taken),
             // Boxed: who need not wait has no room for it.
             Err(Ok(wanted)) => Box::pin(self.wait(wanted)).await,
+            // Of another plan's backends some are taken away: the plan in force, or in a moment, may have one.
+            Err(Err(_)) if self.group.servers.iter().any(|s| s.is_removed()) => {
+                Err(NoSeat::Moved(None))
+            }
             Err(Err(busy)) => Err(NoSeat::Busy(busy)),
         }
     }
@@ -172,7 +183,7 @@ pub async fn successor(
     name: &str,
     permit: Option<&Permit>,
 ) -> Option<(Arc<Tier>, UpstreamId)> {
-    for _ in 0..LOOKS {
+    for look in 0..LOOKS {
         let newer = worker.tier();
         let at = newer.plan.upstreams.iter().position(|u| &*u.name == name);
         let found = at.filter(|at| {
@@ -184,6 +195,8 @@ pub async fn successor(
             Some(at) if is_newer => return Some((newer, UpstreamId::from_index(at))),
             // Nothing goes by that name any more.
             _ if is_newer && at.is_none() => return None,
+            // As a rule it is there within microseconds.
+            _ if look < QUICK_LOOKS => tokio::time::sleep(QUICK).await,
             _ => tokio::time::sleep(TICK).await,
         }
     }

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -207,6 +207,8 @@ impl Drop for Process {
 pub struct Clients {
     stop: Arc<AtomicBool>,
     threads: Vec<(&'static str, JoinHandle<Asked>)>,
+    /// How often each has asked.
+    asked: Vec<Arc<AtomicUsize>>,
 }
 
 /// What became of one client's questions.
@@ -226,6 +228,7 @@ impl Clients {
         let mut clients = Clients {
             stop: Arc::default(),
             threads: Vec::new(),
+            asked: Vec::new(),
         };
         let dns = up.dns;
         clients.add("udp", move || ask_udp(dns));
@@ -271,6 +274,8 @@ impl Clients {
         mut ask: impl FnMut() -> std::io::Result<()> + Send + 'static,
     ) {
         let stop = self.stop.clone();
+        let count = Arc::new(AtomicUsize::new(0));
+        self.asked.push(count.clone());
         let thread = std::thread::spawn(move || {
             let mut asked = Asked::default();
             while !stop.load(Ordering::Relaxed) {
@@ -278,6 +283,7 @@ impl Clients {
                     Ok(()) => asked.answered += 1,
                     Err(e) => asked.lost.push(format!("after {}: {e}", asked.answered)),
                 }
+                count.fetch_add(1, Ordering::Relaxed);
                 std::thread::park_timeout(PACE);
             }
             asked
@@ -285,8 +291,12 @@ impl Clients {
         self.threads.push((name, thread));
     }
 
-    /// Ends them; all was answered, and much of it.
+    /// Ends them, once each has asked enough; all was answered.
     pub fn assert_nothing_lost(self) {
+        wait_for("each client has asked enough", PATIENCE, || {
+            let enough = |n: &Arc<AtomicUsize>| n.load(Ordering::Relaxed) > 25;
+            self.asked.iter().all(enough).then_some(())
+        });
         self.stop.store(true, Ordering::Relaxed);
         for (name, thread) in self.threads {
             let asked = thread.join().unwrap();
@@ -376,7 +386,8 @@ impl Scrapes {
         let thread = std::thread::spawn(move || {
             let mut last = std::collections::HashMap::<String, f64>::new();
             let mut scrapes = 0;
-            while !told.load(Ordering::Relaxed) {
+            // A few more where all else was quick.
+            while !told.load(Ordering::Relaxed) || scrapes < 20 {
                 let page = http::get(admin, "/metrics").body;
                 let mut counter = false;
                 for line in page.lines() {
