@@ -27,6 +27,16 @@ impl TrafficDesk for Carrier {
             let is_http = listener.protocol == Protocol::Http;
             let tally = tier.listener_tallies.get(at).filter(|_| is_http);
             let flows = tier.flow_tallies.get(at).filter(|_| !is_http);
+            let open: u64 = here.clone().map(|(_, _, open)| u64::from(*open)).sum();
+            let flows = flows.map(|t| {
+                let mut flows = facts(&t.sums().unwrap_or_default());
+                if listener.protocol.is_datagram() {
+                    // Sessions are counted when they end.
+                    flows.total += open;
+                    flows.open = open;
+                }
+                flows
+            });
             ListenerFacts {
                 name: listener.name.to_string(),
                 protocol: listener.protocol.as_str(),
@@ -35,9 +45,9 @@ impl TrafficDesk for Carrier {
                     .filter_map(|(_, address, _)| *address)
                     .collect(),
                 forward: upstream.map(|id| tier.plan.upstreams[id.index()].name.to_string()),
-                open: here.map(|(_, _, open)| u64::from(*open)).sum(),
+                open,
                 requests: tally.map(|t| t.sums().requests()),
-                flows: flows.map(|t| facts(&t.sums().unwrap_or_default())),
+                flows,
             }
         });
         let upstreams = tier.plan.upstreams.iter().zip(&tier.upstreams);
