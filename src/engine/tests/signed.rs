@@ -291,7 +291,11 @@ fn one_signature_for_every_order_and_ttl() {
     // Pairs of six addresses.
     let made = d.scratch.counters.get(DnsEvent::SignatureMade);
     assert!(made <= 15, "{made} signatures made");
-    assert_eq!(d.scratch.counters.get(DnsEvent::SignatureNear), 200 - made);
+    // Two of them may want one place in the worker's own cache; then the shared one has them.
+    let near = d.scratch.counters.get(DnsEvent::SignatureNear);
+    let shared = d.scratch.counters.get(DnsEvent::SignatureShared);
+    assert_eq!(near + shared, 200 - made);
+    assert!(near > 100, "{near} found near");
     assert_eq!(w.signatures.len(), (made as usize, 0));
     // Another worker finds them in the shared cache.
     let mut other = Desk::new(&w);
