@@ -208,7 +208,7 @@ impl Proxy {
     }
 
     fn listen(&self, plan: &Arc<Plan>, inherited: &mut Inherited<'_>) -> Result<(), AdoptError> {
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inner = self.inner();
         let wanted: Vec<Place> = plan
             .listeners
             .iter()
@@ -290,7 +290,7 @@ impl Proxy {
 
     /// Where it listens: names of listeners with their addresses.
     pub fn addresses(&self) -> Vec<(Box<str>, SocketAddr)> {
-        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let inner = self.inner();
         let bound = inner.bound.iter();
         let mut all: Vec<_> = bound
             .map(|b| (b.place.listener.clone(), b.address))
@@ -304,7 +304,7 @@ impl Proxy {
 
     /// How packets are forwarded in the kernel; `None` where no listener's are.
     pub fn xdp(&self) -> Option<Status> {
-        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let inner = self.inner();
         let status = inner.xdp.as_ref()?.status();
         status
             .inspect_err(|error| tracing::warn!(%error, "the kernel does not say what it forwards"))
@@ -315,7 +315,7 @@ impl Proxy {
     /// it.
     pub fn open(&self) -> Vec<(Box<str>, Option<SocketAddr>, u32)> {
         use std::sync::atomic::Ordering::Relaxed;
-        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let inner = self.inner();
         let bound = inner.bound.iter();
         let bound = bound.map(|b| {
             let address = Some(b.address);
@@ -333,7 +333,7 @@ impl Proxy {
     /// Takes up TLS files that have changed. Reads files: not for a thread that serves.
     pub fn look_at_files(&self) {
         let (listeners, upstreams) = {
-            let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+            let inner = self.inner();
             inner.vault.all()
         };
         listeners.iter().for_each(|l| l.look());
@@ -357,7 +357,7 @@ impl Proxy {
 
     /// Lines of access logs that were lost.
     pub fn lost_lines(&self) -> u64 {
-        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let inner = self.inner();
         inner.registry.logs.dropped()
     }
 

@@ -8,7 +8,6 @@ about it. nginx copies through buffers of 64 KiB. HAProxy does not forward datag
 
 import os
 import socket
-import subprocess
 import threading
 
 from proxies import CONNECTIONS, LONG, Backend, Haproxy, Nginx, Proxy, Tradewind, read_ready
@@ -50,15 +49,7 @@ class Octets(Backend):
     name = "octets"
 
     def start(self):
-        self.process = subprocess.Popen(
-            [self.tools.load, "octets"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-            preexec_fn=lambda: os.sched_setaffinity(0, {max(os.sched_getaffinity(0))}),
-        )
-        words = self.process.stdout.readline().split()
+        words = self.begin().split()
         if words[:1] != ["ready"]:
             raise StartError("the backend of layer 4 does not start")
         self.tcp, self.udp = words[1:]

@@ -39,15 +39,19 @@ class Backend(Server):
     name = "backend"
 
     def start(self):
+        self.port = int(self.begin().rpartition(":")[2])
+
+    def begin(self):
+        """Starts the generator's part of this name; its first line."""
         self.process = subprocess.Popen(
-            [self.tools.load, "backend"],
+            [self.tools.load, self.name],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             text=True,
             start_new_session=True,
             preexec_fn=lambda: os.sched_setaffinity(0, {max(os.sched_getaffinity(0))}),
         )
-        self.port = int(self.process.stdout.readline().rpartition(":")[2])
+        return self.process.stdout.readline()
 
     def addresses(self):
         return {workload: self.address() for workload in PLAIN}
