@@ -69,7 +69,13 @@ pub(super) fn read(
                     known.key.len()
                 ));
             }
-            der::p256(&number_of("PrivateKey", 32)?, &known.key)
+            // BIND writes the number without its leading zero octets: one key in 256 is shorter.
+            let number = secret("PrivateKey")?;
+            let padded = match 32usize.checked_sub(number.len()) {
+                Some(zeros) if !number.is_empty() => [vec![0; zeros], number].concat(),
+                _ => number_of("PrivateKey", 32)?,
+            };
+            der::p256(&padded, &known.key)
         }
         Algorithm::Ed25519 => der::ed25519(&number_of("PrivateKey", 32)?),
         Algorithm::RsaSha256 => der::rsa(&[

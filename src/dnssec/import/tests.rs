@@ -178,6 +178,25 @@ fn p256_keys_whose_number_begins_with_zeros_read_with_and_without_them() {
 }
 
 #[test]
+fn bind_writes_numbers_that_begin_with_zeros_without_them() {
+    let (shorter, public) = (0..100_000)
+        .find_map(|_| {
+            let (private, public, _) = pair(Algorithm::EcdsaP256, 257);
+            let (head, tail) = private.split_once("PrivateKey: ").unwrap();
+            let (number, tail) = tail.split_once('\n').unwrap();
+            let number = BASE64.decode(number.as_bytes()).unwrap();
+            let number = BASE64.encode(number.strip_prefix(&[0])?);
+            Some((format!("{head}PrivateKey: {number}\n{tail}"), public))
+        })
+        .expect("one key in 256 begins with a zero");
+    assert_eq!(
+        bind(&shorter, &public, Layout::Csk).unwrap().0,
+        Role::Csk,
+        "{public}"
+    );
+}
+
+#[test]
 fn ed25519_without_its_public_half_reads_too() {
     let pkcs8 = SigningKey::generate(Algorithm::Ed25519).unwrap();
     let whole = SigningKey::from_pkcs8(Algorithm::Ed25519, 257, &pkcs8).unwrap();
