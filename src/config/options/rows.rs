@@ -1,5 +1,6 @@
 //! The rows, in the order of the reference page; one file for what belongs together.
 
+mod admin;
 mod caches;
 mod clients;
 mod conditions;
@@ -75,6 +76,7 @@ const WEIGHT: Kind = Kind::Integer(0, 1_000_000);
 const PARTS: &[&[OptionRow]] = &[
     dns::ROWS,
     nodes::ROWS,
+    admin::ROWS,
     clients::ROWS,
     vips::NODE,
     fleet::ROWS,
