@@ -10,6 +10,7 @@ use super::backends::BackendDesk;
 use super::caches::CacheDesk;
 use super::control::Control;
 use super::desk::OrderDesk;
+use super::gate::Gate;
 use super::problem::Problem;
 use super::ready::ReadyDesk;
 use super::traffic::TrafficDesk;
@@ -17,6 +18,8 @@ use super::traffic::TrafficDesk;
 /// What handlers need.
 #[derive(Clone)]
 pub struct State {
+    /// Decides who may ask.
+    pub gate: Arc<Gate>,
     /// Where the newest view is.
     pub publisher: Publisher,
     /// Counters.

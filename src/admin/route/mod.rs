@@ -12,6 +12,7 @@ pub mod overrides;
 pub mod ready;
 pub mod regions;
 pub mod reload;
+pub mod session;
 pub mod traffic;
 
 use axum::http::{Method, Uri};

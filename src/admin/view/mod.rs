@@ -11,6 +11,7 @@ pub mod names;
 pub mod overrides;
 pub mod regions;
 pub mod reload;
+pub mod session;
 pub mod traffic;
 pub mod votes;
 pub mod xdp;
