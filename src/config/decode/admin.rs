@@ -148,7 +148,7 @@ fn certificates(cx: &mut Context<'_>, admin: Option<&Table>) -> Vec<ClientCertif
 
 fn which(cx: &mut Context<'_>, r: &Reader<'_>) -> Option<Marked<CertificateIs>> {
     let kinds = ["subject", "san", "fingerprint"];
-    let kind = r.one_of(cx, &kinds, "mark of its certificate")?;
+    let kind = r.one_of(cx, &kinds, "mark")?;
     let text: Marked<String> = r.get(cx, kind)?;
     Some(match kind {
         "subject" => text.map(CertificateIs::Subject),
