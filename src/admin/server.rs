@@ -69,6 +69,7 @@ fn described() -> OpenApiRouter<State> {
     OpenApiRouter::with_openapi(openapi::head())
         .routes(routes!(route::regions::regions))
         .routes(routes!(route::reload::reload))
+        .routes(routes!(route::flows::flows))
         .route("/livez", get(route::health::livez))
         .route("/readyz", get(route::ready::readyz))
         .route("/metrics", get(route::metrics::metrics))

@@ -20,6 +20,7 @@ pub mod presign;
 mod request;
 mod resolve;
 mod respond;
+pub mod sampled;
 pub mod scratch;
 mod service;
 mod signed;

@@ -25,6 +25,7 @@ pub mod refine;
 mod renew;
 mod resolve;
 mod rules;
+pub mod shares;
 mod stages;
 pub mod step;
 mod sticky;
@@ -44,6 +45,7 @@ pub use model::{
 pub use nearest::SiteKey;
 pub use offer::{Known, Live, Measurements};
 pub use partition::Approach;
+pub use shares::{Shares, Told, serving};
 pub use step::{Ranked, Step};
 pub use trace::{Context, NoTrace, Recorder, Trace};
 

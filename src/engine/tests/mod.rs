@@ -8,6 +8,7 @@ mod edns;
 mod explained;
 mod guard;
 mod https;
+mod sampled;
 mod signed;
 mod signed_types;
 mod steered;
