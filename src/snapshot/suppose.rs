@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use crate::health::{Board, Overrides};
 use crate::ids::{NameId, PlanId};
-use crate::steer::{Known, Measurements};
+use crate::steer::{Known, Live, Measurements};
 use crate::time::Moment;
+use crate::units::Generation;
 
-use super::View;
+use super::{Parts, View};
 
 /// What is known, or supposed.
 #[derive(Clone, Debug)]
@@ -43,19 +44,18 @@ impl View {
             overrides: &supposed.overrides,
         };
         let live = self.live.of_one(&self.snapshot.steering, known, of, now);
-        View {
-            generation: self.generation,
-            published: now,
-            snapshot: self.snapshot.clone(),
+        let parts = Parts {
             board: supposed.board.clone(),
             measurements: supposed.measurements.clone(),
             overrides: supposed.overrides.clone(),
-            keys: self.keys.clone(),
-            signatures: self.signatures.clone(),
-            wall: self.wall,
-            rates: self.rates.clone(),
-            cookies: self.cookies.clone(),
-            live,
-        }
+            ..self.parts()
+        };
+        View::of(self.generation, now, parts, live)
+    }
+
+    /// A view of which nothing is resolved: a start for [`View::supposing`] where nobody answers from it.
+    pub fn unresolved(generation: Generation, now: Moment, parts: Parts) -> View {
+        let live = Live::blank(&parts.snapshot.steering);
+        View::of(generation, now, parts, live)
     }
 }
