@@ -33,7 +33,7 @@ mod tsig;
 
 pub use ahead::Ahead;
 pub use answer::{Inbound, Reply, Transport, answer};
-pub use explain::{ExplainClient, ExplainError, explain};
+pub use explain::{ExplainClient, ExplainError, FullExplanation, explain, explain_in_full};
 pub use explanation::{Answered, Explanation};
 pub use locate::Whereabouts;
 pub use presign::Presigner;

@@ -206,7 +206,7 @@ impl View {
         View::of(generation, now, parts, live)
     }
 
-    fn of(generation: Generation, now: Moment, parts: Parts, live: Live) -> View {
+    pub(super) fn of(generation: Generation, now: Moment, parts: Parts, live: Live) -> View {
         let Parts {
             snapshot,
             board,
