@@ -10,7 +10,8 @@
 
 pub mod build;
 pub mod capacity;
-pub mod decide;
+pub mod compare;
+mod decide;
 pub mod decision;
 mod dense;
 pub mod estimate;
