@@ -7,6 +7,7 @@ use crate::dns::{Rtype, rtype};
 use crate::ids::{EndpointId, NameId};
 use crate::net::{Family, Prefix};
 use crate::snapshot::View;
+use crate::snapshot::drills::ScopedDrill;
 use crate::steer::decision::Standing;
 use crate::steer::trace::Context;
 use crate::steer::{Ask, Chosen, Decision, Draw, LastResort, Recorder, decide};
@@ -17,6 +18,7 @@ use crate::zone::Found;
 use super::Scratch;
 use super::client::{Asker, Who, Why, who};
 use super::dname::substitute;
+use super::drill::{Under, labelled};
 use super::explanation::{Answered, Explanation};
 use super::locate::Whereabouts;
 use super::resolve::{MAX_LINKS, family};
@@ -144,14 +146,20 @@ pub(super) fn for_dns(
 }
 
 /// A steered name, and the way to it.
-struct Steered {
+struct Steered<'v> {
     id: NameId,
     aliases: Vec<String>,
     /// Of the zone that holds it.
     negative_ttl: Option<Ttl>,
+    /// The drill whose label stands before the name.
+    label: Option<&'v ScopedDrill>,
 }
 
-fn find(view: &View, name: &[u8], qtype: u16) -> Option<Steered> {
+fn find<'v>(view: &'v View, name: &[u8], qtype: u16) -> Option<Steered<'v>> {
+    let (label, name) = match labelled(view, name) {
+        Some((drill, steered)) => (Some(drill), steered),
+        None => (None, name),
+    };
     let mut at = name.to_vec();
     let mut aliases = Vec::new();
     for _ in 0..=MAX_LINKS {
@@ -162,6 +170,7 @@ fn find(view: &View, name: &[u8], qtype: u16) -> Option<Steered> {
                     id: name,
                     aliases,
                     negative_ttl: hit.zone.map(|zone| zone.negative_ttl),
+                    label,
                 });
             }
             Found::Cname { target, .. } => {
@@ -220,7 +229,7 @@ fn not_found(view: &View, name: &WireName, qtype: u16) -> ExplainError {
 fn describe(
     view: &View,
     name: &[u8],
-    found: Steered,
+    found: Steered<'_>,
     qtype: u16,
     asker: Asker,
     draw: Draw,
@@ -231,15 +240,17 @@ fn describe(
     let group = steering.group_of(found.id);
     let family = family(group, qtype);
     let who = who(view, found.id, asker);
+    let under = Under::of(view, found.id, &who, found.label, now);
     let mut trace = Recorder::new(Context {
         geo: &snapshot.geo,
         board: &view.board,
         measurements: &view.measurements,
-        overrides: &view.overrides,
+        overrides: under.drill.map_or(&view.overrides, |d| &d.overrides),
     });
     let service = qtype == rtype::HTTPS && !group.cname;
     let told = if service {
-        Told::both(Both::decide(view, found.id, asker, draw, now, &mut trace))
+        let asked = (asker, found.label);
+        Told::both(Both::decide(view, found.id, asked, draw, now, &mut trace))
     } else {
         let ask = Ask {
             name: found.id,
@@ -248,7 +259,7 @@ fn describe(
             now,
             draw,
         };
-        Told::one(decide(steering, &view.live, &ask, &mut trace), &who)
+        Told::one(decide(steering, under.live, &ask, &mut trace), &who, &under)
     };
     let decision = told.decision;
     let mut text = String::new();
@@ -307,7 +318,7 @@ struct Told {
 }
 
 impl Told {
-    fn one(decision: Decision, who: &Who) -> Told {
+    fn one(decision: Decision, who: &Who, under: &Under<'_>) -> Told {
         let picks = match &decision.chosen {
             Chosen::Endpoints(picks) => picks.as_slice().to_vec(),
             _ => Vec::new(),
@@ -315,12 +326,12 @@ impl Told {
         Told {
             picks,
             ttl: decision.ttl,
-            scope: who.scope(&decision),
+            scope: under.scope(who, &decision),
             decision,
         }
     }
 
-    fn both(both: Both) -> Told {
+    fn both(both: Both<'_>) -> Told {
         let lesser = both.lesser().map(|(_, d)| *d);
         let picks = both.answered().flat_map(|(_, _, p)| p.as_slice().to_vec());
         Told {

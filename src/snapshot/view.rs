@@ -180,6 +180,7 @@ impl View {
             wall: self.wall,
             rates: self.rates.clone(),
             cookies: self.cookies.clone(),
+            drills: self.drills.clone(),
         }
     }
 
