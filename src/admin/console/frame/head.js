@@ -68,7 +68,7 @@ export function head(world, act) {
           { key: "who" },
           who.name,
           h("span", { class: "quiet" }, ` (${who.role})`),
-          who.expires && h("button", { class: "plain small", type: "button", onclick: act.leave }, "Sign out"),
+          who.by === "session" && h("button", { class: "plain small", type: "button", onclick: act.leave }, "Sign out"),
         ),
       h(
         "label",

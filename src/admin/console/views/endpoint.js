@@ -3,7 +3,7 @@
 import { get, maybe } from "../lib/api.js";
 import { chart } from "../lib/chart.js";
 import { h } from "../lib/dom.js";
-import { clock, date, ms, number, span } from "../lib/format.js";
+import { ago, clock, date, ms, number, span } from "../lib/format.js";
 import { badge, empty, facts, heading, link, panel, path, table } from "../lib/parts.js";
 import { state } from "./endpoints.js";
 
@@ -63,16 +63,27 @@ export function render(r, { endpoint: e, history }) {
         e.region && ["Region", link(path("regions", e.region), e.region)],
         ["Address", e.address ? h("code", {}, e.address) : "none"],
         ["Serves", e.serves ? "yes" : "no"],
-        ["In this state for", span(e.for_seconds)],
-        ["Last probe", e.last_probe_seconds_ago === null || e.last_probe_seconds_ago === undefined ? "never from here" : `${span(e.last_probe_seconds_ago)} ago`],
+        ["Since", `${clock(e.since)}, ${ago(e.since)}`],
+        ["Last probe", e.last_probe ? ago(e.last_probe) : "never from here"],
+        ["Monitor", e.monitor ?? "none"],
+        ["Weight", `${number(e.weight)}${e.backup ? ", a backup" : ""}`],
         ["Round-trip time", ms(e.rtt_ms)],
         ["Failures, passes", `${number(e.failures)}, ${number(e.passes)}`],
         e.share_percent !== undefined && ["Share of its clients", `${e.share_percent} %`],
         e.certificate_days !== null && e.certificate_days !== undefined && ["Certificate", `${e.certificate_days} days left`],
         e.held && ["Held", e.held],
+        e.order && ["Order", `${e.order.kind} of ${e.order.subject} by ${e.order.owner}: ${e.order.reason}`],
+        e.names?.length > 0 && ["Names", h("span", { class: "chips" }, e.names.slice(0, 8).map((n) => h("span", { class: "chip" }, link(path("names", n), n))), e.names_total > 8 && `and ${number(e.names_total - 8)} more`)],
         e.last_error && ["Last error", e.last_error],
       ])),
       e.votes?.vantages && votes_panel(e.votes),
+      e.sites?.length > 0 && h("section", { class: "panel flush", key: "sites", "aria-labelledby": "h-sites" },
+        h("div", { class: "panel-head" }, h("h2", { id: "h-sites" }, "Round-trip times")),
+        table("Round-trip times from each site", [
+          { name: "Site", cell: (x) => x.site },
+          { name: "Steers by", num: true, cell: (x) => ms(x.rtt_ms) },
+          { name: "Newest", num: true, cell: (x) => ms(x.latest_ms) },
+        ], e.sites, { key: (x) => x.site, tight: true })),
       history_panel(history)),
   ];
 }

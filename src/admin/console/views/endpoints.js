@@ -2,7 +2,7 @@
 
 import { get } from "../lib/api.js";
 import { h } from "../lib/dom.js";
-import { ms, span } from "../lib/format.js";
+import { clock, ms } from "../lib/format.js";
 import { at, filters, pager } from "../lib/paging.js";
 import { badge, heading, link, path, table } from "../lib/parts.js";
 
@@ -15,7 +15,7 @@ export async function load(r) {
 
 /** The state, with what an operator ordered. */
 export const state = (e) =>
-  h("span", { class: "chips" }, badge(e.enabled === false ? "disabled" : e.state), e.stale && badge("stale"), e.order && badge(e.order), e.held && badge("held"));
+  h("span", { class: "chips" }, badge(e.state), e.verdict && e.verdict !== e.state && badge(e.verdict, `health says ${e.verdict}`), e.order && badge(e.order.kind, `${e.order.kind} of ${e.order.subject}`), e.held && badge("held"));
 
 /** Endpoints as rows. */
 export function endpoints_table(list) {
@@ -24,7 +24,7 @@ export function endpoints_table(list) {
     { name: "State", cell: state },
     { name: "Pool", cell: (e) => link(path("pools", e.pool), e.pool) },
     { name: "Address", cell: (e) => e.address && h("code", {}, e.address) },
-    { name: "Since", num: true, cell: (e) => span(e.for_seconds) },
+    { name: "Since", num: true, cell: (e) => clock(e.since) },
     { name: "RTT", num: true, cell: (e) => ms(e.rtt_ms) },
     { name: "Cause", wrap: true, cell: (e) => e.cause },
   ], list, { key: (e) => e.name, none: "No endpoint matches." });

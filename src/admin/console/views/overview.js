@@ -6,7 +6,7 @@ import { number, percent, plural, short } from "../lib/format.js";
 import { legend, map } from "../lib/map.js";
 import { badge, empty, figures, heading, link, panel, path, table } from "../lib/parts.js";
 import { events_list } from "./events.js";
-import { flows_on, load_of, region_kind, region_word } from "./world.js";
+import { capacity_of, flows_on, region_kind, region_word } from "./world.js";
 
 export const title = () => "Overview";
 
@@ -75,7 +75,7 @@ function places(regions) {
     at: [x.longitude, x.latitude],
     kind: region_kind(x),
     note: region_word(x),
-    ring: load_of(x)?.share,
+    ring: capacity_of(x),
     size: 9,
     title: `${x.name}: ${region_word(x)}`,
   }));
@@ -113,25 +113,35 @@ export function render(r, data) {
         legend([["good", "healthy"], ["warn", "weakened or drained"], ["bad", "out"], ["idle", "not known"]]),
       ),
       h(
-        "section",
-        { class: "panel flush third", key: "regions", "aria-labelledby": "regions" },
-        h("div", { class: "panel-head" }, h("h2", { id: "regions" }, "Regions")),
-        table(
-          "Regions, their health and load",
-          [
-            { name: "Region", cell: (x) => link(path("regions", x.name), x.name) },
-            { name: "Health", cell: (x) => badge(region_kind(x), region_word(x), region_kind(x)) },
-            { name: "Load", num: true, cell: (x) => load_of(x)?.text ?? "—" },
-            total > 0 && { name: "Queries", num: true, cell: (x) => percent((flows.filter((f) => f.region === x.name).reduce((n, f) => n + f.queries, 0)) / total) },
-          ].filter(Boolean),
-          regions,
-          { key: (x) => x.name, none: "The configuration has no regions." },
+        "div",
+        { class: "third stack", key: "side" },
+        h(
+          "section",
+          { class: "panel flush", key: "regions", "aria-labelledby": "regions" },
+          h("div", { class: "panel-head" }, h("h2", { id: "regions" }, "Regions")),
+          table(
+            "Regions, their health and load",
+            [
+              { name: "Region", cell: (x) => link(path("regions", x.name), x.name) },
+              { name: "Health", cell: (x) => badge(region_kind(x), region_word(x), region_kind(x)) },
+              { name: "Capacity", num: true, cell: (x) => percent(capacity_of(x)) },
+              total > 0 && { name: "Load", num: true, cell: (x) => percent((flows.filter((f) => f.region === x.name).reduce((n, f) => n + f.queries, 0)) / total) },
+            ].filter(Boolean),
+            regions,
+            { key: (x) => x.name, none: "The configuration has no regions." },
+          ),
+        ),
+        h(
+          "section",
+          { class: "panel flush", key: "events", "aria-labelledby": "latest" },
+          h("div", { class: "panel-head" }, h("h2", { id: "latest" }, "Latest events"), h("div", { class: "actions" }, link("events", "All events"))),
+          data.events.length ? events_list(data.events) : empty("Nothing happened yet."),
         ),
       ),
       total > 0 &&
         h(
           "section",
-          { class: "panel flush", key: "flows", "aria-labelledby": "flows" },
+          { class: "panel flush two-thirds", key: "flows", "aria-labelledby": "flows" },
           h("div", { class: "panel-head" }, h("h2", { id: "flows" }, "Query flows"), h("p", { class: "quiet" }, "Sampled, by client country and region answered")),
           table(
             "Query flows from client places to regions",
@@ -145,12 +155,6 @@ export function render(r, data) {
             { key: (f) => `${f.place} ${f.region}` },
           ),
         ),
-      h(
-        "section",
-        { class: "panel flush", key: "events", "aria-labelledby": "latest" },
-        h("div", { class: "panel-head" }, h("h2", { id: "latest" }, "Latest events"), h("div", { class: "actions" }, link("events", "All events"))),
-        data.events.length ? events_list(data.events) : empty("Nothing happened yet."),
-      ),
     ),
   ];
 }

@@ -23,7 +23,8 @@ export function render(r, data) {
         { name: "Region", cell: (p) => link(path("regions", p.region), p.region) },
         { name: "Serving", cell: serving },
         { name: "Needed", num: true, cell: (p) => number(p.min_live) },
-        { name: "Monitor", cell: (p) => p.monitor },
+        { name: "Capacity", num: true, cell: (p) => (p.capacity ? `${p.capacity.percent} %` : "—") },
+        { name: "Monitors", cell: (p) => p.monitors?.join(", ") || "none" },
       ], data.pools, { key: (p) => p.name, none: "No pool matches." }),
       pager(r, data.next)),
   ];

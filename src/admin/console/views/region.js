@@ -7,7 +7,7 @@ import { map } from "../lib/map.js";
 import { badge, bar, facts, heading, link, panel, path, table } from "../lib/parts.js";
 import { endpoints_table } from "./endpoints.js";
 import { at, pager } from "../lib/paging.js";
-import { load_of, region_kind, region_word } from "./world.js";
+import { capacity_of, pool_of, region_kind, region_word } from "./world.js";
 
 export const title = (r) => `Region ${r.args.name}`;
 
@@ -20,11 +20,12 @@ export async function load(r) {
 }
 
 /** How much of a pool serves. */
-export const serving = (p) =>
-  bar(p.endpoints ? p.serving / p.endpoints : 0, `${p.serving} of ${p.endpoints}`, p.serving < Math.max(1, p.min_live) ? "bad" : p.serving < p.endpoints ? "warn" : "good");
+export function serving(pool) {
+  const p = pool_of(pool);
+  return bar(p.endpoints ? p.serving / p.endpoints : 0, `${p.serving} of ${p.endpoints}`, p.serving < Math.max(1, p.min_live) ? "bad" : p.serving < p.endpoints ? "warn" : "good");
+}
 
 export function render(r, { region, endpoints }) {
-  const load = load_of(region);
   return [
     heading(`Region ${region.name}`, null, badge(region_kind(region), region_word(region), region_kind(region)), link(`overrides?scope=region&name=${encodeURIComponent(region.name)}`, "Give an order"), link(`drills?what=region&name=${encodeURIComponent(region.name)}`, "Rehearse its failure")),
     h(
@@ -32,14 +33,13 @@ export function render(r, { region, endpoints }) {
       { class: "grid" },
       panel("Facts", {}, facts([
         ["Place", `${region.latitude}°, ${region.longitude}°`],
-        ["Capacity", region.capacity === null || region.capacity === undefined ? "not configured" : number(region.capacity)],
-        ["Load", load?.text ?? "not reported"],
+        ["Capacity that serves", region.capacity ? `${number(region.capacity.serving)} of ${number(region.capacity.whole)} (${region.capacity.percent} %)` : "not known"],
         ["Pools", number(region.pools.length)],
       ])),
       h("section", { class: "panel flush", key: "map", "aria-label": "Map" }, map(r, {
         title: `Map of ${region.name}`,
         text: `${region.name} at ${region.latitude} degrees north, ${region.longitude} degrees east: ${region_word(region)}.`,
-        places: [{ name: region.name, at: [region.longitude, region.latitude], kind: region_kind(region), note: region_word(region), ring: load?.share }],
+        places: [{ name: region.name, at: [region.longitude, region.latitude], kind: region_kind(region), note: region_word(region), ring: capacity_of(region) }],
       })),
       h("section", { class: "panel flush wide", key: "pools", "aria-labelledby": "h-pools" },
         h("div", { class: "panel-head" }, h("h2", { id: "h-pools" }, "Pools")),

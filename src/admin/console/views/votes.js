@@ -18,12 +18,12 @@ const FRESH_MS = 15_000;
 
 export async function load(r) {
   const o = { signal: r.abort.signal };
-  const data = await get("/v1/votes", { ...o, query: at(r, { q: r.query.q, region: r.query.region, state: r.query.state }) });
+  const data = await get("/v1/votes", { ...o, query: at(r, { q: r.query.q, pool: r.query.pool }) });
   r.state.strips ??= new Map();
   const now = Date.now();
-  const old = data.endpoints.slice(0, STRIPS).filter((e) => !((r.state.strips.get(e.endpoint ?? e.name)?.read ?? 0) > now - FRESH_MS));
+  const old = data.endpoints.slice(0, STRIPS).filter((e) => !((r.state.strips.get(e.endpoint)?.read ?? 0) > now - FRESH_MS));
   await Promise.all(old.map(async (e) => {
-    const name = e.endpoint ?? e.name;
+    const name = e.endpoint;
     const got = await maybe(`/v1/${path("endpoints", name)}/history`, { ...o, query: { since: new Date(now - BACK_MS).toISOString() } });
     r.state.strips.set(name, { read: now, history: got?.history ?? [] });
   }));
@@ -44,34 +44,32 @@ export function history_strip(history, state) {
 
 function vote(v) {
   if (!v) return h("span", { class: "quiet" }, "—");
-  const about = [v.last_error ?? v.weakness, v.rtt_ms !== null && v.rtt_ms !== undefined && ms(v.rtt_ms), v.age_seconds !== null && v.age_seconds !== undefined && `${span(v.age_seconds)} old`, v.counts === false && "does not count"].filter(Boolean).join(", ");
-  const word = v.state ?? v.opinion ?? "none";
-  return h("span", { title: about || null }, badge(word), v.rtt_ms !== null && v.rtt_ms !== undefined && h("span", { class: "quiet num" }, ` ${ms(v.rtt_ms)}`));
+  const about = [v.weakness, v.failures && `${v.failures} failures`, !v.counts && "does not count"].filter(Boolean).join(", ");
+  return h("span", { title: about || null }, badge(v.opinion, v.weakness ? `${v.opinion}, ${v.weakness}` : v.opinion), v.rtt_ms !== null && h("span", { class: "quiet num" }, ` ${ms(v.rtt_ms)}`));
 }
 
 export function render(r, data) {
   const vantages = data.vantages ?? [];
   const cols = [
-    { name: "Endpoint", cell: (e) => link(path("endpoints", e.endpoint ?? e.name), e.endpoint ?? e.name) },
-    { name: "Verdict", cell: (e) => badge(e.state) },
-    { name: "Last 15 min", cell: (e) => history_strip(r.state.strips.get(e.endpoint ?? e.name)?.history, e.state) },
+    { name: "Endpoint", cell: (e) => link(path("endpoints", e.endpoint), e.endpoint) },
+    { name: "Verdict", cell: (e) => h("span", { title: e.last_error }, badge(e.state), e.tally && h("span", { class: "quiet" }, ` ${e.tally.down} of ${e.tally.voting} down`)) },
+    { name: "Last 15 min", cell: (e) => history_strip(r.state.strips.get(e.endpoint)?.history, e.state) },
     ...vantages.map((v, i) => {
-      const name = v.vantage ?? v.node ?? v.name ?? v;
-      return { name, cell: (e) => vote(Array.isArray(e.votes) ? e.votes.find((x) => x?.vantage === name) ?? (e.votes[i]?.vantage ? null : e.votes[i]) : null) };
+      return { name: v.node, cell: (e) => vote(e.votes[i]) };
     }),
   ];
   return [
     heading("Votes", "What each vantage says of each endpoint. The verdict is a vote of sites, not of nodes."),
-    filters(r, [["Find", "q"], ["Region", "region"]]),
+    filters(r, [["Find", "q"], ["Pool", "pool"]]),
     h("section", { class: "panel flush", "aria-label": "Votes" },
-      table("Votes, vantages by endpoint", cols, data.endpoints, { key: (e) => e.endpoint ?? e.name, kind: "matrix", none: "No endpoint is voted on." }),
+      table("Votes, vantages by endpoint", cols, data.endpoints, { key: (e) => e.endpoint, kind: "matrix", none: "No endpoint is voted on." }),
       pager(r, data.next)),
-    vantages.some((v) => v.worth || v.voice) && panel("Vantages", { id: "vantages" },
+    vantages.length > 0 && panel("Vantages", { id: "vantages", note: `Quorum: ${data.quorum}` },
       table("Vantages", [
-        { name: "Vantage", cell: (v) => v.vantage ?? v.node ?? v.name },
+        { name: "Node", cell: (v) => v.node },
         { name: "Site", cell: (v) => v.site },
-        { name: "Worth", cell: (v) => badge(v.worth ?? v.voice, v.worth ?? v.voice, (v.counts ?? true) ? "good" : "warn") },
-        { name: "Heard", num: true, cell: (v) => (v.age_seconds === null || v.age_seconds === undefined ? "this node" : `${span(v.age_seconds)} ago`) },
-      ], vantages, { key: (v) => v.vantage ?? v.node ?? v.name })),
+        { name: "Worth", cell: (v) => v.worth },
+        { name: "Heard", num: true, cell: (v) => (v.own ? "this node" : v.age_seconds === null ? "never" : `${span(v.age_seconds)} ago`) },
+      ], vantages, { key: (v) => v.node })),
   ];
 }

@@ -2,9 +2,13 @@
 
 import { percent, plural, short } from "../lib/format.js";
 
+/** A pool's endpoints: those that serve, and all. */
+export const pool_of = (p) =>
+  typeof p.endpoints === "object" ? { ...p.endpoints, endpoints: p.endpoints.total, min_live: p.min_live } : p;
+
 /** Endpoints that serve, and all, of a region. */
 export function sums(region) {
-  const pools = region.pools ?? [];
+  const pools = (region.pools ?? []).map(pool_of);
   return {
     serving: pools.reduce((n, p) => n + p.serving, 0),
     endpoints: pools.reduce((n, p) => n + p.endpoints, 0),
@@ -31,15 +35,8 @@ export function region_word(region) {
   return `all ${endpoints} serve`;
 }
 
-/** Load against capacity, where both are known. */
-export function load_of(region) {
-  const capacity = region.capacity ?? null;
-  const load = region.load ?? null;
-  if (load === null && capacity === null) return null;
-  if (load === null) return { share: null, text: `of ${short(capacity)}` };
-  if (capacity === null) return { share: null, text: short(load) };
-  return { share: load / capacity, text: `${percent(load / capacity)} of ${short(capacity)}` };
-}
+/** How much of the capacity serves, 0 to 1. */
+export const capacity_of = (x) => (x.capacity ? x.capacity.percent / 100 : null);
 
 /** Most arcs on a map: more of them hide it. */
 const ARCS = 60;
