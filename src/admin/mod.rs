@@ -8,6 +8,7 @@ pub mod console;
 pub mod control;
 pub mod desk;
 pub mod fleet;
+pub mod flows;
 pub mod gate;
 pub mod metrics;
 pub mod openapi;
