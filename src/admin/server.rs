@@ -24,6 +24,7 @@ pub async fn serve(
 /// Every path with its handlers, and the document that describes them.
 fn described() -> OpenApiRouter<State> {
     OpenApiRouter::with_openapi(openapi::head())
+        .routes(routes!(route::explain::explain))
         .routes(routes!(route::regions::regions))
         .routes(routes!(route::reload::reload))
         .routes(routes!(
@@ -31,10 +32,10 @@ fn described() -> OpenApiRouter<State> {
             route::session::sign_in,
             route::session::sign_out
         ))
+        .routes(routes!(route::flows::flows))
         .route("/livez", get(route::health::livez))
         .route("/readyz", get(route::ready::readyz))
         .route("/metrics", get(route::metrics::metrics))
-        .route("/v1/explain", get(route::explain::explain))
         .route("/v1/fleet", get(route::fleet::fleet))
         .route("/v1/health", get(route::health::health))
         .route("/v1/latency", get(route::latency::latency))
@@ -65,6 +66,7 @@ fn router(state: State) -> Router {
     gate::describe(&mut document);
     router
         .route("/v1/openapi.json", get(openapi::serve(&document)))
+        .merge(super::console::router())
         .fallback(route::fallback)
         .method_not_allowed_fallback(route::wrong_method)
         .layer(from_fn_with_state(state.clone(), guard))

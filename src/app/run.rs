@@ -18,6 +18,7 @@ use crate::fleet::identity::Material;
 use crate::probe;
 use crate::server::hall::{Service, TcpLimits};
 use crate::server::proxied::Proxies;
+use crate::server::tap::Taps;
 use crate::server::tcp::Speech;
 use crate::server::{self, notify, tcp, udp};
 use crate::telemetry::stats::EncryptedConnections;
@@ -33,6 +34,7 @@ use super::clock::RealClock;
 use super::control::{Controller, Ordered};
 use super::descriptors;
 use super::fleet::{self, FleetDesk, Joined, SharedSessions};
+use super::flows;
 use super::judge_loop::{JudgeLoop, Kept, Order};
 use super::keeper::{Keeper, SharedLock};
 use super::listeners::{self, EncryptedAddresses, QuicListeners};
@@ -335,6 +337,17 @@ async fn serve_after(
         stopped: &stopped,
     };
     let entrance = Entrance::new(making).map_err(RunError::Other)?;
+    let mut taps = Taps::default();
+    let flows = flows::start(
+        &mut taps,
+        &flows::Given {
+            publisher: &wiring.publisher,
+            clock: &clock,
+            state_dir: node.state_dir.as_deref(),
+            lock: &lock,
+            stopped: &stopped,
+        },
+    );
     let controller = Controller::new(Ordered {
         entrance: entrance.clone(),
         wanted: options.wanted.clone(),
@@ -381,6 +394,7 @@ async fn serve_after(
         .with_orders(gauges)
         .with_probes(probe_stats)
         .with_metrics(Some(entrance.gate()))
+        .with_metrics(Some(flows.clone()))
         .with_metrics(
             carrier
                 .clone()
@@ -407,6 +421,7 @@ async fn serve_after(
                 .clone()
                 .map(|c| c as Arc<dyn admin::traffic::TrafficDesk>),
             backends,
+            flows,
             ready: readiness.clone(),
         };
         let left = left.clone();
@@ -445,6 +460,7 @@ async fn serve_after(
             ..TcpLimits::default()
         },
         proxies: proxies.clone(),
+        taps: taps.clone(),
         stopped: stopped.clone(),
         left: left.clone(),
     };
@@ -454,6 +470,7 @@ async fn serve_after(
         dns.push(bound.local_addr());
         let server = bound
             .behind(proxies.clone())
+            .tapped(taps.clone())
             .start(&wiring.publisher, &clock, own)
             .map_err(|e| RunError::Other(format!("cannot start a DNS worker: {e}")))?;
         servers.push(server);
