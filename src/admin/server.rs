@@ -9,7 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::gate::guard::guard;
-use super::{Door, State, gate, listen, openapi, route};
+use super::{Door, State, listen, openapi, route};
 
 /// Serves until `shutdown` turns true: then accepts no more, and ends when all that was asked is answered.
 pub async fn serve(
@@ -62,8 +62,7 @@ fn described() -> OpenApiRouter<State> {
 }
 
 fn router(state: State) -> Router {
-    let (router, mut document) = described().split_for_parts();
-    gate::describe(&mut document);
+    let (router, document) = described().split_for_parts();
     router
         .route("/v1/openapi.json", get(openapi::serve(&document)))
         .merge(super::console::router())
