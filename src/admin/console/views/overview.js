@@ -19,7 +19,7 @@ export async function load(r) {
     maybe("/v1/events", { ...o, query: { limit: 8 } }),
     maybe("/v1/endpoints", { ...o, query: { state: "down", limit: 20 } }),
   ]);
-  return { status, regions: regions.regions, flows: flows?.flows ?? [], window: flows?.window, events: events?.events ?? [], down: down?.endpoints ?? [] };
+  return { status, regions: regions.regions, flows: flows ?? [], events: events?.events ?? [], down: down?.endpoints ?? [] };
 }
 
 /** What a person should look at, worst first: `[kind, text, way]`. */
@@ -27,8 +27,8 @@ function wrongs({ status, regions, down }) {
   const list = [];
   const names = status?.names ?? {};
   const last = names.last_resort ?? 0;
-  if (last) list.push(["bad", `${plural(last, "name")} ${last === 1 ? "answers" : "answer"} by the last resort: none of the pools has enough live endpoints.`, link("names?state=last-resort", "Names")]);
-  if (names.degraded) list.push(["bad", `${plural(names.degraded, "name")} degraded.`, link("names?state=degraded", "Names")]);
+  if (last) list.push(["bad", `${plural(last, "name")} ${last === 1 ? "answers" : "answer"} by the last resort: none of the pools has enough live endpoints.`, link("names?standing=last-resort", "Names")]);
+  if (names.degraded) list.push(["bad", `${plural(names.degraded, "name")} degraded.`, link("names?standing=degraded", "Names")]);
   for (const region of regions) {
     const kind = region_kind(region);
     if (kind === "bad") list.push(["bad", `Region ${region.name}: no pool has enough live endpoints.`, link(path("regions", region.name), "Region")]);
@@ -41,7 +41,7 @@ function wrongs({ status, regions, down }) {
   if (total > 8) list.push(["bad", `${plural(total - 8, "further endpoint")} down.`, link("endpoints?state=down", "Endpoints")]);
   for (const text of status?.warnings ?? []) list.push(["warn", typeof text === "string" ? text : text.text ?? JSON.stringify(text), null]);
   if (status?.endpoints?.stale) list.push(["warn", `${plural(status.endpoints.stale, "endpoint")} without any vote now: what was believed last holds.`, link("votes", "Votes")]);
-  if (names.held) list.push(["warn", `${plural(names.held, "name")} held by a guard.`, link("names?state=held", "Names")]);
+  if (names.held) list.push(["warn", `${plural(names.held, "name")} held by a guard.`, link("names?standing=held", "Names")]);
   return list;
 }
 

@@ -48,7 +48,7 @@ export function flows_on(flows, regions) {
   const pairs = new Map();
   const rows = new Map();
   for (const f of flows) {
-    const place = f.country ?? "unknown place";
+    const place = f.country ?? "no known place";
     const row = rows.get(`${place} ${f.region}`) ?? { place, region: f.region ?? "none", queries: 0 };
     row.queries += f.queries;
     rows.set(`${place} ${f.region}`, row);
