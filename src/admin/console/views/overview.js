@@ -10,13 +10,16 @@ import { capacity_of, flows_on, region_kind, region_word } from "./world.js";
 
 export const title = () => "Overview";
 
+/** Events shown here. */
+const LATEST = 7;
+
 export async function load(r) {
   const o = { signal: r.abort.signal };
   const [status, regions, flows, events, down] = await Promise.all([
     maybe("/v1/status", o),
     get("/v1/regions", o),
     maybe("/v1/flows", { ...o, query: { window: "1h" } }),
-    maybe("/v1/events", { ...o, query: { limit: 8 } }),
+    maybe("/v1/events", { ...o, query: { limit: LATEST } }),
     maybe("/v1/endpoints", { ...o, query: { state: "down", limit: 20 } }),
   ]);
   return { status, regions: regions.regions, flows: flows ?? [], events: events?.events ?? [], down: down?.endpoints ?? [] };
@@ -31,7 +34,7 @@ function wrongs({ status, regions, down }) {
   if (names.degraded) list.push(["bad", `${plural(names.degraded, "name")} degraded.`, link("names?standing=degraded", "Names")]);
   for (const region of regions) {
     const kind = region_kind(region);
-    if (kind === "bad") list.push(["bad", `Region ${region.name}: no pool has enough live endpoints.`, link(path("regions", region.name), "Region")]);
+    if (kind === "bad") list.push(["bad", `Region ${region.name}: ${region_word(region)}; no pool of it has enough.`, link(path("regions", region.name), "Region")]);
     else if (kind === "warn") list.push(["warn", `Region ${region.name}: ${region_word(region)}.`, link(path("regions", region.name), "Region")]);
   }
   for (const e of down.slice(0, 8)) {
@@ -135,7 +138,7 @@ export function render(r, data) {
           "section",
           { class: "panel flush", key: "events", "aria-labelledby": "latest" },
           h("div", { class: "panel-head" }, h("h2", { id: "latest" }, "Latest events"), h("div", { class: "actions" }, link("events", "All events"))),
-          data.events.length ? events_list(data.events) : empty("Nothing happened yet."),
+          data.events.length ? events_list(data.events.slice(0, LATEST), { compact: true }) : empty("Nothing happened yet."),
         ),
       ),
       total > 0 &&
