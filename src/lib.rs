@@ -79,6 +79,8 @@ pub mod docs {
     pub mod configuration {}
     #[doc = include_str!("docs/conformance.md")]
     pub mod conformance {}
+    #[doc = include_str!("docs/console.md")]
+    pub mod console {}
     #[doc = include_str!("docs/dnssec.md")]
     pub mod dnssec {}
     #[doc = include_str!("docs/fleet.md")]

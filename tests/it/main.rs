@@ -20,6 +20,7 @@ mod deploy;
 mod e2e_check;
 mod e2e_cli;
 mod e2e_compare;
+mod e2e_console;
 mod e2e_demo;
 mod e2e_dnssec;
 mod e2e_doh;
