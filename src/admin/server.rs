@@ -70,6 +70,7 @@ fn described() -> OpenApiRouter<State> {
         .routes(routes!(route::explain::explain))
         .routes(routes!(route::regions::regions))
         .routes(routes!(route::reload::reload))
+        .routes(routes!(route::flows::flows))
         .route("/livez", get(route::health::livez))
         .route("/readyz", get(route::ready::readyz))
         .route("/metrics", get(route::metrics::metrics))
@@ -102,6 +103,7 @@ fn router(state: State) -> Router {
     let (router, document) = described().split_for_parts();
     router
         .route("/v1/openapi.json", get(openapi::serve(&document)))
+        .merge(super::console::router())
         .fallback(route::fallback)
         .method_not_allowed_fallback(route::wrong_method)
         .with_state(state)

@@ -9,6 +9,7 @@ mod explained;
 mod explained_in_full;
 mod guard;
 mod https;
+mod sampled;
 mod signed;
 mod signed_types;
 mod steered;
