@@ -7,6 +7,7 @@
 //! lacks nothing follows.
 
 mod caches;
+mod expect;
 mod features;
 mod fleet;
 mod health;
@@ -20,6 +21,7 @@ mod upstreams;
 mod vips;
 
 pub use caches::CacheSpec;
+pub use expect::{AnswerSpec, ExpectSpec, ThingSpec};
 pub use features::{AuthSpec, ErrorPagesSpec, FeaturesSpec, PageSpec, RateRuleSpec};
 pub use fleet::{FleetSpec, NodeFleetSpec};
 pub use health::HealthSpec;
@@ -105,6 +107,8 @@ pub struct Spec {
     pub names: Vec<NameSpec>,
     /// `[names."NAME"]` with `alias-of`
     pub aliases: Vec<AliasSpec>,
+    /// `[[expect]]`
+    pub expectations: Vec<ExpectSpec>,
 }
 
 /// Names of objects that may themselves be unreadable, and of which kinds all are known.

@@ -5,6 +5,7 @@ mod clients;
 mod conditions;
 mod connections;
 mod dns;
+mod expect;
 mod features;
 mod fleet;
 mod health;
@@ -102,6 +103,7 @@ const PARTS: &[&[OptionRow]] = &[
     sessions::ROWS,
     connections::ROWS,
     vips::ROWS,
+    expect::ROWS,
 ];
 
 const COUNT: usize = {
