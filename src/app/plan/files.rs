@@ -235,6 +235,6 @@ mod tests {
         else {
             panic!("an unknown region was taken");
         };
-        assert!(lines.iter().any(|l| l.contains("n.toml:7:")), "{lines:?}");
+        assert!(lines.iter().any(|l| l.contains("n.toml:8:")), "{lines:?}");
     }
 }
