@@ -12,6 +12,7 @@ mod chaos;
 mod client;
 mod denial;
 mod dname;
+mod drill;
 pub mod explain;
 pub mod explanation;
 mod guard;
@@ -33,7 +34,7 @@ mod tsig;
 
 pub use ahead::Ahead;
 pub use answer::{Inbound, Reply, Transport, answer};
-pub use explain::{ExplainClient, ExplainError, explain};
+pub use explain::{ExplainClient, ExplainError, FullExplanation, explain, explain_in_full};
 pub use explanation::{Answered, Explanation};
 pub use locate::Whereabouts;
 pub use presign::Presigner;

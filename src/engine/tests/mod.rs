@@ -6,6 +6,7 @@ mod bytes;
 mod dname;
 mod edns;
 mod explained;
+mod explained_in_full;
 mod guard;
 mod https;
 mod sampled;
