@@ -87,6 +87,8 @@ pub mod docs {
     pub mod fleet {}
     #[doc = include_str!("docs/monitors.md")]
     pub mod monitors {}
+    #[doc = include_str!("docs/plan.md")]
+    pub mod plan {}
     #[doc = include_str!("docs/overrides.md")]
     pub mod overrides {}
     #[doc = include_str!("docs/performance.md")]

@@ -12,6 +12,7 @@ pub mod flows;
 pub mod gate;
 pub mod metrics;
 pub mod openapi;
+pub mod plan;
 pub mod problem;
 pub mod ready;
 pub mod route;

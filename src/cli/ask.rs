@@ -65,8 +65,7 @@ pub(super) fn ask(
             match one(&client, &server, method, path, query, body).await {
                 Ok((status, json)) if status.is_success() => return Ok(Answer { json, server }),
                 Ok((_, json)) => {
-                    let detail = json.get("detail").and_then(|d| d.as_str());
-                    return Err(detail.map_or_else(|| json.to_string(), str::to_owned));
+                    return Err(told(&json));
                 }
                 Err(e) => silent.push(format!("{server}: {e}")),
             }
@@ -76,6 +75,19 @@ pub(super) fn ask(
             silent.join("; ")
         ))
     })
+}
+
+/// What a problem says, with all that it lists.
+fn told(json: &Value) -> String {
+    let Some(detail) = json["detail"].as_str() else {
+        return json.to_string();
+    };
+    let listed = json["problems"].as_array().into_iter().flatten();
+    // The detail of a broken rule has them already.
+    let listed = listed
+        .filter_map(Value::as_str)
+        .filter(|p| !detail.contains(p));
+    listed.fold(detail.to_owned(), |said, problem| said + "\n  " + problem)
 }
 
 async fn one(

@@ -1,5 +1,5 @@
 //! The command line. Exit codes: 0 done, 1 failed, 2 usage, 3 an order is in force but not on every
-//! node, 78 the configuration is wrong.
+//! node, 4 a plan moves more clients than it may, 78 the configuration is wrong.
 
 #![expect(
     clippy::print_stdout,
@@ -19,6 +19,7 @@ pub mod geoip;
 mod health;
 mod orders;
 mod origin;
+mod plan;
 mod proxy;
 mod route;
 mod run;
@@ -58,6 +59,9 @@ enum Command {
     },
     /// Ask a running node why a client gets the answer it gets.
     Explain(ExplainArgs),
+    /// Say what another configuration would change in answers. Exit code 4 when more clients would be
+    /// sent to another region than --max-shift allows.
+    Plan(plan::PlanArgs),
     /// Say which route of a configuration takes a request, and why not the others.
     Route(RouteArgs),
     /// Say whether the node on this machine lives, or is ready; exit code 1 with the reason when not.
@@ -237,6 +241,7 @@ pub fn main() -> ExitCode {
             deny_warnings,
         } => check::check(&path, node, deny_warnings),
         Command::Explain(args) => explain::explain(&args),
+        Command::Plan(args) => plan::plan(&args),
         Command::Route(args) => route::route(&args),
         Command::Health(args) => health::health(&args),
         Command::Export(command) => export::export(&command),

@@ -33,6 +33,7 @@ mod e2e_keys;
 mod e2e_latency;
 mod e2e_monitors;
 mod e2e_overrides;
+mod e2e_plan;
 mod e2e_probe;
 mod e2e_probe_secure;
 mod e2e_proxy;
