@@ -75,6 +75,8 @@ pub mod cli;
 pub mod docs {
     #[doc = include_str!("docs/architecture.md")]
     pub mod architecture {}
+    #[doc = include_str!("docs/admin-security.md")]
+    pub mod admin_security {}
     #[doc = include_str!("docs/configuration.md")]
     pub mod configuration {}
     #[doc = include_str!("docs/conformance.md")]

@@ -1,5 +1,6 @@
 //! The application: the only place that starts tasks, reads the real clock and listens to signals.
 
+pub mod admin;
 pub mod backends;
 pub mod caches;
 pub mod certificates;

@@ -7,9 +7,11 @@
     reason = "a command line talks to a terminal"
 )]
 
+mod admin;
 mod ask;
 mod caches;
 mod check;
+mod credentials;
 mod demo;
 mod dnssec;
 mod explain;
@@ -89,6 +91,9 @@ enum Command {
     Overrides(ask::Via),
     /// Show what was ordered, by whom, and what became of it.
     Audit(orders::AuditArgs),
+    /// Make the tokens of the admin API.
+    #[command(subcommand)]
+    Admin(admin::AdminCommand),
     /// Show, roll and hand over the DNSSEC keys of signed zones.
     #[command(subcommand)]
     Dnssec(dnssec::DnssecCommand),
@@ -255,6 +260,7 @@ pub fn main() -> ExitCode {
         Command::Switchover(args) => orders::switchover(args),
         Command::Overrides(via) => orders::list(&via),
         Command::Audit(args) => orders::audit(&args),
+        Command::Admin(command) => admin::admin(&command),
         Command::Dnssec(command) => dnssec::dnssec(&command),
         Command::Fleet(command) => fleet::fleet(&command),
         Command::Proxy(command) => proxy::proxy(command),
