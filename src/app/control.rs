@@ -167,7 +167,12 @@ impl Controller {
 fn follow_zones(in_force: &Snapshot, loaded: &mut Loaded) -> Vec<String> {
     let (changes, told) = history::follow(in_force, &loaded.compiled.snapshot);
     match Arc::get_mut(&mut loaded.compiled.snapshot) {
-        Some(snapshot) => snapshot.settings.transfers.history = changes,
+        Some(snapshot) => {
+            snapshot.settings.transfers.history = changes;
+            // What was counted of a region goes on being of that region.
+            let regions = snapshot.steering.regions.iter().map(|r| &*r.name);
+            snapshot.settings.regions = in_force.settings.regions.with(regions);
+        }
         None => debug_assert!(false, "nobody else has what was just loaded"),
     }
     told

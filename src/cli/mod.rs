@@ -18,9 +18,12 @@ pub mod geoip;
 mod health;
 mod orders;
 mod origin;
+mod progress;
 mod proxy;
 mod route;
 mod run;
+mod table;
+mod terminal;
 mod traffic;
 mod xdp;
 

@@ -47,6 +47,7 @@ use crate::config::{Diagnostic, Sources, Spec};
 use crate::dns::name::WireName;
 use crate::snapshot::{Settings, Snapshot};
 use crate::steer::Steering;
+use crate::telemetry::RegionPlaces;
 use crate::traffic::Vip;
 
 pub use dnssec::{ImportedKey, SignedZone};
@@ -128,6 +129,7 @@ pub fn compile(
         &geo,
     );
     rules.circles = council::circles(spec, &steering);
+    let places = RegionPlaces::new(steering.regions.iter().map(|r| &*r.name));
     let snapshot = Snapshot {
         zones,
         geo,
@@ -145,6 +147,7 @@ pub fn compile(
             council: Arc::new(rules),
             rules: protection::rules(spec),
             chaos: protection::chaos(spec, this_node.as_ref()),
+            regions: places,
         },
     };
     (

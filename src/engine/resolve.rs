@@ -209,7 +209,7 @@ impl Resolve<'_> {
     ) -> Result<(), Full> {
         let group = self.view.snapshot.steering.group_of(name);
         r.original_ttl(group.ttl_max);
-        tell(decision, scratch, r);
+        tell(self.view, decision, scratch, r);
         match &decision.chosen {
             Chosen::Endpoints(picks) if group.cname => self.alias(picks, owner, decision.ttl, r),
             Chosen::Endpoints(picks) => {
@@ -353,8 +353,19 @@ pub(super) fn canonical(name: &[u8]) -> Option<Canonical> {
 }
 
 /// Counts a steered answer, and says what is unusual about it.
-pub(super) fn tell(decision: &Decision, scratch: &Scratch, r: &mut Response<'_, '_>) {
+pub(super) fn tell(view: &View, decision: &Decision, scratch: &Scratch, r: &mut Response<'_, '_>) {
     r.ede = words(decision);
+    if let Chosen::Endpoints(picks) = &decision.chosen
+        && let Some(first) = picks.as_slice().first()
+    {
+        let Snapshot {
+            steering, settings, ..
+        } = &*view.snapshot;
+        let pool = steering.endpoints[first.index()].pool;
+        let region = steering.pools[pool.index()].region;
+        let place = settings.regions.place(region.index());
+        scratch.counters.regions.count(place);
+    }
     scratch.counters.count(match decision.standing {
         Standing::Normal => DnsEvent::SteeredNormal,
         Standing::Held => DnsEvent::SteeredHeld,

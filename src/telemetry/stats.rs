@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{Before, DnsCounters, DnsEvent, Metrics, OrderGauges, Page, ProbeStats};
+use super::{ApiStats, Before, DnsCounters, DnsEvent, Metrics, OrderGauges, Page, ProbeStats};
 
 /// All counters of the process.
 #[derive(Default)]
@@ -15,6 +15,7 @@ pub struct Stats {
     key_troubles: Arc<AtomicU64>,
     orders: Arc<OrderGauges>,
     probes: Arc<ProbeStats>,
+    api: Arc<ApiStats>,
     others: Vec<Arc<dyn Metrics>>,
     before: Before,
 }
@@ -124,6 +125,16 @@ impl Stats {
     /// An event's count over all workers.
     pub fn dns(&self, event: DnsEvent) -> u64 {
         self.workers.iter().map(|w| w.get(event)).sum()
+    }
+
+    /// Steered answers of the region in this place, over all workers.
+    pub fn region(&self, place: usize) -> u64 {
+        self.workers.iter().map(|w| w.regions.get(place)).sum()
+    }
+
+    /// What is counted of the admin API.
+    pub fn api(&self) -> &Arc<ApiStats> {
+        &self.api
     }
 
     /// Open DNS connections over TCP.

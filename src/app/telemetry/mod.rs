@@ -1,0 +1,3 @@
+//! What a node tells of itself beside its answers and its log.
+
+mod process;
