@@ -2,16 +2,20 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use crate::admin::{Control, FleetStatus, ReloadOutcome};
 use crate::compile::Node;
 use crate::config::Report;
 use crate::engine::transfer::history;
+use crate::history::What;
 use crate::snapshot::{Publisher, Snapshot};
+use crate::telemetry::{Reload, ReloadStats};
 use crate::time::Clock;
 
 use super::certificates::Certificates;
+use super::chronicle::Chronicle;
 use super::fleet::FleetDesk;
 use super::judge_loop::Order;
 use super::keeper;
@@ -40,31 +44,56 @@ pub struct Ordered {
     pub carrier: SharedCarrier,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Where it is told what happened.
+    pub chronicle: Chronicle,
 }
 
 /// Reloads by order of a signal or the API, one at a time.
 pub struct Controller {
     has: Ordered,
     one_at_a_time: Mutex<()>,
+    reloads: Arc<ReloadStats>,
 }
 
 impl Controller {
     /// A controller that reloads and hands the result to the judge loop, and the certificate to its
     /// keeper.
     pub fn new(has: Ordered) -> Arc<Controller> {
+        let now = has.clock.wall().unix(has.clock.now());
         Arc::new(Controller {
             has,
             one_at_a_time: Mutex::new(()),
+            reloads: Arc::new(ReloadStats::loaded_at(now)),
         })
+    }
+
+    /// What is counted of reloads.
+    pub fn reloads(&self) -> &Arc<ReloadStats> {
+        &self.reloads
     }
 }
 
+#[async_trait]
 impl Control for Controller {
     fn fleet(&self) -> FleetStatus {
         self.has.fleet.status(&self.has.publisher.latest())
     }
 
     async fn reload(&self) -> ReloadOutcome {
+        let outcome = self.try_reload().await;
+        let how = match &outcome {
+            ReloadOutcome::Adopted { .. } => Reload::Adopted,
+            ReloadOutcome::Refused { .. } => Reload::Refused,
+            ReloadOutcome::Failed(_) => Reload::Failed,
+        };
+        let now = self.has.clock.now();
+        self.reloads.count(how, self.has.clock.wall().unix(now));
+        outcome
+    }
+}
+
+impl Controller {
+    async fn try_reload(&self) -> ReloadOutcome {
         let _one = self.one_at_a_time.lock().await;
         if self.has.lock.is_left() {
             // That one has read its configuration already.
@@ -83,13 +112,11 @@ impl Control for Controller {
         .await;
         match result {
             Ok(Ok((loaded, told))) => self.hand_over(loaded, told).await,
-            Ok(Err(report)) => refused(report),
+            Ok(Err(report)) => refused(report, &self.has.chronicle),
             Err(panic) => ReloadOutcome::Failed(format!("the reload itself failed: {panic}")),
         }
     }
-}
 
-impl Controller {
     async fn hand_over(&self, loaded: Loaded, zones: Vec<String>) -> ReloadOutcome {
         log(&loaded.warnings);
         let mut warnings: Vec<String> = loaded.warnings.lines().collect();
@@ -153,6 +180,10 @@ impl Controller {
                 }
                 self.has.fleet.runs(&loaded.digest, node.as_ref());
                 tracing::info!(%generation, "reloaded");
+                self.has.chronicle.record(&What::ConfigAdopted {
+                    digest: loaded.digest.to_string(),
+                    warnings: warnings.len(),
+                });
                 ReloadOutcome::Adopted {
                     generation,
                     warnings,
@@ -178,12 +209,15 @@ fn follow_zones(in_force: &Snapshot, loaded: &mut Loaded) -> Vec<String> {
     told
 }
 
-fn refused(report: Report) -> ReloadOutcome {
+fn refused(report: Report, chronicle: &Chronicle) -> ReloadOutcome {
     log(&report);
     let lines: Vec<String> = report.lines().collect();
     tracing::error!(
         errors = report.error_count(),
         "reload refused: the configuration in force stays as it was"
     );
+    chronicle.record(&What::ConfigRefused {
+        problems: lines.clone(),
+    });
     ReloadOutcome::Refused { problems: lines }
 }

@@ -3,6 +3,7 @@
 pub mod backends;
 pub mod caches;
 pub mod certificates;
+mod chronicle;
 pub mod clock;
 pub mod control;
 mod descriptors;
@@ -21,6 +22,7 @@ pub mod readiness;
 pub mod run;
 pub mod store;
 pub mod takeover;
+mod telemetry;
 mod traffic;
 mod unable;
 

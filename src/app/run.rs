@@ -27,6 +27,7 @@ use crate::units::Generation;
 
 use super::backends::{self, BackendBook};
 use super::certificates::{Certificate, Certificates};
+use super::chronicle::Chronicle;
 use super::clock::RealClock;
 use super::control::{Controller, Ordered};
 use super::descriptors;
@@ -48,6 +49,7 @@ use super::takeover::new::{self, Arrival};
 use super::takeover::old::{self, Call, Gifts};
 use super::takeover::program::Program;
 use super::takeover::{Kind, Label, Sockets, supervisor};
+use super::telemetry;
 use crate::admin::Control as _;
 
 /// What to run.
@@ -314,6 +316,7 @@ async fn serve_after(
     // A node that only probes or carries traffic may not speak of orders, and needs none.
     let takes_orders = !node.dns_listen.is_empty() || node.admin_listen.is_some();
     let order_task = takes_orders.then(|| tokio::spawn(order_desk.clone().run(stopped.clone())));
+    let chronicle = Chronicle::default();
     let controller = Controller::new(Ordered {
         wanted: options.wanted.clone(),
         running: node.clone(),
@@ -325,6 +328,7 @@ async fn serve_after(
         fleet: desk,
         carrier: carrier.clone(),
         clock: clock.clone(),
+        chronicle: chronicle.clone(),
     });
 
     // One set of counters per UDP worker, and one per listener of connections.
@@ -362,7 +366,7 @@ async fn serve_after(
                 .clone()
                 .map(|c| c as Arc<dyn crate::telemetry::Metrics>),
         );
-    let stats = Arc::new(stats);
+    let stats = telemetry::complete(stats, &controller);
 
     // The API is up before DNS is, so that a long first round can be watched.
     let readiness = Readiness::new(carrier.clone(), backends.clone());

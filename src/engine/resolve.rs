@@ -8,7 +8,7 @@ use crate::dns::name::{NameRef, is_at_or_below};
 use crate::dns::{Ede, Owner, Rcode, Section, rtype};
 use crate::ids::{EndpointId, NameId};
 use crate::net::Family;
-use crate::snapshot::View;
+use crate::snapshot::{Snapshot, View};
 use crate::steer::decision::{Picks, Standing};
 use crate::steer::{Ask, Chosen, Decision, Group, LastResort, NoTrace, Steering, decide};
 use crate::telemetry::DnsEvent;

@@ -8,6 +8,7 @@ pub mod page;
 pub mod probes;
 pub mod regions;
 pub mod reloads;
+pub mod spans;
 pub mod stats;
 
 pub use api::ApiStats;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::spans::Spans;
 use super::{ApiStats, Before, DnsCounters, DnsEvent, Metrics, OrderGauges, Page, ProbeStats};
 
 /// All counters of the process.
@@ -16,6 +17,7 @@ pub struct Stats {
     orders: Arc<OrderGauges>,
     probes: Arc<ProbeStats>,
     api: Arc<ApiStats>,
+    spans: Arc<Spans>,
     others: Vec<Arc<dyn Metrics>>,
     before: Before,
 }
@@ -130,6 +132,11 @@ impl Stats {
     /// Steered answers of the region in this place, over all workers.
     pub fn region(&self, place: usize) -> u64 {
         self.workers.iter().map(|w| w.regions.get(place)).sum()
+    }
+
+    /// Requests of the admin API that wait to be exported.
+    pub fn spans(&self) -> &Arc<Spans> {
+        &self.spans
     }
 
     /// What is counted of the admin API.
