@@ -12,11 +12,17 @@ use super::State;
 const UNMATCHED: &str = "unmatched";
 
 /// Passes the request on and counts its answer. A stream counts when its head is there.
-pub(super) async fn measure(Shared(state): Shared<State>, request: Request, next: Next) -> Response {
+pub(super) async fn measure(
+    Shared(state): Shared<State>,
+    request: Request,
+    next: Next,
+) -> Response {
     let began = state.clock.now();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let method = match request.method().as_str() {
-        known @ ("GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS") => known.to_owned(),
+        known @ ("GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS") => {
+            known.to_owned()
+        }
         _ => "other".to_owned(),
     };
     let parent = request.headers().get("traceparent");

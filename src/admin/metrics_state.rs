@@ -12,7 +12,14 @@ use crate::time::Wall;
 const STATES: [&str; 4] = ["up", "down", "unknown", "disabled"];
 
 /// Why an endpoint can be published otherwise than votes say.
-const GUARDS: [&str; 6] = ["brake", "suspect", "hold", "flapping", "manual", "not-served"];
+const GUARDS: [&str; 6] = [
+    "brake",
+    "suspect",
+    "hold",
+    "flapping",
+    "manual",
+    "not-served",
+];
 
 const ORDERS: [&str; 5] = ["drain", "disable", "force-up", "force-down", "weight"];
 
@@ -50,7 +57,11 @@ fn state(enabled: bool, verdict: &Verdict) -> usize {
 pub(super) fn render(out: &mut Page, view: &View, stats: &Stats) {
     let settings = &view.snapshot.settings;
     let name = "tradewind_build_info";
-    out.family(name, "gauge", "Always 1; its labels say which node runs which version.");
+    out.family(
+        name,
+        "gauge",
+        "Always 1; its labels say which node runs which version.",
+    );
     let labels = format!(
         "node=\"{}\",version=\"{}\"",
         escape(&settings.node),
@@ -58,7 +69,11 @@ pub(super) fn render(out: &mut Page, view: &View, stats: &Stats) {
     );
     out.sample(name, &labels, 1);
     let name = "tradewind_generation_published_timestamp_seconds";
-    out.family(name, "gauge", "When the view in force was published, in Unix time.");
+    out.family(
+        name,
+        "gauge",
+        "When the view in force was published, in Unix time.",
+    );
     out.sample(name, "", published(view.wall, view));
 
     let steering = &view.snapshot.steering;
@@ -75,7 +90,11 @@ pub(super) fn render(out: &mut Page, view: &View, stats: &Stats) {
         }
     }
     let name = "tradewind_endpoints";
-    out.family(name, "gauge", "Endpoints, by region and by what is believed of them.");
+    out.family(
+        name,
+        "gauge",
+        "Endpoints, by region and by what is believed of them.",
+    );
     for (region, counts) in steering.regions.iter().zip(&states) {
         for (word, n) in STATES.iter().zip(counts) {
             let labels = format!("region=\"{}\",state=\"{word}\"", escape(&region.name));

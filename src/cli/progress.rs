@@ -23,7 +23,10 @@ impl Progress {
     /// Work whose end is not known: a spinner with the words.
     pub(super) fn spinner(what: &str) -> Progress {
         let bar = ProgressBar::with_draw_target(None, target());
-        bar.set_style(style("{spinner} {msg} {elapsed}", "{spinner:.cyan} {msg} {elapsed:.dim}"));
+        bar.set_style(style(
+            "{spinner} {msg} {elapsed}",
+            "{spinner:.cyan} {msg} {elapsed:.dim}",
+        ));
         bar.set_message(what.to_owned());
         bar.enable_steady_tick(TURN);
         Progress(bar)

@@ -133,7 +133,8 @@ impl Table {
                 cells.fold(heading, usize::max)
             })
             .collect();
-        let before: usize = self.indent + widths.iter().rev().skip(1).map(|w| w + GAP).sum::<usize>();
+        let before: usize =
+            self.indent + widths.iter().rev().skip(1).map(|w| w + GAP).sum::<usize>();
         let last_is_text = shown
             .last()
             .and_then(|i| self.columns.get(*i))
@@ -257,7 +258,12 @@ mod tests {
             Column::text("order"),
             Column::text("cause"),
         ]);
-        table.row(["eu-1".into(), "9.50".into(), "".into(), "3 of 3 vantages".into()]);
+        table.row([
+            "eu-1".into(),
+            "9.50".into(),
+            "".into(),
+            "3 of 3 vantages".into(),
+        ]);
         let bad = Cell::from("no answer within 2 s on any of the three last tries");
         table.row([
             "asia-pacific-1".into(),
@@ -315,10 +321,16 @@ mod tests {
     #[test]
     fn sizes_and_spans_are_for_people() {
         let sizes = [0, 1023, 1024, 1_048_575, 1_048_576, 1 << 40].map(octets);
-        assert_eq!(sizes, ["0 B", "1023 B", "1.0 KiB", "1.0 MiB", "1.0 MiB", "1.0 TiB"]);
+        assert_eq!(
+            sizes,
+            ["0 B", "1023 B", "1.0 KiB", "1.0 MiB", "1.0 MiB", "1.0 TiB"]
+        );
         let spans = [0, 119, 120, 7200, 200_000].map(span);
         assert_eq!(spans, ["0 s", "119 s", "2 min", "2 h", "2 d"]);
-        assert_eq!([counted(1, "zone"), counted(2, "zone")], ["1 zone", "2 zones"]);
+        assert_eq!(
+            [counted(1, "zone"), counted(2, "zone")],
+            ["1 zone", "2 zones"]
+        );
     }
 
     proptest! {

@@ -138,6 +138,9 @@ mod tests {
         assert_eq!(Tone::Good.paint("up", false), "up");
         assert_eq!(Tone::Plain.paint("up", true), "up");
         let painted = Tone::Good.paint("up", true);
-        assert!(painted.starts_with("\u{1b}[32m") && painted.ends_with("\u{1b}[0m"), "{painted:?}");
+        assert!(
+            painted.starts_with("\u{1b}[32m") && painted.ends_with("\u{1b}[0m"),
+            "{painted:?}"
+        );
     }
 }

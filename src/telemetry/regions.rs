@@ -54,12 +54,17 @@ impl RegionPlaces {
     /// The place of the region with this number; the last one where it has none.
     #[inline]
     pub fn place(&self, region: usize) -> usize {
-        self.of.get(region).map_or(PLACES - 1, |at| usize::from(*at))
+        self.of
+            .get(region)
+            .map_or(PLACES - 1, |at| usize::from(*at))
     }
 
     /// Every region that has a place, with it.
     pub fn all(&self) -> impl Iterator<Item = (usize, &str)> {
-        self.names.iter().enumerate().map(|(at, name)| (at, &**name))
+        self.names
+            .iter()
+            .enumerate()
+            .map(|(at, name)| (at, &**name))
     }
 }
 
@@ -99,7 +104,11 @@ mod tests {
         assert_eq!([0, 1, 2].map(|r| first.place(r)), [0, 1, 2]);
         assert_eq!([0, 1, 2].map(|r| second.place(r)), [2, 3, 0]);
         let names: Vec<&str> = second.all().map(|(_, n)| n).collect();
-        assert_eq!(names, ["eu", "us", "ap", "sa"], "us is counted no more and shown on");
+        assert_eq!(
+            names,
+            ["eu", "us", "ap", "sa"],
+            "us is counted no more and shown on"
+        );
     }
 
     #[test]

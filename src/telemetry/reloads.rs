@@ -49,7 +49,11 @@ impl ReloadStats {
 impl Metrics for ReloadStats {
     fn render(&self, page: &mut Page) {
         let name = "tradewind_config_reloads_total";
-        page.family(name, "counter", "Reloads of the configuration, by how they ended.");
+        page.family(
+            name,
+            "counter",
+            "Reloads of the configuration, by how they ended.",
+        );
         for (word, count) in WORDS.iter().zip(&self.ended) {
             let count = count.load(Ordering::Relaxed);
             page.sample(name, &format!("outcome=\"{word}\""), count);

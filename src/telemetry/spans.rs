@@ -130,7 +130,11 @@ mod tests {
         let parent = TraceParent::read(GOOD).unwrap();
         assert_eq!((parent.trace[0], parent.span[7]), (0x4b, 0xb7));
         assert!(parent.sampled);
-        assert!(!TraceParent::read(&GOOD.replace("-01", "-00")).unwrap().sampled);
+        assert!(
+            !TraceParent::read(&GOOD.replace("-01", "-00"))
+                .unwrap()
+                .sampled
+        );
         let later = GOOD.replacen("00", "01", 1) + "-more";
         assert!(TraceParent::read(&later).is_some());
     }

@@ -47,7 +47,9 @@ fn boot_time(stat: &str) -> Option<f64> {
 
 /// The soft limit of open files, of `/proc/self/limits`.
 fn most_files(limits: &str) -> Option<u64> {
-    let line = limits.lines().find_map(|l| l.strip_prefix("Max open files"))?;
+    let line = limits
+        .lines()
+        .find_map(|l| l.strip_prefix("Max open files"))?;
     line.split_ascii_whitespace().next()?.parse().ok()
 }
 
@@ -57,7 +59,11 @@ impl Metrics for Process {
         let page_bytes = rustix::param::page_size() as u64;
         if let Some(facts) = facts(&read("/proc/self/stat"), page_bytes) {
             let name = "process_cpu_seconds_total";
-            page.family(name, "counter", "Processor time, of user and system, in seconds.");
+            page.family(
+                name,
+                "counter",
+                "Processor time, of user and system, in seconds.",
+            );
             page.sample(name, "", facts.cpu_seconds);
             let name = "process_resident_memory_bytes";
             page.family(name, "gauge", "Memory in use, in bytes.");
@@ -106,10 +112,17 @@ mod tests {
             })
         );
         assert_eq!(facts("7 (cut off) R 1", 4096), None);
-        assert_eq!(boot_time("cpu 1 2\nbtime 1700000000\n"), Some(1_700_000_000.0));
-        let limits = "Limit  Soft Hard\nMax open files            1024                 4096  files\n";
+        assert_eq!(
+            boot_time("cpu 1 2\nbtime 1700000000\n"),
+            Some(1_700_000_000.0)
+        );
+        let limits =
+            "Limit  Soft Hard\nMax open files            1024                 4096  files\n";
         assert_eq!(most_files(limits), Some(1024));
-        assert_eq!(most_files("Max open files  unlimited unlimited files\n"), None);
+        assert_eq!(
+            most_files("Max open files  unlimited unlimited files\n"),
+            None
+        );
     }
 
     #[test]

@@ -269,6 +269,7 @@ impl World {
                             transfers: self.transfers.clone(),
                             rules: self.rules.clone(),
                             chaos: self.chaos.clone(),
+                            ..Settings::default()
                         },
                     }),
                     Arc::new(Board::new(verdicts)),
