@@ -4,9 +4,11 @@
 
 pub mod backends;
 pub mod caches;
+pub mod console;
 pub mod control;
 pub mod desk;
 pub mod fleet;
+pub mod flows;
 pub mod gate;
 mod meter;
 pub mod metrics;

@@ -149,6 +149,7 @@ pub fn compile(
             rules: protection::rules(spec),
             chaos: protection::chaos(spec, this_node.as_ref()),
             regions: places,
+            samples_per_second: spec.telemetry.samples_per_second,
         },
     };
     (
