@@ -184,7 +184,7 @@ mod tests {
         assert_eq!(
             listeners_text(&json, Look::default()),
             "listener  protocol  addresses              to    open  flows    in   out  requests\n\
-             web       http      127.0.0.1:80                    2                             7\n\
+             web       http      127.0.0.1:80                    2                            7\n\
              mail      tcp       127.0.0.1:25 [::1]:25  mail     1      3  10 B  20 B            \
              refused: max-connections 4; ended: client-closed 2\n\n\
              backend  connects ms  open  flows    in   out\n\

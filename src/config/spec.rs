@@ -7,6 +7,7 @@
 //! lacks nothing follows.
 
 mod caches;
+mod exports;
 mod features;
 mod fleet;
 mod health;
@@ -20,6 +21,7 @@ mod upstreams;
 mod vips;
 
 pub use caches::CacheSpec;
+pub use exports::{DnstapSpec, DnstapTarget, OtlpSpec};
 pub use features::{AuthSpec, ErrorPagesSpec, FeaturesSpec, PageSpec, RateRuleSpec};
 pub use fleet::{FleetSpec, NodeFleetSpec};
 pub use health::HealthSpec;

@@ -3,6 +3,7 @@
 pub mod api;
 pub mod before;
 pub mod counters;
+pub mod families;
 pub mod orders;
 pub mod page;
 pub mod probes;

@@ -8,6 +8,7 @@ mod connections;
 mod context;
 mod dnssec;
 mod encrypted;
+mod exports;
 mod features;
 mod fleet;
 mod guards;

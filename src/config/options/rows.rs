@@ -5,6 +5,7 @@ mod clients;
 mod conditions;
 mod connections;
 mod dns;
+mod exports;
 mod features;
 mod fleet;
 mod health;
@@ -76,6 +77,7 @@ const WEIGHT: Kind = Kind::Integer(0, 1_000_000);
 const PARTS: &[&[OptionRow]] = &[
     dns::ROWS,
     telemetry::ROWS,
+    exports::ROWS,
     nodes::ROWS,
     clients::ROWS,
     vips::NODE,
