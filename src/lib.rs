@@ -81,12 +81,16 @@ pub mod docs {
     pub mod configuration {}
     #[doc = include_str!("docs/conformance.md")]
     pub mod conformance {}
+    #[doc = include_str!("docs/console.md")]
+    pub mod console {}
     #[doc = include_str!("docs/dnssec.md")]
     pub mod dnssec {}
     #[doc = include_str!("docs/fleet.md")]
     pub mod fleet {}
     #[doc = include_str!("docs/monitors.md")]
     pub mod monitors {}
+    #[doc = include_str!("docs/plan.md")]
+    pub mod plan {}
     #[doc = include_str!("docs/overrides.md")]
     pub mod overrides {}
     #[doc = include_str!("docs/performance.md")]

@@ -14,6 +14,7 @@ mod meter;
 pub mod metrics;
 mod metrics_state;
 pub mod openapi;
+pub mod plan;
 pub mod problem;
 pub mod ready;
 pub mod route;

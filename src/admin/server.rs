@@ -72,6 +72,7 @@ fn described() -> OpenApiRouter<State> {
         .routes(routes!(route::regions::regions))
         .routes(routes!(route::reload::reload))
         .routes(routes!(route::flows::flows))
+        .routes(routes!(route::plan::plan))
         .route("/livez", get(route::health::livez))
         .route("/readyz", get(route::ready::readyz))
         .route("/metrics", get(route::metrics::metrics))

@@ -16,6 +16,7 @@ mod limits;
 pub mod listeners;
 pub mod load;
 pub mod orders;
+pub mod plan;
 pub mod presign;
 pub mod proxy;
 mod proxy_tls;

@@ -39,6 +39,7 @@ use super::keeper::{Keeper, SharedLock};
 use super::listeners::{self, EncryptedAddresses, QuicListeners};
 use super::load::{Loaded, Wanted, load_all, log};
 use super::orders::{Book, Desk, Tools};
+use super::plan::Planner;
 use super::presign::PresignThread;
 use super::proxy;
 use super::proxy_tls;
@@ -408,6 +409,7 @@ async fn serve_after(
                 .clone()
                 .map(|c| c as Arc<dyn admin::traffic::TrafficDesk>),
             backends,
+            plans: Planner::new(&options.wanted, &wiring.publisher, &clock, &flows),
             flows,
             ready: readiness.clone(),
         };

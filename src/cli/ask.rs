@@ -57,10 +57,7 @@ pub(super) enum Failure {
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Failure::Refused { json, .. } => match json.get("detail").and_then(|d| d.as_str()) {
-                Some(detail) => f.write_str(detail),
-                None => write!(f, "{json}"),
-            },
+            Failure::Refused { json, .. } => f.write_str(&told(json)),
             Failure::Silent(why) => f.write_str(why),
         }
     }
@@ -119,6 +116,19 @@ pub(super) fn try_ask(
             silent.join("; ")
         )))
     })
+}
+
+/// What a problem says, with all that it lists.
+fn told(json: &Value) -> String {
+    let Some(detail) = json["detail"].as_str() else {
+        return json.to_string();
+    };
+    let listed = json["problems"].as_array().into_iter().flatten();
+    // The detail of a broken rule has them already.
+    let listed = listed
+        .filter_map(Value::as_str)
+        .filter(|p| !detail.contains(p));
+    listed.fold(detail.to_owned(), |said, problem| said + "\n  " + problem)
 }
 
 async fn one(

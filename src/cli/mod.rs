@@ -1,5 +1,5 @@
 //! The command line. Its exit codes stand in `docs/cli.md`: 0 done, 1 failed, 2 usage, 3 an order is in
-//! force but not on every node, 78 the configuration is wrong.
+//! force but not on every node, 4 a plan moves more clients than it may, 78 the configuration is wrong.
 
 #![expect(
     clippy::print_stdout,
@@ -20,6 +20,7 @@ mod health;
 mod orders;
 mod origin;
 mod pages;
+mod plan;
 mod progress;
 mod proxy;
 #[cfg(test)]
@@ -83,6 +84,9 @@ enum Command {
     Explain(ExplainArgs),
     /// Let a node read its configuration again. Exit code 78 when it refuses it.
     Reload(reload::ReloadArgs),
+    /// Say what another configuration would change in answers. Exit code 4 when more clients would be
+    /// sent to another region than --max-shift allows.
+    Plan(plan::PlanArgs),
     /// Say which route of a configuration takes a request, and why not the others.
     Route(RouteArgs),
     /// Say whether the node on this machine lives, or is ready; exit code 1 with the reason when not.
@@ -285,6 +289,7 @@ pub fn main() -> ExitCode {
             json,
         } => check::check(&path, node, deny_warnings, json),
         Command::Explain(args) => explain::explain(&args),
+        Command::Plan(args) => plan::plan(&args),
         Command::Route(args) => route::route(&args),
         Command::Health(args) => health::health(&args),
         Command::Export(command) => export::export(&command),

@@ -7,6 +7,7 @@
 //! lacks nothing follows.
 
 mod caches;
+mod expect;
 mod exports;
 mod features;
 mod fleet;
@@ -21,6 +22,7 @@ mod upstreams;
 mod vips;
 
 pub use caches::CacheSpec;
+pub use expect::{AnswerSpec, ExpectSpec, ThingSpec};
 pub use exports::{DnstapSpec, DnstapTarget, OtlpSpec};
 pub use features::{AuthSpec, ErrorPagesSpec, FeaturesSpec, PageSpec, RateRuleSpec};
 pub use fleet::{FleetSpec, NodeFleetSpec};
@@ -107,6 +109,8 @@ pub struct Spec {
     pub names: Vec<NameSpec>,
     /// `[names."NAME"]` with `alias-of`
     pub aliases: Vec<AliasSpec>,
+    /// `[[expect]]`
+    pub expectations: Vec<ExpectSpec>,
 }
 
 /// Names of objects that may themselves be unreadable, and of which kinds all are known.

@@ -10,6 +10,7 @@ pub mod latency;
 pub mod metrics;
 pub mod names;
 pub mod overrides;
+pub mod plan;
 pub mod ready;
 pub mod regions;
 pub mod reload;

@@ -10,6 +10,7 @@ pub mod health;
 pub mod latency;
 pub mod names;
 pub mod overrides;
+pub mod plan;
 pub mod regions;
 pub mod reload;
 pub mod traffic;

@@ -8,6 +8,7 @@ mod connections;
 mod context;
 mod dnssec;
 mod encrypted;
+mod expect;
 mod exports;
 mod features;
 mod fleet;
@@ -120,6 +121,7 @@ pub(super) fn decode(cx: &mut Context<'_>, mut root: Table) -> Spec {
         auths: guards::auth(cx, root),
         upstreams: upstreams::decode(cx, root),
         vips: vips::decode(cx, root),
+        expectations: expect::decode(cx, &top),
         names,
         aliases,
     }

@@ -5,6 +5,7 @@ mod clients;
 mod conditions;
 mod connections;
 mod dns;
+mod expect;
 mod exports;
 mod features;
 mod fleet;
@@ -104,6 +105,7 @@ const PARTS: &[&[OptionRow]] = &[
     sessions::ROWS,
     connections::ROWS,
     vips::ROWS,
+    expect::ROWS,
 ];
 
 const COUNT: usize = {
