@@ -77,6 +77,8 @@ pub mod docs {
     pub mod architecture {}
     #[doc = include_str!("docs/admin-security.md")]
     pub mod admin_security {}
+    #[doc = include_str!("docs/cli.md")]
+    pub mod cli {}
     #[doc = include_str!("docs/configuration.md")]
     pub mod configuration {}
     #[doc = include_str!("docs/conformance.md")]

@@ -10,6 +10,11 @@ use utoipa_axum::routes;
 
 use super::gate::guard::guard;
 use super::{Door, State, gate, listen, openapi, route};
+use super::{State, meter, openapi, route};
+
+/// After the last connection was accepted, until those that have not asked yet are closed: who has just
+/// connected is about to ask.
+const SETTLE: Duration = Duration::from_millis(250);
 
 /// Serves until `shutdown` turns true: then accepts no more, and ends when all that was asked is answered.
 pub async fn serve(
@@ -72,5 +77,6 @@ fn router(state: State) -> Router {
         .method_not_allowed_fallback(route::wrong_method)
         .layer(from_fn_with_state(state.clone(), guard))
         .layer(axum::extract::DefaultBodyLimit::disable())
+        .layer(from_fn_with_state(state.clone(), meter::measure))
         .with_state(state)
 }

@@ -25,6 +25,7 @@ pub mod readiness;
 pub mod run;
 pub mod store;
 pub mod takeover;
+mod telemetry;
 mod traffic;
 mod unable;
 

@@ -53,6 +53,7 @@ use super::takeover::new::{self, Arrival};
 use super::takeover::old::{self, Call, Gifts};
 use super::takeover::program::Program;
 use super::takeover::{Kind, Label, Sockets, supervisor};
+use super::telemetry;
 use crate::admin::Control as _;
 
 /// What to run.
@@ -349,6 +350,7 @@ async fn serve_after(
         stopped: &stopped,
     };
     let entrance = Entrance::new(making).map_err(RunError::Other)?;
+    let query_log = telemetry::log_queries(&mut taps, &node, &clock, &stopped);
     let controller = Controller::new(Ordered {
         entrance: entrance.clone(),
         wanted: options.wanted.clone(),
@@ -401,7 +403,14 @@ async fn serve_after(
                 .clone()
                 .map(|c| c as Arc<dyn crate::telemetry::Metrics>),
         );
-    let stats = Arc::new(stats);
+    let telling = telemetry::Given {
+        node: &node,
+        publisher: &wiring.publisher,
+        controller: &controller,
+        clock: &clock,
+        stopped: &stopped,
+    };
+    let stats = telemetry::complete(stats, query_log, &telling);
 
     // The API is up before DNS is, so that a long first round can be watched.
     let readiness = Readiness::new(carrier.clone(), backends.clone());

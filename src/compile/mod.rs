@@ -49,6 +49,7 @@ use crate::config::{Diagnostic, Sources, Spec};
 use crate::dns::name::WireName;
 use crate::snapshot::{Settings, Snapshot};
 use crate::steer::Steering;
+use crate::telemetry::RegionPlaces;
 use crate::traffic::Vip;
 
 pub use admin::{Access, CertificateAccess, Holder, TokenAccess};
@@ -132,6 +133,7 @@ pub fn compile(
         &geo,
     );
     rules.circles = council::circles(spec, &steering);
+    let places = RegionPlaces::new(steering.regions.iter().map(|r| &*r.name));
     let snapshot = Snapshot {
         zones,
         geo,
@@ -149,6 +151,7 @@ pub fn compile(
             council: Arc::new(rules),
             rules: protection::rules(spec),
             chaos: protection::chaos(spec, this_node.as_ref()),
+            regions: places,
             samples_per_second: spec.telemetry.samples_per_second,
         },
     };

@@ -9,6 +9,7 @@
 mod admin;
 mod caches;
 mod expect;
+mod exports;
 mod features;
 mod fleet;
 mod health;
@@ -26,6 +27,7 @@ pub use admin::{
 };
 pub use caches::CacheSpec;
 pub use expect::{AnswerSpec, ExpectSpec, ThingSpec};
+pub use exports::{DnstapSpec, DnstapTarget, OtlpSpec};
 pub use features::{AuthSpec, ErrorPagesSpec, FeaturesSpec, PageSpec, RateRuleSpec};
 pub use fleet::{FleetSpec, NodeFleetSpec};
 pub use health::HealthSpec;

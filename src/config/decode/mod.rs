@@ -10,6 +10,7 @@ mod context;
 mod dnssec;
 mod encrypted;
 mod expect;
+mod exports;
 mod features;
 mod fleet;
 mod guards;

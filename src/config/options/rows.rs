@@ -7,6 +7,7 @@ mod conditions;
 mod connections;
 mod dns;
 mod expect;
+mod exports;
 mod features;
 mod fleet;
 mod health;
@@ -78,6 +79,7 @@ const WEIGHT: Kind = Kind::Integer(0, 1_000_000);
 const PARTS: &[&[OptionRow]] = &[
     dns::ROWS,
     telemetry::ROWS,
+    exports::ROWS,
     nodes::ROWS,
     admin::ROWS,
     clients::ROWS,
