@@ -330,6 +330,15 @@ async fn serve_after(
     let takes_orders = !node.dns_listen.is_empty() || node.admin_listen.is_some();
     let order_task = takes_orders.then(|| tokio::spawn(order_desk.clone().run(stopped.clone())));
     let chronicle = Chronicle::default();
+    let making = Making {
+        node: &node,
+        files: admin_files,
+        desk: &order_desk,
+        clock: &clock,
+        chronicle: &chronicle,
+        stopped: &stopped,
+    };
+    let entrance = Entrance::new(making).map_err(RunError::Other)?;
     let mut taps = Taps::default();
     let flows = flows::start(
         &mut taps,
@@ -398,6 +407,8 @@ async fn serve_after(
         .with_probes(probe_stats)
         .with_metrics(Some(flows.clone()))
         .with_metrics(Some(entrance.gate()))
+        .with_metrics(Some(entrance.gate()))
+        .with_metrics(Some(flows.clone()))
         .with_metrics(
             carrier
                 .clone()
