@@ -45,7 +45,8 @@ function wrongs({ status, regions, down }) {
   for (const text of status?.warnings ?? []) list.push(["warn", typeof text === "string" ? text : text.text ?? JSON.stringify(text), null]);
   if (status?.endpoints?.stale) list.push(["warn", `${plural(status.endpoints.stale, "endpoint")} without any vote now: what was believed last holds.`, link("votes", "Votes")]);
   if (names.held) list.push(["warn", `${plural(names.held, "name")} held by a guard.`, link("names?standing=held", "Names")]);
-  return list;
+  // Failures before warnings; the order within each stays.
+  return list.sort(([a], [b]) => (a === "bad" ? 0 : 1) - (b === "bad" ? 0 : 1));
 }
 
 function wrong(data) {
@@ -109,11 +110,32 @@ export function render(r, data) {
           ]),
         ),
       h(
-        "section",
-        { class: "panel flush two-thirds", key: "map", "aria-labelledby": "world" },
-        h("div", { class: "panel-head" }, h("h2", { id: "world" }, "World"), h("p", { class: "quiet" }, flowing)),
-        map(r, { title: "World map of the regions", text, places: places(regions), arcs, points }),
-        legend([["good", "healthy"], ["warn", "weakened or drained"], ["bad", "out"], ["idle", "not known"]]),
+        "div",
+        { class: "two-thirds stack", key: "world" },
+        h(
+          "section",
+          { class: "panel flush", key: "map", "aria-labelledby": "world" },
+          h("div", { class: "panel-head" }, h("h2", { id: "world" }, "World"), h("p", { class: "quiet" }, flowing)),
+          map(r, { title: "World map of the regions", text, places: places(regions), arcs, points }),
+          legend([["good", "healthy"], ["warn", "weakened or drained"], ["bad", "out"], ["idle", "not known"]]),
+        ),
+        total > 0 &&
+          h(
+            "section",
+            { class: "panel flush", key: "flows", "aria-labelledby": "flows" },
+            h("div", { class: "panel-head" }, h("h2", { id: "flows" }, "Query flows"), h("p", { class: "quiet" }, "Sampled, by client country and region answered")),
+            table(
+              "Query flows from client places to regions",
+              [
+                { name: "From", cell: (f) => f.place },
+                { name: "To", cell: (f) => f.region },
+                { name: "Queries", num: true, cell: (f) => short(f.queries) },
+                { name: "Share", num: true, cell: (f) => percent(f.queries / total, 1) },
+              ],
+              flows_on(flows, regions).table.slice(0, 12),
+              { key: (f) => `${f.place} ${f.region}` },
+            ),
+          ),
       ),
       h(
         "div",
@@ -141,23 +163,6 @@ export function render(r, data) {
           data.events.length ? events_list(data.events.slice(0, LATEST), { compact: true }) : empty("Nothing happened yet."),
         ),
       ),
-      total > 0 &&
-        h(
-          "section",
-          { class: "panel flush two-thirds", key: "flows", "aria-labelledby": "flows" },
-          h("div", { class: "panel-head" }, h("h2", { id: "flows" }, "Query flows"), h("p", { class: "quiet" }, "Sampled, by client country and region answered")),
-          table(
-            "Query flows from client places to regions",
-            [
-              { name: "From", cell: (f) => f.place },
-              { name: "To", cell: (f) => f.region },
-              { name: "Queries", num: true, cell: (f) => short(f.queries) },
-              { name: "Share", num: true, cell: (f) => percent(f.queries / total, 1) },
-            ],
-            flows_on(flows, regions).table.slice(0, 12),
-            { key: (f) => `${f.place} ${f.region}` },
-          ),
-        ),
     ),
   ];
 }
