@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use hashbrown::{HashMap, HashSet};
 
 use crate::dns::name::WireName;
+use crate::geo::Coordinates;
 use crate::ids::{EndpointId, NameId, PlanId, ShapeId};
 use crate::net::Family;
 use crate::snapshot::{View, failover};
@@ -278,6 +279,7 @@ pub fn compare(
             before.regions.iter().map(|r| r.name.to_string()),
             after.regions.iter().map(|r| r.name.to_string()),
         ),
+        places: places(old, new),
         assumed_up: Vec::new(),
     }
 }
@@ -537,6 +539,18 @@ fn weights(view: &View) -> HashMap<(String, Option<String>), (u64, u64)> {
         }
     }
     out
+}
+
+/// Where the regions of both are.
+fn places(old: &View, new: &View) -> Vec<(String, Coordinates)> {
+    let of = |view: &View| -> Vec<(String, Coordinates)> {
+        let regions = view.snapshot.steering.regions.iter();
+        regions
+            .map(|r| (r.name.to_string(), r.coordinates))
+            .collect()
+    };
+    let all: BTreeMap<String, Coordinates> = of(old).into_iter().chain(of(new)).collect();
+    all.into_iter().collect()
 }
 
 fn difference(old: impl Iterator<Item = String>, new: impl Iterator<Item = String>) -> Difference {

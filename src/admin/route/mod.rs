@@ -10,9 +10,11 @@ pub mod latency;
 pub mod metrics;
 pub mod names;
 pub mod overrides;
+pub mod plan;
 pub mod ready;
 pub mod regions;
 pub mod reload;
+pub mod session;
 pub mod traffic;
 
 use axum::http::{Method, Uri};
