@@ -29,9 +29,13 @@ export async function load(r) {
 function wrongs({ status, regions, down }) {
   const list = [];
   const names = status?.names ?? {};
-  const last = names.last_resort ?? 0;
-  if (last) list.push(["bad", `${plural(last, "name")} ${last === 1 ? "answers" : "answer"} by the last resort: none of the pools has enough live endpoints.`, link("names?standing=last-resort", "Names")]);
-  if (names.degraded) list.push(["bad", `${plural(names.degraded, "name")} degraded.`, link("names?standing=degraded", "Names")]);
+  // The node's own list has the worst first: names at the last resort, degraded and held, a line each.
+  const standings = ["last-resort", "degraded", "held"].filter((s) => names[s] > 0);
+  (status?.warnings ?? []).forEach((text, i) => {
+    const standing = standings[i];
+    const kind = standing && standing !== "held" ? "bad" : "warn";
+    list.push([kind, `${text}.`, standing && link(`names?standing=${standing}`, "Names")]);
+  });
   for (const region of regions) {
     const kind = region_kind(region);
     if (kind === "bad") list.push(["bad", `Region ${region.name}: ${region_word(region)}; no pool of it has enough.`, link(path("regions", region.name), "Region")]);
@@ -42,9 +46,6 @@ function wrongs({ status, regions, down }) {
   }
   const total = status?.endpoints?.down ?? down.length;
   if (total > 8) list.push(["bad", `${plural(total - 8, "further endpoint")} down.`, link("endpoints?state=down", "Endpoints")]);
-  for (const text of status?.warnings ?? []) list.push(["warn", typeof text === "string" ? text : text.text ?? JSON.stringify(text), null]);
-  if (status?.endpoints?.stale) list.push(["warn", `${plural(status.endpoints.stale, "endpoint")} without any vote now: what was believed last holds.`, link("votes", "Votes")]);
-  if (names.held) list.push(["warn", `${plural(names.held, "name")} held by a guard.`, link("names?standing=held", "Names")]);
   // Failures before warnings; the order within each stays.
   return list.sort(([a], [b]) => (a === "bad" ? 0 : 1) - (b === "bad" ? 0 : 1));
 }
