@@ -9,12 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::gate::guard::guard;
-use super::{Door, State, gate, listen, openapi, route};
-use super::{State, meter, openapi, route};
-
-/// After the last connection was accepted, until those that have not asked yet are closed: who has just
-/// connected is about to ask.
-const SETTLE: Duration = Duration::from_millis(250);
+use super::{Door, State, gate, listen, meter, openapi, route};
 
 /// Serves until `shutdown` turns true: then accepts no more, and ends when all that was asked is answered.
 pub async fn serve(
