@@ -15,6 +15,7 @@ mod listeners;
 mod protection;
 mod routes;
 mod sni;
+mod telemetry;
 mod upstreams;
 mod vips;
 
@@ -27,6 +28,7 @@ pub use listeners::{ListenerSpec, NodeProxySpec, ProtocolSpec, TcpSpec, TlsFile,
 pub use protection::{AccessSpec, ChaosSpec, CookiesSpec, RateLimitSpec};
 pub use routes::{ActionSpec, RouteSpec, WafSpec};
 pub use sni::{SniRuleSpec, SniSpec, SniTarget};
+pub use telemetry::TelemetrySpec;
 pub use upstreams::{BackendSpec, OneLayer, UpstreamSpec};
 pub use vips::VipSpec;
 
@@ -59,6 +61,8 @@ pub struct Spec {
     pub fleet: FleetSpec,
     /// `[health]`: how verdicts are reached.
     pub health: HealthSpec,
+    /// `[telemetry]`: what is told of the traffic.
+    pub telemetry: TelemetrySpec,
     /// `[regions.NAME]`
     pub regions: Vec<RegionSpec>,
     /// `[nodes.NAME]`

@@ -5,10 +5,12 @@ pub mod drills;
 pub mod failover;
 pub mod orders;
 pub mod publish;
+pub mod suppose;
 pub mod transfer;
 pub mod view;
 
 pub use crate::health::ProbeTarget;
 pub use publish::{Publisher, Reader};
+pub use suppose::Supposed;
 pub use transfer::{Delta, Packed, PackedRecord, Transfers, ZoneTransfer};
 pub use view::{ChaosTexts, NodeFacts, Parts, Settings, Snapshot, View};

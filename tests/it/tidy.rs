@@ -33,9 +33,9 @@ const LAYERS: &[&[&str]] = &[
         "caching",
         "history",
     ],
-    &["steer", "traffic"],
+    &["steer", "traffic", "drill"],
     &["snapshot"],
-    &["engine", "config"],
+    &["engine", "config", "plan"],
     &["compile", "sys"],
     &["server", "probe", "fleet", "proxy", "admin"],
     &["app"],
@@ -67,7 +67,9 @@ const PURE: &[&str] = &[
     "overrides",
     "history",
     "steer",
+    "drill",
     "snapshot",
+    "plan",
     "engine",
     "compile",
 ];
@@ -102,6 +104,7 @@ const SERDE: &[&str] = &[
     "geo/networks",
     "app/keeper/record",
     "app/keeper/request",
+    "app/drills/word",
 ];
 
 /// One breach, for a person.

@@ -32,6 +32,7 @@ mod resilience;
 mod routes;
 mod sessions;
 mod sni;
+mod telemetry;
 mod transfers;
 mod udp;
 mod upstreams;
@@ -96,6 +97,7 @@ pub(super) fn decode(cx: &mut Context<'_>, mut root: Table) -> Spec {
             names_complete,
         },
         health: health::decode(cx, &top),
+        telemetry: telemetry::decode(cx, &top),
         listeners: listeners::decode(cx, root),
         dns: dns(cx, &top),
         fleet: fleet::fleet(cx, &top),

@@ -18,6 +18,7 @@ mod routes;
 mod sessions;
 mod sni;
 mod steering;
+mod telemetry;
 mod udp;
 mod upstreams;
 mod vips;
@@ -74,6 +75,7 @@ const WEIGHT: Kind = Kind::Integer(0, 1_000_000);
 
 const PARTS: &[&[OptionRow]] = &[
     dns::ROWS,
+    telemetry::ROWS,
     nodes::ROWS,
     clients::ROWS,
     vips::NODE,
