@@ -1,5 +1,5 @@
 //! The command line. Exit codes: 0 done, 1 failed, 2 usage, 3 an order is in force but not on every
-//! node, 78 the configuration is wrong.
+//! node, 4 a drill was aborted or rolled back, 78 the configuration is wrong.
 
 #![expect(
     clippy::print_stdout,
@@ -12,6 +12,7 @@ mod caches;
 mod check;
 mod demo;
 mod dnssec;
+mod drill;
 mod explain;
 mod export;
 mod fleet;
@@ -81,6 +82,9 @@ enum Command {
     Clear(orders::ClearArgs),
     /// Give several orders as one: all of them or, when a rule would break, none.
     Switchover(orders::SwitchoverArgs),
+    /// Let something fail or drain for a while, and see that others take over.
+    #[command(subcommand)]
+    Drill(drill::DrillCommand),
     /// List the orders in force, with the real state beneath them.
     Overrides(ask::Via),
     /// Show what was ordered, by whom, and what became of it.
@@ -248,6 +252,7 @@ pub fn main() -> ExitCode {
         Command::Failback(args) => orders::order("failback", args),
         Command::Clear(args) => orders::clear(args),
         Command::Switchover(args) => orders::switchover(args),
+        Command::Drill(command) => drill::run(command),
         Command::Overrides(via) => orders::list(&via),
         Command::Audit(args) => orders::audit(&args),
         Command::Dnssec(command) => dnssec::dnssec(&command),

@@ -235,14 +235,7 @@ impl Course {
         }
     }
 
-    fn note(
-        &mut self,
-        phase: Phase,
-        at_ms: u64,
-        end: Option<End>,
-        node: &Arc<str>,
-        text: String,
-    ) {
+    fn note(&mut self, phase: Phase, at_ms: u64, end: Option<End>, node: &Arc<str>, text: String) {
         let step = Step {
             at_ms,
             end,
@@ -410,8 +403,13 @@ mod tests {
         let mut b = a.clone();
         a.end(End::Aborted, (7, ENDS), &"a".into(), "by alice".into())
             .unwrap();
-        b.end(End::RolledBack, (5, ENDS), &"b".into(), "us-1 is down".into())
-            .unwrap();
+        b.end(
+            End::RolledBack,
+            (5, ENDS),
+            &"b".into(),
+            "us-1 is down".into(),
+        )
+        .unwrap();
         a.merge(&b);
         assert_eq!(a.state(8, ENDS), State::Ended(End::RolledBack));
         assert_eq!(a.0[&Phase::Ended].text, "us-1 is down");

@@ -90,7 +90,11 @@ fn times(r: &Report, out: &mut String) {
         Effect::Fail => "0 s: the failure is injected as detected",
         Effect::Drain => "–",
     };
-    let _ = writeln!(out, "| Detection | {} | {detected} |", promised(&|p| p.detection));
+    let _ = writeln!(
+        out,
+        "| Detection | {} | {detected} |",
+        promised(&|p| p.detection)
+    );
     let [begun, over] = r.spread_ms();
     let seen = |spread: Option<(u64, usize)>| match spread {
         Some((ms, nodes)) => format!(
@@ -108,9 +112,16 @@ fn times(r: &Report, out: &mut String) {
     );
     let moved = r.traffic.as_ref().and_then(|t| t.away);
     let tail = moved.and_then(|m| m.ninety_nine);
-    let tail = tail.map_or_else(|| "–".to_owned(), |d| format!("{}: 99 % of traffic", span(d)));
+    let tail = tail.map_or_else(
+        || "–".to_owned(),
+        |d| format!("{}: 99 % of traffic", span(d)),
+    );
     let _ = writeln!(out, "| Caches (TTL) | {} | {tail} |", promised(&|p| p.ttl));
-    let _ = writeln!(out, "| Roll-back, decision and propagation | – | {} |", seen(over));
+    let _ = writeln!(
+        out,
+        "| Roll-back, decision and propagation | – | {} |",
+        seen(over)
+    );
     if let Some(p) = promise {
         let whole = p.detection + p.publish + p.ttl;
         let _ = writeln!(
@@ -147,7 +158,10 @@ fn times(r: &Report, out: &mut String) {
 fn traffic(r: &Report, out: &mut String) {
     let _ = writeln!(out, "\n## Traffic\n");
     let Some(t) = &r.traffic else {
-        let _ = writeln!(out, "No proxy of what the drill is about reports its traffic.");
+        let _ = writeln!(
+            out,
+            "No proxy of what the drill is about reports its traffic."
+        );
         return;
     };
     let _ = writeln!(
@@ -189,7 +203,10 @@ fn steps(r: &Report, out: &mut String) {
                 Phase::Ended => s.end.map_or("ended", End::word),
                 Phase::Reported => "reported",
             };
-            (s.at_ms, format!("**{word}** ({}): {}", s.node, plain(&s.text)))
+            (
+                s.at_ms,
+                format!("**{word}** ({}): {}", s.node, plain(&s.text)),
+            )
         })
         .collect();
     let notes = r.notes.iter();

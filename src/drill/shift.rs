@@ -163,7 +163,10 @@ mod tests {
         after.extend([0; 9]);
         let moved = moved(&counts(100, &after)).unwrap();
         let s = |n| Some(Duration::from_secs(n));
-        assert_eq!((moved.half, moved.ninety, moved.ninety_nine), (s(5), s(8), s(14)));
+        assert_eq!(
+            (moved.half, moved.ninety, moved.ninety_nine),
+            (s(5), s(8), s(14))
+        );
     }
 
     #[test]

@@ -229,9 +229,7 @@ impl Resolve<'_> {
         };
         match (found, self.qtype) {
             (_, rtype::DS | rtype::SOA | rtype::NS) => self.nodata(zone, qname, r),
-            (Found::Steered { name }, rtype::HTTPS) => {
-                self.service(*name, place, zone, scratch, r)
-            }
+            (Found::Steered { name }, rtype::HTTPS) => self.service(*name, place, zone, scratch, r),
             (Found::Steered { name }, _) => self.steered(*name, place, zone, scratch, r),
             (_, rtype::ANY) => match any() {
                 Some(name) => self.steered(name, place, zone, scratch, r),

@@ -117,11 +117,11 @@ pub fn explain(
     let found = find(view, name.as_bytes(), qtype).ok_or_else(|| not_found(view, name, qtype))?;
     let query = Query {
         id: found.id,
+        label: found.label,
         qtype,
         asker,
         draw,
         now,
-        label: found.label,
     };
     let (e, _) = describe(view, name.as_bytes(), found, &query);
     Ok(e.asked_by(client))
@@ -153,14 +153,14 @@ impl Explanation {
 
 /// All that an answer follows from besides the view.
 #[derive(Clone, Copy, Debug)]
-struct Query {
+struct Query<'v> {
     id: NameId,
+    /// The drill whose label stands before the name.
+    label: Option<&'v ScopedDrill>,
     qtype: u16,
     asker: Asker,
     draw: Draw,
     now: Moment,
-    /// The drill whose label stands before the name, by its place in the view.
-    label: Option<usize>,
 }
 
 const BOGON: &str = "the resolver's address: the ECS network is special-purpose address space";
@@ -192,11 +192,11 @@ pub(super) fn for_dns(
     let draw = scratch.peek(found.id, family(group, qtype));
     let query = Query {
         id: found.id,
+        label: found.label,
         qtype,
         asker,
         draw,
         now,
-        label: found.label,
     };
     let (e, _) = describe(view, name, found, &query);
     let scope = e.scope;
@@ -204,21 +204,18 @@ pub(super) fn for_dns(
 }
 
 /// A steered name, and the way to it.
-struct Steered {
+struct Steered<'v> {
     id: NameId,
     aliases: Vec<String>,
     /// Of the zone that holds it.
     negative_ttl: Option<Ttl>,
-    /// The drill whose label stands before the name, by its place in the view.
-    label: Option<usize>,
+    /// The drill whose label stands before the name.
+    label: Option<&'v ScopedDrill>,
 }
 
-fn find(view: &View, name: &[u8], qtype: u16) -> Option<Steered> {
+fn find<'v>(view: &'v View, name: &[u8], qtype: u16) -> Option<Steered<'v>> {
     let (label, name) = match labelled(view, name) {
-        Some((drill, steered)) => {
-            let place = view.scoped.iter().position(|d| d.id == drill.id);
-            (place, steered)
-        }
+        Some((drill, steered)) => (Some(drill), steered),
         None => (None, name),
     };
     let mut at = name.to_vec();
@@ -287,12 +284,17 @@ fn not_found(view: &View, name: &WireName, qtype: u16) -> ExplainError {
     }
 }
 
-fn describe(view: &View, name: &[u8], found: Steered, q: &Query) -> (Explanation, Told) {
+fn describe<'v>(
+    view: &'v View,
+    name: &[u8],
+    found: Steered<'v>,
+    q: &Query<'v>,
+) -> (Explanation, Told<'v>) {
     let snapshot = &view.snapshot;
     let steering = &snapshot.steering;
     let group = steering.group_of(found.id);
-    let who = who(view, q.id, q.asker);
-    let under = Under::of(view, q.id, &who, q.labelled(view), q.now);
+    let who = who(view, found.id, q.asker);
+    let under = Under::of(view, found.id, &who, q.label, q.now);
     let mut trace = Recorder::new(Context {
         geo: &snapshot.geo,
         board: &view.board,
@@ -340,7 +342,7 @@ fn client_why(who: &Who) -> &'static str {
 }
 
 /// What is told of a decision for one family or for both.
-struct Told {
+struct Told<'v> {
     /// The one, or the lesser of the two.
     decision: Decision,
     picks: Vec<EndpointId>,
@@ -348,23 +350,26 @@ struct Told {
     scope: ScopeLen,
     /// For whom.
     who: Who,
+    /// Under which drill.
+    under: Under<'v>,
     /// The decision of each family.
     each: Vec<(Family, Decision)>,
 }
 
-impl Told {
+impl<'v> Told<'v> {
     /// Decides as a query of this type would have it decided.
-    fn decide<T: Trace>(view: &View, q: &Query, trace: &mut T) -> Told {
+    fn decide<T: Trace>(view: &'v View, q: &Query<'v>, trace: &mut T) -> Told<'v> {
         let steering = &view.snapshot.steering;
         let group = steering.group_of(q.id);
         let who = who(view, q.id, q.asker);
+        let under = Under::of(view, q.id, &who, q.label, q.now);
         if q.qtype == rtype::HTTPS && !group.cname {
-            let asked = (q.asker, q.labelled(view));
-            return Told::both(Both::decide(view, q.id, asked, q.draw, q.now, trace), who);
+            let asked = (q.asker, q.label);
+            let both = Both::decide(view, q.id, asked, q.draw, q.now, trace);
+            return Told::both(both, who, under);
         }
         let family = family(group, q.qtype);
         let ask = q.ask(who.client, family);
-        let under = Under::of(view, q.id, &who, q.labelled(view), q.now);
         let decision = decide(steering, under.live, &ask, trace);
         Told {
             picks: match &decision.chosen {
@@ -376,10 +381,11 @@ impl Told {
             each: vec![(family, decision)],
             decision,
             who,
+            under,
         }
     }
 
-    fn both(both: Both<'_>, who: Who) -> Told {
+    fn both(both: Both<'v>, who: Who, under: Under<'v>) -> Told<'v> {
         let lesser = both.lesser().map(|(_, d)| *d);
         let picks = both.answered().flat_map(|(_, _, p)| p.as_slice().to_vec());
         Told {
@@ -395,11 +401,12 @@ impl Told {
                 overridden: false,
             }),
             who,
+            under,
         }
     }
 
     /// The type of the records that are answered.
-    fn rtype(&self, view: &View, q: &Query) -> Rtype {
+    fn rtype(&self, view: &View, q: &Query<'_>) -> Rtype {
         let group = view.snapshot.steering.group_of(q.id);
         Rtype(if group.cname {
             rtype::CNAME
@@ -414,24 +421,18 @@ impl Told {
     }
 
     /// Among whom it was drawn, in all families.
-    fn shares(&self, view: &View, q: &Query) -> Vec<Share> {
+    fn shares(&self, view: &View, q: &Query<'_>) -> Vec<Share> {
         let steering: &Steering = &view.snapshot.steering;
-        let under = Under::of(view, q.id, &self.who, q.labelled(view), q.now);
         let each = self.each.iter();
         each.flat_map(|(family, decision)| {
             let ask = q.ask(self.who.client, *family);
-            under.live.shares(steering, &ask, decision)
+            self.under.live.shares(steering, &ask, decision)
         })
         .collect()
     }
 }
 
-impl Query {
-    /// The drill by whose label the name is asked for.
-    fn labelled<'v>(&self, view: &'v View) -> Option<&'v ScopedDrill> {
-        view.scoped.get(self.label?)
-    }
-
+impl Query<'_> {
     fn ask(&self, client: Client, family: Family) -> Ask {
         Ask {
             name: self.id,

@@ -116,7 +116,11 @@ impl<'v> Both<'v> {
 
     /// For whom both hold: the longer scope lies inside the other (requirement E2).
     pub(super) fn scope(&self) -> ScopeLen {
-        let scopes = self.decisions.iter().flatten().map(|d| self.under.scope(&self.who, d));
+        let scopes = self
+            .decisions
+            .iter()
+            .flatten()
+            .map(|d| self.under.scope(&self.who, d));
         scopes.max().unwrap_or(ScopeLen(0))
     }
 }

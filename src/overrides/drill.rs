@@ -176,7 +176,15 @@ mod tests {
 
     #[test]
     fn other_texts_are_no_drills() {
-        for text in ["", "a", "A label", "a-b label", "a labels", "a canary=1.2.3.4", "0123456789abcdefg label"] {
+        for text in [
+            "",
+            "a",
+            "A label",
+            "a-b label",
+            "a labels",
+            "a canary=1.2.3.4",
+            "0123456789abcdefg label",
+        ] {
             assert_eq!(Drill::from_text(text), None, "{text}");
         }
     }

@@ -198,13 +198,7 @@ impl View {
             known.overrides,
             now,
         );
-        let scoped = drills::resolve(
-            &parts.drills,
-            &parts.snapshot.steering,
-            known,
-            now,
-            None,
-        );
+        let scoped = drills::resolve(&parts.drills, &parts.snapshot.steering, known, now, None);
         let marks = drills::marks(&[], &parts.drills, generation, now);
         View::of(generation, now, parts, (live, scoped, marks))
     }

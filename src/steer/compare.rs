@@ -2,10 +2,10 @@
 
 use crate::ids::{NameId, PlanId};
 
+use super::Steering;
 use super::decision::Standing;
 use super::offer::Live;
 use super::resolve::lanes;
-use super::Steering;
 
 impl Live {
     /// Whether the clients of `plan` who ask for `name` get answers of the same distribution from

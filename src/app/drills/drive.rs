@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::files::{File, row};
 use super::traffic::{Meter, Totals, is_meant};
-use super::watch::{Sight, trouble};
+use super::trouble::{Sight, trouble};
 use super::word::{Seen, Word};
 use super::world::Ground;
 use super::{Drills, Known};
@@ -49,7 +49,7 @@ const TOLD: usize = 4;
 const BATCH: usize = 64;
 
 /// A drill that must end.
-struct Lift {
+pub(super) struct Lift {
     charter: Charter,
     why: String,
 }
@@ -239,8 +239,8 @@ impl Drills {
                 let at = (sight.order.record.stamp.ms, ends_ms);
                 self.step(id, |course| {
                     // What was passed over is passed over again.
-                    drop(course.check(at, node, "its order is there".to_owned()));
-                    drop(course.begin(at, node, "its order is in force".to_owned()));
+                    let _ = course.check(at, node, "its order is there".to_owned());
+                    let _ = course.begin(at, node, "its order is in force".to_owned());
                 });
                 None
             }
@@ -248,7 +248,7 @@ impl Drills {
                 let why = trouble(sight)?;
                 let said = why.clone();
                 self.step(id, |course| {
-                    drop(course.end(End::RolledBack, (now_ms, ends_ms), node, said));
+                    let _ = course.end(End::RolledBack, (now_ms, ends_ms), node, said);
                 });
                 lift(&why)
             }
@@ -263,7 +263,7 @@ impl Drills {
                 if waited > PATIENCE_MS {
                     let why = "its order never came into force".to_owned();
                     self.step(id, |course| {
-                        drop(course.end(End::Aborted, (now_ms, ends_ms), node, why));
+                        let _ = course.end(End::Aborted, (now_ms, ends_ms), node, why);
                     });
                 }
                 None
@@ -275,7 +275,7 @@ impl Drills {
                 let said = format!("its order was taken back by {}: {}", cleared.0, cleared.1);
                 let at = cleared.2.max(begun);
                 self.step(id, |course| {
-                    drop(course.end(End::Aborted, (at, ends_ms), node, said));
+                    let _ = course.end(End::Aborted, (at, ends_ms), node, said);
                 });
                 None
             }
@@ -291,7 +291,8 @@ impl Drills {
     fn take_turn(&self, file: &File, state: State, now_ms: u64) {
         let driver = file.driver();
         let (node, id) = (&self.tools.node, &file.charter.drill.id);
-        if driver.as_ref().is_some_and(|(_, who, _)| who == node) || state.end().is_some() && driver.is_none()
+        if driver.as_ref().is_some_and(|(_, who, _)| who == node)
+            || state.end().is_some() && driver.is_none()
         {
             return;
         }
@@ -320,7 +321,7 @@ impl Drills {
                 None => (End::Aborted, "it never began"),
             };
             self.step(id, |course| {
-                drop(course.end(end.0, (ends_ms, ends_ms), node, end.1.to_owned()));
+                let _ = course.end(end.0, (ends_ms, ends_ms), node, end.1.to_owned());
             });
             return;
         }
@@ -333,18 +334,18 @@ impl Drills {
         });
         let view = self.tools.publisher.latest();
         let shown = super::show::report(file, None, &view, now_ms);
-        let back = shown.traffic.is_none_or(|t| {
-            t.away.is_none() || t.back.is_some_and(|b| b.ninety_nine.is_some())
-        });
-        let whole = waited >= SETTLE_MS && (told || waited >= SILENT_MS) && back
-            || waited >= TRAFFIC_MS;
+        let back = shown
+            .traffic
+            .is_none_or(|t| t.away.is_none() || t.back.is_some_and(|b| b.ninety_nine.is_some()));
+        let whole =
+            waited >= SETTLE_MS && (told || waited >= SILENT_MS) && back || waited >= TRAFFIC_MS;
         if whole {
             let said = format!(
                 "the report is whole: {} nodes told",
                 file.words.values().filter(|w| w.over.is_some()).count()
             );
             self.step(id, |course| {
-                drop(course.report((now_ms, ends_ms), node, said));
+                let _ = course.report((now_ms, ends_ms), node, said);
             });
         }
     }
@@ -370,7 +371,9 @@ impl Drills {
             let view = self.tools.publisher.latest();
             let ground = grounds.of(&file.charter, &view);
             let meant = ground.is_some_and(|g| is_meant(g, &view));
-            let ended = state.end().map(|_| course.ended_ms().unwrap_or(file.charter.ends_ms));
+            let ended = state
+                .end()
+                .map(|_| course.ended_ms().unwrap_or(file.charter.ends_ms));
             let recent = meter.recent(now_ms);
             self.say(&file.charter.drill.id, |word| {
                 word.recent = Some(recent);
@@ -523,9 +526,7 @@ impl Grounds {
         }
         let id = charter.drill.id.clone();
         let found = self.found.entry(id);
-        found
-            .or_insert_with(|| Ground::of(charter, view))
-            .as_ref()
+        found.or_insert_with(|| Ground::of(charter, view)).as_ref()
     }
 }
 

@@ -88,7 +88,10 @@ impl Files {
         for (key, text) in rows {
             let read = key.split_once('/').zip(Word::parse(&text).ok());
             let Some(((_, node), word)) = read else {
-                tracing::error!(key, "a drill in the store cannot be read and is passed over");
+                tracing::error!(
+                    key,
+                    "a drill in the store cannot be read and is passed over"
+                );
                 continue;
             };
             files.hear(&node.into(), word);
@@ -138,7 +141,8 @@ impl Files {
     pub(super) fn forget(&mut self) -> Vec<String> {
         let mut gone = Vec::new();
         while self.0.len() > KEPT {
-            let planned = |(id, file): &(&Arc<str>, &File)| (file.charter.planned_ms, (*id).clone());
+            let planned =
+                |(id, file): &(&Arc<str>, &File)| (file.charter.planned_ms, (*id).clone());
             let oldest = self.0.iter().min_by_key(planned).map(|(id, _)| id.clone());
             let Some(oldest) = oldest else { break };
             if let Some(file) = self.0.remove(&oldest) {
@@ -172,12 +176,36 @@ mod tests {
         word.number = 2;
         word.drives = Some((1, 10));
         assert!(files.hear(&a, word.clone()));
-        assert!(!files.hear(&a, Word { number: 1, drives: None, ..word.clone() }));
-        assert!(files.hear(&b, Word { drives: Some((2, 20)), ..word.clone() }));
-        let driver = |f: &Files| f.0["x1"].driver().map(|(turn, node, _)| (turn, node.to_string()));
+        assert!(!files.hear(
+            &a,
+            Word {
+                number: 1,
+                drives: None,
+                ..word.clone()
+            }
+        ));
+        assert!(files.hear(
+            &b,
+            Word {
+                drives: Some((2, 20)),
+                ..word.clone()
+            }
+        ));
+        let driver = |f: &Files| {
+            f.0["x1"]
+                .driver()
+                .map(|(turn, node, _)| (turn, node.to_string()))
+        };
         assert_eq!(driver(&files), Some((2, "b".to_owned())));
         // Both took the same turn, cut off from each other: all choose the same.
-        assert!(files.hear(&a, Word { number: 3, drives: Some((2, 21)), ..word }));
+        assert!(files.hear(
+            &a,
+            Word {
+                number: 3,
+                drives: Some((2, 21)),
+                ..word
+            }
+        ));
         assert_eq!(driver(&files), Some((2, "a".to_owned())));
     }
 
@@ -187,12 +215,21 @@ mod tests {
         for n in 0..KEPT as u64 + 2 {
             let mut charter = charter(&format!("d{n}"));
             charter.planned_ms = n;
-            files.hear(&"a".into(), Word { number: 1, ..Word::about(charter) });
+            files.hear(
+                &"a".into(),
+                Word {
+                    number: 1,
+                    ..Word::about(charter)
+                },
+            );
         }
         assert_eq!(files.forget(), ["d0/a", "d1/a"]);
         assert_eq!(files.0.len(), KEPT);
         assert_eq!(files.latest()[0].charter.planned_ms, KEPT as u64 + 1);
-        let rows = files.0["d7"].words.iter().map(|(node, w)| (row("d7", node), w.text()));
+        let rows = files.0["d7"]
+            .words
+            .iter()
+            .map(|(node, w)| (row("d7", node), w.text()));
         let again = Files::load(rows.collect());
         assert_eq!(again.0["d7"].words, files.0["d7"].words);
     }

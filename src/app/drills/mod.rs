@@ -12,7 +12,7 @@ mod files;
 mod safety;
 mod show;
 mod traffic;
-mod watch;
+mod trouble;
 mod word;
 mod world;
 
@@ -22,6 +22,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use tokio::sync::watch;
 
 use self::files::Files;
 use self::safety::Present;
@@ -80,6 +81,32 @@ struct Known {
     untold: BTreeSet<Arc<str>>,
     /// Words of others that are to be kept.
     unkept: BTreeSet<(Arc<str>, Arc<str>)>,
+}
+
+/// Goes on with the drills that were stored, beside `orders`.
+pub fn start(
+    orders: &Arc<Desk>,
+    (fleet, carrier): (&Arc<FleetDesk>, &SharedCarrier),
+    chronicle: &Chronicle,
+    stored: Vec<(String, String)>,
+    stopped: &watch::Receiver<bool>,
+) -> Arc<Drills> {
+    let of = orders.tools();
+    let tools = Tools {
+        node: of.node.clone(),
+        peers: of.peers.clone(),
+        clock: of.clock.clone(),
+        orders: orders.clone(),
+        fleet: fleet.clone(),
+        bus: of.bus.clone(),
+        store: of.store.clone(),
+        publisher: of.publisher.clone(),
+        chronicle: chronicle.clone(),
+        carrier: carrier.clone(),
+    };
+    let drills = Drills::new(tools, stored);
+    tokio::spawn(drills.clone().run(stopped.clone()));
+    drills
 }
 
 impl Drills {
@@ -252,7 +279,12 @@ impl Drills {
             event: "refused".to_owned(),
             owner: charter.owner.to_string(),
             node: self.tools.node.to_string(),
-            text: format!("drill: {} for {}: {}", charter.what(), charter.whom(), rules.join("; ")),
+            text: format!(
+                "drill: {} for {}: {}",
+                charter.what(),
+                charter.whom(),
+                rules.join("; ")
+            ),
         });
     }
 }
@@ -302,7 +334,7 @@ impl DrillDesk for Drills {
             n => format!("{n} of {} rules are broken knowingly", checks.len()),
         };
         // It is planned and its time is not over: it may be checked.
-        drop(word.course.check(time, node, said));
+        let _ = word.course.check(time, node, said);
         word.checks = checks;
         word.number = charter.planned_ms;
         {
@@ -319,7 +351,7 @@ impl DrillDesk for Drills {
                 let said = format!("in force on {} of {} nodes", taken.applied, taken.of);
                 self.step(&id, |course| {
                     // A node that had the order before may have said so.
-                    drop(course.begin((at_ms, charter.ends_ms), node, said));
+                    let _ = course.begin((at_ms, charter.ends_ms), node, said);
                 });
             }
             Err(refusal) => {
@@ -330,7 +362,7 @@ impl DrillDesk for Drills {
                 };
                 let time = (self.now_ms(), charter.ends_ms);
                 self.step(&id, |course| {
-                    drop(course.end(End::Aborted, time, node, why));
+                    let _ = course.end(End::Aborted, time, node, why);
                 });
                 self.tell();
                 return Err(refusal);
@@ -361,7 +393,9 @@ impl DrillDesk for Drills {
         };
         let node = &self.tools.node;
         let time = (now_ms, file.charter.ends_ms);
-        self.step(id, |course| drop(course.end(End::Aborted, time, node, said)));
+        self.step(id, |course| {
+            let _ = course.end(End::Aborted, time, node, said);
+        });
         self.tell();
         let why = format!("drill {id} aborted: {reason}");
         let lifted = self.lift(&file.charter, owner, &why).await;
@@ -398,7 +432,10 @@ impl Drills {
         let few: Vec<&str> = few.iter().take(5).map(|f| &*f.charter.drill.id).collect();
         match few.is_empty() {
             true => format!("there is no drill `{id}`; none was begun yet"),
-            false => format!("there is no drill `{id}`; the latest are {}", few.join(", ")),
+            false => format!(
+                "there is no drill `{id}`; the latest are {}",
+                few.join(", ")
+            ),
         }
     }
 }

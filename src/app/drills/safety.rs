@@ -103,7 +103,9 @@ pub(super) fn checks(
                 "all of {} names answer from what is up and meant for it",
                 ground.names.len()
             ),
-            Some((name, how)) => format!("0 names may be worse than normal before, {name} gives {how}"),
+            Some((name, how)) => {
+                format!("0 names may be worse than normal before, {name} gives {how}")
+            }
         },
     );
     let failing = failing(ground, view, None);
@@ -123,7 +125,10 @@ pub(super) fn checks(
         CARRIED,
         worse.is_none(),
         match worse {
-            None => format!("all of {} names are carried under the drill", ground.names.len()),
+            None => format!(
+                "all of {} names are carried under the drill",
+                ground.names.len()
+            ),
             Some((name, how)) => {
                 format!("0 names may be worse than normal under the drill, {name} would give {how}")
             }

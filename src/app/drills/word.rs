@@ -345,12 +345,35 @@ pub(super) mod tests {
         for phase in PHASES {
             let end = (phase == Phase::Ended).then_some(End::RolledBack);
             let text = long.clone();
-            let step = Step { at_ms: 1 << 43, end, node: node.clone(), text };
+            let step = Step {
+                at_ms: 1 << 43,
+                end,
+                node: node.clone(),
+                text,
+            };
             word.course.0.insert(phase, step);
         }
         let text = long.clone();
-        word.notes = vec![Note { at_ms: 1 << 43, node, text: text.clone() }; 99];
-        word.checks = vec![Check { rule: "takers-healthy".to_owned(), holds: true, text }; 8];
-        assert!(word.text().len() < crate::fleet::bus::MAX_VALUE, "{}", word.text().len());
+        word.notes = vec![
+            Note {
+                at_ms: 1 << 43,
+                node,
+                text: text.clone()
+            };
+            99
+        ];
+        word.checks = vec![
+            Check {
+                rule: "takers-healthy".to_owned(),
+                holds: true,
+                text
+            };
+            8
+        ];
+        assert!(
+            word.text().len() < crate::fleet::bus::MAX_VALUE,
+            "{}",
+            word.text().len()
+        );
     }
 }

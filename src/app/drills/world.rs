@@ -49,9 +49,10 @@ impl Ground {
                     continue;
                 }
                 let all = steering.pools[member.pool.index()].endpoints.iter();
-                takers.extend(all.copied().filter(|e| {
-                    !covered.contains(e) && steering.endpoints[e.index()].enabled
-                }));
+                takers.extend(
+                    all.copied()
+                        .filter(|e| !covered.contains(e) && steering.endpoints[e.index()].enabled),
+                );
             }
         }
         Some(Ground {

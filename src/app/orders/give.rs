@@ -12,7 +12,9 @@ use crate::admin::desk::{Asked, AuditLine, Ends, Refusal, Taken, WantedOrder, Wi
 use crate::config::nearest;
 use crate::fleet::bus::Owner;
 use crate::health::Verdict;
-use crate::overrides::{Class, Drill, Entry, InForce, Kind, Ledger, MAX_TEXT, Record, ScopeKind, Stamp, Subject};
+use crate::overrides::{
+    Class, Drill, Entry, InForce, Kind, Ledger, MAX_TEXT, Record, ScopeKind, Stamp, Subject,
+};
 use crate::snapshot::{View, orders};
 use crate::steer::Steering;
 
@@ -338,9 +340,7 @@ pub(in crate::app) fn unknown(scope: ScopeKind, name: &str, steering: &Steering)
             format!("there are {}{more}", few.join(", "))
         }
     };
-    Refusal::Unknown(format!(
-        "the configuration has no {word} `{name}`; {help}"
-    ))
+    Refusal::Unknown(format!("the configuration has no {word} `{name}`; {help}"))
 }
 
 /// Whether a failback is wanted and nothing else, which an order without end must not mix.

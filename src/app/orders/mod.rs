@@ -133,6 +133,11 @@ impl Desk {
         });
     }
 
+    /// What it works with.
+    pub(in crate::app) fn tools(&self) -> &Tools {
+        &self.tools
+    }
+
     /// What is in force.
     pub(in crate::app) fn standing(&self) -> Standing {
         let now_ms = self.now_ms();

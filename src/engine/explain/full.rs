@@ -53,18 +53,15 @@ pub fn explain_in_full(
     let found = find(view, name.as_bytes(), qtype).ok_or_else(|| not_found(view, name, qtype))?;
     let query = Query {
         id: found.id,
+        label: found.label,
         qtype,
         asker: client.asker(),
         draw,
         now,
-        label: found.label,
     };
     let (told, decided) = describe(view, name.as_bytes(), found, &query);
     let told = told.asked_by(client);
     let shares = decided.shares(view, &query);
-    // Under a drill with a scope the operators' word is another.
-    let under = query.under(view);
-    let view = &**under.as_ref().unwrap_or(&Cow::Borrowed(view));
     let stages = members::stages(&told.steps);
     let (candidates, candidates_in_all) =
         members::candidates(view, &query, &decided, &shares, &stages);

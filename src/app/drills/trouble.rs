@@ -53,7 +53,9 @@ pub(super) fn trouble(sight: &Sight<'_>) -> Option<String> {
     if minds(safety::ALONE)
         && let Some(other) = earlier(standing, order)
     {
-        return Some(format!("0 other drills may run, drill {other} began before"));
+        return Some(format!(
+            "0 other drills may run, drill {other} began before"
+        ));
     }
     if minds(safety::NO_ORDER) {
         let against = safety::conflicting(standing, ground, view, since_ms);
@@ -82,9 +84,7 @@ pub(super) fn trouble(sight: &Sight<'_>) -> Option<String> {
         Reach::Everybody => Some(&view.live),
         Reach::Canary(_) | Reach::Label => {
             let mut scoped = view.scoped.iter();
-            scoped
-                .find(|s| s.id == charter.drill.id)
-                .map(|s| &s.live)
+            scoped.find(|s| s.id == charter.drill.id).map(|s| &s.live)
         }
     };
     // Only a view that has the drill shows what it does.
@@ -120,7 +120,15 @@ fn short_of(charter: &Charter, order: &InForce, sight: &Sight<'_>) -> Option<Str
     // Without the drill, and with it.
     let mut without = view.parts();
     let own = |o: &InForce| o.record.stamp == order.record.stamp;
-    let others = Standing(sight.standing.0.iter().filter(|o| !own(o)).cloned().collect());
+    let others = Standing(
+        sight
+            .standing
+            .0
+            .iter()
+            .filter(|o| !own(o))
+            .cloned()
+            .collect(),
+    );
     let steering = &view.snapshot.steering;
     let overrides = crate::snapshot::orders::resolve(&others, steering, sight.wall);
     without.overrides = overrides.into();
