@@ -38,7 +38,6 @@ fn described() -> OpenApiRouter<State> {
             route::session::sign_in,
             route::session::sign_out
         ))
-        .routes(routes!(route::flows::flows))
         .route("/livez", get(route::health::livez))
         .route("/readyz", get(route::ready::readyz))
         .route("/metrics", get(route::metrics::metrics))

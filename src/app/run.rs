@@ -354,15 +354,6 @@ async fn serve_after(
             stopped: &stopped,
         },
     );
-    let making = Making {
-        node: &node,
-        files: admin_files,
-        desk: &order_desk,
-        clock: &clock,
-        chronicle: &chronicle,
-        stopped: &stopped,
-    };
-    let entrance = Entrance::new(making).map_err(RunError::Other)?;
     let query_log = telemetry::log_queries(&mut taps, &node, &clock, &stopped);
     let controller = Controller::new(Ordered {
         entrance: entrance.clone(),
