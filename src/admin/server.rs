@@ -67,6 +67,7 @@ impl Listener for Closing {
 /// Every path with its handlers, and the document that describes them.
 fn described() -> OpenApiRouter<State> {
     OpenApiRouter::with_openapi(openapi::head())
+        .routes(routes!(route::expectations::expectations))
         .routes(routes!(route::explain::explain))
         .routes(routes!(route::regions::regions))
         .routes(routes!(route::reload::reload))

@@ -12,6 +12,7 @@ mod caches;
 mod check;
 mod demo;
 mod dnssec;
+mod expectations;
 mod explain;
 mod export;
 mod fleet;
@@ -56,6 +57,9 @@ enum Command {
         #[arg(long)]
         deny_warnings: bool,
     },
+    /// Try what a configuration expects of its answers. Exit code 1 when it is broken, 78 when the
+    /// configuration is wrong otherwise.
+    Test(expectations::TestArgs),
     /// Ask a running node why a client gets the answer it gets.
     Explain(ExplainArgs),
     /// Say which route of a configuration takes a request, and why not the others.
@@ -236,6 +240,7 @@ pub fn main() -> ExitCode {
             node,
             deny_warnings,
         } => check::check(&path, node, deny_warnings),
+        Command::Test(args) => expectations::test(&args),
         Command::Explain(args) => explain::explain(&args),
         Command::Route(args) => route::route(&args),
         Command::Health(args) => health::health(&args),

@@ -15,6 +15,7 @@ use crate::units::Generation;
 use crate::zone::ZoneSet;
 
 use super::drills::{self, DrillOrders, ScopedDrill};
+use super::expectations::Tried;
 use super::transfer::Transfers;
 
 /// Settings of the answering itself.
@@ -36,6 +37,8 @@ pub struct Settings {
     pub rules: Rules,
     /// What class CH says; at most 255 octets each, empty: nothing.
     pub chaos: ChaosTexts,
+    /// What the configuration's authors expect of it, in the order of the files, as it was tried.
+    pub expectations: Arc<[Tried]>,
     /// Answers a second that are looked at, of all DNS threads together; 0: none.
     pub samples_per_second: u32,
 }

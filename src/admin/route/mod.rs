@@ -2,6 +2,7 @@
 
 pub mod backends;
 pub mod caches;
+pub mod expectations;
 pub mod explain;
 pub mod fleet;
 pub mod flows;
@@ -20,7 +21,7 @@ use axum::http::{Method, Uri};
 use super::problem::Problem;
 
 /// What the API has, for the answer to a path it has not.
-const PATHS: &str = "/v1/audit, /v1/explain, /v1/fleet, /v1/health, /v1/latency, /v1/names, \
+const PATHS: &str = "/v1/audit, /v1/expectations, /v1/explain, /v1/fleet, /v1/health, /v1/latency, /v1/names, \
                      /v1/overrides (GET, PUT, DELETE), /v1/proxy/caches, \
                      /v1/proxy/caches/NAME/purge (POST), /v1/proxy/clients, \
                      /v1/proxy/listeners, /v1/regions, /v1/reload (POST), \
