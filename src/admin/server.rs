@@ -24,6 +24,7 @@ pub async fn serve(
 /// Every path with its handlers, and the document that describes them.
 fn described() -> OpenApiRouter<State> {
     OpenApiRouter::with_openapi(openapi::head())
+        .routes(routes!(route::expectations::expectations))
         .routes(routes!(route::explain::explain))
         .routes(routes!(route::drills::list, route::drills::begin))
         .routes(routes!(route::drills::one))

@@ -402,8 +402,6 @@ async fn serve_after(
         .with_probes(probe_stats)
         .with_metrics(Some(flows.clone()))
         .with_metrics(Some(entrance.gate()))
-        .with_metrics(Some(entrance.gate()))
-        .with_metrics(Some(flows.clone()))
         .with_metrics(
             carrier
                 .clone()
