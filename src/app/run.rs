@@ -320,7 +320,7 @@ async fn serve_after(
     let order_task = takes_orders.then(|| tokio::spawn(order_desk.clone().run(stopped.clone())));
     let chronicle = Chronicle::default();
     let mut taps = Taps::default();
-    let flows = flows::start(
+    let (flows, reading) = flows::start(
         &mut taps,
         &flows::Given {
             publisher: &wiring.publisher,
@@ -612,6 +612,7 @@ async fn serve_after(
     if let Some(task) = order_task {
         task.abort();
     }
+    reading.end().await;
     // A step under way is finished and on the disk before the process ends.
     durable.end().await;
     Ok(())
