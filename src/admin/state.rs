@@ -11,6 +11,7 @@ use super::caches::CacheDesk;
 use super::control::Control;
 use super::desk::OrderDesk;
 use super::flows::FlowDesk;
+use super::gate::Gate;
 use super::plan::PlanDesk;
 use super::problem::Problem;
 use super::ready::ReadyDesk;
@@ -19,6 +20,8 @@ use super::traffic::TrafficDesk;
 /// What handlers need.
 #[derive(Clone)]
 pub struct State {
+    /// Decides who may ask.
+    pub gate: Arc<Gate>,
     /// Where the newest view is.
     pub publisher: Publisher,
     /// Counters.

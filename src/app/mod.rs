@@ -1,5 +1,6 @@
 //! The application: the only place that starts tasks, reads the real clock and listens to signals.
 
+pub mod admin;
 pub mod backends;
 pub mod caches;
 pub mod certificates;
@@ -24,6 +25,7 @@ pub mod readiness;
 pub mod run;
 pub mod store;
 pub mod takeover;
+mod telemetry;
 mod traffic;
 mod unable;
 

@@ -9,6 +9,7 @@ use crate::ids::TargetId;
 use crate::limit::{RateTable, Rules, Secrets};
 use crate::net::Prefix;
 use crate::steer::{Known, Live, Measurements, Steering};
+use crate::telemetry::RegionPlaces;
 use crate::time::{Moment, Wall};
 use crate::traffic::Plan;
 use crate::units::Generation;
@@ -36,6 +37,8 @@ pub struct Settings {
     pub rules: Rules,
     /// What class CH says; at most 255 octets each, empty: nothing.
     pub chaos: ChaosTexts,
+    /// Where workers count answers of each region.
+    pub regions: RegionPlaces,
     /// Answers a second that are looked at, of all DNS threads together; 0: none.
     pub samples_per_second: u32,
 }

@@ -109,17 +109,20 @@ async function visit(moved) {
   const at = place();
   const { view, args, nav } = find(at.parts);
   now?.end();
-  for (const dialog of document.querySelectorAll("dialog.of-view")) dialog.remove();
+  delete main.dataset.shown;
   now = new Visit(view, args, at);
   main.replaceChildren();
   now.render();
   menu(nav);
   nav_shown(false);
-  await now.refresh();
+  const own = now;
+  await own.refresh();
+  if (own !== now) return;
+  main.dataset.shown = `/${at.path}`;
   if (moved) {
     scrollTo(0, 0);
     document.getElementById("title")?.focus({ preventScroll: true });
-    say(`${now.view.title(now)}, shown`);
+    say(`${own.view.title(own)}, shown`);
   }
 }
 

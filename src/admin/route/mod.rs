@@ -14,6 +14,7 @@ pub mod plan;
 pub mod ready;
 pub mod regions;
 pub mod reload;
+pub mod session;
 pub mod traffic;
 
 use axum::http::{Method, Uri};

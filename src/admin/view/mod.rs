@@ -13,6 +13,7 @@ pub mod overrides;
 pub mod plan;
 pub mod regions;
 pub mod reload;
+pub mod session;
 pub mod traffic;
 pub mod votes;
 pub mod xdp;

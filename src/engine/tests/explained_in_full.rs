@@ -213,7 +213,7 @@ fn the_words_of_counterfactuals_are_plain() {
     // us comes beside eu when it is within 5 ms of it.
     has(
         &fast,
-        "if the round-trip time to pool us fell to 15.0 ms for 30 s",
+        "if the round-trip time to pool us fell to 15.0 ms for 60 s",
     );
     has(
         &texts(1, "near"),

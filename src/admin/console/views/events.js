@@ -36,10 +36,10 @@ async function more(r) {
 const LEVELS = { info: "idle", notice: "idle", warning: "warn", error: "bad" };
 
 /** A list of events. */
-export function events_list(events) {
+export function events_list(events, { compact } = {}) {
   return h(
     "ol",
-    { class: "timeline", "aria-label": "Events, newest first" },
+    { class: compact ? "timeline compact" : "timeline", "aria-label": "Events, newest first" },
     events.map((e) =>
       h(
         "li",

@@ -10,16 +10,19 @@ import { capacity_of, flows_on, region_kind, region_word } from "./world.js";
 
 export const title = () => "Overview";
 
+/** Events shown here. */
+const LATEST = 7;
+
 export async function load(r) {
   const o = { signal: r.abort.signal };
   const [status, regions, flows, events, down] = await Promise.all([
     maybe("/v1/status", o),
     get("/v1/regions", o),
     maybe("/v1/flows", { ...o, query: { window: "1h" } }),
-    maybe("/v1/events", { ...o, query: { limit: 8 } }),
+    maybe("/v1/events", { ...o, query: { limit: LATEST } }),
     maybe("/v1/endpoints", { ...o, query: { state: "down", limit: 20 } }),
   ]);
-  return { status, regions: regions.regions, flows: flows?.flows ?? [], window: flows?.window, events: events?.events ?? [], down: down?.endpoints ?? [] };
+  return { status, regions: regions.regions, flows: flows ?? [], events: events?.events ?? [], down: down?.endpoints ?? [] };
 }
 
 /** What a person should look at, worst first: `[kind, text, way]`. */
@@ -27,11 +30,11 @@ function wrongs({ status, regions, down }) {
   const list = [];
   const names = status?.names ?? {};
   const last = names.last_resort ?? 0;
-  if (last) list.push(["bad", `${plural(last, "name")} ${last === 1 ? "answers" : "answer"} by the last resort: none of the pools has enough live endpoints.`, link("names?state=last-resort", "Names")]);
-  if (names.degraded) list.push(["bad", `${plural(names.degraded, "name")} degraded.`, link("names?state=degraded", "Names")]);
+  if (last) list.push(["bad", `${plural(last, "name")} ${last === 1 ? "answers" : "answer"} by the last resort: none of the pools has enough live endpoints.`, link("names?standing=last-resort", "Names")]);
+  if (names.degraded) list.push(["bad", `${plural(names.degraded, "name")} degraded.`, link("names?standing=degraded", "Names")]);
   for (const region of regions) {
     const kind = region_kind(region);
-    if (kind === "bad") list.push(["bad", `Region ${region.name}: no pool has enough live endpoints.`, link(path("regions", region.name), "Region")]);
+    if (kind === "bad") list.push(["bad", `Region ${region.name}: ${region_word(region)}; no pool of it has enough.`, link(path("regions", region.name), "Region")]);
     else if (kind === "warn") list.push(["warn", `Region ${region.name}: ${region_word(region)}.`, link(path("regions", region.name), "Region")]);
   }
   for (const e of down.slice(0, 8)) {
@@ -41,7 +44,7 @@ function wrongs({ status, regions, down }) {
   if (total > 8) list.push(["bad", `${plural(total - 8, "further endpoint")} down.`, link("endpoints?state=down", "Endpoints")]);
   for (const text of status?.warnings ?? []) list.push(["warn", typeof text === "string" ? text : text.text ?? JSON.stringify(text), null]);
   if (status?.endpoints?.stale) list.push(["warn", `${plural(status.endpoints.stale, "endpoint")} without any vote now: what was believed last holds.`, link("votes", "Votes")]);
-  if (names.held) list.push(["warn", `${plural(names.held, "name")} held by a guard.`, link("names?state=held", "Names")]);
+  if (names.held) list.push(["warn", `${plural(names.held, "name")} held by a guard.`, link("names?standing=held", "Names")]);
   return list;
 }
 
@@ -135,7 +138,7 @@ export function render(r, data) {
           "section",
           { class: "panel flush", key: "events", "aria-labelledby": "latest" },
           h("div", { class: "panel-head" }, h("h2", { id: "latest" }, "Latest events"), h("div", { class: "actions" }, link("events", "All events"))),
-          data.events.length ? events_list(data.events) : empty("Nothing happened yet."),
+          data.events.length ? events_list(data.events.slice(0, LATEST), { compact: true }) : empty("Nothing happened yet."),
         ),
       ),
       total > 0 &&
