@@ -9,7 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::gate::guard::guard;
-use super::{Door, State, listen, openapi, route};
+use super::{Door, State, listen, meter, openapi, route};
 
 /// Serves until `shutdown` turns true: then accepts no more, and ends when all that was asked is answered.
 pub async fn serve(
@@ -24,15 +24,21 @@ pub async fn serve(
 /// Every path with its handlers, and the document that describes them.
 fn described() -> OpenApiRouter<State> {
     OpenApiRouter::with_openapi(openapi::head())
+        .routes(routes!(route::expectations::expectations))
         .routes(routes!(route::explain::explain))
+        .routes(routes!(route::drills::list, route::drills::begin))
+        .routes(routes!(route::drills::one))
+        .routes(routes!(route::drills::abort))
+        .routes(routes!(route::drills::report))
         .routes(routes!(route::regions::regions))
         .routes(routes!(route::reload::reload))
+        .routes(routes!(route::flows::flows))
+        .routes(routes!(route::plan::plan))
         .routes(routes!(
             route::session::session,
             route::session::sign_in,
             route::session::sign_out
         ))
-        .routes(routes!(route::flows::flows))
         .route("/livez", get(route::health::livez))
         .route("/readyz", get(route::ready::readyz))
         .route("/metrics", get(route::metrics::metrics))
@@ -70,5 +76,6 @@ fn router(state: State) -> Router {
         .method_not_allowed_fallback(route::wrong_method)
         .layer(from_fn_with_state(state.clone(), guard))
         .layer(axum::extract::DefaultBodyLimit::disable())
+        .layer(from_fn_with_state(state.clone(), meter::measure))
         .with_state(state)
 }

@@ -10,8 +10,10 @@ use super::backends::BackendDesk;
 use super::caches::CacheDesk;
 use super::control::Control;
 use super::desk::OrderDesk;
+use super::drills::DrillDesk;
 use super::flows::FlowDesk;
 use super::gate::Gate;
+use super::plan::PlanDesk;
 use super::problem::Problem;
 use super::ready::ReadyDesk;
 use super::traffic::TrafficDesk;
@@ -31,6 +33,8 @@ pub struct State {
     pub control: Arc<dyn Control>,
     /// Takes operators' orders.
     pub orders: Arc<dyn OrderDesk>,
+    /// Runs drills.
+    pub drills: Arc<dyn DrillDesk>,
     /// The proxy's caches; `None` without the role `proxy`.
     pub caches: Option<Arc<dyn CacheDesk>>,
     /// Knows the proxy's traffic; `None` without the role `proxy`.
@@ -39,6 +43,8 @@ pub struct State {
     pub backends: Arc<dyn BackendDesk>,
     /// Knows which clients are sent where.
     pub flows: Arc<dyn FlowDesk>,
+    /// Compares configurations.
+    pub plans: Arc<dyn PlanDesk>,
     /// Knows whether the node is ready.
     pub ready: Arc<dyn ReadyDesk>,
 }

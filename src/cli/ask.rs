@@ -43,6 +43,35 @@ pub(super) struct Answer {
     pub(super) server: String,
 }
 
+/// Why there is no answer.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// A node refused.
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// The problem, as it said it.
+        json: Value,
+    },
+    /// No node answered, or none can be asked: why, and what to do.
+    Silent(String),
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Failure::Refused { json, .. } => f.write_str(&told(json)),
+            Failure::Silent(why) => f.write_str(why),
+        }
+    }
+}
+
+impl From<String> for Failure {
+    fn from(why: String) -> Failure {
+        Failure::Silent(why)
+    }
+}
+
 /// Asks the nodes in turn; the first that answers decides.
 pub(super) fn ask(
     via: &Via,
@@ -51,6 +80,17 @@ pub(super) fn ask(
     query: &[(&str, String)],
     body: Option<&Value>,
 ) -> Result<Answer, String> {
+    try_ask(via, method, path, query, body).map_err(|e| e.to_string())
+}
+
+/// As [`ask`], and says of a refusal all that the node said.
+pub(super) fn try_ask(
+    via: &Via,
+    method: &str,
+    path: &str,
+    query: &[(&str, String)],
+    body: Option<&Value>,
+) -> Result<Answer, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -69,18 +109,31 @@ pub(super) fn ask(
         for server in servers {
             match one(&client, (via, &key), &server, method, path, query, body).await {
                 Ok((status, json)) if status.is_success() => return Ok(Answer { json, server }),
-                Ok((_, json)) => {
-                    let detail = json.get("detail").and_then(|d| d.as_str());
-                    return Err(detail.map_or_else(|| json.to_string(), str::to_owned));
+                Ok((status, json)) => {
+                    let status = status.as_u16();
+                    return Err(Failure::Refused { status, json });
                 }
                 Err(e) => silent.push(format!("{server}: {e}")),
             }
         }
-        Err(format!(
+        Err(Failure::Silent(format!(
             "no node answered ({}); say with --server where one is",
             silent.join("; ")
-        ))
+        )))
     })
+}
+
+/// What a problem says, with all that it lists.
+fn told(json: &Value) -> String {
+    let Some(detail) = json["detail"].as_str() else {
+        return json.to_string();
+    };
+    let listed = json["problems"].as_array().into_iter().flatten();
+    // The detail of a broken rule has them already.
+    let listed = listed
+        .filter_map(Value::as_str)
+        .filter(|p| !detail.contains(p));
+    listed.fold(detail.to_owned(), |said, problem| said + "\n  " + problem)
 }
 
 async fn one(

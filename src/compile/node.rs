@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::nearest;
-use crate::config::spec::{NodeSpec, Role};
+use crate::config::spec::{DnstapSpec, NodeSpec, OtlpSpec, Role};
 use crate::config::{Marked, Spec};
 use crate::net::Prefix;
 use crate::snapshot::NodeFacts;
@@ -57,6 +57,10 @@ pub struct Node {
     pub state_dir: Option<PathBuf>,
     /// Its place in the fleet; `None` when it is alone.
     pub fleet: Option<FleetNode>,
+    /// Where metrics and traces are exported to.
+    pub otlp: Option<OtlpSpec>,
+    /// Where queries are logged.
+    pub dnstap: Option<DnstapSpec>,
 }
 
 /// The encrypted listeners of a node.
@@ -137,6 +141,8 @@ impl Node {
                 own("proxy.workers"),
                 self.proxy_workers != running.proxy_workers,
             ),
+            ("telemetry.otlp".to_owned(), self.otlp != running.otlp),
+            ("telemetry.dnstap".to_owned(), self.dnstap != running.dnstap),
             (
                 "dns.first-round".to_owned(),
                 self.first_round != running.first_round,
@@ -234,6 +240,8 @@ pub(super) fn node(spec: &Spec, wanted: Option<&str>, p: &mut Problems) -> Optio
             .map_or(FIRST_ROUND, |d| d.value),
         state_dir: n.state_dir.as_ref().map(|d| d.value.clone()),
         fleet: fleet::place(spec, n),
+        otlp: spec.telemetry.otlp.clone(),
+        dnstap: spec.telemetry.dnstap.clone().filter(|_| has(n, Role::Dns)),
     })
 }
 

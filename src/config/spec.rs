@@ -8,6 +8,8 @@
 
 mod admin;
 mod caches;
+mod expect;
+mod exports;
 mod features;
 mod fleet;
 mod health;
@@ -24,6 +26,8 @@ pub use admin::{
     AdminRole, AdminSpec, CertificateIs, ClientCertificateSpec, NodeAdminSpec, Sha256, TokenSpec,
 };
 pub use caches::CacheSpec;
+pub use expect::{AnswerSpec, ExpectSpec, ThingSpec};
+pub use exports::{DnstapSpec, DnstapTarget, OtlpSpec};
 pub use features::{AuthSpec, ErrorPagesSpec, FeaturesSpec, PageSpec, RateRuleSpec};
 pub use fleet::{FleetSpec, NodeFleetSpec};
 pub use health::HealthSpec;
@@ -65,10 +69,10 @@ pub struct Spec {
     pub fleet: FleetSpec,
     /// `[health]`: how verdicts are reached.
     pub health: HealthSpec,
-    /// `[admin]`
-    pub admin: AdminSpec,
     /// `[telemetry]`: what is told of the traffic.
     pub telemetry: TelemetrySpec,
+    /// `[admin]`
+    pub admin: AdminSpec,
     /// `[regions.NAME]`
     pub regions: Vec<RegionSpec>,
     /// `[nodes.NAME]`
@@ -111,6 +115,8 @@ pub struct Spec {
     pub names: Vec<NameSpec>,
     /// `[names."NAME"]` with `alias-of`
     pub aliases: Vec<AliasSpec>,
+    /// `[[expect]]`
+    pub expectations: Vec<ExpectSpec>,
 }
 
 /// Names of objects that may themselves be unreadable, and of which kinds all are known.

@@ -3,6 +3,8 @@
 pub mod backends;
 pub mod caches;
 pub mod certificates;
+pub mod drills;
+pub mod expectations;
 pub mod explain;
 pub mod fleet;
 pub mod flows;
@@ -10,6 +12,7 @@ pub mod health;
 pub mod latency;
 pub mod names;
 pub mod overrides;
+pub mod plan;
 pub mod regions;
 pub mod reload;
 pub mod session;

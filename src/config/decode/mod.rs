@@ -9,6 +9,8 @@ mod connections;
 mod context;
 mod dnssec;
 mod encrypted;
+mod expect;
+mod exports;
 mod features;
 mod fleet;
 mod guards;
@@ -121,6 +123,7 @@ pub(super) fn decode(cx: &mut Context<'_>, mut root: Table) -> Spec {
         auths: guards::auth(cx, root),
         upstreams: upstreams::decode(cx, root),
         vips: vips::decode(cx, root),
+        expectations: expect::decode(cx, &top),
         names,
         aliases,
     }

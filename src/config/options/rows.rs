@@ -6,6 +6,8 @@ mod clients;
 mod conditions;
 mod connections;
 mod dns;
+mod expect;
+mod exports;
 mod features;
 mod fleet;
 mod health;
@@ -77,6 +79,7 @@ const WEIGHT: Kind = Kind::Integer(0, 1_000_000);
 const PARTS: &[&[OptionRow]] = &[
     dns::ROWS,
     telemetry::ROWS,
+    exports::ROWS,
     nodes::ROWS,
     admin::ROWS,
     clients::ROWS,
@@ -104,6 +107,7 @@ const PARTS: &[&[OptionRow]] = &[
     sessions::ROWS,
     connections::ROWS,
     vips::ROWS,
+    expect::ROWS,
 ];
 
 const COUNT: usize = {
