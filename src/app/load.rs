@@ -52,9 +52,12 @@ pub fn try_expectations(wanted: &Wanted) -> Result<Arc<[Tried]>, Report> {
     let loaded = load(&wanted.config)?;
     let node = wanted.node.as_deref();
     let (compiled, found) = compile(&loaded.spec, &loaded.inputs, &loaded.sources, node);
-    let unread = loaded.has_errors();
-    match compiled {
-        Some(compiled) if !unread => Ok(compiled.snapshot.settings.expectations.clone()),
+    let tried = compiled.map(|c| c.snapshot.settings.expectations.clone());
+    let broken = |t: &Arc<[Tried]>| t.iter().filter(|t| !t.holds()).count();
+    let errors = found.iter().filter(|d| d.severity == Severity::Error).count();
+    match tried {
+        // Nothing is wrong but what was tried.
+        Some(tried) if !loaded.has_errors() && errors == broken(&tried) => Ok(tried),
         _ => {
             let mut all = loaded.diagnostics;
             all.extend(found);

@@ -28,6 +28,8 @@ mod e2e_dnssec;
 mod e2e_doh;
 mod e2e_doq;
 mod e2e_dot;
+mod e2e_expectations;
+mod e2e_explain;
 mod e2e_guard;
 mod e2e_hostile;
 mod e2e_identity;
