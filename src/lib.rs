@@ -82,6 +82,8 @@ pub mod docs {
     pub mod conformance {}
     #[doc = include_str!("docs/dnssec.md")]
     pub mod dnssec {}
+    #[doc = include_str!("docs/drills.md")]
+    pub mod drills {}
     #[doc = include_str!("docs/fleet.md")]
     pub mod fleet {}
     #[doc = include_str!("docs/monitors.md")]

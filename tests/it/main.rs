@@ -25,6 +25,7 @@ mod e2e_dnssec;
 mod e2e_doh;
 mod e2e_doq;
 mod e2e_dot;
+mod e2e_drill;
 mod e2e_guard;
 mod e2e_hostile;
 mod e2e_identity;
