@@ -90,6 +90,17 @@ impl Problem {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
     }
 
+    /// Anything else, in words.
+    pub(super) fn of(status: StatusCode, title: &'static str, detail: String) -> Problem {
+        Problem::new(status, title, detail)
+    }
+
+    /// The same, about a parameter.
+    pub(super) fn about(mut self, parameter: &'static str) -> Problem {
+        self.body.parameter = Some(parameter);
+        self
+    }
+
     fn new(status: StatusCode, title: &'static str, detail: impl Into<String>) -> Problem {
         Problem {
             status,

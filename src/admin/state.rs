@@ -12,6 +12,8 @@ use super::control::Control;
 use super::desk::OrderDesk;
 use super::drills::DrillDesk;
 use super::flows::FlowDesk;
+use super::gate::Gate;
+use super::plan::PlanDesk;
 use super::problem::Problem;
 use super::ready::ReadyDesk;
 use super::traffic::TrafficDesk;
@@ -19,6 +21,8 @@ use super::traffic::TrafficDesk;
 /// What handlers need.
 #[derive(Clone)]
 pub struct State {
+    /// Decides who may ask.
+    pub gate: Arc<Gate>,
     /// Where the newest view is.
     pub publisher: Publisher,
     /// Counters.
@@ -39,6 +43,8 @@ pub struct State {
     pub backends: Arc<dyn BackendDesk>,
     /// Knows which clients are sent where.
     pub flows: Arc<dyn FlowDesk>,
+    /// Compares configurations.
+    pub plans: Arc<dyn PlanDesk>,
     /// Knows whether the node is ready.
     pub ready: Arc<dyn ReadyDesk>,
 }

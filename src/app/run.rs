@@ -26,6 +26,7 @@ use crate::telemetry::{DnsCounters, OrderGauges, ProbeStats, Stats};
 use crate::time::Clock;
 use crate::units::Generation;
 
+use super::admin::{Entrance, Files, Making};
 use super::backends::{self, BackendBook};
 use super::certificates::{Certificate, Certificates};
 use super::chronicle::Chronicle;
@@ -40,6 +41,7 @@ use super::keeper::{Keeper, SharedLock};
 use super::listeners::{self, EncryptedAddresses, QuicListeners};
 use super::load::{Loaded, Wanted, load_all, log};
 use super::orders::{Book, Desk, Tools};
+use super::plan::Planner;
 use super::presign::PresignThread;
 use super::proxy;
 use super::proxy_tls;
@@ -52,6 +54,7 @@ use super::takeover::new::{self, Arrival};
 use super::takeover::old::{self, Call, Gifts};
 use super::takeover::program::Program;
 use super::takeover::{Kind, Label, Sockets, supervisor};
+use super::telemetry;
 use crate::admin::Control as _;
 
 /// What to run.
@@ -115,6 +118,14 @@ pub enum RunError {
     Other(String),
 }
 
+/// What was read beside the configuration.
+type Read = (
+    Option<Certificate>,
+    Option<Files>,
+    Option<Material>,
+    ConfigDigest,
+);
+
 /// Runs a node until a signal or `stop` ends it. `ready` is called once DNS is served.
 ///
 /// # Errors
@@ -123,6 +134,7 @@ pub fn run(options: Options, ready: impl FnOnce(&Ready)) -> Result<(), RunError>
     let Loaded {
         mut compiled,
         certificate,
+        admin,
         identity,
         warnings,
         digest,
@@ -144,7 +156,7 @@ pub fn run(options: Options, ready: impl FnOnce(&Ready)) -> Result<(), RunError>
         options,
         node,
         compiled,
-        (certificate, identity, digest),
+        (certificate, admin, identity, digest),
         ready,
     ));
     // Probes in flight are not waited for.
@@ -156,7 +168,7 @@ async fn serve(
     options: Options,
     node: Node,
     compiled: Compiled,
-    loaded: (Option<Certificate>, Option<Material>, ConfigDigest),
+    loaded: Read,
     ready: impl FnOnce(&Ready),
 ) -> Result<(), RunError> {
     // The old process is asked once the configuration is known to be right.
@@ -176,7 +188,7 @@ async fn serve_after(
     options: Options,
     node: Node,
     compiled: Compiled,
-    (certificate, identity, digest): (Option<Certificate>, Option<Material>, ConfigDigest),
+    (certificate, admin_files, identity, digest): Read,
     ready: impl FnOnce(&Ready),
 ) -> Result<(), RunError> {
     // As it is called now: later another file may have its name.
@@ -320,10 +332,19 @@ async fn serve_after(
     let takes_orders = !node.dns_listen.is_empty() || node.admin_listen.is_some();
     let order_task = takes_orders.then(|| tokio::spawn(order_desk.clone().run(stopped.clone())));
     let chronicle = Chronicle::default();
+    let making = Making {
+        node: &node,
+        files: admin_files,
+        desk: &order_desk,
+        clock: &clock,
+        chronicle: &chronicle,
+        stopped: &stopped,
+    };
+    let entrance = Entrance::new(making).map_err(RunError::Other)?;
     let beside = (&desk, &carrier);
     let drills = drills::start(&order_desk, beside, &chronicle, drilled, &stopped);
     let mut taps = Taps::default();
-    let flows = flows::start(
+    let (flows, reading) = flows::start(
         &mut taps,
         &flows::Given {
             publisher: &wiring.publisher,
@@ -333,7 +354,9 @@ async fn serve_after(
             stopped: &stopped,
         },
     );
+    let query_log = telemetry::log_queries(&mut taps, &node, &clock, &stopped);
     let controller = Controller::new(Ordered {
+        entrance: entrance.clone(),
         wanted: options.wanted.clone(),
         running: node.clone(),
         publisher: wiring.publisher.clone(),
@@ -378,12 +401,20 @@ async fn serve_after(
         .with_orders(gauges)
         .with_probes(probe_stats)
         .with_metrics(Some(flows.clone()))
+        .with_metrics(Some(entrance.gate()))
         .with_metrics(
             carrier
                 .clone()
                 .map(|c| c as Arc<dyn crate::telemetry::Metrics>),
         );
-    let stats = Arc::new(stats);
+    let telling = telemetry::Given {
+        node: &node,
+        publisher: &wiring.publisher,
+        controller: &controller,
+        clock: &clock,
+        stopped: &stopped,
+    };
+    let stats = telemetry::complete(stats, query_log, &telling);
 
     // The API is up before DNS is, so that a long first round can be watched.
     let readiness = Readiness::new(carrier.clone(), backends.clone());
@@ -391,6 +422,7 @@ async fn serve_after(
     let mut alone = JoinSet::new();
     let serve_admin = admin_listener.map(|listener| {
         let state = admin::State {
+            gate: entrance.gate(),
             publisher: wiring.publisher.clone(),
             stats: stats.clone(),
             clock: clock.clone(),
@@ -404,14 +436,13 @@ async fn serve_after(
                 .clone()
                 .map(|c| c as Arc<dyn admin::traffic::TrafficDesk>),
             backends,
+            plans: Planner::new(&options.wanted, &wiring.publisher, &clock, &flows),
             flows,
             ready: readiness.clone(),
         };
         let left = left.clone();
         async move {
-            if let Err(e) = admin::serve(listener, state, left).await {
-                tracing::error!(error = %e, "the admin API ended");
-            }
+            admin::serve(listener, state, entrance.door(), left).await;
         }
     });
     // Of two processes of a node the old one shows how it is, as long as it serves.
@@ -615,6 +646,7 @@ async fn serve_after(
     if let Some(task) = order_task {
         task.abort();
     }
+    reading.end().await;
     // A step under way is finished and on the disk before the process ends.
     durable.end().await;
     Ok(())

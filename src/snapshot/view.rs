@@ -9,12 +9,14 @@ use crate::ids::TargetId;
 use crate::limit::{RateTable, Rules, Secrets};
 use crate::net::Prefix;
 use crate::steer::{Known, Live, Measurements, Steering};
+use crate::telemetry::RegionPlaces;
 use crate::time::{Moment, Wall};
 use crate::traffic::Plan;
 use crate::units::Generation;
 use crate::zone::ZoneSet;
 
 use super::drills::{self, DrillMark, DrillOrders, ScopedDrill};
+use super::expectations::Tried;
 use super::transfer::Transfers;
 
 /// Settings of the answering itself.
@@ -36,6 +38,10 @@ pub struct Settings {
     pub rules: Rules,
     /// What class CH says; at most 255 octets each, empty: nothing.
     pub chaos: ChaosTexts,
+    /// Where workers count answers of each region.
+    pub regions: RegionPlaces,
+    /// What the configuration's authors expect of it, in the order of the files, as it was tried.
+    pub expectations: Arc<[Tried]>,
     /// Answers a second that are looked at, of all DNS threads together; 0: none.
     pub samples_per_second: u32,
 }

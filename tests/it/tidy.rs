@@ -120,7 +120,7 @@ fn layer_of(module: &str) -> Option<usize> {
 }
 
 /// The text with comments, string literals and `#[cfg(test)]` items blanked out, lines kept.
-fn code_only(text: &str) -> String {
+pub(crate) fn code_only(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let bytes: Vec<char> = text.chars().collect();
     let mut i = 0;

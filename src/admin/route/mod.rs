@@ -3,6 +3,7 @@
 pub mod backends;
 pub mod caches;
 pub mod drills;
+pub mod expectations;
 pub mod explain;
 pub mod fleet;
 pub mod flows;
@@ -11,9 +12,11 @@ pub mod latency;
 pub mod metrics;
 pub mod names;
 pub mod overrides;
+pub mod plan;
 pub mod ready;
 pub mod regions;
 pub mod reload;
+pub mod session;
 pub mod traffic;
 
 use axum::http::{Method, Uri};
