@@ -92,6 +92,8 @@ pub mod docs {
     pub mod expectations {}
     #[doc = include_str!("docs/explain.md")]
     pub mod explain {}
+    #[doc = include_str!("docs/drills.md")]
+    pub mod drills {}
     #[doc = include_str!("docs/fleet.md")]
     pub mod fleet {}
     #[doc = include_str!("docs/monitors.md")]

@@ -30,6 +30,7 @@ mod e2e_doq;
 mod e2e_dot;
 mod e2e_expectations;
 mod e2e_explain;
+mod e2e_drill;
 mod e2e_guard;
 mod e2e_hostile;
 mod e2e_identity;
