@@ -14,7 +14,7 @@ use crate::support::backend::Backend;
 use crate::support::demo::{Demo, package};
 use crate::support::wait_for;
 
-/// A script may take so long; the slowest looks at every view four times.
+/// A script may take so long; the slowest looks at every view twice.
 const BOUND: Duration = Duration::from_secs(170);
 
 /// Steered names beside those of the demo: more than a page of them.
