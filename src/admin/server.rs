@@ -24,7 +24,12 @@ pub async fn serve(
 /// Every path with its handlers, and the document that describes them.
 fn described() -> OpenApiRouter<State> {
     OpenApiRouter::with_openapi(openapi::head())
+        .routes(routes!(route::expectations::expectations))
         .routes(routes!(route::explain::explain))
+        .routes(routes!(route::drills::list, route::drills::begin))
+        .routes(routes!(route::drills::one))
+        .routes(routes!(route::drills::abort))
+        .routes(routes!(route::drills::report))
         .routes(routes!(route::regions::regions))
         .routes(routes!(route::reload::reload))
         .routes(routes!(route::flows::flows))

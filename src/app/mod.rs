@@ -8,6 +8,7 @@ mod chronicle;
 pub mod clock;
 pub mod control;
 mod descriptors;
+pub mod drills;
 pub mod fleet;
 pub mod flows;
 pub mod identity;

@@ -3,6 +3,8 @@
 pub mod backends;
 pub mod caches;
 pub mod certificates;
+pub mod drills;
+pub mod expectations;
 pub mod explain;
 pub mod fleet;
 pub mod flows;
