@@ -40,6 +40,7 @@ pub mod overrides;
 pub mod zone;
 
 // Layer 2: the decision, for DNS and for the proxy.
+pub mod drill;
 pub mod steer;
 pub mod traffic;
 
@@ -75,6 +76,8 @@ pub mod cli;
 pub mod docs {
     #[doc = include_str!("docs/architecture.md")]
     pub mod architecture {}
+    #[doc = include_str!("docs/admin-security.md")]
+    pub mod admin_security {}
     #[doc = include_str!("docs/cli.md")]
     pub mod cli {}
     #[doc = include_str!("docs/configuration.md")]

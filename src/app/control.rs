@@ -14,6 +14,7 @@ use crate::snapshot::{Publisher, Snapshot};
 use crate::telemetry::{Reload, ReloadStats};
 use crate::time::Clock;
 
+use super::admin::Entrance;
 use super::certificates::Certificates;
 use super::chronicle::Chronicle;
 use super::fleet::FleetDesk;
@@ -34,6 +35,8 @@ pub struct Ordered {
     pub orders: mpsc::Sender<Order>,
     /// The certificates of encrypted listeners.
     pub certificates: Option<Arc<Certificates>>,
+    /// The entrance of the admin API.
+    pub entrance: Arc<Entrance>,
     /// DNSSEC keys.
     pub keeper: keeper::Shared,
     /// The lock of the state directory.
@@ -177,6 +180,9 @@ impl Controller {
             Ok(generation) => {
                 if let (Some(keeper), Some(new)) = (&self.has.certificates, loaded.certificate) {
                     keeper.adopt(new);
+                }
+                if let Some(node) = &node {
+                    self.has.entrance.adopt(node.access.clone(), loaded.admin);
                 }
                 self.has.fleet.runs(&loaded.digest, node.as_ref());
                 tracing::info!(%generation, "reloaded");

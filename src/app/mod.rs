@@ -1,5 +1,6 @@
 //! The application: the only place that starts tasks, reads the real clock and listens to signals.
 
+pub mod admin;
 pub mod backends;
 pub mod caches;
 pub mod certificates;
@@ -7,6 +8,7 @@ mod chronicle;
 pub mod clock;
 pub mod control;
 mod descriptors;
+pub mod drills;
 pub mod fleet;
 pub mod flows;
 pub mod identity;

@@ -26,12 +26,14 @@ use crate::telemetry::{DnsCounters, OrderGauges, ProbeStats, Stats};
 use crate::time::Clock;
 use crate::units::Generation;
 
+use super::admin::{Entrance, Files, Making};
 use super::backends::{self, BackendBook};
 use super::certificates::{Certificate, Certificates};
 use super::chronicle::Chronicle;
 use super::clock::RealClock;
 use super::control::{Controller, Ordered};
 use super::descriptors;
+use super::drills;
 use super::fleet::{self, FleetDesk, Joined, SharedSessions};
 use super::flows;
 use super::judge_loop::{JudgeLoop, Kept, Order};
@@ -116,6 +118,14 @@ pub enum RunError {
     Other(String),
 }
 
+/// What was read beside the configuration.
+type Read = (
+    Option<Certificate>,
+    Option<Files>,
+    Option<Material>,
+    ConfigDigest,
+);
+
 /// Runs a node until a signal or `stop` ends it. `ready` is called once DNS is served.
 ///
 /// # Errors
@@ -124,6 +134,7 @@ pub fn run(options: Options, ready: impl FnOnce(&Ready)) -> Result<(), RunError>
     let Loaded {
         mut compiled,
         certificate,
+        admin,
         identity,
         warnings,
         digest,
@@ -145,7 +156,7 @@ pub fn run(options: Options, ready: impl FnOnce(&Ready)) -> Result<(), RunError>
         options,
         node,
         compiled,
-        (certificate, identity, digest),
+        (certificate, admin, identity, digest),
         ready,
     ));
     // Probes in flight are not waited for.
@@ -157,7 +168,7 @@ async fn serve(
     options: Options,
     node: Node,
     compiled: Compiled,
-    loaded: (Option<Certificate>, Option<Material>, ConfigDigest),
+    loaded: Read,
     ready: impl FnOnce(&Ready),
 ) -> Result<(), RunError> {
     // The old process is asked once the configuration is known to be right.
@@ -177,7 +188,7 @@ async fn serve_after(
     options: Options,
     node: Node,
     compiled: Compiled,
-    (certificate, identity, digest): (Option<Certificate>, Option<Material>, ConfigDigest),
+    (certificate, admin_files, identity, digest): Read,
     ready: impl FnOnce(&Ready),
 ) -> Result<(), RunError> {
     // As it is called now: later another file may have its name.
@@ -213,7 +224,7 @@ async fn serve_after(
 
     // The operators' orders are in force before the first answer is, too.
     let gauges = Arc::new(OrderGauges::default());
-    let (order_store, stored, storing) = open_store(&node, &lock, &gauges)?;
+    let (order_store, mut stored, storing) = open_store(&node, &lock, &gauges)?;
     let now_ms = clock.wall().unix_ms(clock.now());
     let remembered = Verdicts::read(&stored.verdicts);
     let verdicts = Verdicts::with(&stored.verdicts);
@@ -230,6 +241,7 @@ async fn serve_after(
         tokio::spawn(proxy_tls::watch(watched, stopped.clone()));
     }
     let _backend_probes = carrier.as_ref().map(|c| c.probes().start(c, &clock));
+    let drilled = std::mem::take(&mut stored.drills);
     let book = Book::load(&node.name, stored, now_ms);
 
     let (judge, wiring) = JudgeLoop::new(
@@ -320,6 +332,17 @@ async fn serve_after(
     let takes_orders = !node.dns_listen.is_empty() || node.admin_listen.is_some();
     let order_task = takes_orders.then(|| tokio::spawn(order_desk.clone().run(stopped.clone())));
     let chronicle = Chronicle::default();
+    let making = Making {
+        node: &node,
+        files: admin_files,
+        desk: &order_desk,
+        clock: &clock,
+        chronicle: &chronicle,
+        stopped: &stopped,
+    };
+    let entrance = Entrance::new(making).map_err(RunError::Other)?;
+    let beside = (&desk, &carrier);
+    let drills = drills::start(&order_desk, beside, &chronicle, drilled, &stopped);
     let mut taps = Taps::default();
     let flows = flows::start(
         &mut taps,
@@ -331,8 +354,18 @@ async fn serve_after(
             stopped: &stopped,
         },
     );
+    let making = Making {
+        node: &node,
+        files: admin_files,
+        desk: &order_desk,
+        clock: &clock,
+        chronicle: &chronicle,
+        stopped: &stopped,
+    };
+    let entrance = Entrance::new(making).map_err(RunError::Other)?;
     let query_log = telemetry::log_queries(&mut taps, &node, &clock, &stopped);
     let controller = Controller::new(Ordered {
+        entrance: entrance.clone(),
         wanted: options.wanted.clone(),
         running: node.clone(),
         publisher: wiring.publisher.clone(),
@@ -377,6 +410,9 @@ async fn serve_after(
         .with_orders(gauges)
         .with_probes(probe_stats)
         .with_metrics(Some(flows.clone()))
+        .with_metrics(Some(entrance.gate()))
+        .with_metrics(Some(entrance.gate()))
+        .with_metrics(Some(flows.clone()))
         .with_metrics(
             carrier
                 .clone()
@@ -397,11 +433,13 @@ async fn serve_after(
     let mut alone = JoinSet::new();
     let serve_admin = admin_listener.map(|listener| {
         let state = admin::State {
+            gate: entrance.gate(),
             publisher: wiring.publisher.clone(),
             stats: stats.clone(),
             clock: clock.clone(),
             control: controller.clone(),
             orders: order_desk,
+            drills,
             caches: carrier
                 .clone()
                 .map(|c| c as Arc<dyn admin::caches::CacheDesk>),
@@ -415,9 +453,7 @@ async fn serve_after(
         };
         let left = left.clone();
         async move {
-            if let Err(e) = admin::serve(listener, state, left).await {
-                tracing::error!(error = %e, "the admin API ended");
-            }
+            admin::serve(listener, state, entrance.door(), left).await;
         }
     });
     // Of two processes of a node the old one shows how it is, as long as it serves.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::Value;
 
+use super::credentials::{Credentials, fresh_key};
 use crate::config::load::load;
 use crate::config::spec::Role;
 
@@ -32,6 +33,8 @@ pub(super) struct Via {
     /// The API's JSON instead of text.
     #[arg(long)]
     pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) credentials: Credentials,
 }
 
 /// What a node answered.
@@ -93,8 +96,10 @@ pub(super) fn try_ask(
         .build()
         .map_err(|e| format!("cannot start the runtime: {e}"))?;
     let servers = servers(via)?;
-    let client = reqwest::Client::builder()
-        .no_proxy()
+    let key = fresh_key()?;
+    let client = via
+        .credentials
+        .client()?
         .connect_timeout(CONNECT)
         .timeout(WHOLE)
         .build()
@@ -102,7 +107,7 @@ pub(super) fn try_ask(
     runtime.block_on(async {
         let mut silent = Vec::new();
         for server in servers {
-            match one(&client, &server, method, path, query, body).await {
+            match one(&client, (via, &key), &server, method, path, query, body).await {
                 Ok((status, json)) if status.is_success() => return Ok(Answer { json, server }),
                 Ok((status, json)) => {
                     let status = status.as_u16();
@@ -133,6 +138,7 @@ fn told(json: &Value) -> String {
 
 async fn one(
     client: &reqwest::Client,
+    (via, key): (&Via, &str),
     server: &str,
     method: &str,
     path: &str,
@@ -146,7 +152,8 @@ async fn one(
         url.query_pairs_mut().extend_pairs(query);
     }
     let method = method.parse().map_err(|_| "no such method".to_owned())?;
-    let mut request = client.request(method, url);
+    let request = client.request(method, url.clone());
+    let mut request = via.credentials.sign(request, &url, key)?;
     if let Some(body) = body {
         request = request
             .header("content-type", "application/json")
@@ -154,7 +161,7 @@ async fn one(
     }
     let response = request.send().await.map_err(|e| match e.is_timeout() {
         true => "no answer in time".to_owned(),
-        false => "no connection".to_owned(),
+        false => unreached(&e),
     })?;
     let status = response.status();
     let text = response
@@ -164,6 +171,23 @@ async fn one(
     let json =
         serde_json::from_str(&text).map_err(|e| format!("it did not answer in JSON: {e}"))?;
     Ok((status, json))
+}
+
+/// Why a node was not reached. The certificate's fault is worth a word.
+fn unreached(error: &reqwest::Error) -> String {
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        if let Some(tls) = inner.downcast_ref::<rustls::Error>() {
+            return format!("no connection: {tls}");
+        }
+        let io = inner.downcast_ref::<std::io::Error>();
+        let inner_of_io = io.and_then(|e| e.get_ref()?.downcast_ref::<rustls::Error>());
+        if let Some(tls) = inner_of_io {
+            return format!("no connection: {tls}");
+        }
+        cause = inner.source();
+    }
+    "no connection".to_owned()
 }
 
 fn servers(via: &Via) -> Result<Vec<String>, String> {
@@ -190,15 +214,19 @@ fn of_config(config: &Path) -> Result<Vec<String>, String> {
     let admins = loaded.spec.nodes.iter();
     let admins = admins.filter(|n| n.roles.iter().any(|r| r.value == Role::Admin));
     Ok(admins
-        .map(|n| n.admin_listen.as_ref().map_or(DEFAULT, |a| a.value))
-        .map(|mut address| {
+        .map(|n| {
+            let scheme = match n.admin.certificate {
+                Some(_) => "https",
+                None => "http",
+            };
+            let mut address = n.admin_listen.as_ref().map_or(DEFAULT, |a| a.value);
             if address.ip().is_unspecified() {
                 address.set_ip(match address {
                     SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
                     SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
                 });
             }
-            format!("http://{address}")
+            format!("{scheme}://{address}")
         })
         .collect())
 }

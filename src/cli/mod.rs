@@ -1,5 +1,7 @@
 //! The command line. Its exit codes stand in `docs/cli.md`: 0 done, 1 failed, 2 usage, 3 an order is in
 //! force but not on every node, 4 a plan moves more clients than it may, 78 the configuration is wrong.
+//! The command line. Exit codes: 0 done, 1 failed, 2 usage, 3 an order is in force but not on every
+//! node, 4 a drill was aborted or rolled back, 78 the configuration is wrong.
 
 #![expect(
     clippy::print_stdout,
@@ -7,11 +9,14 @@
     reason = "a command line talks to a terminal"
 )]
 
+mod admin;
 mod ask;
 mod caches;
 mod check;
+mod credentials;
 mod demo;
 mod dnssec;
+mod drill;
 mod explain;
 mod export;
 mod fleet;
@@ -116,10 +121,16 @@ enum Command {
     Clear(orders::ClearArgs),
     /// Give several orders as one: all of them or, when a rule would break, none.
     Switchover(orders::SwitchoverArgs),
+    /// Let something fail or drain for a while, and see that others take over.
+    #[command(subcommand)]
+    Drill(drill::DrillCommand),
     /// List the orders in force, with the real state beneath them.
     Overrides(ask::Via),
     /// Show what was ordered, by whom, and what became of it.
     Audit(orders::AuditArgs),
+    /// Make the tokens of the admin API.
+    #[command(subcommand)]
+    Admin(admin::AdminCommand),
     /// Show, roll and hand over the DNSSEC keys of signed zones.
     #[command(subcommand)]
     Dnssec(dnssec::DnssecCommand),
@@ -303,8 +314,10 @@ pub fn main() -> ExitCode {
         Command::Failback(args) => orders::order("failback", args),
         Command::Clear(args) => orders::clear(args),
         Command::Switchover(args) => orders::switchover(args),
+        Command::Drill(command) => drill::run(command),
         Command::Overrides(via) => orders::list(&via),
         Command::Audit(args) => orders::audit(&args),
+        Command::Admin(command) => admin::admin(&command),
         Command::Dnssec(command) => dnssec::dnssec(&command),
         Command::Fleet(command) => fleet::fleet(&command),
         Command::Proxy(command) => proxy::proxy(command),

@@ -2,6 +2,7 @@
 //!
 //! Each part checks what it refers to and goes on after an error, so that one run shows them all.
 
+mod admin;
 mod aliases;
 mod alpn;
 mod caches;
@@ -51,6 +52,7 @@ use crate::steer::Steering;
 use crate::telemetry::RegionPlaces;
 use crate::traffic::Vip;
 
+pub use admin::{Access, CertificateAccess, Holder, TokenAccess};
 pub use dnssec::{ImportedKey, SignedZone};
 pub use fleet::{FleetMember, FleetNode, PushTarget};
 use names::CheckedName;
@@ -86,6 +88,7 @@ pub fn compile(
 
     let this_node = node::node(spec, node, p);
     fleet::check(spec, p);
+    admin::check(spec, p);
     let regions = pools::regions(spec, p);
     let geo = geo::geo(spec, inputs, sources, p);
     let parsed_zones = zones::parse(spec, inputs, sources, p);

@@ -10,6 +10,7 @@ use crate::config::{Marked, Spec};
 use crate::net::Prefix;
 use crate::snapshot::NodeFacts;
 
+use super::admin::{self, Access};
 use super::{FleetNode, Problems, fleet};
 
 /// Time to wait for the first probes where `[dns] first-round` does not say.
@@ -38,6 +39,12 @@ pub struct Node {
     pub proxies: Vec<Prefix>,
     /// Admin API; `None` without role `admin`.
     pub admin_listen: Option<SocketAddr>,
+    /// Who may use the admin API.
+    pub access: Access,
+    /// Open connections to it at most.
+    pub admin_connections: u32,
+    /// Whether it is served over TLS.
+    pub admin_tls: bool,
     /// Whether this node carries traffic.
     pub proxies_traffic: bool,
     /// Threads of its proxy.
@@ -121,6 +128,14 @@ impl Node {
             (
                 own("admin.listen"),
                 self.admin_listen != running.admin_listen,
+            ),
+            (
+                own("admin.certificate"),
+                self.admin_tls != running.admin_tls,
+            ),
+            (
+                own("admin.max-connections"),
+                self.admin_connections != running.admin_connections,
             ),
             (
                 own("proxy.workers"),
@@ -212,6 +227,9 @@ pub(super) fn node(spec: &Spec, wanted: Option<&str>, p: &mut Problems) -> Optio
         tcp_idle_timeout: n.tcp_idle_timeout,
         admin_listen: has(n, Role::Admin)
             .then(|| n.admin_listen.as_ref().map_or(ADMIN, |a| a.value)),
+        access: admin::access(spec),
+        admin_connections: n.admin.max_connections,
+        admin_tls: n.admin.certificate.is_some(),
         proxies_traffic: has(n, Role::Proxy),
         proxy_workers: n.proxy.workers.unwrap_or(cores),
         probes: has(n, Role::Probe),

@@ -6,6 +6,7 @@
 //! then left out, or stands as something harmless, and `complete` is false: from what such an object
 //! lacks nothing follows.
 
+mod admin;
 mod caches;
 mod expect;
 mod exports;
@@ -21,6 +22,9 @@ mod telemetry;
 mod upstreams;
 mod vips;
 
+pub use admin::{
+    AdminRole, AdminSpec, CertificateIs, ClientCertificateSpec, NodeAdminSpec, Sha256, TokenSpec,
+};
 pub use caches::CacheSpec;
 pub use expect::{AnswerSpec, ExpectSpec, ThingSpec};
 pub use exports::{DnstapSpec, DnstapTarget, OtlpSpec};
@@ -65,6 +69,12 @@ pub struct Spec {
     pub fleet: FleetSpec,
     /// `[health]`: how verdicts are reached.
     pub health: HealthSpec,
+    /// `[telemetry]`: what is told of the traffic.
+    pub telemetry: TelemetrySpec,
+    /// `[admin]`
+    pub admin: AdminSpec,
+    /// `[admin]`
+    pub admin: AdminSpec,
     /// `[telemetry]`: what is told of the traffic.
     pub telemetry: TelemetrySpec,
     /// `[regions.NAME]`
@@ -192,6 +202,8 @@ pub struct NodeSpec {
     pub tcp_idle_timeout: Duration,
     /// `admin.listen`; default 127.0.0.1:8053 with role `admin`.
     pub admin_listen: Option<Marked<SocketAddr>>,
+    /// `admin`, but for `listen`.
+    pub admin: NodeAdminSpec,
     /// Encrypted listeners and trusted proxies.
     pub encrypted: EncryptedSpec,
     /// `state-dir`, relative to the configuration file that says so.

@@ -3,6 +3,7 @@
 pub mod backends;
 pub mod caches;
 pub mod certificates;
+pub mod drills;
 pub mod explain;
 pub mod fleet;
 pub mod flows;
@@ -13,6 +14,7 @@ pub mod overrides;
 pub mod plan;
 pub mod regions;
 pub mod reload;
+pub mod session;
 pub mod traffic;
 pub mod votes;
 pub mod xdp;

@@ -1,5 +1,6 @@
 //! The rows, in the order of the reference page; one file for what belongs together.
 
+mod admin;
 mod caches;
 mod clients;
 mod conditions;
@@ -80,6 +81,7 @@ const PARTS: &[&[OptionRow]] = &[
     telemetry::ROWS,
     exports::ROWS,
     nodes::ROWS,
+    admin::ROWS,
     clients::ROWS,
     vips::NODE,
     fleet::ROWS,
