@@ -124,6 +124,10 @@ pub mod docs {
     pub mod proxy_high_availability {}
     #[doc = include_str!("docs/proxy-xdp.md")]
     pub mod proxy_xdp {}
+    #[doc = include_str!("docs/telemetry.md")]
+    pub mod telemetry {}
+    #[doc = include_str!("docs/metrics.md")]
+    pub mod metrics {}
     #[doc = include_str!("docs/upgrade.md")]
     pub mod upgrade {}
     #[doc = include_str!("docs/proxy-fields.md")]
