@@ -26,6 +26,7 @@ mod renew;
 mod resolve;
 mod rules;
 mod stages;
+pub mod stand;
 pub mod step;
 mod sticky;
 mod telling;
