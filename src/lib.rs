@@ -34,6 +34,7 @@ pub mod caching;
 pub mod dnssec;
 pub mod geo;
 pub mod health;
+pub mod history;
 pub mod limit;
 pub mod overrides;
 pub mod zone;

@@ -1,17 +1,18 @@
 //! What the API may order; `app` implements it.
 
-use std::future::Future;
+use async_trait::async_trait;
 
 use super::fleet::FleetStatus;
 use crate::units::Generation;
 
 /// Orders to the running server.
+#[async_trait]
 pub trait Control: Send + Sync + 'static {
     /// The fleet as this node sees it.
     fn fleet(&self) -> FleetStatus;
 
     /// Loads the configuration again and serves it, or keeps the old one.
-    fn reload(&self) -> impl Future<Output = ReloadOutcome> + Send;
+    async fn reload(&self) -> ReloadOutcome;
 }
 
 /// How a reload went.

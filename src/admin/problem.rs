@@ -4,6 +4,7 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 const KIND: HeaderValue = HeaderValue::from_static("application/problem+json");
 
@@ -11,19 +12,22 @@ const KIND: HeaderValue = HeaderValue::from_static("application/problem+json");
 #[derive(Debug)]
 pub struct Problem {
     status: StatusCode,
-    body: Body,
+    body: Document,
 }
 
-#[derive(Debug, Serialize)]
-struct Body {
+/// A problem document (RFC 9457).
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Document {
     /// Short, the same for every occurrence.
     title: &'static str,
+    /// The status code.
     status: u16,
     /// What is wrong here, and what to do.
     detail: String,
     /// The parameter at fault.
     #[serde(skip_serializing_if = "Option::is_none")]
     parameter: Option<&'static str>,
+    /// Each problem, where there are several.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     problems: Vec<String>,
 }
@@ -84,7 +88,7 @@ impl Problem {
     fn new(status: StatusCode, title: &'static str, detail: impl Into<String>) -> Problem {
         Problem {
             status,
-            body: Body {
+            body: Document {
                 title,
                 status: status.as_u16(),
                 detail: detail.into(),

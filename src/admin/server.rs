@@ -8,8 +8,10 @@ use axum::routing::{get, post};
 use axum::serve::Listener;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-use super::{Control, State, route};
+use super::{State, openapi, route};
 
 /// After the last connection was accepted, until those that have not asked yet are closed: who has just
 /// connected is about to ask.
@@ -19,9 +21,9 @@ const SETTLE: Duration = Duration::from_millis(250);
 ///
 /// # Errors
 /// When the listener fails for good.
-pub async fn serve<C: Control>(
+pub async fn serve(
     listener: TcpListener,
-    state: State<C>,
+    state: State,
     shutdown: watch::Receiver<bool>,
 ) -> std::io::Result<()> {
     let mut told = shutdown.clone();
@@ -62,43 +64,44 @@ impl Listener for Closing {
     }
 }
 
-fn router<C: Control>(state: State<C>) -> Router {
-    Router::new()
+/// Every path with its handlers, and the document that describes them.
+fn described() -> OpenApiRouter<State> {
+    OpenApiRouter::with_openapi(openapi::head())
+        .routes(routes!(route::regions::regions))
+        .routes(routes!(route::reload::reload))
         .route("/livez", get(route::health::livez))
-        .route("/readyz", get(route::ready::readyz::<C>))
-        .route("/metrics", get(route::metrics::metrics::<C>))
-        .route("/v1/explain", get(route::explain::explain::<C>))
-        .route("/v1/fleet", get(route::fleet::fleet::<C>))
-        .route("/v1/health", get(route::health::health::<C>))
-        .route("/v1/latency", get(route::latency::latency::<C>))
-        .route("/v1/names", get(route::names::names::<C>))
+        .route("/readyz", get(route::ready::readyz))
+        .route("/metrics", get(route::metrics::metrics))
+        .route("/v1/explain", get(route::explain::explain))
+        .route("/v1/fleet", get(route::fleet::fleet))
+        .route("/v1/health", get(route::health::health))
+        .route("/v1/latency", get(route::latency::latency))
+        .route("/v1/names", get(route::names::names))
         .route(
             "/v1/overrides",
-            get(route::overrides::list::<C>)
-                .put(route::overrides::put::<C>)
-                .post(route::overrides::put::<C>)
-                .delete(route::overrides::delete::<C>),
+            get(route::overrides::list)
+                .put(route::overrides::put)
+                .post(route::overrides::put)
+                .delete(route::overrides::delete),
         )
-        .route("/v1/switchover", post(route::overrides::switchover::<C>))
-        .route("/v1/audit", get(route::overrides::audit::<C>))
-        .route("/v1/proxy/caches", get(route::caches::list::<C>))
-        .route(
-            "/v1/proxy/caches/{name}/purge",
-            post(route::caches::purge::<C>),
-        )
-        .route("/v1/proxy/clients", get(route::traffic::clients::<C>))
-        .route("/v1/proxy/listeners", get(route::traffic::listeners::<C>))
-        .route("/v1/proxy/upstreams", get(route::backends::list::<C>))
-        .route(
-            "/v1/proxy/upstreams/{upstream}",
-            get(route::backends::one::<C>),
-        )
+        .route("/v1/switchover", post(route::overrides::switchover))
+        .route("/v1/audit", get(route::overrides::audit))
+        .route("/v1/proxy/caches", get(route::caches::list))
+        .route("/v1/proxy/caches/{name}/purge", post(route::caches::purge))
+        .route("/v1/proxy/clients", get(route::traffic::clients))
+        .route("/v1/proxy/listeners", get(route::traffic::listeners))
+        .route("/v1/proxy/upstreams", get(route::backends::list))
+        .route("/v1/proxy/upstreams/{upstream}", get(route::backends::one))
         .route(
             "/v1/proxy/upstreams/{upstream}/backends/{backend}",
-            post(route::backends::give::<C>),
+            post(route::backends::give),
         )
-        .route("/v1/regions", get(route::regions::regions::<C>))
-        .route("/v1/reload", post(route::reload::reload::<C>))
+}
+
+fn router(state: State) -> Router {
+    let (router, document) = described().split_for_parts();
+    router
+        .route("/v1/openapi.json", get(openapi::serve(&document)))
         .fallback(route::fallback)
         .method_not_allowed_fallback(route::wrong_method)
         .with_state(state)

@@ -8,13 +8,15 @@ use crate::time::Clock;
 
 use super::backends::BackendDesk;
 use super::caches::CacheDesk;
+use super::control::Control;
 use super::desk::OrderDesk;
 use super::problem::Problem;
 use super::ready::ReadyDesk;
 use super::traffic::TrafficDesk;
 
 /// What handlers need.
-pub struct State<C> {
+#[derive(Clone)]
+pub struct State {
     /// Where the newest view is.
     pub publisher: Publisher,
     /// Counters.
@@ -22,7 +24,7 @@ pub struct State<C> {
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Orders.
-    pub control: Arc<C>,
+    pub control: Arc<dyn Control>,
     /// Takes operators' orders.
     pub orders: Arc<dyn OrderDesk>,
     /// The proxy's caches; `None` without the role `proxy`.
@@ -33,22 +35,6 @@ pub struct State<C> {
     pub backends: Arc<dyn BackendDesk>,
     /// Knows whether the node is ready.
     pub ready: Arc<dyn ReadyDesk>,
-}
-
-impl<C> Clone for State<C> {
-    fn clone(&self) -> Self {
-        State {
-            publisher: self.publisher.clone(),
-            stats: self.stats.clone(),
-            clock: self.clock.clone(),
-            control: self.control.clone(),
-            orders: self.orders.clone(),
-            caches: self.caches.clone(),
-            traffic: self.traffic.clone(),
-            backends: self.backends.clone(),
-            ready: self.ready.clone(),
-        }
-    }
 }
 
 /// What handlers return.

@@ -2,16 +2,19 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use crate::admin::{Control, FleetStatus, ReloadOutcome};
 use crate::compile::Node;
 use crate::config::Report;
 use crate::engine::transfer::history;
+use crate::history::What;
 use crate::snapshot::{Publisher, Snapshot};
 use crate::time::Clock;
 
 use super::certificates::Certificates;
+use super::chronicle::Chronicle;
 use super::fleet::FleetDesk;
 use super::judge_loop::Order;
 use super::keeper;
@@ -40,6 +43,8 @@ pub struct Ordered {
     pub carrier: SharedCarrier,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Where it is told what happened.
+    pub chronicle: Chronicle,
 }
 
 /// Reloads by order of a signal or the API, one at a time.
@@ -59,6 +64,7 @@ impl Controller {
     }
 }
 
+#[async_trait]
 impl Control for Controller {
     fn fleet(&self) -> FleetStatus {
         self.has.fleet.status(&self.has.publisher.latest())
@@ -83,7 +89,7 @@ impl Control for Controller {
         .await;
         match result {
             Ok(Ok((loaded, told))) => self.hand_over(loaded, told).await,
-            Ok(Err(report)) => refused(report),
+            Ok(Err(report)) => refused(report, &self.has.chronicle),
             Err(panic) => ReloadOutcome::Failed(format!("the reload itself failed: {panic}")),
         }
     }
@@ -153,6 +159,10 @@ impl Controller {
                 }
                 self.has.fleet.runs(&loaded.digest, node.as_ref());
                 tracing::info!(%generation, "reloaded");
+                self.has.chronicle.record(&What::ConfigAdopted {
+                    digest: loaded.digest.to_string(),
+                    warnings: warnings.len(),
+                });
                 ReloadOutcome::Adopted {
                     generation,
                     warnings,
@@ -173,12 +183,15 @@ fn follow_zones(in_force: &Snapshot, loaded: &mut Loaded) -> Vec<String> {
     told
 }
 
-fn refused(report: Report) -> ReloadOutcome {
+fn refused(report: Report, chronicle: &Chronicle) -> ReloadOutcome {
     log(&report);
     let lines: Vec<String> = report.lines().collect();
     tracing::error!(
         errors = report.error_count(),
         "reload refused: the configuration in force stays as it was"
     );
+    chronicle.record(&What::ConfigRefused {
+        problems: lines.clone(),
+    });
     ReloadOutcome::Refused { problems: lines }
 }

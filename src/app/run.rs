@@ -27,6 +27,7 @@ use crate::units::Generation;
 
 use super::backends::{self, BackendBook};
 use super::certificates::{Certificate, Certificates};
+use super::chronicle::Chronicle;
 use super::clock::RealClock;
 use super::control::{Controller, Ordered};
 use super::descriptors;
@@ -314,6 +315,7 @@ async fn serve_after(
     // A node that only probes or carries traffic may not speak of orders, and needs none.
     let takes_orders = !node.dns_listen.is_empty() || node.admin_listen.is_some();
     let order_task = takes_orders.then(|| tokio::spawn(order_desk.clone().run(stopped.clone())));
+    let chronicle = Chronicle::default();
     let controller = Controller::new(Ordered {
         wanted: options.wanted.clone(),
         running: node.clone(),
@@ -325,6 +327,7 @@ async fn serve_after(
         fleet: desk,
         carrier: carrier.clone(),
         clock: clock.clone(),
+        chronicle: chronicle.clone(),
     });
 
     // One set of counters per UDP worker, and one per listener of connections.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::orders::{Via, ask};
+use super::ask::{Via, ask};
 
 /// What is purged, and where.
 #[derive(Debug, Args)]

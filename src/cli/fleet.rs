@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use serde_json::Value;
 
-use super::orders::{Via, ask};
+use super::ask::{Via, ask};
 use crate::app::clock::RealClock;
 use crate::config::{Report, load};
 use crate::fleet::credentials::Roles;

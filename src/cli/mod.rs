@@ -7,6 +7,7 @@
     reason = "a command line talks to a terminal"
 )]
 
+mod ask;
 mod caches;
 mod check;
 mod demo;
@@ -81,7 +82,7 @@ enum Command {
     /// Give several orders as one: all of them or, when a rule would break, none.
     Switchover(orders::SwitchoverArgs),
     /// List the orders in force, with the real state beneath them.
-    Overrides(orders::Via),
+    Overrides(ask::Via),
     /// Show what was ordered, by whom, and what became of it.
     Audit(orders::AuditArgs),
     /// Show, roll and hand over the DNSSEC keys of signed zones.

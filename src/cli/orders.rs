@@ -1,35 +1,18 @@
 //! `tradewind drain`, `disable`, `force-up`, `force-down`, `weight`, `failback`, `clear`,
 //! `switchover`, `overrides`, `audit`: operators' orders, through the admin API of any node.
 
-mod ask;
 mod show;
 
 use std::os::unix::fs::MetadataExt as _;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
 use serde_json::{Map, Value, json};
 
-pub(super) use self::ask::{Answer, ask};
+use super::ask::{Answer, Via, ask};
 
 /// In force, but not on every node yet.
 const PARTLY: u8 = 3;
-
-/// Which nodes are asked.
-#[derive(Debug, Args)]
-pub(super) struct Via {
-    /// A node's admin API; may be given several times, the first that answers takes the order. The
-    /// default is http://127.0.0.1:8053, or the nodes of --config.
-    #[arg(long = "server")]
-    servers: Vec<String>,
-    /// A configuration: its nodes' admin addresses are asked, so that no DNS is needed to find them.
-    #[arg(long)]
-    config: Option<PathBuf>,
-    /// The API's JSON instead of text.
-    #[arg(long)]
-    pub(super) json: bool,
-}
 
 /// Who, why and until when.
 #[derive(Debug, Args)]

@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value};
 
+use super::ask::{Answer, Via, ask};
 use super::caches;
-use super::orders::{Answer, Via, ask, os_user};
+use super::orders::os_user;
 use super::traffic;
 
 /// Where they are shown and ordered.

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::Value;
 
-use super::orders::{Via, ask};
+use super::ask::{Via, ask};
 
 /// Which client prefixes are shown.
 #[derive(Debug, Args)]

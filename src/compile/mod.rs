@@ -3,6 +3,7 @@
 //! Each part checks what it refers to and goes on after an error, so that one run shows them all.
 
 mod aliases;
+mod alpn;
 mod caches;
 mod check;
 mod council;
@@ -90,12 +91,12 @@ pub fn compile(
     let monitors = monitors::monitors(spec, p);
     let pools = pools::pools(spec, &regions, p);
     let policies = policies::policies(spec, &regions, &pools, p);
-    let mut names = names::names(spec, &pools, &policies, p);
+    let vips = vips::vips(spec, p);
+    let mut names = names::names(spec, &pools, &policies, &vips, p);
     aliases::aliases(spec, &mut names, p);
     let signed = dnssec::zones(spec, inputs, &parsed_zones.largest_ttls(), &names, p);
     let zones = zones::build(spec, parsed_zones, &names, sources, p);
     let transfers = transfers::transfers(spec, inputs, p);
-    let vips = vips::vips(spec, p);
     let traffic = traffic::plan(spec, inputs, node, &vips, p);
     check::unused(spec, p);
     dnssec::unused(spec, p);

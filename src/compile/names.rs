@@ -5,13 +5,16 @@ use hashbrown::{HashMap, HashSet};
 use crate::config::spec::{LastResortSpec, NameSpec};
 use crate::config::{Marked, Span, Spec};
 use crate::dns::name::WireName;
+use crate::dns::svcb::Service;
 use crate::ids::{EndpointId, PolicyId};
 use crate::net::Family;
 use crate::steer::refine::MAX_MEMBERS;
 use crate::steer::{Chooser, LastResort, Member, NameInput, Stage};
+use crate::traffic::Vip;
 use crate::units::Weight;
 
 use super::Problems;
+use super::alpn;
 use super::policies::Policies;
 use super::pools::Pools;
 
@@ -28,6 +31,7 @@ pub(super) struct CheckedName<'s> {
     pub(super) last_resort: Option<LastResort>,
     policy: Option<PolicyId>,
     families: Option<Vec<Family>>,
+    https: Option<Service>,
     /// Sound aliases of it.
     pub(super) aliases: Vec<WireName>,
 }
@@ -46,7 +50,7 @@ impl CheckedName<'_> {
             last_resort: self.last_resort?,
             answers: self.spec.answers.value,
             ignore_ecs: self.spec.ignore_ecs,
-            https: self.spec.https.as_ref().map(|h| h.value.clone()),
+            https: self.https,
             aliases: self.aliases,
         })
     }
@@ -57,12 +61,17 @@ pub(super) fn names<'s>(
     spec: &'s Spec,
     pools: &Pools<'_>,
     policies: &Policies<'_>,
+    vips: &[Vip],
     p: &mut Problems,
 ) -> Vec<CheckedName<'s>> {
     let mut out: Vec<CheckedName<'_>> = spec
         .names
         .iter()
-        .map(|n| name(n, pools, policies, p))
+        .map(|n| {
+            let https = alpn::service(spec, vips, n, p);
+            let checked = name(n, pools, policies, p);
+            CheckedName { https, ..checked }
+        })
         .collect();
     out.sort_by(|a, b| a.spec.name.value.cmp(&b.spec.name.value));
     out
@@ -112,6 +121,7 @@ fn name<'s>(
         last_resort,
         policy,
         families,
+        https: None,
         aliases: Vec::new(),
     }
 }

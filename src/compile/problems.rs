@@ -38,6 +38,12 @@ impl Problems {
         &mut self.found[last]
     }
 
+    /// Whether this was said of this place.
+    pub(super) fn has(&self, span: Span, message: &str) -> bool {
+        let mut found = self.found.iter();
+        found.any(|d| d.span == Some(span) && d.message == message)
+    }
+
     /// Whether any is an error, or something refers to nothing.
     pub(super) fn any_error(&self) -> bool {
         self.dangling || self.found.iter().any(|d| d.severity == Severity::Error)

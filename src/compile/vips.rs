@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use crate::config::spec::{EndpointSpec, NodeSpec, Role, VipSpec};
+use crate::config::spec::{EndpointSpec, ListenerSpec, NodeSpec, Role, VipSpec};
 use crate::config::{Marked, Spec};
 use crate::health::VipEndpoint;
 use crate::ids::EndpointId;
@@ -193,11 +193,7 @@ fn one_region(
 
 /// What comes to the VIP must come to a listener, on every node that may have it.
 fn is_listened_on(spec: &Spec, vip: &VipSpec, n: &NodeSpec, p: &mut Problems) {
-    let own = |l: &str| {
-        let some = n.proxy.listeners.as_ref();
-        some.is_none_or(|some| some.iter().any(|s| *s.value == *l))
-    };
-    let listeners = || spec.listeners.iter().filter(|l| own(&l.name));
+    let listeners = || listeners_of(spec, n);
     // Of what could not be read nothing follows.
     if listeners().any(|l| l.bind.is_empty()) {
         return;
@@ -233,8 +229,18 @@ fn is_listened_on(spec: &Spec, vip: &VipSpec, n: &NodeSpec, p: &mut Problems) {
     }
 }
 
+/// The listeners that a node has.
+pub(super) fn listeners_of<'s>(
+    spec: &'s Spec,
+    n: &'s NodeSpec,
+) -> impl Iterator<Item = &'s ListenerSpec> {
+    let some = n.proxy.listeners.as_ref();
+    let own = move |l: &str| some.is_none_or(|some| some.iter().any(|s| *s.value == *l));
+    spec.listeners.iter().filter(move |l| own(&l.name))
+}
+
 /// Whether a socket bound to `bind` takes what comes to `ip`. A wildcard takes one family.
-fn covers(bind: SocketAddr, ip: IpAddr) -> bool {
+pub(super) fn covers(bind: SocketAddr, ip: IpAddr) -> bool {
     bind.ip() == ip || bind.ip().is_unspecified() && Family::of(bind.ip()) == Family::of(ip)
 }
 

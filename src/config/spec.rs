@@ -10,6 +10,7 @@ mod caches;
 mod features;
 mod fleet;
 mod health;
+mod https;
 mod listeners;
 mod protection;
 mod routes;
@@ -21,6 +22,7 @@ pub use caches::CacheSpec;
 pub use features::{AuthSpec, ErrorPagesSpec, FeaturesSpec, PageSpec, RateRuleSpec};
 pub use fleet::{FleetSpec, NodeFleetSpec};
 pub use health::HealthSpec;
+pub use https::HttpsSpec;
 pub use listeners::{ListenerSpec, NodeProxySpec, ProtocolSpec, TcpSpec, TlsFile, UdpSpec};
 pub use protection::{AccessSpec, ChaosSpec, CookiesSpec, RateLimitSpec};
 pub use routes::{ActionSpec, RouteSpec, WafSpec};
@@ -34,7 +36,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::dns::name::WireName;
-use crate::dns::svcb::Service;
 use crate::dns::tsig::{Algorithm, Secret};
 use crate::dnssec::Policy;
 use crate::geo::{Coordinates, location::Code};
@@ -467,7 +468,7 @@ pub struct NameSpec {
     /// `last-resort`, default `all`.
     pub last_resort: Marked<LastResortSpec>,
     /// `https`; without it the name has no HTTPS records of its own.
-    pub https: Option<Marked<Service>>,
+    pub https: Option<Marked<HttpsSpec>>,
     /// Whether all of it was read.
     pub complete: bool,
 }

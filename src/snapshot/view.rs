@@ -159,6 +159,22 @@ pub struct View {
 }
 
 impl View {
+    /// What this view is made of: to suppose another one from, with other health, other orders or other
+    /// measurements.
+    pub fn parts(&self) -> Parts {
+        Parts {
+            snapshot: self.snapshot.clone(),
+            board: self.board.clone(),
+            measurements: self.measurements.clone(),
+            overrides: self.overrides.clone(),
+            keys: self.keys.clone(),
+            signatures: self.signatures.clone(),
+            wall: self.wall,
+            rates: self.rates.clone(),
+            cookies: self.cookies.clone(),
+        }
+    }
+
     /// Resolves the parts into a view.
     pub fn new(generation: Generation, now: Moment, parts: Parts) -> View {
         let known = parts.known();

@@ -8,8 +8,8 @@ use axum::{Json, extract};
 use serde::Deserialize;
 
 use super::overrides::{owner, plain};
-use crate::admin::Control;
 use crate::admin::desk::Refusal;
+use crate::admin::gate::{Operator, Viewer};
 use crate::admin::problem::Problem;
 use crate::admin::state::{Answer, State};
 use crate::admin::view::backends::{Taken, Upstreams};
@@ -36,9 +36,7 @@ pub struct Wanted {
 }
 
 /// How the upstreams stand.
-pub async fn list<C: Control>(
-    extract::State(state): extract::State<State<C>>,
-) -> Answer<Upstreams> {
+pub async fn list(_: Viewer, extract::State(state): extract::State<State>) -> Answer<Upstreams> {
     match state.backends.status() {
         Some(all) => Ok(Json(Upstreams {
             xdp: state.backends.xdp(),
@@ -49,8 +47,9 @@ pub async fn list<C: Control>(
 }
 
 /// How one upstream stands.
-pub async fn one<C: Control>(
-    extract::State(state): extract::State<State<C>>,
+pub async fn one(
+    _: Viewer,
+    extract::State(state): extract::State<State>,
     Path(name): Path<String>,
 ) -> Answer<Upstreams> {
     let mut all = state.backends.status().ok_or_else(no_proxy)?;
@@ -63,8 +62,9 @@ pub async fn one<C: Control>(
 }
 
 /// Gives an order about a backend.
-pub async fn give<C: Control>(
-    extract::State(state): extract::State<State<C>>,
+pub async fn give(
+    _: Operator,
+    extract::State(state): extract::State<State>,
     Path((upstream, backend)): Path<(String, String)>,
     body: Result<Json<Wanted>, JsonRejection>,
 ) -> Answer<Taken> {

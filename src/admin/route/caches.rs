@@ -4,8 +4,8 @@ use axum::extract::rejection::JsonRejection;
 use axum::{Json, extract};
 use serde::Deserialize;
 
-use crate::admin::Control;
 use crate::admin::caches::{CacheDesk, Purging};
+use crate::admin::gate::{Operator, Viewer};
 use crate::admin::problem::Problem;
 use crate::admin::state::{Answer, State};
 use crate::admin::view::caches::{Caches, Purged};
@@ -21,13 +21,14 @@ pub struct Wanted {
 }
 
 /// The caches, with what they hold and did.
-pub async fn list<C: Control>(extract::State(state): extract::State<State<C>>) -> Answer<Caches> {
+pub async fn list(_: Viewer, extract::State(state): extract::State<State>) -> Answer<Caches> {
     Ok(Json(Caches::of(desk(&state)?.caches())))
 }
 
 /// Forgets what is meant.
-pub async fn purge<C: Control>(
-    extract::State(state): extract::State<State<C>>,
+pub async fn purge(
+    _: Operator,
+    extract::State(state): extract::State<State>,
     extract::Path(name): extract::Path<String>,
     body: Result<Json<Wanted>, JsonRejection>,
 ) -> Answer<Purged> {
@@ -49,7 +50,7 @@ pub async fn purge<C: Control>(
     }))
 }
 
-fn desk<C: Control>(state: &State<C>) -> Result<&dyn CacheDesk, Problem> {
+fn desk(state: &State) -> Result<&dyn CacheDesk, Problem> {
     let none = || {
         Problem::not_found("this node carries no traffic: it has not the role `proxy`; ask another")
     };

@@ -3,7 +3,7 @@
 use axum::{Json, extract};
 use serde::Deserialize;
 
-use crate::admin::Control;
+use crate::admin::gate::Viewer;
 use crate::admin::problem::Problem;
 use crate::admin::state::{Answer, State};
 use crate::admin::view::explain::Explanation;
@@ -27,8 +27,9 @@ pub struct Parameters {
 }
 
 /// Why a client gets the answer it gets, from the function that answers.
-pub async fn explain<C: Control>(
-    extract::State(state): extract::State<State<C>>,
+pub async fn explain(
+    _: Viewer,
+    extract::State(state): extract::State<State>,
     parameters: Result<extract::Query<Parameters>, extract::rejection::QueryRejection>,
 ) -> Answer<Explanation> {
     let extract::Query(p) = parameters.map_err(|e| Problem::parameter("query", e.body_text()))?;

@@ -2,14 +2,12 @@
 
 use axum::{Json, extract};
 
-use crate::admin::Control;
+use crate::admin::gate::Viewer;
 use crate::admin::state::{Answer, State};
 use crate::admin::view::latency::Latency;
 
 /// How far every endpoint is from every site of vantages.
-pub async fn latency<C: Control>(
-    extract::State(state): extract::State<State<C>>,
-) -> Answer<Latency> {
+pub async fn latency(_: Viewer, extract::State(state): extract::State<State>) -> Answer<Latency> {
     let now = state.clock.now();
     Ok(Json(Latency::of(&state.publisher.latest(), now)))
 }

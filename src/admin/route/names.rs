@@ -2,11 +2,11 @@
 
 use axum::{Json, extract};
 
-use crate::admin::Control;
+use crate::admin::gate::Viewer;
 use crate::admin::state::{Answer, State};
 use crate::admin::view::names::Names;
 
 /// Steered names with policy, pools, bounds and worst-case failover time.
-pub async fn names<C: Control>(extract::State(state): extract::State<State<C>>) -> Answer<Names> {
+pub async fn names(_: Viewer, extract::State(state): extract::State<State>) -> Answer<Names> {
     Ok(Json(Names::of(&state.publisher.latest())))
 }

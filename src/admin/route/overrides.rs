@@ -4,8 +4,8 @@ use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::{Json, extract};
 use serde::Deserialize;
 
-use crate::admin::Control;
 use crate::admin::desk::{Asked, Ends, Refusal, WantedOrder, Wish};
+use crate::admin::gate::{Operator, Viewer};
 use crate::admin::problem::Problem;
 use crate::admin::state::{Answer, State};
 use crate::admin::view::overrides::{Audit, Given, Overrides};
@@ -74,16 +74,15 @@ pub struct Much {
 }
 
 /// The orders in force, with the real state beneath them.
-pub async fn list<C: Control>(
-    extract::State(state): extract::State<State<C>>,
-) -> Answer<Overrides> {
+pub async fn list(_: Viewer, extract::State(state): extract::State<State>) -> Answer<Overrides> {
     let listing = state.orders.list();
     Ok(Json(Overrides::of(listing, &state.publisher.latest())))
 }
 
 /// Gives one order.
-pub async fn put<C: Control>(
-    extract::State(state): extract::State<State<C>>,
+pub async fn put(
+    _: Operator,
+    extract::State(state): extract::State<State>,
     body: Result<Json<Single>, JsonRejection>,
 ) -> Answer<Given> {
     let Json(s) = body.map_err(|e| Problem::parameter("body", e.body_text()))?;
@@ -106,8 +105,9 @@ pub async fn put<C: Control>(
 }
 
 /// Gives several orders as one: all or none.
-pub async fn switchover<C: Control>(
-    extract::State(state): extract::State<State<C>>,
+pub async fn switchover(
+    _: Operator,
+    extract::State(state): extract::State<State>,
     body: Result<Json<Several>, JsonRejection>,
 ) -> Answer<Given> {
     let Json(several) = body.map_err(|e| Problem::parameter("body", e.body_text()))?;
@@ -115,8 +115,9 @@ pub async fn switchover<C: Control>(
 }
 
 /// Takes orders back.
-pub async fn delete<C: Control>(
-    extract::State(state): extract::State<State<C>>,
+pub async fn delete(
+    _: Operator,
+    extract::State(state): extract::State<State>,
     query: Result<extract::Query<Gone>, QueryRejection>,
 ) -> Answer<Given> {
     let extract::Query(gone) = query.map_err(|e| Problem::parameter("query", e.body_text()))?;
@@ -137,8 +138,9 @@ pub async fn delete<C: Control>(
 }
 
 /// The audit record.
-pub async fn audit<C: Control>(
-    extract::State(state): extract::State<State<C>>,
+pub async fn audit(
+    _: Viewer,
+    extract::State(state): extract::State<State>,
     query: Result<extract::Query<Much>, QueryRejection>,
 ) -> Answer<Audit> {
     let extract::Query(much) = query.map_err(|e| Problem::parameter("limit", e.body_text()))?;
@@ -148,7 +150,7 @@ pub async fn audit<C: Control>(
     }))
 }
 
-async fn give<C: Control>(state: &State<C>, wanted: WantedOrder) -> Answer<Given> {
+async fn give(state: &State, wanted: WantedOrder) -> Answer<Given> {
     let orders = state.orders.clone();
     // On its own: a client that hangs up must not leave an order half-way.
     let given = tokio::spawn(async move { orders.give(wanted).await });

@@ -6,8 +6,8 @@ use axum::extract;
 use axum::extract::{Query, State};
 use serde::Deserialize;
 
+use crate::admin::ReadyDesk;
 use crate::admin::problem::Problem;
-use crate::admin::{Control, ReadyDesk};
 
 /// What is asked for beyond the node itself.
 #[derive(Debug, Default, Deserialize)]
@@ -31,8 +31,8 @@ impl Wanted {
 ///
 /// # Errors
 /// 503 with the reason.
-pub async fn readyz<C: Control>(
-    extract::State(state): extract::State<crate::admin::State<C>>,
+pub async fn readyz(
+    extract::State(state): extract::State<crate::admin::State>,
     Query(wanted): Query<Wanted>,
 ) -> Result<&'static str, Problem> {
     wanted.answer(&*state.ready)

@@ -3,7 +3,7 @@
 use axum::{Json, extract};
 use serde::Deserialize;
 
-use crate::admin::Control;
+use crate::admin::gate::Viewer;
 use crate::admin::problem::Problem;
 use crate::admin::state::{Answer, State};
 use crate::admin::traffic::{ClientsWanted, TrafficDesk};
@@ -26,15 +26,17 @@ pub struct Parameters {
 }
 
 /// The listeners, with what they did.
-pub async fn listeners<C: Control>(
-    extract::State(state): extract::State<State<C>>,
+pub async fn listeners(
+    _: Viewer,
+    extract::State(state): extract::State<State>,
 ) -> Answer<Listeners> {
     Ok(Json(desk(&state)?.listeners().into()))
 }
 
 /// The way to client prefixes.
-pub async fn clients<C: Control>(
-    extract::State(state): extract::State<State<C>>,
+pub async fn clients(
+    _: Viewer,
+    extract::State(state): extract::State<State>,
     parameters: Result<extract::Query<Parameters>, extract::rejection::QueryRejection>,
 ) -> Answer<Clients> {
     let extract::Query(parameters) =
@@ -48,7 +50,7 @@ pub async fn clients<C: Control>(
     Ok(Json(Clients::of(facts, state.clock.now())))
 }
 
-fn desk<C: Control>(state: &State<C>) -> Result<&dyn TrafficDesk, Problem> {
+fn desk(state: &State) -> Result<&dyn TrafficDesk, Problem> {
     let none = || {
         Problem::not_found("this node carries no traffic: it has not the role `proxy`; ask another")
     };

@@ -1,12 +1,13 @@
 //! Regions as shown.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::ids::RegionId;
 use crate::snapshot::View;
 
 /// All regions at one generation.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Regions {
     /// The view's number.
     pub generation: u64,
@@ -15,7 +16,7 @@ pub struct Regions {
 }
 
 /// A region.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Region {
     /// Name.
     pub name: String,
@@ -28,7 +29,7 @@ pub struct Region {
 }
 
 /// A pool of a region.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Pool {
     /// Name.
     pub name: String,

@@ -1,9 +1,10 @@
 //! The answer to a reload.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// A reload that was adopted.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Reloaded {
     /// The generation that first served the new configuration.
     pub generation: u64,

@@ -2,12 +2,13 @@
 
 use crate::config::Marked;
 use crate::config::diagnostic::Diagnostic;
-use crate::dns::svcb::{MAX_ALPN, MAX_ALPN_ID, Service};
+use crate::config::spec::HttpsSpec;
+use crate::dns::svcb::{MAX_ALPN, MAX_ALPN_ID};
 
 use super::context::Context;
 use super::reader::Reader;
 
-pub(super) fn https(cx: &mut Context<'_>, name: &Reader<'_>) -> Option<Marked<Service>> {
+pub(super) fn https(cx: &mut Context<'_>, name: &Reader<'_>) -> Option<Marked<HttpsSpec>> {
     let span = name.span_of("https");
     let r = name.sub(cx, "https");
     let priority: Option<Marked<u16>> = r.get(cx, "priority");
@@ -49,8 +50,11 @@ pub(super) fn https(cx: &mut Context<'_>, name: &Reader<'_>) -> Option<Marked<Se
             .help("add `alpn = [\"h2\"]`, or remove `no-default-alpn`"),
         );
     }
-    let ids: Vec<&str> = alpn.iter().map(|id| id.as_str()).collect();
-    let port = port.map(|p| p.value);
-    let service = Service::new(priority?.value, &ids, !no_default.value, port);
-    Some(Marked::new(service, span))
+    let said = HttpsSpec {
+        priority: priority?.value,
+        alpn: r.has("alpn").then_some(alpn),
+        default_alpn: !no_default.value,
+        port: port.map(|p| p.value),
+    };
+    Some(Marked::new(said, span))
 }

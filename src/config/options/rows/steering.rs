@@ -428,8 +428,8 @@ pub(super) const ROWS: &[OptionRow] = &[
     opt(
         "names.NAME.https.alpn",
         Kind::List(&Kind::Text, 0),
-        Default("[]"),
-        "Protocols beside HTTP/1.1, best first; at most 8 of at most 32 octets.",
+        Optional("where every endpoint is a VIP, what all its listeners speak"),
+        "Protocols beside HTTP/1.1, best first; at most 8 of at most 32 octets. What is said must be spoken by the listeners of the VIPs.",
         r#"["h3", "h2"]"#,
     ),
     opt(

@@ -1,12 +1,12 @@
 //! Asking one node after the other until one answers.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use clap::Args;
 use serde_json::Value;
 
-use super::Via;
 use crate::config::load::load;
 use crate::config::spec::Role;
 
@@ -19,14 +19,29 @@ const CONNECT: Duration = Duration::from_secs(2);
 /// A node waits up to 5 s for the others, and up to 5 s for its disk.
 const WHOLE: Duration = Duration::from_secs(20);
 
+/// Which nodes are asked.
+#[derive(Debug, Args)]
+pub(super) struct Via {
+    /// A node's admin API; may be given several times, the first that answers takes the order. The
+    /// default is http://127.0.0.1:8053, or the nodes of --config.
+    #[arg(long = "server")]
+    servers: Vec<String>,
+    /// A configuration: its nodes' admin addresses are asked, so that no DNS is needed to find them.
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// The API's JSON instead of text.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
 /// What a node answered.
-pub(in crate::cli) struct Answer {
-    pub(in crate::cli) json: Value,
-    pub(in crate::cli) server: String,
+pub(super) struct Answer {
+    pub(super) json: Value,
+    pub(super) server: String,
 }
 
 /// Asks the nodes in turn; the first that answers decides.
-pub(in crate::cli) fn ask(
+pub(super) fn ask(
     via: &Via,
     method: &str,
     path: &str,
