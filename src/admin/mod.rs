@@ -6,6 +6,7 @@ pub mod backends;
 pub mod caches;
 pub mod control;
 pub mod desk;
+pub mod etag;
 pub mod fleet;
 pub mod gate;
 pub mod metrics;

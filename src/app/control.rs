@@ -1,13 +1,13 @@
 //! What the admin API may order: implemented here, declared by `admin`.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use async_trait::async_trait;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use crate::admin::{Control, FleetStatus, ReloadOutcome};
 use crate::compile::Node;
-use crate::config::Report;
+use crate::config::{Effective, Report};
 use crate::engine::transfer::history;
 use crate::history::What;
 use crate::snapshot::{Publisher, Snapshot};
@@ -41,6 +41,8 @@ pub struct Ordered {
     pub fleet: Arc<FleetDesk>,
     /// The proxy.
     pub carrier: SharedCarrier,
+    /// What is run, and its options.
+    pub config: (String, Arc<Effective>),
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Where it is told what happened.
@@ -50,6 +52,8 @@ pub struct Ordered {
 /// Reloads by order of a signal or the API, one at a time.
 pub struct Controller {
     has: Ordered,
+    /// What is run now, and its options.
+    shown: std::sync::Mutex<(String, Arc<Effective>)>,
     one_at_a_time: Mutex<()>,
 }
 
@@ -58,6 +62,7 @@ impl Controller {
     /// keeper.
     pub fn new(has: Ordered) -> Arc<Controller> {
         Arc::new(Controller {
+            shown: std::sync::Mutex::new(has.config.clone()),
             has,
             one_at_a_time: Mutex::new(()),
         })
@@ -68,6 +73,10 @@ impl Controller {
 impl Control for Controller {
     fn fleet(&self) -> FleetStatus {
         self.has.fleet.status(&self.has.publisher.latest())
+    }
+
+    fn configuration(&self) -> (String, Arc<Effective>) {
+        self.shown().clone()
     }
 
     async fn reload(&self) -> ReloadOutcome {
@@ -96,6 +105,11 @@ impl Control for Controller {
 }
 
 impl Controller {
+    fn shown(&self) -> std::sync::MutexGuard<'_, (String, Arc<Effective>)> {
+        // Nothing that holds it can leave it half-done.
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn hand_over(&self, loaded: Loaded, zones: Vec<String>) -> ReloadOutcome {
         log(&loaded.warnings);
         let mut warnings: Vec<String> = loaded.warnings.lines().collect();
@@ -158,6 +172,7 @@ impl Controller {
                     keeper.adopt(new);
                 }
                 self.has.fleet.runs(&loaded.digest, node.as_ref());
+                *self.shown() = (loaded.digest.to_string(), loaded.effective);
                 tracing::info!(%generation, "reloaded");
                 self.has.chronicle.record(&What::ConfigAdopted {
                     digest: loaded.digest.to_string(),

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use crate::admin;
 use crate::compile::{Compiled, Node};
 use crate::config::spec::Role;
-use crate::config::{ConfigDigest, Report};
+use crate::config::{ConfigDigest, Effective, Report};
 use crate::fleet::identity::Material;
 use crate::probe;
 use crate::server::hall::{Service, TcpLimits};
@@ -123,6 +123,7 @@ pub fn run(options: Options, ready: impl FnOnce(&Ready)) -> Result<(), RunError>
         identity,
         warnings,
         digest,
+        effective,
     } = load_all(&options.wanted).map_err(RunError::Config)?;
     let node = compiled
         .node
@@ -141,7 +142,7 @@ pub fn run(options: Options, ready: impl FnOnce(&Ready)) -> Result<(), RunError>
         options,
         node,
         compiled,
-        (certificate, identity, digest),
+        (certificate, identity, digest, effective),
         ready,
     ));
     // Probes in flight are not waited for.
@@ -149,11 +150,19 @@ pub fn run(options: Options, ready: impl FnOnce(&Ready)) -> Result<(), RunError>
     result
 }
 
+/// What came from the files beside the snapshot.
+type FromFiles = (
+    Option<Certificate>,
+    Option<Material>,
+    ConfigDigest,
+    Arc<Effective>,
+);
+
 async fn serve(
     options: Options,
     node: Node,
     compiled: Compiled,
-    loaded: (Option<Certificate>, Option<Material>, ConfigDigest),
+    loaded: FromFiles,
     ready: impl FnOnce(&Ready),
 ) -> Result<(), RunError> {
     // The old process is asked once the configuration is known to be right.
@@ -173,7 +182,7 @@ async fn serve_after(
     options: Options,
     node: Node,
     compiled: Compiled,
-    (certificate, identity, digest): (Option<Certificate>, Option<Material>, ConfigDigest),
+    (certificate, identity, digest, effective): FromFiles,
     ready: impl FnOnce(&Ready),
 ) -> Result<(), RunError> {
     // As it is called now: later another file may have its name.
@@ -325,6 +334,7 @@ async fn serve_after(
         keeper,
         lock,
         fleet: desk,
+        config: (digest.to_string(), effective),
         carrier: carrier.clone(),
         clock: clock.clone(),
         chronicle: chronicle.clone(),

@@ -2,6 +2,9 @@
 
 use axum::{Json, extract};
 use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::query::Query;
 
 use crate::admin::gate::Viewer;
 use crate::admin::problem::Problem;
@@ -15,24 +18,42 @@ use crate::net::Prefix;
 use crate::steer::Draw;
 use crate::time::Moment;
 
-/// The parameters.
-#[derive(Debug, Deserialize)]
+/// The query that is explained.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct Parameters {
+    /// A steered name.
+    #[param(required = true, min_length = 1)]
     name: Option<String>,
+    /// A record type; `A` without it.
     #[serde(rename = "type")]
     qtype: Option<String>,
+    /// The client: an address, or the network of an ECS option such as `192.0.2.0/24`.
+    #[param(required = true, min_length = 1)]
     client: Option<String>,
+    /// The address of the resolver that asks for the client.
     resolver: Option<String>,
+    /// The chance to decide with, as an explanation showed it.
     draw: Option<String>,
 }
 
 /// Why a client gets the answer it gets, from the function that answers.
+#[utoipa::path(
+    get,
+    path = "/v1/explain",
+    tag = "steering",
+    params(Parameters),
+    responses(
+        (status = 200, description = "What is answered, and why", body = Explanation),
+        (status = 404, description = "No such steered name"),
+    )
+)]
 pub async fn explain(
     _: Viewer,
     extract::State(state): extract::State<State>,
-    parameters: Result<extract::Query<Parameters>, extract::rejection::QueryRejection>,
+    Query(p): Query<Parameters>,
 ) -> Answer<Explanation> {
-    let extract::Query(p) = parameters.map_err(|e| Problem::parameter("query", e.body_text()))?;
     let now = state.clock.now();
     let name: WireName = required(p.name.as_deref(), "name", "a steered name")?
         .parse()

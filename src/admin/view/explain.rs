@@ -1,12 +1,13 @@
 //! An explanation as shown.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::engine;
 use crate::steer::decision::Standing;
 
 /// Why a query gets its answer.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Explanation {
     /// The view's number.
     pub generation: u64,
@@ -44,7 +45,8 @@ pub struct Explanation {
 }
 
 /// Who asks.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ExplainedClient)]
 pub struct Client {
     /// The address that decided.
     pub address: String,
@@ -71,7 +73,8 @@ pub struct Client {
 }
 
 /// A chosen endpoint.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ExplainedAnswer)]
 pub struct Answer {
     /// Endpoint.
     pub endpoint: String,

@@ -3,14 +3,27 @@
 pub mod backends;
 pub mod caches;
 pub mod certificates;
+pub mod condition;
+pub mod config;
+pub mod endpoints;
 pub mod explain;
 pub mod fleet;
+pub mod generation;
 pub mod health;
 pub mod latency;
+pub mod matrix;
+pub mod monitors;
+pub mod name;
 pub mod names;
+pub mod nodes;
 pub mod overrides;
+pub mod pools;
 pub mod regions;
 pub mod reload;
+pub mod status;
 pub mod traffic;
 pub mod votes;
 pub mod xdp;
+
+#[cfg(test)]
+mod golden;
