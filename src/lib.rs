@@ -46,9 +46,11 @@ pub mod traffic;
 // Layer 3: what is published.
 pub mod snapshot;
 
-// Layer 4: the answer, and the configuration's text; strangers to each other.
+// Layer 4: the answer, the configuration's text, and the comparison of two views; strangers to each
+// other.
 pub mod config;
 pub mod engine;
+pub mod plan;
 
 // Layer 5: text → snapshot.
 pub mod compile;
@@ -73,16 +75,24 @@ pub mod cli;
 pub mod docs {
     #[doc = include_str!("docs/architecture.md")]
     pub mod architecture {}
+    #[doc = include_str!("docs/admin-security.md")]
+    pub mod admin_security {}
+    #[doc = include_str!("docs/cli.md")]
+    pub mod cli {}
     #[doc = include_str!("docs/configuration.md")]
     pub mod configuration {}
     #[doc = include_str!("docs/conformance.md")]
     pub mod conformance {}
+    #[doc = include_str!("docs/console.md")]
+    pub mod console {}
     #[doc = include_str!("docs/dnssec.md")]
     pub mod dnssec {}
     #[doc = include_str!("docs/fleet.md")]
     pub mod fleet {}
     #[doc = include_str!("docs/monitors.md")]
     pub mod monitors {}
+    #[doc = include_str!("docs/plan.md")]
+    pub mod plan {}
     #[doc = include_str!("docs/overrides.md")]
     pub mod overrides {}
     #[doc = include_str!("docs/performance.md")]

@@ -37,28 +37,11 @@ const METHODS: [&str; 8] = [
     "get", "put", "post", "delete", "patch", "head", "options", "trace",
 ];
 
-/// Who sees them is asked nothing.
+/// Whoever asks for them need not be known.
 const OPEN: [&str; 2] = ["/livez", "/readyz"];
 
-/// What is common to all, with why.
-const COMMON: [(&str, &str); 4] = [
-    ("400", "A parameter is wrong or unknown; it is named"),
-    (
-        "401",
-        "Nobody who is known asks, or the token or certificate has expired",
-    ),
-    ("403", "Whoever asks may not do this"),
-    (
-        "429",
-        "Too many requests; `Retry-After` says when to come again",
-    ),
-];
-
-/// What is common to all that have a body.
-const WITH_BODY: [(&str, &str); 2] = [
-    ("413", "The body is too large"),
-    ("415", "The body is no `application/json`"),
-];
+/// Why every operation may be refused, beside what the gate says.
+const WRONG: &str = "A parameter is wrong or unknown; it is named";
 
 /// The document without paths.
 pub(super) fn head() -> utoipa::openapi::OpenApi {
@@ -69,22 +52,13 @@ pub(super) fn head() -> utoipa::openapi::OpenApi {
 pub(super) fn complete(document: &utoipa::openapi::OpenApi) -> Value {
     // What came out of our own types is JSON.
     let mut all = serde_json::to_value(document).unwrap_or_default();
-    all["components"]["securitySchemes"] = json!({
-        "bearer": {
-            "type": "http", "scheme": "bearer",
-            "description": "A token of the configuration: `Authorization: Bearer TOKEN`."
-        },
-        "cookie": {
-            "type": "apiKey", "in": "cookie", "name": "tradewind-session",
-            "description": "The session of the dashboard, from `POST /v1/session`."
-        },
-        "certificate": {
-            "type": "mutualTLS",
-            "description": "A client certificate of an authority that the configuration names."
-        },
+    all["components"]["securitySchemes"]["certificate"] = json!({
+        "type": "mutualTLS",
+        "description": "A client certificate of an authority that the configuration names."
     });
-    // On loopback nobody need be known.
-    all["security"] = json!([{}, {"bearer": []}, {"cookie": []}, {"certificate": []}]);
+    if let Some(ways) = all["security"].as_array_mut() {
+        ways.push(json!({"certificate": []}));
+    }
     let own = json!({
         "path": "/v1/openapi.json",
         "get": {
@@ -124,25 +98,18 @@ fn finish(path: &str, method: &str, operation: &mut Map<String, Value>) {
     let words = path.split(['/', '{', '}', '.']).filter(|w| !w.is_empty());
     let id: Vec<&str> = std::iter::once(method).chain(words).collect();
     operation.insert("operationId".to_owned(), id.join("-").into());
-    let open = OPEN.contains(&path);
-    if open {
+    operation.entry("tags").or_insert_with(|| json!(["node"]));
+    if OPEN.contains(&path) {
         operation.insert("security".to_owned(), json!([]));
     }
-    let has_body = operation.contains_key("requestBody");
     let Some(responses) = operation
         .get_mut("responses")
         .and_then(Value::as_object_mut)
     else {
         return;
     };
-    let with_body = WITH_BODY.iter().filter(|_| has_body);
-    let common = COMMON
-        .iter()
-        .filter(|(status, _)| !open || *status == "400");
-    for (status, why) in common.chain(with_body) {
-        let said = json!({"description": why});
-        responses.entry((*status).to_owned()).or_insert(said);
-    }
+    let wrong = json!({"description": WRONG});
+    responses.entry("400").or_insert(wrong);
     for (status, response) in responses.iter_mut() {
         let refusal = status.starts_with(['4', '5']);
         let Some(response) = response.as_object_mut().filter(|_| refusal) else {

@@ -120,6 +120,17 @@ impl Problem {
         p
     }
 
+    /// Anything else, in words.
+    pub(super) fn of(status: StatusCode, title: &'static str, detail: String) -> Problem {
+        Problem::new(status, title, detail)
+    }
+
+    /// The same, about a parameter.
+    pub(super) fn about(mut self, parameter: &'static str) -> Problem {
+        self.body.parameter = Some(parameter.into());
+        self
+    }
+
     fn new(status: StatusCode, title: &'static str, detail: impl Into<String>) -> Problem {
         Problem {
             status,

@@ -10,6 +10,9 @@ use super::backends::BackendDesk;
 use super::caches::CacheDesk;
 use super::control::Control;
 use super::desk::OrderDesk;
+use super::flows::FlowDesk;
+use super::gate::Gate;
+use super::plan::PlanDesk;
 use super::problem::Problem;
 use super::ready::ReadyDesk;
 use super::traffic::TrafficDesk;
@@ -17,6 +20,8 @@ use super::traffic::TrafficDesk;
 /// What handlers need.
 #[derive(Clone)]
 pub struct State {
+    /// Decides who may ask.
+    pub gate: Arc<Gate>,
     /// Where the newest view is.
     pub publisher: Publisher,
     /// Counters.
@@ -33,6 +38,10 @@ pub struct State {
     pub traffic: Option<Arc<dyn TrafficDesk>>,
     /// Knows the proxy's backends.
     pub backends: Arc<dyn BackendDesk>,
+    /// Knows which clients are sent where.
+    pub flows: Arc<dyn FlowDesk>,
+    /// Compares configurations.
+    pub plans: Arc<dyn PlanDesk>,
     /// Knows whether the node is ready.
     pub ready: Arc<dyn ReadyDesk>,
 }

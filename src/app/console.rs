@@ -14,16 +14,24 @@ const THREADS: usize = 2;
 /// How nice they are, -20 to 19: at 10 they weigh a ninth of a thread that answers queries.
 const NICE: i32 = 10;
 
+/// Runs `serve` on threads of its own, until it ends.
+pub(super) async fn run(serve: impl Future<Output = ()> + Send + 'static) {
+    let threads = match Threads::start() {
+        Ok(threads) => threads,
+        Err(e) => {
+            tracing::error!(error = %e, "the admin API has no threads to run on");
+            return;
+        }
+    };
+    threads.run(serve).await;
+}
+
 /// The threads; they end when this is dropped.
 #[derive(Debug)]
-pub(super) struct Console(Option<Runtime>);
+struct Threads(Option<Runtime>);
 
-impl Console {
-    /// Starts them.
-    ///
-    /// # Errors
-    /// When the system has no thread to give.
-    pub(super) fn start() -> io::Result<Console> {
+impl Threads {
+    fn start() -> io::Result<Threads> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(THREADS)
             .max_blocking_threads(THREADS)
@@ -31,11 +39,10 @@ impl Console {
             .on_thread_start(step_back)
             .enable_all()
             .build()?;
-        Ok(Console(Some(runtime)))
+        Ok(Threads(Some(runtime)))
     }
 
-    /// Runs `serve` on them, until it ends.
-    pub(super) async fn run(self, serve: impl Future<Output = ()> + Send + 'static) {
+    async fn run(self, serve: impl Future<Output = ()> + Send + 'static) {
         let Some(runtime) = &self.0 else {
             return;
         };
@@ -45,7 +52,7 @@ impl Console {
     }
 }
 
-impl Drop for Console {
+impl Drop for Threads {
     fn drop(&mut self) {
         // Not waited for: who holds it may be on a thread that must not block.
         if let Some(runtime) = self.0.take() {
@@ -70,7 +77,7 @@ mod tests {
         let (told, heard) = std::sync::mpsc::channel();
         let own = || rustix::process::getpriority_process(None).unwrap();
         let before = own();
-        runtime.block_on(Console::start().unwrap().run(async move {
+        runtime.block_on(run(async move {
             let blocking = tokio::task::spawn_blocking(own).await.unwrap();
             told.send((own(), blocking)).unwrap();
         }));

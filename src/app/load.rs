@@ -9,6 +9,7 @@ use crate::config::overlay::Overlay;
 use crate::config::{ConfigDigest, Effective, Report, Severity};
 use crate::fleet::identity::Material;
 
+use super::admin;
 use super::certificates::{self, Certificate};
 use super::identity;
 use super::proxy_tls;
@@ -31,6 +32,8 @@ pub struct Loaded {
     pub compiled: Compiled,
     /// The certificate of its encrypted listeners.
     pub certificate: Option<Certificate>,
+    /// Certificate and authorities of its admin API.
+    pub admin: Option<admin::Files>,
     /// Its identity in the fleet.
     pub identity: Option<Material>,
     /// What is doubtful in it.
@@ -68,6 +71,8 @@ pub fn load_all(wanted: &Wanted) -> Result<Loaded, Report> {
     all.extend(diagnostics);
     let (certificate, diagnostics) = certificates::check(&loaded.spec, wanted.node.as_deref());
     all.extend(diagnostics);
+    let (admin, diagnostics) = admin::check(&loaded.spec, wanted.node.as_deref());
+    all.extend(diagnostics);
     all.extend(proxy_tls::check(&loaded.spec, wanted.node.as_deref()));
     let (identity, diagnostics) = identity::check(&loaded.spec, wanted.node.as_deref());
     all.extend(diagnostics);
@@ -76,6 +81,7 @@ pub fn load_all(wanted: &Wanted) -> Result<Loaded, Report> {
         Some(compiled) if !warnings.has_errors() => Ok(Loaded {
             compiled,
             certificate,
+            admin,
             identity,
             warnings,
             digest,

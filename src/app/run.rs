@@ -18,6 +18,7 @@ use crate::fleet::identity::Material;
 use crate::probe;
 use crate::server::hall::{Service, TcpLimits};
 use crate::server::proxied::Proxies;
+use crate::server::tap::Taps;
 use crate::server::tcp::Speech;
 use crate::server::{self, notify, tcp, udp};
 use crate::telemetry::stats::EncryptedConnections;
@@ -25,18 +26,22 @@ use crate::telemetry::{DnsCounters, OrderGauges, ProbeStats, Stats};
 use crate::time::Clock;
 use crate::units::Generation;
 
+use super::admin::{Entrance, Files, Making};
 use super::backends::{self, BackendBook};
 use super::certificates::{Certificate, Certificates};
 use super::chronicle::Chronicle;
 use super::clock::RealClock;
+use super::console;
 use super::control::{Controller, Ordered};
 use super::descriptors;
 use super::fleet::{self, FleetDesk, Joined, SharedSessions};
+use super::flows;
 use super::judge_loop::{JudgeLoop, Kept, Order};
 use super::keeper::{Keeper, SharedLock};
 use super::listeners::{self, EncryptedAddresses, QuicListeners};
 use super::load::{Loaded, Wanted, load_all, log};
 use super::orders::{Book, Desk, Tools};
+use super::plan::Planner;
 use super::presign::PresignThread;
 use super::proxy;
 use super::proxy_tls;
@@ -49,6 +54,7 @@ use super::takeover::new::{self, Arrival};
 use super::takeover::old::{self, Call, Gifts};
 use super::takeover::program::Program;
 use super::takeover::{Kind, Label, Sockets, supervisor};
+use super::telemetry;
 use crate::admin::Control as _;
 
 /// What to run.
@@ -112,6 +118,15 @@ pub enum RunError {
     Other(String),
 }
 
+/// What was read beside the configuration.
+type Read = (
+    Option<Certificate>,
+    Option<Files>,
+    Option<Material>,
+    ConfigDigest,
+    Arc<Effective>,
+);
+
 /// Runs a node until a signal or `stop` ends it. `ready` is called once DNS is served.
 ///
 /// # Errors
@@ -120,6 +135,7 @@ pub fn run(options: Options, ready: impl FnOnce(&Ready)) -> Result<(), RunError>
     let Loaded {
         mut compiled,
         certificate,
+        admin,
         identity,
         warnings,
         digest,
@@ -142,7 +158,7 @@ pub fn run(options: Options, ready: impl FnOnce(&Ready)) -> Result<(), RunError>
         options,
         node,
         compiled,
-        (certificate, identity, digest, effective),
+        (certificate, admin, identity, digest, effective),
         ready,
     ));
     // Probes in flight are not waited for.
@@ -150,19 +166,11 @@ pub fn run(options: Options, ready: impl FnOnce(&Ready)) -> Result<(), RunError>
     result
 }
 
-/// What came from the files beside the snapshot.
-type FromFiles = (
-    Option<Certificate>,
-    Option<Material>,
-    ConfigDigest,
-    Arc<Effective>,
-);
-
 async fn serve(
     options: Options,
     node: Node,
     compiled: Compiled,
-    loaded: FromFiles,
+    loaded: Read,
     ready: impl FnOnce(&Ready),
 ) -> Result<(), RunError> {
     // The old process is asked once the configuration is known to be right.
@@ -182,7 +190,7 @@ async fn serve_after(
     options: Options,
     node: Node,
     compiled: Compiled,
-    (certificate, identity, digest, effective): FromFiles,
+    (certificate, admin_files, identity, digest, effective): Read,
     ready: impl FnOnce(&Ready),
 ) -> Result<(), RunError> {
     // As it is called now: later another file may have its name.
@@ -325,7 +333,29 @@ async fn serve_after(
     let takes_orders = !node.dns_listen.is_empty() || node.admin_listen.is_some();
     let order_task = takes_orders.then(|| tokio::spawn(order_desk.clone().run(stopped.clone())));
     let chronicle = Chronicle::default();
+    let mut taps = Taps::default();
+    let flows = flows::start(
+        &mut taps,
+        &flows::Given {
+            publisher: &wiring.publisher,
+            clock: &clock,
+            state_dir: node.state_dir.as_deref(),
+            lock: &lock,
+            stopped: &stopped,
+        },
+    );
+    let making = Making {
+        node: &node,
+        files: admin_files,
+        desk: &order_desk,
+        clock: &clock,
+        chronicle: &chronicle,
+        stopped: &stopped,
+    };
+    let entrance = Entrance::new(making).map_err(RunError::Other)?;
+    let query_log = telemetry::log_queries(&mut taps, &node, &clock, &stopped);
     let controller = Controller::new(Ordered {
+        entrance: entrance.clone(),
         wanted: options.wanted.clone(),
         running: node.clone(),
         publisher: wiring.publisher.clone(),
@@ -370,12 +400,21 @@ async fn serve_after(
         .with_key_troubles(key_troubles)
         .with_orders(gauges)
         .with_probes(probe_stats)
+        .with_metrics(Some(flows.clone()))
+        .with_metrics(Some(entrance.gate()))
         .with_metrics(
             carrier
                 .clone()
                 .map(|c| c as Arc<dyn crate::telemetry::Metrics>),
         );
-    let stats = Arc::new(stats);
+    let telling = telemetry::Given {
+        node: &node,
+        publisher: &wiring.publisher,
+        controller: &controller,
+        clock: &clock,
+        stopped: &stopped,
+    };
+    let stats = telemetry::complete(stats, query_log, &telling);
 
     // The API is up before DNS is, so that a long first round can be watched.
     let readiness = Readiness::new(carrier.clone(), backends.clone());
@@ -383,6 +422,7 @@ async fn serve_after(
     let mut alone = JoinSet::new();
     let serve_admin = admin_listener.map(|listener| {
         let state = admin::State {
+            gate: entrance.gate(),
             publisher: wiring.publisher.clone(),
             stats: stats.clone(),
             clock: clock.clone(),
@@ -395,13 +435,13 @@ async fn serve_after(
                 .clone()
                 .map(|c| c as Arc<dyn admin::traffic::TrafficDesk>),
             backends,
+            plans: Planner::new(&options.wanted, &wiring.publisher, &clock, &flows),
+            flows,
             ready: readiness.clone(),
         };
         let left = left.clone();
         async move {
-            if let Err(e) = admin::serve(listener, state, left).await {
-                tracing::error!(error = %e, "the admin API ended");
-            }
+            console::run(admin::serve(listener, state, entrance.door(), left)).await;
         }
     });
     // Of two processes of a node the old one shows how it is, as long as it serves.
@@ -435,6 +475,7 @@ async fn serve_after(
             ..TcpLimits::default()
         },
         proxies: proxies.clone(),
+        taps: taps.clone(),
         stopped: stopped.clone(),
         left: left.clone(),
     };
@@ -444,6 +485,7 @@ async fn serve_after(
         dns.push(bound.local_addr());
         let server = bound
             .behind(proxies.clone())
+            .tapped(taps.clone())
             .start(&wiring.publisher, &clock, own)
             .map_err(|e| RunError::Other(format!("cannot start a DNS worker: {e}")))?;
         servers.push(server);

@@ -29,7 +29,7 @@ pub(super) fn is_secret(row: Option<&OptionRow>, key: &str) -> bool {
         _ => false,
     });
     // A key that the user chose: the name of a header field, say.
-    let chosen = row.is_none_or(|r| {
+    let chosen = row.is_some_and(|r| {
         let last = r.path.rsplit('.').next().unwrap_or("");
         options::is_placeholder(last)
     });

@@ -6,7 +6,10 @@
 //! then left out, or stands as something harmless, and `complete` is false: from what such an object
 //! lacks nothing follows.
 
+mod admin;
 mod caches;
+mod expect;
+mod exports;
 mod features;
 mod fleet;
 mod health;
@@ -15,10 +18,16 @@ mod listeners;
 mod protection;
 mod routes;
 mod sni;
+mod telemetry;
 mod upstreams;
 mod vips;
 
+pub use admin::{
+    AdminRole, AdminSpec, CertificateIs, ClientCertificateSpec, NodeAdminSpec, Sha256, TokenSpec,
+};
 pub use caches::CacheSpec;
+pub use expect::{AnswerSpec, ExpectSpec, ThingSpec};
+pub use exports::{DnstapSpec, DnstapTarget, OtlpSpec};
 pub use features::{AuthSpec, ErrorPagesSpec, FeaturesSpec, PageSpec, RateRuleSpec};
 pub use fleet::{FleetSpec, NodeFleetSpec};
 pub use health::HealthSpec;
@@ -27,6 +36,7 @@ pub use listeners::{ListenerSpec, NodeProxySpec, ProtocolSpec, TcpSpec, TlsFile,
 pub use protection::{AccessSpec, ChaosSpec, CookiesSpec, RateLimitSpec};
 pub use routes::{ActionSpec, RouteSpec, WafSpec};
 pub use sni::{SniRuleSpec, SniSpec, SniTarget};
+pub use telemetry::TelemetrySpec;
 pub use upstreams::{BackendSpec, OneLayer, UpstreamSpec};
 pub use vips::VipSpec;
 
@@ -59,6 +69,10 @@ pub struct Spec {
     pub fleet: FleetSpec,
     /// `[health]`: how verdicts are reached.
     pub health: HealthSpec,
+    /// `[telemetry]`: what is told of the traffic.
+    pub telemetry: TelemetrySpec,
+    /// `[admin]`
+    pub admin: AdminSpec,
     /// `[regions.NAME]`
     pub regions: Vec<RegionSpec>,
     /// `[nodes.NAME]`
@@ -101,6 +115,8 @@ pub struct Spec {
     pub names: Vec<NameSpec>,
     /// `[names."NAME"]` with `alias-of`
     pub aliases: Vec<AliasSpec>,
+    /// `[[expect]]`
+    pub expectations: Vec<ExpectSpec>,
 }
 
 /// Names of objects that may themselves be unreadable, and of which kinds all are known.
@@ -182,6 +198,8 @@ pub struct NodeSpec {
     pub tcp_idle_timeout: Duration,
     /// `admin.listen`; default 127.0.0.1:8053 with role `admin`.
     pub admin_listen: Option<Marked<SocketAddr>>,
+    /// `admin`, but for `listen`.
+    pub admin: NodeAdminSpec,
     /// Encrypted listeners and trusted proxies.
     pub encrypted: EncryptedSpec,
     /// `state-dir`, relative to the configuration file that says so.

@@ -9,11 +9,13 @@ use crate::ids::TargetId;
 use crate::limit::{RateTable, Rules, Secrets};
 use crate::net::Prefix;
 use crate::steer::{Known, Live, Measurements, Steering};
+use crate::telemetry::RegionPlaces;
 use crate::time::{Moment, Wall};
 use crate::traffic::Plan;
 use crate::units::Generation;
 use crate::zone::ZoneSet;
 
+use super::drills::{self, DrillOrders, ScopedDrill};
 use super::transfer::Transfers;
 
 /// Settings of the answering itself.
@@ -35,6 +37,10 @@ pub struct Settings {
     pub rules: Rules,
     /// What class CH says; at most 255 octets each, empty: nothing.
     pub chaos: ChaosTexts,
+    /// Where workers count answers of each region.
+    pub regions: RegionPlaces,
+    /// Answers a second that are looked at, of all DNS threads together; 0: none.
+    pub samples_per_second: u32,
 }
 
 /// What everybody knows of a node.
@@ -99,6 +105,8 @@ pub struct Parts {
     pub rates: Arc<RateTable>,
     /// The secrets of cookies; none: cookies are not answered.
     pub cookies: Arc<Secrets>,
+    /// The drills in force.
+    pub drills: Arc<[DrillOrders]>,
 }
 
 impl Parts {
@@ -115,6 +123,7 @@ impl Parts {
             wall: Wall::default(),
             rates: Arc::default(),
             cookies: Arc::default(),
+            drills: Arc::default(),
         }
     }
 }
@@ -154,8 +163,12 @@ pub struct View {
     pub rates: Arc<RateTable>,
     /// The secrets of cookies; none: cookies are not answered.
     pub cookies: Arc<Secrets>,
+    /// The drills in force.
+    pub drills: Arc<[DrillOrders]>,
     /// The above resolved into what each plan offers now.
     pub live: Live,
+    /// The same under each drill that has a scope; empty nearly always.
+    pub scoped: Box<[ScopedDrill]>,
 }
 
 impl View {
@@ -172,6 +185,7 @@ impl View {
             wall: self.wall,
             rates: self.rates.clone(),
             cookies: self.cookies.clone(),
+            drills: self.drills.clone(),
         }
     }
 
@@ -185,7 +199,8 @@ impl View {
             known.overrides,
             now,
         );
-        View::of(generation, now, parts, live)
+        let scoped = drills::resolve(&parts.drills, &parts.snapshot.steering, known, now, None);
+        View::of(generation, now, parts, (live, scoped))
     }
 
     /// As [`View::new`], at the cost of what is otherwise than in `before`, where that is of the same
@@ -201,10 +216,17 @@ impl View {
         };
         let steering = &parts.snapshot.steering;
         let live = before.live.renew(steering, was, parts.known(), now);
-        View::of(generation, now, parts, live)
+        let before = Some((&*before.scoped, was));
+        let scoped = drills::resolve(&parts.drills, steering, parts.known(), now, before);
+        View::of(generation, now, parts, (live, scoped))
     }
 
-    fn of(generation: Generation, now: Moment, parts: Parts, live: Live) -> View {
+    pub(super) fn of(
+        generation: Generation,
+        now: Moment,
+        parts: Parts,
+        (live, scoped): (Live, Box<[ScopedDrill]>),
+    ) -> View {
         let Parts {
             snapshot,
             board,
@@ -215,6 +237,7 @@ impl View {
             wall,
             rates,
             cookies,
+            drills,
         } = parts;
         View {
             generation,
@@ -228,7 +251,9 @@ impl View {
             wall,
             rates,
             cookies,
+            drills,
             live,
+            scoped,
         }
     }
 }

@@ -35,7 +35,7 @@ const LAYERS: &[&[&str]] = &[
     ],
     &["steer", "traffic"],
     &["snapshot"],
-    &["engine", "config"],
+    &["engine", "config", "plan"],
     &["compile", "sys"],
     &["server", "probe", "fleet", "proxy", "admin"],
     &["app"],
@@ -68,6 +68,7 @@ const PURE: &[&str] = &[
     "history",
     "steer",
     "snapshot",
+    "plan",
     "engine",
     "compile",
 ];
@@ -117,7 +118,7 @@ fn layer_of(module: &str) -> Option<usize> {
 }
 
 /// The text with comments, string literals and `#[cfg(test)]` items blanked out, lines kept.
-fn code_only(text: &str) -> String {
+pub(crate) fn code_only(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let bytes: Vec<char> = text.chars().collect();
     let mut i = 0;

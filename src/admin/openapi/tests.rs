@@ -9,7 +9,8 @@ use super::{METHODS, complete, paths};
 use crate::admin::server::described;
 
 fn document() -> Value {
-    let (_, document) = described().split_for_parts();
+    let (_, mut document) = described().split_for_parts();
+    crate::admin::gate::describe(&mut document);
     complete(&document)
 }
 
@@ -96,10 +97,14 @@ fn names_of_operations_are_different_and_what_is_named_is_there() {
 #[test]
 fn no_two_types_have_the_same_name_in_the_document() {
     let mut seen = BTreeSet::new();
-    for folder in ["src/admin/view", "src/admin/route", "src/admin"] {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src/admin")];
+    while let Some(folder) = folders.pop() {
         for file in std::fs::read_dir(folder).unwrap() {
             let file = file.unwrap().path();
+            if file.is_dir() {
+                folders.push(file);
+                continue;
+            }
             if file.extension().is_none_or(|e| e != "rs") {
                 continue;
             }

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::overrides::{owner, plain};
 use super::query::{Body, NoQuery, Path};
 use crate::admin::desk::Refusal;
-use crate::admin::gate::{Operator, Viewer};
+use crate::admin::gate::{Operator, Viewer, Who};
 use crate::admin::problem::Problem;
 use crate::admin::state::{Answer, State};
 use crate::admin::view::backends::{Taken, Upstreams};
@@ -25,7 +25,7 @@ pub struct Wanted {
     action: String,
     /// Who gives the order.
     #[schema(min_length = 1, max_length = 100)]
-    owner: String,
+    owner: Option<String>,
     /// Why, for whoever finds it later.
     #[schema(min_length = 1, max_length = 500)]
     reason: String,
@@ -110,14 +110,14 @@ pub async fn one(
     )
 )]
 pub async fn give(
-    _: Operator,
+    Operator(who): Operator,
     extract::State(state): extract::State<State>,
     _: NoQuery,
     Path((upstream, backend)): Path<(String, String)>,
     Body(wanted): Body<Wanted>,
 ) -> Answer<Taken> {
     let place = Place::new(&upstream, &backend);
-    let wish = wanted.wish(state.clock.wall().unix_ms(state.clock.now()))?;
+    let wish = wanted.wish(&who, state.clock.wall().unix_ms(state.clock.now()))?;
     let (desk, at) = (state.backends.clone(), place.clone());
     // On its own: a client that hangs up must not leave an order half-way.
     let given = tokio::spawn(async move { desk.give(at, wish).await });
@@ -140,7 +140,7 @@ fn no_proxy() -> Problem {
 }
 
 impl Wanted {
-    fn wish(self, at_ms: u64) -> Result<Given<Wish>, Problem> {
+    fn wish(self, who: &Who, at_ms: u64) -> Result<Given<Wish>, Problem> {
         let reason = plain("reason", self.reason)?;
         if reason.trim().is_empty() {
             let detail = "an order needs a reason: whoever finds it later must know why";
@@ -188,7 +188,7 @@ impl Wanted {
         };
         Ok(Given {
             what,
-            owner: owner(self.owner)?.into(),
+            owner: owner(who, self.owner)?.into(),
             reason: reason.into(),
             at_ms,
         })

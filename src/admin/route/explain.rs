@@ -13,7 +13,7 @@ use crate::admin::view::explain::Explanation;
 use crate::balance::mix::mix;
 use crate::dns::Rtype;
 use crate::dns::name::WireName;
-use crate::engine::{ExplainClient, explain as explain_query};
+use crate::engine::{ExplainClient, explain_in_full};
 use crate::net::Prefix;
 use crate::steer::Draw;
 use crate::time::Moment;
@@ -24,17 +24,20 @@ use crate::time::Moment;
 #[into_params(parameter_in = Query)]
 pub struct Parameters {
     /// A steered name.
-    #[param(required = true, min_length = 1)]
+    #[param(required = true, example = "www.gslb.example")]
     name: Option<String>,
-    /// A record type; `A` without it.
+    /// Record type: `A` (the default), `AAAA`, or `HTTPS` where the name has it.
     #[serde(rename = "type")]
+    #[param(example = "A")]
     qtype: Option<String>,
-    /// The client: an address, or the network of an ECS option such as `192.0.2.0/24`.
-    #[param(required = true, min_length = 1)]
+    /// A network stands for an ECS option, an address for the resolver itself.
+    #[param(required = true, example = "192.0.2.0/24")]
     client: Option<String>,
-    /// The address of the resolver that asks for the client.
+    /// Address of the resolver that sends the ECS option.
+    #[param(example = "198.51.100.53")]
     resolver: Option<String>,
-    /// The chance to decide with, as an explanation showed it.
+    /// A draw as an explanation shows it, to decide the same again.
+    #[param(example = "0123456789abcdef:3")]
     draw: Option<String>,
 }
 
@@ -45,8 +48,10 @@ pub struct Parameters {
     tag = "steering",
     params(Parameters),
     responses(
-        (status = 200, description = "What is answered, and why", body = Explanation),
-        (status = 404, description = "No such steered name"),
+        (status = 200, description = "The way to the answer, and what it would take for another",
+         body = Explanation),
+        (status = 400, description = "A parameter is missing or wrong"),
+        (status = 404, description = "The name is not steered, or not for this type"),
     )
 )]
 pub async fn explain(
@@ -79,8 +84,8 @@ pub async fn explain(
     };
     // One view for all of the answer.
     let view = state.publisher.latest();
-    explain_query(&view, &name, qtype.0, client, draw, now)
-        .map(|e| Json(e.into()))
+    explain_in_full(&view, &name, qtype.0, client, draw, now)
+        .map(|e| Json(Explanation::of(e, &view, now)))
         .map_err(|e| Problem::not_found(e.to_string()))
 }
 

@@ -5,7 +5,7 @@ use axum::http::header;
 use axum::response::IntoResponse;
 
 use super::query::NoQuery;
-use crate::admin::gate::Viewer;
+use crate::admin::gate::MetricsReader;
 use crate::admin::metrics::render;
 use crate::admin::state::State;
 
@@ -17,7 +17,7 @@ use crate::admin::state::State;
     responses((status = 200, description = "All metrics", body = String, content_type = "text/plain"))
 )]
 pub async fn metrics(
-    _: Viewer,
+    _: MetricsReader,
     extract::State(state): extract::State<State>,
     _: NoQuery,
 ) -> impl IntoResponse {

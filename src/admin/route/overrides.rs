@@ -7,7 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::query::{Body, NoQuery, Query, limit};
 
 use crate::admin::desk::{Asked, Ends, Refusal, WantedOrder, Wish};
-use crate::admin::gate::{Operator, Viewer};
+use crate::admin::gate::{Operator, Viewer, Who};
 use crate::admin::problem::Problem;
 use crate::admin::state::{Answer, State};
 use crate::admin::view::overrides::{Audit, Given, Overrides};
@@ -52,7 +52,7 @@ pub struct Single {
     weight: Option<u32>,
     /// Who gives the order.
     #[schema(min_length = 1, max_length = 100)]
-    owner: String,
+    owner: Option<String>,
     /// Why, for whoever finds it later.
     #[schema(min_length = 1, max_length = 500)]
     reason: String,
@@ -77,7 +77,7 @@ pub struct Several {
     orders: Vec<One>,
     /// Who gives the order.
     #[schema(min_length = 1, max_length = 100)]
-    owner: String,
+    owner: Option<String>,
     /// Why, for whoever finds it later.
     #[schema(min_length = 1, max_length = 500)]
     reason: String,
@@ -108,7 +108,7 @@ pub struct Gone {
     class: Option<String>,
     /// Who takes it back.
     #[param(min_length = 1, max_length = 100)]
-    owner: String,
+    owner: Option<String>,
     /// Why.
     #[serde(default)]
     #[param(required = false, max_length = 500)]
@@ -189,7 +189,7 @@ pub async fn post(
 }
 
 async fn single(
-    _: Operator,
+    Operator(who): Operator,
     extract::State(state): extract::State<State>,
     _: NoQuery,
     Body(s): Body<Single>,
@@ -209,7 +209,7 @@ async fn single(
         demand: s.demand,
         break_glass: s.break_glass,
     };
-    give(&state, several.wanted()?).await
+    give(&state, several.wanted(&who)?).await
 }
 
 /// Gives several orders as one: all or none.
@@ -226,12 +226,12 @@ async fn single(
     )
 )]
 pub async fn switchover(
-    _: Operator,
+    Operator(who): Operator,
     extract::State(state): extract::State<State>,
     _: NoQuery,
     Body(several): Body<Several>,
 ) -> Answer<Given> {
-    give(&state, several.wanted()?).await
+    give(&state, several.wanted(&who)?).await
 }
 
 /// Takes orders back.
@@ -248,7 +248,7 @@ pub async fn switchover(
     )
 )]
 pub async fn delete(
-    _: Operator,
+    Operator(who): Operator,
     extract::State(state): extract::State<State>,
     Query(gone): Query<Gone>,
 ) -> Answer<Given> {
@@ -259,7 +259,7 @@ pub async fn delete(
             name: gone.name,
             what: Asked::Clear(class),
         }],
-        owner: owner(gone.owner)?,
+        owner: owner(&who, gone.owner)?,
         reason: plain("reason", gone.reason)?,
         ends: None,
         demand: None,
@@ -306,7 +306,7 @@ async fn give(state: &State, wanted: WantedOrder) -> Answer<Given> {
 }
 
 impl Several {
-    fn wanted(self) -> Result<WantedOrder, Problem> {
+    fn wanted(self, who: &Who) -> Result<WantedOrder, Problem> {
         let wishes: Result<Vec<Wish>, Problem> = self.orders.into_iter().map(One::wish).collect();
         let reason = plain("reason", self.reason)?;
         if reason.trim().is_empty() {
@@ -315,7 +315,7 @@ impl Several {
         }
         Ok(WantedOrder {
             wishes: wishes?,
-            owner: owner(self.owner)?,
+            owner: owner(who, self.owner)?,
             reason,
             ends: ends(self.r#for.as_deref(), self.until.as_deref())?,
             demand: self.demand.as_deref().map(demand).transpose()?,
@@ -408,11 +408,12 @@ fn demand(text: &str) -> Result<u8, Problem> {
     })
 }
 
-pub(super) fn owner(text: String) -> Result<String, Problem> {
-    if text.trim().is_empty() {
-        return Err(Problem::parameter("owner", "say who gives the order"));
-    }
-    plain("owner", text)
+/// Who gives an order: whoever asks, with the name they gave where it is another.
+pub(super) fn owner(who: &Who, said: Option<String>) -> Result<String, Problem> {
+    let owner = who
+        .owner(said)
+        .map_err(|e| Problem::parameter("owner", e))?;
+    plain("owner", owner)
 }
 
 fn broken(reason: Option<String>) -> Result<Option<String>, Problem> {

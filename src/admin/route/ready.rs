@@ -10,6 +10,7 @@ use utoipa::IntoParams;
 use super::query::Query;
 
 use crate::admin::ReadyDesk;
+use crate::admin::gate::Viewer;
 use crate::admin::problem::Problem;
 
 /// What is asked for beyond the node itself.
@@ -44,10 +45,16 @@ impl Wanted {
     )
 )]
 pub async fn readyz(
+    viewer: Option<Viewer>,
     extract::State(state): extract::State<crate::admin::State>,
     Query(wanted): Query<Wanted>,
 ) -> Result<&'static str, Problem> {
-    wanted.answer(&*state.ready)
+    let answer = wanted.answer(&*state.ready);
+    match viewer {
+        Some(_) => answer,
+        // Strangers get no list of what is wrong here.
+        None => answer.map_err(|_| Problem::unavailable("not ready")),
+    }
 }
 
 /// `GET /readyz` where there is nothing else.
