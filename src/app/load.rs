@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::compile::{Compiled, compile};
-use crate::config::load::load;
+use crate::config::load::kept::{Files, load_keeping};
 use crate::config::overlay::Overlay;
 use crate::config::{ConfigDigest, Report, Severity};
 use crate::fleet::identity::Material;
@@ -36,6 +36,8 @@ pub struct Loaded {
     pub warnings: Report,
     /// Its short name.
     pub digest: ConfigDigest,
+    /// Its files.
+    pub files: Files,
 }
 
 /// Loads and compiles; every error at once (requirement O4). Changes nothing that runs.
@@ -43,7 +45,7 @@ pub struct Loaded {
 /// # Errors
 /// The report of all errors and warnings.
 pub fn load_all(wanted: &Wanted) -> Result<Loaded, Report> {
-    let mut loaded = load(&wanted.config)?;
+    let (mut loaded, files) = load_keeping(&wanted.config)?;
     loaded.spec.apply(&wanted.overlay);
     let (compiled, diagnostics) = compile(
         &loaded.spec,
@@ -67,6 +69,7 @@ pub fn load_all(wanted: &Wanted) -> Result<Loaded, Report> {
             identity,
             warnings,
             digest,
+            files,
         }),
         _ => Err(warnings),
     }

@@ -10,6 +10,7 @@ mod caches;
 mod features;
 mod fleet;
 mod health;
+mod history;
 mod https;
 mod listeners;
 mod protection;
@@ -22,6 +23,7 @@ pub use caches::CacheSpec;
 pub use features::{AuthSpec, ErrorPagesSpec, FeaturesSpec, PageSpec, RateRuleSpec};
 pub use fleet::{FleetSpec, NodeFleetSpec};
 pub use health::HealthSpec;
+pub use history::HistorySpec;
 pub use https::HttpsSpec;
 pub use listeners::{ListenerSpec, NodeProxySpec, ProtocolSpec, TcpSpec, TlsFile, UdpSpec};
 pub use protection::{AccessSpec, ChaosSpec, CookiesSpec, RateLimitSpec};
@@ -59,6 +61,8 @@ pub struct Spec {
     pub fleet: FleetSpec,
     /// `[health]`: how verdicts are reached.
     pub health: HealthSpec,
+    /// `[history]`: what is kept of what happened.
+    pub history: HistorySpec,
     /// `[regions.NAME]`
     pub regions: Vec<RegionSpec>,
     /// `[nodes.NAME]`

@@ -4,6 +4,8 @@
 pub mod failover;
 pub mod orders;
 pub mod publish;
+pub mod record;
+pub mod then;
 pub mod transfer;
 pub mod view;
 

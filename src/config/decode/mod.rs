@@ -12,6 +12,7 @@ mod features;
 mod fleet;
 mod guards;
 mod health;
+mod history;
 mod https;
 mod known;
 mod layer4;
@@ -96,6 +97,7 @@ pub(super) fn decode(cx: &mut Context<'_>, mut root: Table) -> Spec {
             names_complete,
         },
         health: health::decode(cx, &top),
+        history: history::decode(cx, &top),
         listeners: listeners::decode(cx, root),
         dns: dns(cx, &top),
         fleet: fleet::fleet(cx, &top),

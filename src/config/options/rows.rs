@@ -8,6 +8,7 @@ mod dns;
 mod features;
 mod fleet;
 mod health;
+mod history;
 mod layer4;
 mod listeners;
 mod monitors;
@@ -79,6 +80,7 @@ const PARTS: &[&[OptionRow]] = &[
     vips::NODE,
     fleet::ROWS,
     zones::ROWS,
+    history::ROWS,
     health::ROWS,
     monitors::ROWS,
     steering::ROWS,
