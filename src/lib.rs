@@ -46,9 +46,11 @@ pub mod traffic;
 // Layer 3: what is published.
 pub mod snapshot;
 
-// Layer 4: the answer, and the configuration's text; strangers to each other.
+// Layer 4: the answer, the configuration's text, and the comparison of two views; strangers to each
+// other.
 pub mod config;
 pub mod engine;
+pub mod plan;
 
 // Layer 5: text → snapshot.
 pub mod compile;

@@ -7,6 +7,7 @@ pub mod caches;
 pub mod control;
 pub mod desk;
 pub mod fleet;
+pub mod flows;
 pub mod gate;
 pub mod metrics;
 pub mod openapi;

@@ -67,12 +67,13 @@ impl Listener for Closing {
 /// Every path with its handlers, and the document that describes them.
 fn described() -> OpenApiRouter<State> {
     OpenApiRouter::with_openapi(openapi::head())
+        .routes(routes!(route::explain::explain))
         .routes(routes!(route::regions::regions))
         .routes(routes!(route::reload::reload))
+        .routes(routes!(route::flows::flows))
         .route("/livez", get(route::health::livez))
         .route("/readyz", get(route::ready::readyz))
         .route("/metrics", get(route::metrics::metrics))
-        .route("/v1/explain", get(route::explain::explain))
         .route("/v1/fleet", get(route::fleet::fleet))
         .route("/v1/health", get(route::health::health))
         .route("/v1/latency", get(route::latency::latency))

@@ -10,6 +10,7 @@ use super::backends::BackendDesk;
 use super::caches::CacheDesk;
 use super::control::Control;
 use super::desk::OrderDesk;
+use super::flows::FlowDesk;
 use super::problem::Problem;
 use super::ready::ReadyDesk;
 use super::traffic::TrafficDesk;
@@ -33,6 +34,8 @@ pub struct State {
     pub traffic: Option<Arc<dyn TrafficDesk>>,
     /// Knows the proxy's backends.
     pub backends: Arc<dyn BackendDesk>,
+    /// Knows which clients are sent where.
+    pub flows: Arc<dyn FlowDesk>,
     /// Knows whether the node is ready.
     pub ready: Arc<dyn ReadyDesk>,
 }

@@ -8,6 +8,7 @@ pub mod clock;
 pub mod control;
 mod descriptors;
 pub mod fleet;
+pub mod flows;
 pub mod identity;
 pub mod judge_loop;
 pub mod keeper;

@@ -18,6 +18,7 @@ use crate::fleet::identity::Material;
 use crate::probe;
 use crate::server::hall::{Service, TcpLimits};
 use crate::server::proxied::Proxies;
+use crate::server::tap::Taps;
 use crate::server::tcp::Speech;
 use crate::server::{self, notify, tcp, udp};
 use crate::telemetry::stats::EncryptedConnections;
@@ -32,6 +33,7 @@ use super::clock::RealClock;
 use super::control::{Controller, Ordered};
 use super::descriptors;
 use super::fleet::{self, FleetDesk, Joined, SharedSessions};
+use super::flows;
 use super::judge_loop::{JudgeLoop, Kept, Order};
 use super::keeper::{Keeper, SharedLock};
 use super::listeners::{self, EncryptedAddresses, QuicListeners};
@@ -316,6 +318,17 @@ async fn serve_after(
     let takes_orders = !node.dns_listen.is_empty() || node.admin_listen.is_some();
     let order_task = takes_orders.then(|| tokio::spawn(order_desk.clone().run(stopped.clone())));
     let chronicle = Chronicle::default();
+    let mut taps = Taps::default();
+    let flows = flows::start(
+        &mut taps,
+        &flows::Given {
+            publisher: &wiring.publisher,
+            clock: &clock,
+            state_dir: node.state_dir.as_deref(),
+            lock: &lock,
+            stopped: &stopped,
+        },
+    );
     let controller = Controller::new(Ordered {
         wanted: options.wanted.clone(),
         running: node.clone(),
@@ -360,6 +373,7 @@ async fn serve_after(
         .with_key_troubles(key_troubles)
         .with_orders(gauges)
         .with_probes(probe_stats)
+        .with_metrics(Some(flows.clone()))
         .with_metrics(
             carrier
                 .clone()
@@ -385,6 +399,7 @@ async fn serve_after(
                 .clone()
                 .map(|c| c as Arc<dyn admin::traffic::TrafficDesk>),
             backends,
+            flows,
             ready: readiness.clone(),
         };
         let left = left.clone();
@@ -425,6 +440,7 @@ async fn serve_after(
             ..TcpLimits::default()
         },
         proxies: proxies.clone(),
+        taps: taps.clone(),
         stopped: stopped.clone(),
         left: left.clone(),
     };
@@ -434,6 +450,7 @@ async fn serve_after(
         dns.push(bound.local_addr());
         let server = bound
             .behind(proxies.clone())
+            .tapped(taps.clone())
             .start(&wiring.publisher, &clock, own)
             .map_err(|e| RunError::Other(format!("cannot start a DNS worker: {e}")))?;
         servers.push(server);

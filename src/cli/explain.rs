@@ -2,69 +2,52 @@
 
 use std::process::ExitCode;
 
+use serde_json::Value;
+
 use super::ExplainArgs;
+use super::ask::ask;
 
 /// Prints why the client gets its answer.
 pub(super) fn explain(args: &ExplainArgs) -> ExitCode {
-    let runtime = match tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-    {
-        Ok(runtime) => runtime,
-        Err(e) => return super::failed(format!("cannot start the runtime: {e}")),
-    };
-    match runtime.block_on(ask(args)) {
-        Ok(text) => {
-            print!("{text}");
+    let mut query = vec![
+        ("name", args.name.clone()),
+        ("type", args.qtype.clone()),
+        ("client", args.client.clone()),
+    ];
+    let more = [("resolver", &args.resolver), ("draw", &args.draw)];
+    for (key, value) in more {
+        query.extend(value.clone().map(|v| (key, v)));
+    }
+    match ask(&args.via, "GET", "/v1/explain", &query, None) {
+        Ok(answer) if args.via.json => {
+            println!("{:#}", answer.json);
             ExitCode::SUCCESS
         }
+        Ok(answer) => match text(&answer.json) {
+            Some(text) => {
+                print!("{text}");
+                ExitCode::SUCCESS
+            }
+            None => super::failed("the answer has no `lines`; is the node of another release?"),
+        },
         Err(e) => super::failed(e),
     }
 }
 
-async fn ask(args: &ExplainArgs) -> Result<String, String> {
-    let mut url = reqwest::Url::parse(&args.server)
-        .map_err(|e| format!("`{}` is not a URL: {e}", args.server))?;
-    url.set_path("/v1/explain");
-    url.query_pairs_mut()
-        .append_pair("name", &args.name)
-        .append_pair("type", &args.qtype)
-        .append_pair("client", &args.client);
-    if let Some(draw) = &args.draw {
-        url.query_pairs_mut().append_pair("draw", draw);
+/// The explanation, and below it what bounds the scope and what it would take for another answer.
+fn text(json: &Value) -> Option<String> {
+    let lines = |key: &str| {
+        let lines = json.get(key)?.as_array()?;
+        Some(lines.iter().filter_map(Value::as_str))
+    };
+    let mut out = String::new();
+    for line in lines("lines")? {
+        out.push_str(line);
+        out.push('\n');
     }
-    let client = reqwest::Client::builder()
-        .no_proxy()
-        .timeout(std::time::Duration::from_secs(10))
-        .build()
-        .map_err(|e| e.to_string())?;
-    let response = client.get(url.clone()).send().await.map_err(|e| {
-        format!(
-            "no answer from {}: {e}; is the node running, and is --server its admin address?",
-            args.server
-        )
-    })?;
-    let status = response.status();
-    let body = response
-        .text()
-        .await
-        .map_err(|e| format!("the answer broke off: {e}"))?;
-    let json: serde_json::Value = serde_json::from_str(&body)
-        .map_err(|e| format!("{} did not answer with JSON: {e}", args.server))?;
-    if !status.is_success() {
-        let detail = json.get("detail").and_then(|d| d.as_str()).unwrap_or(&body);
-        return Err(detail.to_owned());
+    for line in lines("further-lines").into_iter().flatten() {
+        out.push_str(line);
+        out.push('\n');
     }
-    if args.json {
-        return Ok(format!("{json:#}\n"));
-    }
-    let lines = json
-        .get("lines")
-        .and_then(|l| l.as_array())
-        .ok_or("the answer has no `lines`")?;
-    Ok(lines
-        .iter()
-        .filter_map(|l| l.as_str())
-        .map(|l| format!("{l}\n"))
-        .collect())
+    Some(out)
 }

@@ -153,18 +153,17 @@ struct ExplainArgs {
     /// The client: an address, or a network as it stands in EDNS Client Subnet.
     #[arg(long)]
     client: String,
-    /// A or AAAA.
+    /// A, AAAA or HTTPS.
     #[arg(long = "type", default_value = "A")]
     qtype: String,
+    /// The resolver that sends the network; decides where the network cannot.
+    #[arg(long)]
+    resolver: Option<String>,
     /// Replay this draw (hex, from an earlier explain).
     #[arg(long)]
     draw: Option<String>,
-    /// The node's admin API.
-    #[arg(long, default_value = "http://127.0.0.1:8053")]
-    server: String,
-    /// The API's JSON instead of text.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    via: ask::Via,
 }
 
 #[derive(Debug, Args)]

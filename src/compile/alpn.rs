@@ -163,3 +163,55 @@ fn common(places: &[Option<Place<'_>>]) -> Vec<Vec<u8>> {
     let ids = ids.filter(|id| **id != DEFAULT && id.len() <= MAX_ALPN_ID);
     ids.take(MAX_ALPN).cloned().collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::compile::compile;
+    use crate::config::load::load_texts;
+    use crate::dns::svcb::Service;
+
+    /// What the HTTPS records of the one name say, given the rest of its table and the listeners.
+    fn said(https: &str, listeners: &str) -> Option<Service> {
+        let text = format!(
+            "version = 1\n[regions.eu]\nlatitude = 50\nlongitude = 8\n\
+             [zones.\"gslb.example\"]\nfile = \"gslb.zone\"\n\
+             [policies.any]\nstages = [{{ random = {{}} }}]\n\
+             [pools.vips]\nregion = \"eu\"\nendpoints = [{{ name = \"one\", address = \"192.0.2.10\" }}]\n\
+             [names.\"www.gslb.example\"]\npools = [\"vips\"]\npolicy = \"any\"\nhttps = {{ {https} }}\n\
+             [nodes.fra1]\nregion = \"eu\"\nroles = [\"proxy\"]\n\
+             [vips.one]\naddress = [\"192.0.2.10/24\"]\nnodes = [\"fra1\"]\ninterface = \"eth0\"\n\
+             router-id = 51\n{listeners}"
+        );
+        let zone = b"$ORIGIN gslb.example.\n$TTL 300\n@ IN SOA ns h 1 2 3 4 5\n@ IN NS ns\n\
+                     ns IN A 192.0.2.53\n";
+        let loaded = load_texts(vec![("t.toml".into(), text.into())], &mut |_| {
+            Ok(zone.to_vec())
+        });
+        assert!(!loaded.has_errors(), "{:?}", loaded.diagnostics);
+        let (compiled, found) = compile(&loaded.spec, &loaded.inputs, &loaded.sources, None);
+        let compiled = compiled.unwrap_or_else(|| panic!("{found:?}"));
+        compiled.snapshot.steering.names[0].https.clone()
+    }
+
+    const TLS: &str = "tls = { certificates = [{ certificate = \"c.pem\", key = \"k.pem\" }]";
+
+    #[test]
+    fn a4_without_alpn_the_records_say_what_the_listeners_of_the_vips_speak() {
+        let wants = |ids: &[&str]| Some(Service::new(1, ids, true, None));
+        let one = format!("[listeners.a]\nbind = [\"0.0.0.0:443\"]\n{TLS} }}\n");
+        assert_eq!(said("priority = 1", &one), wants(&["h2"]));
+        // What is said stays as it was said.
+        assert_eq!(said("alpn = []", &one), wants(&[]));
+        let http1 = format!("{one}http2 = false\n");
+        assert_eq!(said("priority = 1", &http1), wants(&[]));
+        // A second listener behind the address speaks less: nobody knows which one a client meets.
+        let two =
+            format!("{one}[listeners.b]\nbind = [\"192.0.2.10:443\"]\n{TLS} }}\nhttp2 = false\n");
+        assert_eq!(said("priority = 1", &two), wants(&[]));
+        // Another port has another listener.
+        let other = format!("[listeners.a]\nbind = [\"0.0.0.0:8443\"]\n{TLS} }}\n");
+        assert_eq!(said("priority = 1", &other), wants(&[]));
+        let at = Some(Service::new(1, &["h2"], true, Some(8443)));
+        assert_eq!(said("port = 8443", &other), at);
+    }
+}

@@ -146,6 +146,7 @@ pub fn compile(
             council: Arc::new(rules),
             rules: protection::rules(spec),
             chaos: protection::chaos(spec, this_node.as_ref()),
+            samples_per_second: spec.telemetry.samples_per_second,
         },
     };
     (

@@ -16,6 +16,7 @@ mod listeners;
 mod protection;
 mod routes;
 mod sni;
+mod telemetry;
 mod upstreams;
 mod vips;
 
@@ -29,6 +30,7 @@ pub use listeners::{ListenerSpec, NodeProxySpec, ProtocolSpec, TcpSpec, TlsFile,
 pub use protection::{AccessSpec, ChaosSpec, CookiesSpec, RateLimitSpec};
 pub use routes::{ActionSpec, RouteSpec, WafSpec};
 pub use sni::{SniRuleSpec, SniSpec, SniTarget};
+pub use telemetry::TelemetrySpec;
 pub use upstreams::{BackendSpec, OneLayer, UpstreamSpec};
 pub use vips::VipSpec;
 
@@ -63,6 +65,8 @@ pub struct Spec {
     pub health: HealthSpec,
     /// `[history]`: what is kept of what happened.
     pub history: HistorySpec,
+    /// `[telemetry]`: what is told of the traffic.
+    pub telemetry: TelemetrySpec,
     /// `[regions.NAME]`
     pub regions: Vec<RegionSpec>,
     /// `[nodes.NAME]`

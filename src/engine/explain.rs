@@ -1,5 +1,19 @@
 //! Explain: the same decision, with its trace.
 
+mod bounds;
+mod eliminations;
+mod full;
+mod members;
+mod ttl;
+mod whatif;
+
+pub use bounds::{Bounded, Neighbour, ScopeBounds};
+pub use eliminations::Elimination;
+pub use full::{FullExplanation, explain_in_full};
+pub use members::{CandidateNow, OrderNow, StageTold};
+pub use ttl::{Member, TtlDerivation};
+pub use whatif::{Condition, Counterfactual, Possible, Supposition, suppose};
+
 use std::net::IpAddr;
 
 use crate::dns::name::{WireName, display_wire};
@@ -9,7 +23,9 @@ use crate::net::{Family, Prefix};
 use crate::snapshot::View;
 use crate::steer::decision::Standing;
 use crate::steer::trace::Context;
-use crate::steer::{Ask, Chosen, Decision, Draw, LastResort, Recorder, decide};
+use crate::steer::{
+    Ask, Chosen, Client, Decision, Draw, LastResort, Recorder, Share, Steering, Trace, decide,
+};
 use crate::time::Moment;
 use crate::units::{ScopeLen, Ttl};
 use crate::zone::Found;
@@ -95,20 +111,51 @@ pub fn explain(
     draw: Draw,
     now: Moment,
 ) -> Result<Explanation, ExplainError> {
-    let addr = client.addr.to_canonical();
-    let asker = Asker {
-        resolver: client.resolver.map_or(addr, |r| r.to_canonical()),
-        network: client
-            .source
-            .filter(|len| *len > 0)
-            .map(|len| Prefix::containing(client.addr, len)),
-    };
+    let asker = client.asker();
     let found = find(view, name.as_bytes(), qtype).ok_or_else(|| not_found(view, name, qtype))?;
-    let mut e = describe(view, name.as_bytes(), found, qtype, asker, draw, now);
-    if e.client_why == BOGON && client.resolver.is_none() {
-        e.client_why = BOGON_ALONE;
+    let query = Query {
+        id: found.id,
+        qtype,
+        asker,
+        draw,
+        now,
+    };
+    let (e, _) = describe(view, name.as_bytes(), found, &query);
+    Ok(e.asked_by(client))
+}
+
+impl ExplainClient {
+    /// As a packet would say it.
+    fn asker(&self) -> Asker {
+        let addr = self.addr.to_canonical();
+        Asker {
+            resolver: self.resolver.map_or(addr, |r| r.to_canonical()),
+            network: self
+                .source
+                .filter(|len| *len > 0)
+                .map(|len| Prefix::containing(self.addr, len)),
+        }
     }
-    Ok(e)
+}
+
+impl Explanation {
+    /// Says so where the resolver decides and nobody said which one asks.
+    fn asked_by(mut self, client: ExplainClient) -> Explanation {
+        if self.client_why == BOGON && client.resolver.is_none() {
+            self.client_why = BOGON_ALONE;
+        }
+        self
+    }
+}
+
+/// All that an answer follows from besides the view.
+#[derive(Clone, Copy, Debug)]
+struct Query {
+    id: NameId,
+    qtype: u16,
+    asker: Asker,
+    draw: Draw,
+    now: Moment,
 }
 
 const BOGON: &str = "the resolver's address: the ECS network is special-purpose address space";
@@ -138,7 +185,14 @@ pub(super) fn for_dns(
         _ => rtype::A,
     };
     let draw = scratch.peek(found.id, family(group, qtype));
-    let e = describe(view, name, found, qtype, asker, draw, now);
+    let query = Query {
+        id: found.id,
+        qtype,
+        asker,
+        draw,
+        now,
+    };
+    let (e, _) = describe(view, name, found, &query);
     let scope = e.scope;
     Some((e, scope))
 }
@@ -217,75 +271,45 @@ fn not_found(view: &View, name: &WireName, qtype: u16) -> ExplainError {
     }
 }
 
-fn describe(
-    view: &View,
-    name: &[u8],
-    found: Steered,
-    qtype: u16,
-    asker: Asker,
-    draw: Draw,
-    now: Moment,
-) -> Explanation {
+fn describe(view: &View, name: &[u8], found: Steered, q: &Query) -> (Explanation, Told) {
     let snapshot = &view.snapshot;
     let steering = &snapshot.steering;
     let group = steering.group_of(found.id);
-    let family = family(group, qtype);
-    let who = who(view, found.id, asker);
     let mut trace = Recorder::new(Context {
         geo: &snapshot.geo,
         board: &view.board,
         measurements: &view.measurements,
         overrides: &view.overrides,
     });
-    let service = qtype == rtype::HTTPS && !group.cname;
-    let told = if service {
-        Told::both(Both::decide(view, found.id, asker, draw, now, &mut trace))
-    } else {
-        let ask = Ask {
-            name: found.id,
-            family,
-            client: who.client,
-            now,
-            draw,
-        };
-        Told::one(decide(steering, &view.live, &ask, &mut trace), &who)
-    };
-    let decision = told.decision;
+    let told = Told::decide(view, q, &mut trace);
+    let who = &told.who;
     let mut text = String::new();
     // Writing to a String cannot fail.
     let _ = display_wire(name, &mut text);
-    Explanation {
+    let explanation = Explanation {
         name: text,
         aliases: found.aliases,
         owner: steering.names[found.id.index()].owner.to_string(),
-        qtype: if group.cname {
-            Rtype(rtype::CNAME)
-        } else if service {
-            Rtype(rtype::HTTPS)
-        } else {
-            Rtype(match family {
-                Family::V4 => rtype::A,
-                Family::V6 => rtype::AAAA,
-            })
-        },
+        qtype: told.rtype(view, q),
         node: snapshot.settings.node.to_string(),
         generation: view.generation,
         client: who.client.addr,
-        ecs: asker.network,
-        client_why: client_why(&who),
+        ecs: q.asker.network,
+        client_why: client_why(who),
         whereabouts: Whereabouts::of(&snapshot.geo, who.client.addr),
         steps: trace.steps,
         answered: answered(view, &told.picks, group.cname),
         otherwise: otherwise(&told, &group.last_resort),
         // What has no data is kept by resolvers as long as its zone says.
-        ttl: match (&decision.chosen, found.negative_ttl) {
+        ttl: match (&told.decision.chosen, found.negative_ttl) {
             (Chosen::NoData, Some(ttl)) => ttl,
             _ => told.ttl,
         },
         scope: told.scope,
-        decision,
-        draw,
-    }
+        decision: told.decision,
+        draw: q.draw,
+    };
+    (explanation, told)
 }
 
 fn client_why(who: &Who) -> &'static str {
@@ -304,29 +328,45 @@ struct Told {
     picks: Vec<EndpointId>,
     ttl: Ttl,
     scope: ScopeLen,
+    /// For whom.
+    who: Who,
+    /// The decision of each family.
+    each: Vec<(Family, Decision)>,
 }
 
 impl Told {
-    fn one(decision: Decision, who: &Who) -> Told {
-        let picks = match &decision.chosen {
-            Chosen::Endpoints(picks) => picks.as_slice().to_vec(),
-            _ => Vec::new(),
-        };
+    /// Decides as a query of this type would have it decided.
+    fn decide<T: Trace>(view: &View, q: &Query, trace: &mut T) -> Told {
+        let steering = &view.snapshot.steering;
+        let group = steering.group_of(q.id);
+        let who = who(view, q.id, q.asker);
+        if q.qtype == rtype::HTTPS && !group.cname {
+            return Told::both(Both::decide(view, q.id, q.asker, q.draw, q.now, trace), who);
+        }
+        let family = family(group, q.qtype);
+        let ask = q.ask(who.client, family);
+        let decision = decide(steering, &view.live, &ask, trace);
         Told {
-            picks,
+            picks: match &decision.chosen {
+                Chosen::Endpoints(picks) => picks.as_slice().to_vec(),
+                _ => Vec::new(),
+            },
             ttl: decision.ttl,
             scope: who.scope(&decision),
+            each: vec![(family, decision)],
             decision,
+            who,
         }
     }
 
-    fn both(both: Both) -> Told {
+    fn both(both: Both, who: Who) -> Told {
         let lesser = both.lesser().map(|(_, d)| *d);
         let picks = both.answered().flat_map(|(_, _, p)| p.as_slice().to_vec());
         Told {
             picks: picks.collect(),
             ttl: both.ttl(),
             scope: both.scope(),
+            each: both.each().collect(),
             decision: lesser.unwrap_or(Decision {
                 chosen: Chosen::NoData,
                 ttl: Ttl::ZERO,
@@ -334,6 +374,45 @@ impl Told {
                 standing: Standing::Normal,
                 overridden: false,
             }),
+            who,
+        }
+    }
+
+    /// The type of the records that are answered.
+    fn rtype(&self, view: &View, q: &Query) -> Rtype {
+        let group = view.snapshot.steering.group_of(q.id);
+        Rtype(if group.cname {
+            rtype::CNAME
+        } else if q.qtype == rtype::HTTPS {
+            rtype::HTTPS
+        } else {
+            match family(group, q.qtype) {
+                Family::V4 => rtype::A,
+                Family::V6 => rtype::AAAA,
+            }
+        })
+    }
+
+    /// Among whom it was drawn, in all families.
+    fn shares(&self, view: &View, q: &Query) -> Vec<Share> {
+        let steering: &Steering = &view.snapshot.steering;
+        let each = self.each.iter();
+        each.flat_map(|(family, decision)| {
+            let ask = q.ask(self.who.client, *family);
+            view.live.shares(steering, &ask, decision)
+        })
+        .collect()
+    }
+}
+
+impl Query {
+    fn ask(&self, client: Client, family: Family) -> Ask {
+        Ask {
+            name: self.id,
+            family,
+            client,
+            now: self.now,
+            draw: self.draw,
         }
     }
 }

@@ -20,6 +20,7 @@ pub mod presign;
 mod request;
 mod resolve;
 mod respond;
+pub mod sampled;
 pub mod scratch;
 mod service;
 mod signed;
@@ -32,7 +33,7 @@ mod tsig;
 
 pub use ahead::Ahead;
 pub use answer::{Inbound, Reply, Transport, answer};
-pub use explain::{ExplainClient, ExplainError, explain};
+pub use explain::{ExplainClient, ExplainError, FullExplanation, explain, explain_in_full};
 pub use explanation::{Answered, Explanation};
 pub use locate::Whereabouts;
 pub use presign::Presigner;

@@ -73,6 +73,12 @@ impl Both {
         })
     }
 
+    /// The decision of each family that the name answers.
+    pub(super) fn each(&self) -> impl Iterator<Item = (Family, Decision)> {
+        let decided = |f: Family| Some((f, self.decisions[f.index()]?));
+        Family::ALL.into_iter().filter_map(decided)
+    }
+
     fn picks(&self, family: Family) -> Picks {
         let found = self.answered().find(|(f, ..)| *f == family);
         found.map_or_else(Picks::default, |(_, _, picks)| *picks)

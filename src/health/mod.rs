@@ -15,6 +15,7 @@ pub mod overrides;
 pub mod rise_fall;
 pub mod rtt;
 pub mod served;
+mod suppose;
 pub mod target;
 pub mod testimony;
 pub mod tls_check;

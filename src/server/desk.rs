@@ -13,6 +13,8 @@ use crate::snapshot::{Publisher, Reader, View};
 use crate::telemetry::{DnsCounters, DnsEvent};
 use crate::time::{Clock, Moment};
 
+use super::tap::{Tap, Taps};
+
 /// What answers: [`engine::answer`], or a stand-in where the edge itself is tested.
 pub(super) type Engine = fn(&View, &Inbound<'_>, Moment, &mut Scratch, &mut [u8]) -> Reply;
 
@@ -22,6 +24,7 @@ pub struct Desk {
     clock: Arc<dyn Clock>,
     scratch: Scratch,
     ahead: Ahead,
+    tap: Tap,
     engine: Engine,
 }
 
@@ -53,8 +56,14 @@ impl Desk {
             clock: clock.clone(),
             scratch: Scratch::new(seed, counters),
             ahead: Ahead::default(),
+            tap: Taps::default().tap(0),
             engine,
         }
+    }
+
+    /// Gives samples of what is answered to `taps`.
+    pub(super) fn tap(&mut self, taps: &Taps) {
+        self.tap = taps.tap(RandomState::new().hash_one(1u8));
     }
 
     /// Has answers say how long a connection may idle, in units of 100 milliseconds (RFC 7828).
@@ -64,9 +73,14 @@ impl Desk {
 
     /// Begins a round: takes the newest view and the time, once for all queries of the round.
     pub fn round(&mut self) -> Round<'_> {
+        let now = self.clock.now();
+        if now >= self.tap.window_ends {
+            self.tap.turn_window(now);
+        }
         Round {
             view: self.reader.view(),
-            now: self.clock.now(),
+            now,
+            tap: &mut self.tap,
             scratch: &mut self.scratch,
             ahead: &mut self.ahead,
             engine: self.engine,
@@ -90,6 +104,7 @@ pub struct Round<'d> {
     now: Moment,
     scratch: &'d mut Scratch,
     ahead: &'d mut Ahead,
+    tap: &'d mut Tap,
     engine: Engine,
 }
 
@@ -120,12 +135,20 @@ impl Round<'_> {
         let scratch = &mut *self.scratch;
         // What a panic may leave half done is harmless: the view is immutable, `out` is overwritten,
         // and the scratch holds counters, turns and random bits that are valid in any state.
-        match catch_unwind(AssertUnwindSafe(|| {
+        let reply = match catch_unwind(AssertUnwindSafe(|| {
             engine(view, inbound, now, scratch, out)
         })) {
             Ok(reply) => reply,
             Err(panic) => self.survive(inbound, &*panic, out),
+        };
+        if self.tap.is_due() {
+            let len = match reply {
+                Reply::Send(len) | Reply::SendAndClose(len) => len,
+                Reply::Drop | Reply::Transfer => 0,
+            };
+            self.tap.take(inbound, &out[..len], now, view.generation);
         }
+        reply
     }
 
     /// The transfer of a query that was answered with [`Reply::Transfer`].

@@ -20,6 +20,7 @@ use crate::time::Clock;
 
 use super::desk::Desk;
 use super::proxied::Proxies;
+use super::tap::Taps;
 pub(super) use table::Lease;
 use table::Table;
 
@@ -95,6 +96,8 @@ pub struct Service {
     pub limits: TcpLimits,
     /// Whose word about clients is taken.
     pub proxies: Proxies,
+    /// Who is given samples of what is answered.
+    pub taps: Taps,
     /// Turns true, or loses its sender, when the listener shall end.
     pub stopped: watch::Receiver<bool>,
     /// Turns true when another process accepts on the socket: connections that stand are served on,
@@ -156,6 +159,7 @@ impl Hall {
     pub(super) fn with_desk(mut desk: Desk, service: &Service) -> Arc<Hall> {
         let limits = service.limits;
         desk.tell_idle_timeout(keepalive::timeout(limits.idle_timeout));
+        desk.tap(&service.taps);
         Arc::new(Hall {
             desk: Mutex::new((desk, vec![0; MESSAGE].into())),
             table: Table::new(

@@ -12,6 +12,7 @@ mod https;
 pub mod notify;
 pub mod proxied;
 pub mod quic;
+pub mod tap;
 pub mod tcp;
 #[cfg(test)]
 mod testkit;

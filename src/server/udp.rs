@@ -16,6 +16,7 @@ use crate::time::Clock;
 
 use super::desk::{Desk, Engine};
 use super::proxied::Proxies;
+use super::tap::Taps;
 use crate::sys::packet::PacketIo;
 use crate::sys::{self, BatchSocket};
 
@@ -39,6 +40,7 @@ pub struct Bound {
     addr: SocketAddr,
     sockets: Vec<UdpSocket>,
     proxies: Proxies,
+    taps: Taps,
 }
 
 /// Binds `addr` once per worker; the kernel spreads clients over the sockets (SO_REUSEPORT). With
@@ -62,6 +64,7 @@ pub fn bind(addr: SocketAddr, workers: usize) -> io::Result<Bound> {
         addr,
         sockets,
         proxies: Proxies::default(),
+        taps: Taps::default(),
     })
 }
 
@@ -98,6 +101,7 @@ pub fn take_over(
         addr,
         sockets,
         proxies: Proxies::default(),
+        taps: Taps::default(),
     })
 }
 
@@ -154,6 +158,13 @@ impl Bound {
         self
     }
 
+    /// Gives samples of what is answered to these consumers.
+    #[must_use]
+    pub fn tapped(mut self, taps: Taps) -> Bound {
+        self.taps = taps;
+        self
+    }
+
     /// Starts the workers, each counting in its own of `counters`.
     ///
     /// # Errors
@@ -196,6 +207,7 @@ impl Bound {
         for (i, (socket, own)) in self.sockets.into_iter().zip(counters).enumerate() {
             let mut io = BatchSocket::new(socket, wildcard);
             let mut desk = Desk::with_engine(publisher, clock, own, engine);
+            desk.tap(&self.taps);
             let stop = server.stop.clone();
             let proxies = self.proxies.clone();
             // On an error `server` is dropped, which ends the workers already started.

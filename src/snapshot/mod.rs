@@ -5,11 +5,13 @@ pub mod failover;
 pub mod orders;
 pub mod publish;
 pub mod record;
+pub mod suppose;
 pub mod then;
 pub mod transfer;
 pub mod view;
 
 pub use crate::health::ProbeTarget;
 pub use publish::{Publisher, Reader};
+pub use suppose::Supposed;
 pub use transfer::{Delta, Packed, PackedRecord, Transfers, ZoneTransfer};
 pub use view::{ChaosTexts, NodeFacts, Parts, Settings, Snapshot, View};

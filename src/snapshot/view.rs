@@ -35,6 +35,8 @@ pub struct Settings {
     pub rules: Rules,
     /// What class CH says; at most 255 octets each, empty: nothing.
     pub chaos: ChaosTexts,
+    /// Answers a second that are looked at, of all DNS threads together; 0: none.
+    pub samples_per_second: u32,
 }
 
 /// What everybody knows of a node.
@@ -204,7 +206,7 @@ impl View {
         View::of(generation, now, parts, live)
     }
 
-    fn of(generation: Generation, now: Moment, parts: Parts, live: Live) -> View {
+    pub(super) fn of(generation: Generation, now: Moment, parts: Parts, live: Live) -> View {
         let Parts {
             snapshot,
             board,

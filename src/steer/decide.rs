@@ -11,7 +11,8 @@ use super::facts::Lane;
 use super::offer::{Candidate, Outcome};
 use super::partition::{Slot, Space};
 use super::{
-    Ask, Chooser, Chosen, ClientSource, Decision, Live, Steering, Step, Trace, sticky, why,
+    Ask, Chooser, Chosen, ClientSource, Decision, Live, Steering, Step, Trace, TtlBound, sticky,
+    why,
 };
 
 /// Decides what to answer to `ask`. Allocates nothing with [`super::NoTrace`].
@@ -35,7 +36,7 @@ pub fn decide<T: Trace>(steering: &Steering, live: &Live, ask: &Ask, trace: &mut
     let bound = if T::ON {
         why::retrace(steering, live, ask, slot, lane, trace)
     } else {
-        String::new()
+        TtlBound::Untold
     };
 
     let blind = matches!(partition.space, Space::Blind(_));
@@ -67,7 +68,7 @@ pub fn decide<T: Trace>(steering: &Steering, live: &Live, ask: &Ask, trace: &mut
         trace.step(|| Step::Ttl {
             ttl,
             why: if ttl < offer.ttl {
-                "the end of an override".to_owned()
+                TtlBound::OverrideEnd
             } else {
                 bound
             },

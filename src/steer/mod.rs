@@ -8,6 +8,7 @@
 //! Each rule is written once and runs with a [`Trace`]: with [`NoTrace`] when shapes are compiled,
 //! views published and queries answered, with [`Recorder`] when somebody asks why.
 
+pub mod bound;
 pub mod build;
 pub mod capacity;
 pub mod decide;
@@ -25,14 +26,18 @@ pub mod refine;
 mod renew;
 mod resolve;
 mod rules;
+pub mod shares;
+mod ruling;
 mod stages;
 pub mod step;
 mod sticky;
+pub mod suppose;
 mod telling;
 pub mod trace;
 mod users;
 mod why;
 
+pub use bound::TtlBound;
 pub use build::NameInput;
 pub use decide::decide;
 pub use decision::{Ask, Chosen, Client, ClientSource, Decision, Draw};
@@ -44,7 +49,10 @@ pub use model::{
 pub use nearest::SiteKey;
 pub use offer::{Known, Live, Measurements};
 pub use partition::Approach;
+pub use shares::{Shares, Told, serving};
+pub use ruling::Ruling;
 pub use step::{Ranked, Step};
+pub use suppose::Share;
 pub use trace::{Context, NoTrace, Recorder, Trace};
 
 #[cfg(test)]

@@ -89,7 +89,7 @@ pub struct Live {
     /// By group.
     pub(super) blocks: Vec<Arc<Block>>,
     /// Names that an override speaks of, with a block that starts with their own offers; sorted.
-    named: Vec<(NameId, Arc<Block>)>,
+    pub(super) named: Vec<(NameId, Arc<Block>)>,
     /// Where a policy is sticky; else empty.
     pub(super) hashes: Arc<Hashes>,
 }
@@ -224,7 +224,7 @@ fn named(facts: &Facts<'_>) -> Vec<(NameId, Arc<Block>)> {
 
 /// Gathers the offers of a block's groups, one after the other.
 #[derive(Default)]
-struct BlockBuilder {
+pub(super) struct BlockBuilder {
     starts: Vec<u32>,
     offers: Vec<Offer>,
     candidates: Vec<Candidate>,
@@ -233,22 +233,64 @@ struct BlockBuilder {
 }
 
 impl BlockBuilder {
+    /// Adds a group, or one of its names with the orders that speak of it.
     fn add(&mut self, facts: &Facts<'_>, group: &Group, name: Option<NameId>) {
         self.starts.push(self.offers.len() as u32);
         let now = GroupNow::new(facts, group, name);
-        let plans = &facts.steering.shapes[group.shape.index()].partition.plans;
         let mut known = HashMap::new();
-        for (i, plan) in plans.iter().enumerate() {
-            let order = order(facts.steering, group, PlanId::from_index(i), &now);
-            let pace = now.pace(plan);
-            let tiers = order.as_ref().unwrap_or(&plan.tiers);
-            for lane in lanes(group) {
-                self.room.clear();
-                let (mut offer, _) = now.offer(&tiers.0, pace, lane, &mut self.room, &mut NoTrace);
-                offer.len = self.room.len() as u32;
-                offer.first = self.intern(&mut known);
-                self.offers.push(offer);
+        for plan in (0..BlockBuilder::plans_of(facts, group)).map(PlanId::from_index) {
+            self.lay(&now, plan, &mut known);
+        }
+    }
+
+    /// As [`BlockBuilder::add`], but only what one plan offers is found out: the others offer nothing.
+    pub(super) fn add_plan(
+        &mut self,
+        facts: &Facts<'_>,
+        group: &Group,
+        name: Option<NameId>,
+        plan: PlanId,
+    ) {
+        const NOTHING: Offer = Offer {
+            expires: u64::MAX,
+            first: 0,
+            len: 0,
+            ttl: Ttl::ZERO,
+            outcome: Outcome::ServFail,
+            standing: Standing::LastResort,
+            overridden: false,
+        };
+        self.starts.push(self.offers.len() as u32);
+        let now = GroupNow::new(facts, group, name);
+        for i in (0..BlockBuilder::plans_of(facts, group)).map(PlanId::from_index) {
+            if i == plan {
+                self.lay(&now, plan, &mut HashMap::new());
+            } else {
+                self.offers.extend(lanes(group).map(|_| NOTHING));
             }
+        }
+    }
+
+    fn plans_of(facts: &Facts<'_>, group: &Group) -> usize {
+        facts.steering.shapes[group.shape.index()]
+            .partition
+            .plans
+            .len()
+    }
+
+    /// Lays what is known over one plan of a group.
+    fn lay(&mut self, now: &GroupNow<'_>, id: PlanId, known: &mut HashMap<u64, (u32, u32)>) {
+        let (steering, group) = (now.facts.steering, now.group);
+        let plan = &steering.shapes[group.shape.index()].partition.plans[id.index()];
+        let order = order(steering, group, id, now);
+        let pace = now.pace(plan);
+        let tiers = order.as_ref().unwrap_or(&plan.tiers);
+        for lane in lanes(group) {
+            self.room.clear();
+            let (mut offer, _) = now.offer(&tiers.0, pace, lane, &mut self.room, &mut NoTrace);
+            offer.len = self.room.len() as u32;
+            offer.first = self.intern(known);
+            self.offers.push(offer);
         }
     }
 
@@ -296,7 +338,7 @@ impl BlockBuilder {
     }
 
     /// The block of what was added; empty again afterwards.
-    fn finish(&mut self) -> Block {
+    pub(super) fn finish(&mut self) -> Block {
         let mut starts = [0; BLOCK];
         starts[..self.starts.len()].copy_from_slice(&self.starts);
         self.starts.clear();

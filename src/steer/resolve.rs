@@ -20,7 +20,7 @@ use super::decision::Standing;
 use super::facts::{Duty, EndpointNow, Facts, Lane};
 use super::offer::{Candidate, Offer, Outcome};
 use super::partition::Plan;
-use super::{Chooser, Group, Stage, Trace};
+use super::{Chooser, Group, Stage, Trace, TtlBound};
 
 /// A member of a group now.
 pub(super) struct MemberNow {
@@ -243,7 +243,7 @@ impl<'a> GroupNow<'a> {
         lane: Lane,
         out: &mut Vec<Candidate>,
         trace: &mut T,
-    ) -> (Offer, String) {
+    ) -> (Offer, TtlBound) {
         let l = lane as usize;
         let find = |ok: &dyn Fn(&MemberNow) -> bool| {
             tiers.iter().position(|t| t.iter().any(|m| ok(self.at(*m))))
@@ -265,7 +265,7 @@ impl<'a> GroupNow<'a> {
                 offer.standing = Standing::Held;
                 offer.ttl = self.group.ttl_min;
                 if T::ON {
-                    why = "an endpoint that fails is kept in: the smallest".to_owned();
+                    why = TtlBound::KeptIn;
                 }
             }
             return (offer, why);
@@ -327,7 +327,7 @@ impl<'a> GroupNow<'a> {
         pace: u32,
         (t, reach): (usize, usize),
         trace: &mut T,
-    ) -> (Offer, String) {
+    ) -> (Offer, TtlBound) {
         let mut steady = pace;
         let (mut expires, mut ordered) = (u64::MAX, false);
         for (i, tier) in tiers[..=reach].iter().enumerate() {
@@ -353,30 +353,33 @@ impl<'a> GroupNow<'a> {
         } else {
             min
         };
-        let mut why = String::new();
+        let mut why = TtlBound::Untold;
         if T::ON {
             why = if expires != u64::MAX {
-                "an override with an end takes part: the smallest".to_owned()
+                TtlBound::EndingOverride
             } else if steady == 0 && pace == 0 {
-                format!("the order by round-trip time may be about to change: the smallest, {min}")
+                TtlBound::OrderMoves { min }
             } else if steady == pace && pace != u32::MAX {
-                format!(
-                    "no change of the order by round-trip time within {steady} s, within {min} to {max}"
-                )
+                TtlBound::OrderStands {
+                    secs: steady,
+                    min,
+                    max,
+                }
             } else if steady == u32::MAX {
-                format!("no probe can change the answer: the largest, {max}")
+                TtlBound::Nothing { max }
             } else {
-                let who = tiers[..=reach]
+                let mut all = tiers[..=reach]
                     .iter()
                     .flatten()
-                    .flat_map(|m| self.endpoints(*m))
-                    .find(|(_, e)| e.steady == steady)
-                    .map_or("a probe", |(e, _)| {
-                        &self.facts.steering.endpoints[e.index()].name
-                    });
-                format!(
-                    "a probe of {who} may change the answer in {steady} s, within {min} to {max}"
-                )
+                    .flat_map(|m| self.endpoints(*m));
+                let first = all.find(|(_, e)| e.steady == steady);
+                let name = |e: EndpointId| &self.facts.steering.endpoints[e.index()].name;
+                TtlBound::Probe {
+                    endpoint: first.map(|(e, _)| name(e).to_string()),
+                    secs: steady,
+                    min,
+                    max,
+                }
             };
             let touched = tiers[..=reach].iter().flatten().copied();
             self.tell_orders(touched, trace);
@@ -398,9 +401,9 @@ impl<'a> GroupNow<'a> {
         &self,
         standing: Standing,
         outcome: Outcome,
-        what: &str,
+        what: &'static str,
         trace: &mut T,
-    ) -> (Offer, String) {
+    ) -> (Offer, TtlBound) {
         let offer = Offer {
             expires: self
                 .members
@@ -415,12 +418,10 @@ impl<'a> GroupNow<'a> {
             standing,
             overridden: self.members.iter().any(|m| m.ordered),
         };
-        let mut why = String::new();
         if T::ON {
             self.tell_orders((0..=u16::MAX).take(self.members.len()), trace);
-            why = format!("{what} gets the smallest");
         }
-        (offer, why)
+        (offer, TtlBound::Lesser(what))
     }
 
     /// Puts the serving first-choice endpoints of the whole pools of a tier into `out`.

@@ -5,7 +5,9 @@ use std::fmt;
 use crate::net::Family;
 use crate::units::{ScopeLen, Ttl};
 
+use super::bound::TtlBound;
 use super::decision::Standing;
+use super::ruling::Ruling;
 
 /// A member in a tier, and what put it there.
 #[derive(Clone, PartialEq, Debug)]
@@ -46,6 +48,8 @@ pub enum Step {
         endpoint: String,
         /// Its pool.
         pool: String,
+        /// By which rule.
+        rule: Ruling,
         /// Why.
         why: String,
     },
@@ -53,6 +57,8 @@ pub enum Step {
     PassedOver {
         /// The pool.
         pool: String,
+        /// By which rule.
+        rule: Ruling,
         /// Why.
         why: String,
     },
@@ -106,7 +112,7 @@ pub enum Step {
         /// Seconds.
         ttl: Ttl,
         /// What bounds it.
-        why: String,
+        why: TtlBound,
     },
     /// For whom the answer holds.
     Scope {
@@ -218,8 +224,9 @@ impl fmt::Display for Step {
                 endpoint,
                 pool,
                 why,
+                ..
             } => write!(f, "endpoint {endpoint} of pool {pool}: {why}"),
-            Step::PassedOver { pool, why } => write!(f, "pool {pool} passed over: {why}"),
+            Step::PassedOver { pool, why, .. } => write!(f, "pool {pool} passed over: {why}"),
             Step::Ordered { order } => write!(f, "override: {order}"),
             Step::Tier {
                 tier,

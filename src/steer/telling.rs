@@ -1,11 +1,15 @@
 //! What a trace tells of health and orders.
 
-use crate::health::Override;
+use crate::health::{Override, OverrideKind};
+use crate::ids::EndpointId;
 
 use super::decision::Standing;
-use super::facts::{Duty, describe};
+use super::facts::{Duty, EndpointNow, describe};
 use super::resolve::{GroupNow, lanes};
-use super::{Step, Trace};
+use super::{Ruling, Step, Trace};
+
+const WEIGHTLESS: &str = "weight 0: waits until every positive weight is gone";
+const BACKUP: &str = "backup: waits until all others are gone";
 
 impl GroupNow<'_> {
     /// Tells of those held back up to the tier that answers, and of the tier.
@@ -48,51 +52,66 @@ impl GroupNow<'_> {
                 if !lanes(self.group).any(|l| e.has(l)) {
                     continue;
                 }
-                let why = match e.duty {
+                let (rule, why) = match e.duty {
                     Duty::Down | Duty::Waiting | Duty::Awaited | Duty::Out => {
-                        self.facts.why_not(id, &e)
+                        (self.ruling(id, &e), self.facts.why_not(id, &e))
                     }
-                    Duty::Serving if e.kept => {
-                        format!("kept in though it fails: {}", self.facts.why_not(id, &e))
-                    }
-                    Duty::Serving if e.share < 100 => {
-                        format!("let in by steps: {} % of its clients", e.share)
-                    }
-                    Duty::Serving if e.weight == 0 => {
-                        "weight 0: waits until every positive weight is gone".to_owned()
-                    }
-                    Duty::Serving if e.backup => {
-                        "backup: waits until all others are gone".to_owned()
-                    }
+                    Duty::Serving if e.kept => (
+                        Ruling::KeptIn,
+                        format!("kept in though it fails: {}", self.facts.why_not(id, &e)),
+                    ),
+                    Duty::Serving if e.share < 100 => (
+                        Ruling::Ramp,
+                        format!("let in by steps: {} % of its clients", e.share),
+                    ),
+                    Duty::Serving if e.weight == 0 => (Ruling::Weight, WEIGHTLESS.to_owned()),
+                    Duty::Serving if e.backup => (Ruling::Backup, BACKUP.to_owned()),
                     Duty::Serving => continue,
                 };
                 trace.step(|| Step::HeldBack {
                     endpoint: steering.endpoints[id.index()].name.to_string(),
                     pool: pool.name.to_string(),
+                    rule,
                     why,
                 });
             }
             if now.whole {
                 continue;
             }
-            let why = if now.weight == 0 {
-                "weight 0: waits until every positive weight is gone".to_owned()
+            let (rule, why) = if now.weight == 0 {
+                (Ruling::Weight, WEIGHTLESS.to_owned())
             } else if member.backup {
-                "backup: waits until all others are gone".to_owned()
+                (Ruling::Backup, BACKUP.to_owned())
             } else {
                 let counts: Vec<String> = lanes(self.group)
                     .map(|l| format!("{} {}", now.live[l as usize], l.text()))
                     .collect();
                 let enough = pool.min_live.max(1);
-                format!(
-                    "live {}; at least {enough} of each wanted",
-                    counts.join(", ")
-                )
+                let counts = counts.join(", ");
+                let why = format!("live {counts}; at least {enough} of each wanted");
+                (Ruling::MinLive, why)
             };
             trace.step(|| Step::PassedOver {
                 pool: pool.name.to_string(),
+                rule,
                 why,
             });
+        }
+    }
+
+    /// By which rule an endpoint does not serve.
+    fn ruling(&self, id: EndpointId, e: &EndpointNow) -> Ruling {
+        if !self.facts.steering.endpoints[id.index()].enabled {
+            return Ruling::Disabled;
+        }
+        let by_order = |o: &Override| !matches!(o.kind, OverrideKind::Weight(_));
+        if self.facts.orders(e).any(by_order) {
+            return Ruling::Override;
+        }
+        match e.duty {
+            Duty::Waiting => Ruling::Failback,
+            Duty::Awaited => Ruling::FirstProbe,
+            Duty::Serving | Duty::Down | Duty::Out => Ruling::Down,
         }
     }
 

@@ -6,7 +6,9 @@ use super::partition::Slot;
 use super::refine::{Terrain, Viewpoint, refine};
 use super::resolve::GroupNow;
 use super::rules::Networks;
-use super::{Ask, Chooser, Chosen, ClientSource, Live, Recorder, Sight, Steering, Step, Trace};
+use super::{
+    Ask, Chooser, Chosen, ClientSource, Live, Recorder, Sight, Steering, Step, Trace, TtlBound,
+};
 
 /// Refines and resolves again what `live` holds for `ask`, telling every step, and returns what
 /// bounds the TTL. Without the inputs of the view there is nothing to tell.
@@ -17,11 +19,11 @@ pub(super) fn retrace<T: Trace>(
     slot: Slot,
     lane: Lane,
     trace: &mut T,
-) -> String {
+) -> TtlBound {
     let mut steps = Recorder::default();
     let bound = {
         let Some(context) = trace.context() else {
-            return "as resolved for the view".to_owned();
+            return TtlBound::Untold;
         };
         let group = steering.group_of(ask.name);
         let shape = &steering.shapes[group.shape.index()];

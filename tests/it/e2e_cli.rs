@@ -125,7 +125,7 @@ fn explain_errors_name_what_is_wrong() {
     );
     assert!(said("www.gslb.example", "192.0.2.1/24", &server).contains("192.0.2.0/24"));
     assert!(
-        said("www.gslb.example", "192.0.2.1", "http://127.0.0.1:1").contains("is the node running")
+        said("www.gslb.example", "192.0.2.1", "http://127.0.0.1:1").contains("no node answered")
     );
 }
 

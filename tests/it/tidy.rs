@@ -35,7 +35,7 @@ const LAYERS: &[&[&str]] = &[
     ],
     &["steer", "traffic"],
     &["snapshot"],
-    &["engine", "config"],
+    &["engine", "config", "plan"],
     &["compile", "sys"],
     &["server", "probe", "fleet", "proxy", "admin"],
     &["app"],
@@ -68,6 +68,7 @@ const PURE: &[&str] = &[
     "history",
     "steer",
     "snapshot",
+    "plan",
     "engine",
     "compile",
 ];

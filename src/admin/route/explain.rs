@@ -4,29 +4,53 @@ use axum::{Json, extract};
 use serde::Deserialize;
 
 use crate::admin::gate::Viewer;
-use crate::admin::problem::Problem;
+use crate::admin::problem::{Document, Problem};
 use crate::admin::state::{Answer, State};
 use crate::admin::view::explain::Explanation;
 use crate::balance::mix::mix;
 use crate::dns::Rtype;
 use crate::dns::name::WireName;
-use crate::engine::{ExplainClient, explain as explain_query};
+use crate::engine::{ExplainClient, explain_in_full};
 use crate::net::Prefix;
 use crate::steer::Draw;
 use crate::time::Moment;
 
 /// The parameters.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct Parameters {
+    /// A steered name.
+    #[param(required = true, example = "www.gslb.example")]
     name: Option<String>,
+    /// Record type: `A` (the default), `AAAA`, or `HTTPS` where the name has it.
     #[serde(rename = "type")]
+    #[param(example = "A")]
     qtype: Option<String>,
+    /// A network stands for an ECS option, an address for the resolver itself.
+    #[param(required = true, example = "192.0.2.0/24")]
     client: Option<String>,
+    /// Address of the resolver that sends the ECS option.
+    #[param(example = "198.51.100.53")]
     resolver: Option<String>,
+    /// A draw as an explanation shows it, to decide the same again.
+    #[param(example = "0123456789abcdef:3")]
     draw: Option<String>,
 }
 
 /// Why a client gets the answer it gets, from the function that answers.
+#[utoipa::path(
+    get,
+    path = "/v1/explain",
+    params(Parameters),
+    responses(
+        (status = 200, description = "The way to the answer, and what it would take for another",
+         body = Explanation),
+        (status = 400, description = "A parameter is missing or wrong", body = Document,
+         content_type = "application/problem+json"),
+        (status = 404, description = "The name is not steered, or not for this type", body = Document,
+         content_type = "application/problem+json"),
+    )
+)]
 pub async fn explain(
     _: Viewer,
     extract::State(state): extract::State<State>,
@@ -58,8 +82,8 @@ pub async fn explain(
     };
     // One view for all of the answer.
     let view = state.publisher.latest();
-    explain_query(&view, &name, qtype.0, client, draw, now)
-        .map(|e| Json(e.into()))
+    explain_in_full(&view, &name, qtype.0, client, draw, now)
+        .map(|e| Json(Explanation::of(e, &view, now)))
         .map_err(|e| Problem::not_found(e.to_string()))
 }
 

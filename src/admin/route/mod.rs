@@ -4,6 +4,7 @@ pub mod backends;
 pub mod caches;
 pub mod explain;
 pub mod fleet;
+pub mod flows;
 pub mod health;
 pub mod latency;
 pub mod metrics;

@@ -5,6 +5,7 @@ pub mod caches;
 pub mod certificates;
 pub mod explain;
 pub mod fleet;
+pub mod flows;
 pub mod health;
 pub mod latency;
 pub mod names;

@@ -33,6 +33,7 @@ mod resilience;
 mod routes;
 mod sessions;
 mod sni;
+mod telemetry;
 mod transfers;
 mod udp;
 mod upstreams;
@@ -98,6 +99,7 @@ pub(super) fn decode(cx: &mut Context<'_>, mut root: Table) -> Spec {
         },
         health: health::decode(cx, &top),
         history: history::decode(cx, &top),
+        telemetry: telemetry::decode(cx, &top),
         listeners: listeners::decode(cx, root),
         dns: dns(cx, &top),
         fleet: fleet::fleet(cx, &top),

@@ -19,6 +19,7 @@ mod routes;
 mod sessions;
 mod sni;
 mod steering;
+mod telemetry;
 mod udp;
 mod upstreams;
 mod vips;
@@ -75,6 +76,7 @@ const WEIGHT: Kind = Kind::Integer(0, 1_000_000);
 
 const PARTS: &[&[OptionRow]] = &[
     dns::ROWS,
+    telemetry::ROWS,
     nodes::ROWS,
     clients::ROWS,
     vips::NODE,

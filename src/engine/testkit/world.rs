@@ -11,14 +11,14 @@ use crate::dnssec::{Algorithm, Denial, Keys, Lifetime, SignatureCache, SigningKe
 use crate::geo::location::Code;
 use crate::geo::table::EMBEDDED;
 use crate::geo::{Coordinates, GeoTable, Location, Slot6, Source};
-use crate::health::{Board, Cause, Override, Overrides, State, Verdict};
-use crate::ids::{EndpointId, LocationId, NameId, PolicyId, PoolId, RegionId};
+use crate::health::{Board, Cause, Override, Overrides, SiteTimes, Sites, State, Verdict};
+use crate::ids::{EndpointId, LocationId, NameId, PolicyId, PoolId, RegionId, SiteId};
 use crate::limit::{RateTable, Rules, Secrets};
 use crate::net::{Family, Prefix, RangeMap, bogon};
 use crate::snapshot::{ChaosTexts, Parts, Settings, Snapshot, Transfers, View};
 use crate::steer::{
-    Chooser, Criterion, Endpoint, GeoMode, GeoRule, LastResort, Member, NameInput, Policy, Pool,
-    Region, Stage, Steering,
+    Chooser, Criterion, Endpoint, GeoMode, GeoRule, LastResort, Measurements, Member, NameInput,
+    Policy, Pool, Region, Stage, Steering, Tolerance,
 };
 use crate::time::{Moment, Wall};
 use crate::units::{Generation, Ttl, Weight};
@@ -61,7 +61,7 @@ impl Steer {
 }
 
 /// Three regions with a pool each (`eu us ap`), two addresses of each family per pool, and policies
-/// `geo`, `nested`, `near`, `sticky`, `near-sticky`, `weighted`, `turns` and `own`.
+/// `geo`, `nested`, `near`, `sticky`, `near-sticky`, `weighted`, `turns`, `fast` and `own`.
 #[derive(Clone)]
 pub(in crate::engine) struct World {
     pub zones: Vec<(&'static str, String)>,
@@ -78,6 +78,9 @@ pub(in crate::engine) struct World {
     pub chaos: ChaosTexts,
     pub rates: Arc<RateTable>,
     pub cookies: Arc<Secrets>,
+    /// Round-trip times in milliseconds: from a region's site to the endpoints of a region's pool. Where
+    /// there is any, each region has a site.
+    pub rtt: Vec<(&'static str, &'static str, u64)>,
 }
 
 /// The calendar in signed worlds: 2026-01-01T00:00:00Z when the clock starts.
@@ -124,6 +127,7 @@ impl World {
             chaos: ChaosTexts::default(),
             rates: Arc::default(),
             cookies: Arc::default(),
+            rtt: Vec::new(),
         }
     }
 
@@ -202,7 +206,8 @@ impl World {
             https: s.https.clone(),
             aliases: s.aliases.iter().map(|a| name(a)).collect(),
         });
-        let steering = Steering::build(
+        let steering = Steering::build_seen_from(
+            self.sites(),
             regions,
             pools,
             endpoints,
@@ -241,10 +246,12 @@ impl World {
             })
             .collect();
         let count = steering.endpoints.len();
+        let measurements = self.measurements(&steering);
         View::new(
             Generation(self.generation),
             Moment::ZERO,
             Parts {
+                measurements: Arc::new(measurements),
                 overrides: Arc::new(Overrides(self.overrides.clone())),
                 keys: Arc::new(self.keys.clone()),
                 signatures: self.signatures.clone(),
@@ -269,12 +276,40 @@ impl World {
                             transfers: self.transfers.clone(),
                             rules: self.rules.clone(),
                             chaos: self.chaos.clone(),
+                            samples_per_second: 0,
                         },
                     }),
                     Arc::new(Board::new(verdicts)),
                 )
             },
         )
+    }
+
+    fn sites(&self) -> Sites {
+        let regions = REGIONS.iter().enumerate();
+        let regions = regions.filter(|_| !self.rtt.is_empty());
+        Sites::of(regions.map(|(i, (name, ..))| (*name, (RegionId(i as u32), *name), None)))
+    }
+
+    fn measurements(&self, steering: &Steering) -> Measurements {
+        let sites = &steering.sites.sites;
+        let mut times = SiteTimes::unknown(sites.len(), steering.endpoints.len());
+        for (site, region, ms) in &self.rtt {
+            let site = sites.iter().position(|s| &*s.name == *site).unwrap();
+            for (e, endpoint) in steering.endpoints.iter().enumerate() {
+                if endpoint.name.starts_with(region) {
+                    times.suppose(
+                        SiteId::from_index(site),
+                        EndpointId::from_index(e),
+                        Duration::from_millis(*ms),
+                    );
+                }
+            }
+        }
+        Measurements {
+            sites: times,
+            ..Measurements::default()
+        }
     }
 
     fn geo(&self) -> GeoTable {
@@ -374,6 +409,13 @@ fn policies() -> Vec<Policy> {
         band_km: 100.0,
         bias_km: Vec::new(),
     };
+    let fast = Stage::Latency {
+        tolerance: Tolerance {
+            width: Duration::from_millis(5),
+            percent: 10,
+        },
+        fallback_band_km: 100.0,
+    };
     let sticky = Chooser::Sticky {
         prefix4: 20,
         prefix6: 40,
@@ -412,5 +454,6 @@ fn policies() -> Vec<Policy> {
         policy("near-sticky", vec![near], sticky),
         policy("weighted", vec![], Chooser::Weighted),
         policy("turns", vec![], Chooser::RoundRobin),
+        policy("fast", vec![fast], Chooser::Weighted),
     ]
 }

@@ -10,6 +10,7 @@ use super::*;
 use crate::server::desk::Desk;
 use crate::server::hall::TcpLimits;
 use crate::server::proxied::Proxies;
+use crate::server::tap::Taps;
 use crate::server::testkit::{BOMB, SILENT, clock, publisher, query, refusal, refuse};
 use crate::telemetry::DnsCounters;
 use crate::time::SimClock;
@@ -53,6 +54,7 @@ fn start(limits: TcpLimits) -> Server {
         open: open.clone(),
         limits,
         proxies: Proxies::default(),
+        taps: Taps::default(),
         stopped,
         left,
     };

@@ -1,0 +1,24 @@
+//! What the API needs of whoever knows which clients are sent where; `app` implements it.
+
+use crate::net::Prefix;
+
+/// Knows the flows of the last day.
+pub trait FlowDesk: Send + Sync + 'static {
+    /// What was seen within the last `hours`, 1 to 24, the most first.
+    fn within(&self, hours: u64) -> Vec<FlowFacts>;
+}
+
+/// How often clients of a network were sent to a pool.
+#[derive(Clone, PartialEq, Debug)]
+pub struct FlowFacts {
+    /// The steered name.
+    pub name: String,
+    /// The client network; where many are added up by country, one of them.
+    pub network: Prefix,
+    /// The region; empty: the answer had no endpoint.
+    pub region: String,
+    /// The pool; empty: the answer had no endpoint.
+    pub pool: String,
+    /// Queries, as estimated from the samples.
+    pub queries: f64,
+}

@@ -1,0 +1,107 @@
+//! What one name would offer one client if other things were known.
+//!
+//! For questions that start with "if": the rules are those of every answer, only the rest of the
+//! configuration is left out, so that a question costs what its name costs and no more.
+
+use std::sync::Arc;
+
+use crate::ids::{EndpointId, NameId, PlanId};
+use crate::time::Moment;
+
+use super::decision::Chosen;
+use super::facts::{Facts, Lane};
+use super::offer::{BlockBuilder, Known, Live, Outcome};
+use super::sticky::Hashes;
+use super::{Ask, Chooser, Decision, Steering};
+
+/// An endpoint that may be drawn, and how often: its part of the sum of all parts.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Share {
+    /// The endpoint.
+    pub endpoint: EndpointId,
+    /// Its part, in percent.
+    pub percent: f64,
+}
+
+impl Live {
+    /// Nothing offered yet: a start for [`Live::of_one`].
+    pub fn blank(steering: &Steering) -> Live {
+        let sticky = |p: &super::Policy| matches!(p.chooser, Chooser::Sticky { .. });
+        let hashes = if steering.policies.iter().any(sticky) {
+            Hashes::of(steering)
+        } else {
+            Hashes::default()
+        };
+        Live {
+            hashes: Arc::new(hashes),
+            ..Live::default()
+        }
+    }
+
+    /// What `plan` of `name` offers when this is known, and nothing else: to ask it of another name or
+    /// for a client of another plan means nothing. `self` is of the same `steering`.
+    pub fn of_one(
+        &self,
+        steering: &Steering,
+        known: Known<'_>,
+        (name, plan): (NameId, PlanId),
+        now: Moment,
+    ) -> Live {
+        let facts = Facts::new(
+            steering,
+            known.board,
+            known.measurements,
+            known.overrides,
+            now,
+        );
+        let mut room = BlockBuilder::default();
+        room.add_plan(&facts, steering.group_of(name), Some(name), plan);
+        Live {
+            at: now,
+            blocks: Vec::new(),
+            named: vec![(name, Arc::new(room.finish()))],
+            hashes: self.hashes.clone(),
+        }
+    }
+
+    /// Among whom `decision`, which is of this and of `ask`, was drawn; empty where no endpoint is
+    /// answered. With `sticky` the client's network has one choice, and that is all there is.
+    pub fn shares(&self, steering: &Steering, ask: &Ask, decision: &Decision) -> Vec<Share> {
+        let Chosen::Endpoints(picks) = &decision.chosen else {
+            return Vec::new();
+        };
+        if matches!(steering.chooser_of(ask.name), Chooser::Sticky { .. }) {
+            let whole = |e: &EndpointId| Share {
+                endpoint: *e,
+                percent: 100.0,
+            };
+            return picks.as_slice().iter().map(whole).collect();
+        }
+        self.offered(steering, ask)
+    }
+
+    /// All whom the plan of `ask` offers, with the part of the clients that each gets.
+    pub fn offered(&self, steering: &Steering, ask: &Ask) -> Vec<Share> {
+        let (slot, _) = steering.slot(ask.name, ask.client.addr);
+        let lane = match steering.group_of(ask.name).cname {
+            true => Lane::Cname,
+            false => Lane::of(ask.family),
+        };
+        let Some((offer, candidates)) = self.offer(steering, ask.name, slot.plan, lane) else {
+            return Vec::new();
+        };
+        if offer.outcome != Outcome::Endpoints {
+            return Vec::new();
+        }
+        let total = candidates.last().map_or(1, |c| c.upto) as f64;
+        let mut before = 0;
+        let share = |c: &super::offer::Candidate| {
+            let own = c.upto - std::mem::replace(&mut before, c.upto);
+            Share {
+                endpoint: c.endpoint,
+                percent: own as f64 * 100.0 / total,
+            }
+        };
+        candidates.iter().map(share).collect()
+    }
+}
