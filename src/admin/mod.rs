@@ -9,6 +9,7 @@ pub mod desk;
 pub mod fleet;
 pub mod flows;
 pub mod gate;
+pub mod history;
 pub mod metrics;
 pub mod openapi;
 pub mod problem;

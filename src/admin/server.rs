@@ -68,6 +68,8 @@ impl Listener for Closing {
 fn described() -> OpenApiRouter<State> {
     OpenApiRouter::with_openapi(openapi::head())
         .routes(routes!(route::explain::explain))
+        .routes(routes!(route::events::events))
+        .routes(routes!(route::events::endpoint))
         .routes(routes!(route::regions::regions))
         .routes(routes!(route::reload::reload))
         .routes(routes!(route::flows::flows))

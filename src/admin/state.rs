@@ -11,6 +11,7 @@ use super::caches::CacheDesk;
 use super::control::Control;
 use super::desk::OrderDesk;
 use super::flows::FlowDesk;
+use super::history::HistoryDesk;
 use super::problem::Problem;
 use super::ready::ReadyDesk;
 use super::traffic::TrafficDesk;
@@ -36,6 +37,8 @@ pub struct State {
     pub backends: Arc<dyn BackendDesk>,
     /// Knows which clients are sent where.
     pub flows: Arc<dyn FlowDesk>,
+    /// Knows what happened.
+    pub history: Arc<dyn HistoryDesk>,
     /// Knows whether the node is ready.
     pub ready: Arc<dyn ReadyDesk>,
 }

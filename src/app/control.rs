@@ -14,7 +14,7 @@ use crate::snapshot::{Publisher, Snapshot};
 use crate::time::Clock;
 
 use super::certificates::Certificates;
-use super::chronicle::Chronicle;
+use super::chronicle::{self, Chronicle};
 use super::fleet::FleetDesk;
 use super::judge_loop::Order;
 use super::keeper;
@@ -129,6 +129,8 @@ impl Controller {
         );
         let mut compiled = loaded.compiled;
         let node = compiled.node.take();
+        let kept = chronicle::Kept::of(&loaded.digest, loaded.files);
+        self.has.chronicle.configured(&compiled.snapshot, kept);
         // Waits for the disk. Sent under the lock, so that keys come in the order they were made in.
         let handed = tokio::task::spawn_blocking(move || {
             let mut keeper = keeper::locked(&keeper);
@@ -158,6 +160,9 @@ impl Controller {
                     keeper.adopt(new);
                 }
                 self.has.fleet.runs(&loaded.digest, node.as_ref());
+                if let Some(node) = &node {
+                    self.has.chronicle.bound(node.history);
+                }
                 tracing::info!(%generation, "reloaded");
                 self.has.chronicle.record(&What::ConfigAdopted {
                     digest: loaded.digest.to_string(),

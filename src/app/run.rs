@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use crate::admin;
 use crate::compile::{Compiled, Node};
 use crate::config::spec::Role;
+use crate::config::load::kept::Files;
 use crate::config::{ConfigDigest, Report};
 use crate::fleet::identity::Material;
 use crate::probe;
@@ -28,7 +29,7 @@ use crate::units::Generation;
 
 use super::backends::{self, BackendBook};
 use super::certificates::{Certificate, Certificates};
-use super::chronicle::Chronicle;
+use super::chronicle;
 use super::clock::RealClock;
 use super::control::{Controller, Ordered};
 use super::descriptors;
@@ -125,6 +126,7 @@ pub fn run(options: Options, ready: impl FnOnce(&Ready)) -> Result<(), RunError>
         identity,
         warnings,
         digest,
+        files,
     } = load_all(&options.wanted).map_err(RunError::Config)?;
     let node = compiled
         .node
@@ -143,7 +145,7 @@ pub fn run(options: Options, ready: impl FnOnce(&Ready)) -> Result<(), RunError>
         options,
         node,
         compiled,
-        (certificate, identity, digest),
+        (certificate, identity, digest, files),
         ready,
     ));
     // Probes in flight are not waited for.
@@ -155,7 +157,7 @@ async fn serve(
     options: Options,
     node: Node,
     compiled: Compiled,
-    loaded: (Option<Certificate>, Option<Material>, ConfigDigest),
+    loaded: (Option<Certificate>, Option<Material>, ConfigDigest, Files),
     ready: impl FnOnce(&Ready),
 ) -> Result<(), RunError> {
     // The old process is asked once the configuration is known to be right.
@@ -175,7 +177,7 @@ async fn serve_after(
     options: Options,
     node: Node,
     compiled: Compiled,
-    (certificate, identity, digest): (Option<Certificate>, Option<Material>, ConfigDigest),
+    (certificate, identity, digest, files): (Option<Certificate>, Option<Material>, ConfigDigest, Files),
     ready: impl FnOnce(&Ready),
 ) -> Result<(), RunError> {
     // As it is called now: later another file may have its name.
@@ -228,7 +230,11 @@ async fn serve_after(
         tokio::spawn(proxy_tls::watch(watched, stopped.clone()));
     }
     let _backend_probes = carrier.as_ref().map(|c| c.probes().start(c, &clock));
-    let book = Book::load(&node.name, stored, now_ms);
+    let opened = chronicle::Opened::start(&node, &lock, &clock)
+        .map_err(|e| RunError::Other(format!("cannot start the threads of the history: {e}")))?;
+    let (history, chronicle) = (opened.running, opened.chronicle);
+    chronicle.configured(&compiled.snapshot, chronicle::Kept::of(&digest, files));
+    let book = Book::load(&node.name, stored, now_ms).telling(&chronicle);
 
     let (judge, wiring) = JudgeLoop::new(
         compiled.snapshot,
@@ -251,6 +257,7 @@ async fn serve_after(
         descriptors::for_probes(descriptors::raise()),
         probe_stats.clone(),
     );
+    let judge = judge.telling(&chronicle);
     let judge_loop = tokio::spawn(judge.run(reports_rx, orders_rx));
     let certificates = certificate
         .filter(|_| encrypted.len() > 0)
@@ -262,12 +269,18 @@ async fn serve_after(
         lock: lock.clone(),
         keeper: keeper.clone(),
         storing,
+        history,
         joined: joined.clone(),
         orders: orders.clone(),
         clock: clock.clone(),
         keeping: Mutex::default(),
     });
     durable.keep()?;
+    tokio::spawn(chronicle::watch_members(
+        joined.bus.clone(),
+        chronicle.clone(),
+        stopped.clone(),
+    ));
     let desk = Arc::new(FleetDesk::new(&joined, clock.clone(), &node.name, &digest));
     tokio::spawn(fleet::listen(desk.clone(), orders.clone()));
     let no_verdict = match arrival.began() {
@@ -317,7 +330,6 @@ async fn serve_after(
     // A node that only probes or carries traffic may not speak of orders, and needs none.
     let takes_orders = !node.dns_listen.is_empty() || node.admin_listen.is_some();
     let order_task = takes_orders.then(|| tokio::spawn(order_desk.clone().run(stopped.clone())));
-    let chronicle = Chronicle::default();
     let mut taps = Taps::default();
     let flows = flows::start(
         &mut taps,
@@ -373,6 +385,7 @@ async fn serve_after(
         .with_key_troubles(key_troubles)
         .with_orders(gauges)
         .with_probes(probe_stats)
+        .with_metrics(Some(durable.history.metrics()))
         .with_metrics(Some(flows.clone()))
         .with_metrics(
             carrier
@@ -400,6 +413,7 @@ async fn serve_after(
                 .map(|c| c as Arc<dyn admin::traffic::TrafficDesk>),
             backends,
             flows,
+            history: durable.history.desk(&wiring.publisher, &options.wanted, &left),
             ready: readiness.clone(),
         };
         let left = left.clone();

@@ -2,6 +2,7 @@
 
 pub mod backends;
 pub mod caches;
+pub mod events;
 pub mod explain;
 pub mod fleet;
 pub mod flows;
@@ -13,6 +14,8 @@ pub mod overrides;
 pub mod ready;
 pub mod regions;
 pub mod reload;
+mod stream;
+mod then;
 pub mod traffic;
 
 use axum::http::{Method, Uri};

@@ -3,6 +3,7 @@
 pub mod backends;
 pub mod caches;
 pub mod certificates;
+pub mod events;
 pub mod explain;
 pub mod fleet;
 pub mod flows;

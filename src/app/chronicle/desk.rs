@@ -10,7 +10,7 @@ use tokio::sync::{Semaphore, oneshot, watch};
 use super::files::short;
 use super::shelf::{Job, NotRecalled, Recalled};
 use super::then::{NoSnapshot, Workshop};
-use super::{Chronicle, Shared, add};
+use super::{Shared, add};
 use crate::admin::history::{
     Based, HistoryDesk, Listening, NoThen, Page, StreamEnd, Then, TooMany, Turn,
 };
@@ -42,23 +42,22 @@ pub struct HistoryKeeper {
 }
 
 impl HistoryKeeper {
-    /// The desk of `chronicle`; of one that only logs there is none.
-    pub fn new(
-        chronicle: &Chronicle,
+    /// The desk of a chronicle.
+    pub(super) fn new(
+        shared: &Arc<Shared>,
         publisher: Publisher,
         wanted: Wanted,
         closing: watch::Receiver<bool>,
-    ) -> Option<Arc<HistoryKeeper>> {
-        let shared = chronicle.0.clone()?;
-        Some(Arc::new(HistoryKeeper {
-            shared,
+    ) -> Arc<HistoryKeeper> {
+        Arc::new(HistoryKeeper {
+            shared: shared.clone(),
             publisher,
             wanted,
             closing,
             streams: Arc::new(Semaphore::new(STREAMS)),
             questions: Semaphore::new(QUESTIONS),
             workshop: Workshop::default(),
-        }))
+        })
     }
 
     /// Asks the disk's thread.

@@ -28,11 +28,11 @@ pub async fn watch(
             _ = stopped.wait_for(|stop| *stop) => return,
             _ = look.tick() => {}
         }
-        let members = bus.members().into_iter().filter(|m| !m.own);
+        let members = bus.members();
         let mut now: BTreeMap<Arc<str>, bool> = BTreeMap::new();
-        for member in members {
+        for member in members.iter().filter(|m| !m.own) {
             // Of several lives of one node, any that is heard of counts.
-            *now.entry(member.node).or_default() |= member.alive;
+            *now.entry(member.node.clone()).or_default() |= member.alive;
         }
         if let Some(before) = &known {
             for (node, step) in news(before, &now) {

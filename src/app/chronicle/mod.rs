@@ -65,6 +65,12 @@ struct Shared {
     shelf: SyncSender<Job>,
 }
 
+impl std::fmt::Debug for Chronicle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Chronicle")
+    }
+}
+
 impl Chronicle {
     /// Tells that something happened, now. Never waits.
     pub fn record(&self, what: &What) {

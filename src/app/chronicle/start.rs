@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
-use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,10 +12,12 @@ use super::counts::Counts;
 use super::disk::{Disk, Shares};
 use super::ring::{Ring, Turns};
 use super::shelf::{Job, Shelf};
-use super::{Chronicle, Shared, teller};
+use super::{Chronicle, HistoryKeeper, Shared, teller};
 use crate::app::keeper::{SharedLock, StateLock};
+use crate::app::load::Wanted;
 use crate::compile::Node;
 use crate::history::Bounds;
+use crate::snapshot::Publisher;
 use crate::telemetry::Metrics;
 use crate::time::Clock;
 
@@ -33,6 +35,9 @@ const IN_MEMORY: u64 = 16 << 20;
 
 /// For what waits to be written before the file is left to another process.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often it is looked whether the disk has done its work.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// What a start gives.
 pub struct Opened {
@@ -128,6 +133,17 @@ impl Opened {
 }
 
 impl Running {
+    /// What the API reads, of configurations loaded as `wanted`; streams end when `closing` turns true.
+    pub fn desk(
+        &self,
+        publisher: &Publisher,
+        wanted: &Wanted,
+        closing: &watch::Receiver<bool>,
+    ) -> Arc<HistoryKeeper> {
+        let (publisher, wanted) = (publisher.clone(), wanted.clone());
+        HistoryKeeper::new(&self.shared, publisher, wanted, closing.clone())
+    }
+
     /// What is counted.
     pub fn metrics(&self) -> Arc<dyn Metrics> {
         self.shared.clone()
@@ -138,8 +154,7 @@ impl Running {
     /// from being taken over, so that is only told.
     pub fn rest(&self) {
         let (done, rests) = sync_channel(1);
-        // Fails only when the thread has ended already.
-        drop(self.jobs.send(Job::Rest(done)));
+        self.send(Job::Rest(done));
         if rests.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
             tracing::error!("the disk does not take what waits for the history");
         }
@@ -147,8 +162,19 @@ impl Running {
 
     /// The file is this process's again, as `lock` says.
     pub fn resume(&self, lock: Option<Arc<StateLock>>) {
-        // Fails only when the thread has ended already.
-        drop(self.jobs.send(Job::Resume(lock)));
+        self.send(Job::Resume(lock));
+    }
+
+    /// Sends, unless the disk hangs or the thread has ended already.
+    fn send(&self, job: Job) {
+        let mut job = Some(job);
+        wait(|| match self.jobs.try_send(job.take()?) {
+            Err(TrySendError::Full(back)) => {
+                job = Some(back);
+                None
+            }
+            _ => Some(()),
+        });
     }
 
     /// Ends the threads once all that waits is written or has failed once more. Blocks.
@@ -156,12 +182,28 @@ impl Running {
         let views = self.shared.views.lock();
         drop(views.unwrap_or_else(PoisonError::into_inner).take());
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
-        for (i, thread) in threads.drain(..).enumerate() {
+        let threads: Vec<_> = threads.drain(..).collect();
+        for (i, thread) in threads.into_iter().enumerate() {
             if i == 1 {
                 // The other one tells this one nothing any more.
-                drop(self.jobs.send(Job::End));
+                self.send(Job::End);
             }
-            drop(thread.join());
+            // One that a disk holds up is left behind.
+            if wait(|| thread.is_finished().then_some(())).is_some() {
+                drop(thread.join());
+            }
         }
     }
+}
+
+/// Looks again and again, as long as one is ready to wait for a disk.
+fn wait<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
+    let times = PATIENCE.as_millis() / LOOK.as_millis();
+    for _ in 0..times {
+        if let Some(found) = look() {
+            return Some(found);
+        }
+        std::thread::park_timeout(LOOK);
+    }
+    None
 }
