@@ -4,6 +4,7 @@
 
 pub mod backends;
 pub mod caches;
+pub mod console;
 pub mod control;
 pub mod desk;
 pub mod fleet;

@@ -105,6 +105,7 @@ fn router(state: State) -> Router {
     let (router, document) = described().split_for_parts();
     router
         .route("/v1/openapi.json", get(openapi::serve(&document)))
+        .merge(super::console::router())
         .fallback(route::fallback)
         .method_not_allowed_fallback(route::wrong_method)
         .with_state(state)

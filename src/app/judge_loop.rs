@@ -24,6 +24,7 @@ use crate::ids::{EndpointId, MonitorId, TargetId};
 use crate::overrides::Standing;
 use crate::probe::{ProbePlan, Report as ProbeReport};
 use crate::server;
+use crate::snapshot::drills::{self, DrillOrders};
 use crate::snapshot::{Parts, Publisher, Snapshot, View, orders};
 use crate::steer::Measurements;
 use crate::time::{Clock, Moment};
@@ -114,6 +115,7 @@ pub struct JudgeLoop {
     /// The operators' orders in force, and what they mean in the snapshot.
     standing: Arc<Standing>,
     overrides: Arc<Overrides>,
+    drills: Arc<[DrillOrders]>,
     /// Endpoints whose wait for their failback operators ended, with when, in milliseconds since 1970.
     failbacks: HashMap<EndpointId, u64>,
     /// Checks that cannot be run here.
@@ -162,6 +164,7 @@ impl JudgeLoop {
         } = kept;
         let overrides = orders::resolve(&standing, &snapshot.steering, clock.wall());
         let overrides = Arc::new(overrides);
+        let drills = drills::of(&standing, &snapshot.steering, clock.wall());
         let failbacks = orders::failbacks(&standing, &snapshot.steering);
         let mut judge = Judge::new(
             &snapshot.monitors,
@@ -209,6 +212,7 @@ impl JudgeLoop {
                 rates: limits.rates(),
                 cookies: limits.secrets(),
                 overrides: overrides.clone(),
+                drills: drills.clone(),
                 ..Parts::new(snapshot.clone(), board.clone())
             },
         );
@@ -246,6 +250,7 @@ impl JudgeLoop {
             limits,
             standing,
             overrides,
+            drills,
             failbacks,
             unable: Unable::default(),
             felt: now,
@@ -549,6 +554,7 @@ impl JudgeLoop {
         let steering = &self.snapshot.steering;
         let overrides = orders::resolve(&self.standing, steering, self.clock.wall());
         self.overrides = Arc::new(overrides);
+        self.drills = drills::of(&self.standing, steering, self.clock.wall());
         self.failbacks = orders::failbacks(&self.standing, steering);
     }
 
@@ -595,6 +601,7 @@ impl JudgeLoop {
                 rates: self.limits.rates(),
                 cookies: self.limits.secrets(),
                 overrides: self.overrides.clone(),
+                drills: self.drills.clone(),
                 ..Parts::new(self.snapshot.clone(), board.clone())
             },
         );

@@ -179,6 +179,7 @@ fn answer_with(
                 },
                 now,
                 guard: &guard,
+                label: None,
             };
             let way = inbound.transport;
             r.signing = Signing::begin(view, &query, name.as_bytes(), way, now, scratch);

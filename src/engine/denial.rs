@@ -13,6 +13,7 @@ use crate::dnssec::{Denial, Keep, ZoneKeys};
 use crate::net::Family;
 use crate::zone::{Found, Presence, RrSetRef, ZoneInfo};
 
+use super::drill;
 use super::resolve::{Resolve, negative};
 use super::respond::Response;
 
@@ -163,6 +164,13 @@ impl Resolve<'_> {
 
     /// Collects the types that stand at a name.
     fn types_at(&self, name: &[u8], types: &mut Vec<u16>) {
+        if let Some((_, steered)) = drill::labelled(self.view, name) {
+            // Nothing but what steering answers under the drill.
+            if let Some(at) = self.view.snapshot.zones.presence(steered) {
+                self.steered_types(&at, types);
+            }
+            return;
+        }
         let Some(at) = self.view.snapshot.zones.presence(name) else {
             return;
         };
@@ -302,7 +310,8 @@ impl Resolve<'_> {
         let Some(encloser) = self.view.snapshot.zones.encloser(name) else {
             return Ok(());
         };
-        let encloser = encloser.as_bytes();
+        // A name with a drill's label exists as long as the drill runs: no proof may deny it.
+        let encloser = drill::above(self.view, name).unwrap_or(encloser.as_bytes());
         let next_closer = above(name, encloser);
         let wildcard = StackName::join(b"*", encloser);
         let matched = OwnerHash::of(encloser);

@@ -21,6 +21,7 @@ use crate::dns::{Rtype, rtype};
 use crate::ids::{EndpointId, NameId};
 use crate::net::{Family, Prefix};
 use crate::snapshot::View;
+use crate::snapshot::drills::ScopedDrill;
 use crate::steer::decision::Standing;
 use crate::steer::trace::Context;
 use crate::steer::{
@@ -33,6 +34,7 @@ use crate::zone::Found;
 use super::Scratch;
 use super::client::{Asker, Who, Why, who};
 use super::dname::substitute;
+use super::drill::{Under, labelled};
 use super::explanation::{Answered, Explanation};
 use super::locate::Whereabouts;
 use super::resolve::{MAX_LINKS, family};
@@ -115,6 +117,7 @@ pub fn explain(
     let found = find(view, name.as_bytes(), qtype).ok_or_else(|| not_found(view, name, qtype))?;
     let query = Query {
         id: found.id,
+        label: found.label,
         qtype,
         asker,
         draw,
@@ -150,8 +153,10 @@ impl Explanation {
 
 /// All that an answer follows from besides the view.
 #[derive(Clone, Copy, Debug)]
-struct Query {
+struct Query<'v> {
     id: NameId,
+    /// The drill whose label stands before the name.
+    label: Option<&'v ScopedDrill>,
     qtype: u16,
     asker: Asker,
     draw: Draw,
@@ -187,6 +192,7 @@ pub(super) fn for_dns(
     let draw = scratch.peek(found.id, family(group, qtype));
     let query = Query {
         id: found.id,
+        label: found.label,
         qtype,
         asker,
         draw,
@@ -198,14 +204,20 @@ pub(super) fn for_dns(
 }
 
 /// A steered name, and the way to it.
-struct Steered {
+struct Steered<'v> {
     id: NameId,
     aliases: Vec<String>,
     /// Of the zone that holds it.
     negative_ttl: Option<Ttl>,
+    /// The drill whose label stands before the name.
+    label: Option<&'v ScopedDrill>,
 }
 
-fn find(view: &View, name: &[u8], qtype: u16) -> Option<Steered> {
+fn find<'v>(view: &'v View, name: &[u8], qtype: u16) -> Option<Steered<'v>> {
+    let (label, name) = match labelled(view, name) {
+        Some((drill, steered)) => (Some(drill), steered),
+        None => (None, name),
+    };
     let mut at = name.to_vec();
     let mut aliases = Vec::new();
     for _ in 0..=MAX_LINKS {
@@ -216,6 +228,7 @@ fn find(view: &View, name: &[u8], qtype: u16) -> Option<Steered> {
                     id: name,
                     aliases,
                     negative_ttl: hit.zone.map(|zone| zone.negative_ttl),
+                    label,
                 });
             }
             Found::Cname { target, .. } => {
@@ -271,15 +284,22 @@ fn not_found(view: &View, name: &WireName, qtype: u16) -> ExplainError {
     }
 }
 
-fn describe(view: &View, name: &[u8], found: Steered, q: &Query) -> (Explanation, Told) {
+fn describe<'v>(
+    view: &'v View,
+    name: &[u8],
+    found: Steered<'v>,
+    q: &Query<'v>,
+) -> (Explanation, Told<'v>) {
     let snapshot = &view.snapshot;
     let steering = &snapshot.steering;
     let group = steering.group_of(found.id);
+    let who = who(view, found.id, q.asker);
+    let under = Under::of(view, found.id, &who, q.label, q.now);
     let mut trace = Recorder::new(Context {
         geo: &snapshot.geo,
         board: &view.board,
         measurements: &view.measurements,
-        overrides: &view.overrides,
+        overrides: under.drill.map_or(&view.overrides, |d| &d.overrides),
     });
     let told = Told::decide(view, q, &mut trace);
     let who = &told.who;
@@ -322,7 +342,7 @@ fn client_why(who: &Who) -> &'static str {
 }
 
 /// What is told of a decision for one family or for both.
-struct Told {
+struct Told<'v> {
     /// The one, or the lesser of the two.
     decision: Decision,
     picks: Vec<EndpointId>,
@@ -330,36 +350,42 @@ struct Told {
     scope: ScopeLen,
     /// For whom.
     who: Who,
+    /// Under which drill.
+    under: Under<'v>,
     /// The decision of each family.
     each: Vec<(Family, Decision)>,
 }
 
-impl Told {
+impl<'v> Told<'v> {
     /// Decides as a query of this type would have it decided.
-    fn decide<T: Trace>(view: &View, q: &Query, trace: &mut T) -> Told {
+    fn decide<T: Trace>(view: &'v View, q: &Query<'v>, trace: &mut T) -> Told<'v> {
         let steering = &view.snapshot.steering;
         let group = steering.group_of(q.id);
         let who = who(view, q.id, q.asker);
+        let under = Under::of(view, q.id, &who, q.label, q.now);
         if q.qtype == rtype::HTTPS && !group.cname {
-            return Told::both(Both::decide(view, q.id, q.asker, q.draw, q.now, trace), who);
+            let asked = (q.asker, q.label);
+            let both = Both::decide(view, q.id, asked, q.draw, q.now, trace);
+            return Told::both(both, who, under);
         }
         let family = family(group, q.qtype);
         let ask = q.ask(who.client, family);
-        let decision = decide(steering, &view.live, &ask, trace);
+        let decision = decide(steering, under.live, &ask, trace);
         Told {
             picks: match &decision.chosen {
                 Chosen::Endpoints(picks) => picks.as_slice().to_vec(),
                 _ => Vec::new(),
             },
             ttl: decision.ttl,
-            scope: who.scope(&decision),
+            scope: under.scope(&who, &decision),
             each: vec![(family, decision)],
             decision,
             who,
+            under,
         }
     }
 
-    fn both(both: Both, who: Who) -> Told {
+    fn both(both: Both<'v>, who: Who, under: Under<'v>) -> Told<'v> {
         let lesser = both.lesser().map(|(_, d)| *d);
         let picks = both.answered().flat_map(|(_, _, p)| p.as_slice().to_vec());
         Told {
@@ -375,11 +401,12 @@ impl Told {
                 overridden: false,
             }),
             who,
+            under,
         }
     }
 
     /// The type of the records that are answered.
-    fn rtype(&self, view: &View, q: &Query) -> Rtype {
+    fn rtype(&self, view: &View, q: &Query<'_>) -> Rtype {
         let group = view.snapshot.steering.group_of(q.id);
         Rtype(if group.cname {
             rtype::CNAME
@@ -394,18 +421,18 @@ impl Told {
     }
 
     /// Among whom it was drawn, in all families.
-    fn shares(&self, view: &View, q: &Query) -> Vec<Share> {
+    fn shares(&self, view: &View, q: &Query<'_>) -> Vec<Share> {
         let steering: &Steering = &view.snapshot.steering;
         let each = self.each.iter();
         each.flat_map(|(family, decision)| {
             let ask = q.ask(self.who.client, *family);
-            view.live.shares(steering, &ask, decision)
+            self.under.live.shares(steering, &ask, decision)
         })
         .collect()
     }
 }
 
-impl Query {
+impl Query<'_> {
     fn ask(&self, client: Client, family: Family) -> Ask {
         Ask {
             name: self.id,

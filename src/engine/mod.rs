@@ -12,6 +12,7 @@ mod chaos;
 mod client;
 mod denial;
 mod dname;
+mod drill;
 pub mod explain;
 pub mod explanation;
 mod guard;

@@ -143,6 +143,7 @@ impl Presigner {
             },
             now,
             guard: &Guard::waived(view, now),
+            label: None,
         };
         // What does not fit a message is nobody's answer.
         let _ = resolve.run(lowered.as_bytes(), scratch, &mut r);

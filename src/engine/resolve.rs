@@ -9,6 +9,7 @@ use crate::dns::{Ede, Owner, Rcode, Section, rtype};
 use crate::ids::{EndpointId, NameId};
 use crate::net::Family;
 use crate::snapshot::View;
+use crate::snapshot::drills::ScopedDrill;
 use crate::steer::decision::{Picks, Standing};
 use crate::steer::{Ask, Chosen, Decision, Group, LastResort, NoTrace, Steering, decide};
 use crate::telemetry::DnsEvent;
@@ -18,6 +19,7 @@ use crate::zone::{Found, RrSetRef, ZoneInfo};
 
 use super::client::{Asker, who};
 use super::dname::Redirect;
+use super::drill::Under;
 use super::guard::Guard;
 use super::respond::Response;
 use super::{Scratch, additional};
@@ -33,6 +35,8 @@ pub(super) struct Resolve<'a> {
     pub(super) asker: Asker,
     pub(super) now: Moment,
     pub(super) guard: &'a Guard<'a>,
+    /// The drill whose label stands before the name asked for.
+    pub(super) label: Option<&'a ScopedDrill>,
 }
 
 impl Resolve<'_> {
@@ -43,6 +47,9 @@ impl Resolve<'_> {
         scratch: &mut Scratch,
         r: &mut Response<'_, '_>,
     ) -> Result<(), Full> {
+        if let Some(done) = self.under_label(qname, scratch, r) {
+            return done;
+        }
         self.follow(qname, Owner::Question, 0, scratch, r)
     }
 
@@ -182,6 +189,7 @@ impl Resolve<'_> {
         let group = steering.group_of(name);
         let family = family(group, self.qtype);
         let who = who(view, name, self.asker);
+        let under = Under::of(view, name, &who, self.label, self.now);
         let ask = Ask {
             name,
             family,
@@ -189,8 +197,8 @@ impl Resolve<'_> {
             now: self.now,
             draw: scratch.draw(steering, name, family),
         };
-        let decision = decide(steering, &view.live, &ask, &mut NoTrace);
-        r.scope = who.scope(&decision);
+        let decision = decide(steering, under.live, &ask, &mut NoTrace);
+        r.scope = under.scope(&who, &decision);
         if decision.chosen == Chosen::NoData {
             return self.nodata(zone, at, r);
         }

@@ -11,6 +11,7 @@ use crate::dns::{Owner, Section, rtype};
 use crate::ids::NameId;
 use crate::net::Family;
 use crate::snapshot::View;
+use crate::snapshot::drills::ScopedDrill;
 use crate::steer::decision::{MAX_ANSWERS, Picks, Standing};
 use crate::steer::{Ask, Chosen, Decision, Draw, NoTrace, Step, Trace, decide};
 use crate::time::Moment;
@@ -19,30 +20,33 @@ use crate::zone::ZoneInfo;
 
 use super::Scratch;
 use super::client::{Asker, Who, who};
+use super::drill::Under;
 use super::resolve::{Resolve, tell, v4, v6};
 use super::respond::Response;
 
 /// What a name answers one client in each family, by one draw. Families that the name does not
 /// answer are absent.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Both {
+pub(super) struct Both<'v> {
     who: Who,
+    under: Under<'v>,
     /// By [`Family::index`].
     decisions: [Option<Decision>; 2],
 }
 
-impl Both {
+impl<'v> Both<'v> {
     /// Decides for the families that the name answers, by the same draw.
     pub(super) fn decide<T: Trace>(
-        view: &View,
+        view: &'v View,
         name: NameId,
-        asker: Asker,
+        (asker, labelled): (Asker, Option<&'v ScopedDrill>),
         draw: Draw,
         now: Moment,
         trace: &mut T,
-    ) -> Both {
+    ) -> Both<'v> {
         let steering = &view.snapshot.steering;
         let who = who(view, name, asker);
+        let under = Under::of(view, name, &who, labelled, now);
         let families = &steering.group_of(name).families;
         let decisions = Family::ALL.map(|family| {
             if !families.contains(&family) {
@@ -56,10 +60,14 @@ impl Both {
                 now,
                 draw,
             };
-            let decision = decide(steering, &view.live, &ask, trace);
+            let decision = decide(steering, under.live, &ask, trace);
             (decision.chosen != Chosen::NoData).then_some(decision)
         });
-        Both { who, decisions }
+        Both {
+            who,
+            under,
+            decisions,
+        }
     }
 
     /// The families that are answered with endpoints.
@@ -108,16 +116,21 @@ impl Both {
 
     /// For whom both hold: the longer scope lies inside the other (requirement E2).
     pub(super) fn scope(&self) -> ScopeLen {
-        let scopes = self.decisions.iter().flatten().map(|d| self.who.scope(d));
+        let scopes = self
+            .decisions
+            .iter()
+            .flatten()
+            .map(|d| self.under.scope(&self.who, d));
         scopes.max().unwrap_or(ScopeLen(0))
     }
 }
 
-impl Resolve<'_> {
+impl<'a> Resolve<'a> {
     /// What `name` answers this client in both families, by the next draw.
-    pub(super) fn both(&self, name: NameId, scratch: &mut Scratch) -> Both {
+    pub(super) fn both(&self, name: NameId, scratch: &mut Scratch) -> Both<'a> {
         let draw = scratch.draw_both(&self.view.snapshot.steering, name);
-        Both::decide(self.view, name, self.asker, draw, self.now, &mut NoTrace)
+        let asked = (self.asker, self.label);
+        Both::decide(self.view, name, asked, draw, self.now, &mut NoTrace)
     }
 
     /// Answers type HTTPS at a steered name: one record in ServiceMode whose hints are the addresses
@@ -154,7 +167,7 @@ impl Resolve<'_> {
     pub(super) fn https(
         &self,
         name: NameId,
-        both: &Both,
+        both: &Both<'_>,
         section: Section,
         owner: Owner<'_>,
         r: &mut Response<'_, '_>,
@@ -186,7 +199,7 @@ impl Resolve<'_> {
     /// the answer (requirement E2).
     pub(super) fn additional_addresses(
         &self,
-        both: &Both,
+        both: &Both<'_>,
         owner: Owner<'_>,
         r: &mut Response<'_, '_>,
     ) {

@@ -380,6 +380,7 @@ mod tests {
             reason: "".into(),
             expires: None,
             broke: None,
+            drill: None,
             entries: vec![Entry {
                 subject: eu(),
                 kind,

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::drill::{Drill, Effect};
 use super::stamp::Stamp;
 use super::vouch::Signed;
 use crate::units::Weight;
@@ -45,9 +46,12 @@ impl ScopeKind {
     }
 }
 
-/// Which of the three orders that one scope may have.
+/// Which of the four orders that one scope may have.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Class {
+    /// What a drill does. First, so that of two orders about one scope's state the operator's own
+    /// stands over it.
+    Drill,
     /// Drain, disable, force-up, force-down: of these the last one stands.
     State,
     /// A weight. Apart from the state, so that a weight does not lift a drain.
@@ -58,11 +62,12 @@ pub enum Class {
 
 impl Class {
     /// All of them.
-    pub const ALL: [Class; 3] = [Class::State, Class::Weight, Class::Failback];
+    pub const ALL: [Class; 4] = [Class::Drill, Class::State, Class::Weight, Class::Failback];
 
     /// As it stands in texts.
     pub fn word(self) -> &'static str {
         match self {
+            Class::Drill => "drill",
             Class::State => "state",
             Class::Weight => "weight",
             Class::Failback => "failback",
@@ -79,7 +84,7 @@ impl Class {
 /// subject the later one stands.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Subject {
-    /// State, weight or failback.
+    /// Drill, state, weight or failback.
     pub class: Class,
     /// Kind of the scope.
     pub scope: ScopeKind,
@@ -115,14 +120,17 @@ pub enum Kind {
     /// What passes again and waits for its failback since before this order's stamp serves now. Says
     /// nothing of what begins to wait later.
     Failback,
+    /// What a drill does while it runs.
+    Drill(Effect),
 }
 
 impl Kind {
-    /// Which of a scope's three orders it is.
+    /// Which of a scope's four orders it is.
     pub fn class(self) -> Class {
         match self {
             Kind::Weight(_) => Class::Weight,
             Kind::Failback => Class::Failback,
+            Kind::Drill(_) => Class::Drill,
             Kind::Drain | Kind::Disable | Kind::ForceUp | Kind::ForceDown => Class::State,
         }
     }
@@ -136,6 +144,8 @@ impl Kind {
             Kind::ForceDown => "force-down",
             Kind::Weight(_) => "weight",
             Kind::Failback => "failback",
+            Kind::Drill(Effect::Fail) => "drill-fail",
+            Kind::Drill(Effect::Drain) => "drill-drain",
         }
     }
 }
@@ -171,6 +181,8 @@ pub struct Record {
     pub expires: Option<u64>,
     /// The reason given for breaking a rule, with the rule.
     pub broke: Option<Arc<str>>,
+    /// The drill that it begins, or ends; orders of class drill come with it and no others do.
+    pub drill: Option<Drill>,
     /// What is ordered; no subject twice.
     pub entries: Vec<Entry>,
     /// Records with a later stamp that the operator knew of and overruled.
@@ -259,7 +271,15 @@ impl Record {
                 self.entries
                     .iter()
                     .all(|e| e.kind.is_none_or(|k| k.class() == e.subject.class)),
-                "state, weight and failback are three different orders",
+                "drill, state, weight and failback are four different orders",
+            ),
+            (
+                self.entries.iter().all(|e| {
+                    let begins = matches!(e.kind, Some(Kind::Drill(_)));
+                    let drills = e.subject.class == Class::Drill;
+                    (!begins || self.drill.is_some()) && (drills || self.drill.is_none())
+                }),
+                "a drill's orders come with its name, and no others do",
             ),
             (
                 self.entries
@@ -269,6 +289,9 @@ impl Record {
                 "the same subject stands there twice",
             ),
         ];
+        if let Some(drill) = &self.drill {
+            drill.check()?;
+        }
         match bounds.iter().find(|(holds, _)| !holds) {
             Some((_, what)) => Err(RecordError::Malformed(what)),
             None => Ok(()),

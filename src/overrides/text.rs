@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use data_encoding::BASE64;
 
+use super::drill::{Drill, Effect};
 use super::record::{Class, Entry, Kind, Record, RecordError, ScopeKind, Subject};
 use super::stamp::Stamp;
 use super::vouch::Signed;
@@ -31,6 +32,9 @@ impl Record {
         }
         if let Some(broke) = &self.broke {
             let _ = writeln!(out, "broke {}", escape(broke));
+        }
+        if let Some(drill) = &self.drill {
+            let _ = writeln!(out, "of-drill {}", escape(&drill.text()));
         }
         for void in &self.voids {
             let _ = writeln!(out, "void {}", escape(&void.to_string()));
@@ -102,6 +106,7 @@ struct Reading {
     reason: Option<Arc<str>>,
     expires: Option<u64>,
     broke: Option<Arc<str>>,
+    drill: Option<Drill>,
     voids: Vec<Stamp>,
     entries: Vec<Entry>,
     certificate: Option<Arc<[u8]>>,
@@ -117,6 +122,7 @@ impl Reading {
             "reason" => self.reason = Some(unescape(value)?.into()),
             "expires" => self.expires = Some(value.parse().ok()?),
             "broke" => self.broke = Some(unescape(value)?.into()),
+            "of-drill" => self.drill = Some(Drill::from_text(&unescape(value)?)?),
             "void" => self.voids.push(unescape(value)?.parse().ok()?),
             "certificate" => self.certificate = Some(BASE64.decode(value.as_bytes()).ok()?.into()),
             "signature" => self.signature = Some(BASE64.decode(value.as_bytes()).ok()?.into()),
@@ -137,7 +143,9 @@ impl Reading {
             (Class::State, "force-up") => Some(Kind::ForceUp),
             (Class::State, "force-down") => Some(Kind::ForceDown),
             (Class::Failback, "failback") => Some(Kind::Failback),
-            (Class::State | Class::Failback, _) => return None,
+            (Class::Drill, "drill-fail") => Some(Kind::Drill(Effect::Fail)),
+            (Class::Drill, "drill-drain") => Some(Kind::Drill(Effect::Drain)),
+            (Class::State | Class::Failback | Class::Drill, _) => return None,
         };
         self.entries.push(Entry {
             subject: Subject { class, scope, name },
@@ -161,6 +169,7 @@ impl Reading {
             reason: self.reason?,
             expires: self.expires,
             broke: self.broke,
+            drill: self.drill,
             entries: self.entries,
             voids: self.voids,
             signed,
@@ -200,6 +209,7 @@ fn unescape(text: &str) -> Option<String> {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::overrides::Reach;
     use proptest::prelude::*;
 
     fn stamp() -> impl Strategy<Value = Stamp> {
@@ -244,7 +254,19 @@ pub(super) mod tests {
             mut entries in prop::collection::vec(entry(), 1..4),
             voids in prop::collection::vec(self::stamp(), 0..2),
             signed in prop::option::of(any::<[u8; 5]>()),
+            drill in prop::option::weighted(0.2, 0..4u8),
         ) -> Record {
+            // All of a drill, or nothing.
+            let drill = drill.map(|n| {
+                for entry in &mut entries {
+                    let fail = Kind::Drill(Effect::Fail);
+                    let drain = Kind::Drill(Effect::Drain);
+                    entry.kind = [None, Some(fail), Some(drain)][usize::from(n) % 3];
+                    entry.subject.class = Class::Drill;
+                }
+                let reach = if n > 1 { Reach::Label } else { Reach::Everybody };
+                Drill { id: "k2f9".into(), reach }
+            });
             let mut seen = Vec::new();
             entries.retain(|e| {
                 let fresh = !seen.contains(&e.subject);
@@ -257,6 +279,7 @@ pub(super) mod tests {
                 reason: reason.as_str().into(),
                 expires,
                 broke: broke.map(|b| b.as_str().into()),
+                drill,
                 entries,
                 voids,
                 signed: signed.map(|s| Signed {

@@ -39,7 +39,9 @@ pub struct Side<'v> {
 impl Side<'_> {
     fn shares(&self, plan: PlanId, family: Family) -> Shares {
         let steering = &self.view.snapshot.steering;
-        self.view.live.shares(steering, self.name, plan, family)
+        self.view
+            .live
+            .shares_of_plan(steering, self.name, plan, family)
     }
 
     fn shape(&self) -> ShapeId {

@@ -1,6 +1,7 @@
 //! The snapshot (compiled configuration), the view (snapshot, health, measurements, overrides) and
 //! its publication in one swap.
 
+pub mod drills;
 pub mod failover;
 pub mod orders;
 pub mod publish;

@@ -4,31 +4,39 @@ use std::collections::HashMap;
 
 use crate::health::{Override, OverrideKind, Overrides, Scope};
 use crate::ids::{EndpointId, NameId, PoolId, RegionId};
-use crate::overrides::{Kind, ScopeKind, Standing, Subject};
+use crate::overrides::{Effect, InForce, Kind, ScopeKind, Standing, Subject};
 use crate::steer::Steering;
 use crate::time::Wall;
 
 /// The orders in force as `steering` understands them. One about something that this configuration
 /// does not have is left out here; it is kept, and stands again when a reload brings the thing.
 pub fn resolve(standing: &Standing, steering: &Steering, wall: Wall) -> Overrides {
-    let orders = standing.0.iter().filter_map(|order| {
-        Some(Override {
-            scope: scope(&order.subject, steering)?,
-            kind: match order.kind {
-                Kind::Drain => OverrideKind::Drain,
-                Kind::Disable => OverrideKind::Disable,
-                Kind::ForceUp => OverrideKind::ForceUp,
-                Kind::ForceDown => OverrideKind::ForceDown,
-                Kind::Weight(w) => OverrideKind::Weight(w),
-                // It ends a wait, and steers nothing by itself.
-                Kind::Failback => return None,
-            },
-            owner: order.record.owner.clone(),
-            reason: order.record.reason.clone(),
-            expires: order.record.expires.map(|end| wall.moment(end)),
-        })
-    });
-    Overrides(orders.collect())
+    // A drill with a scope steers nobody but those in its scope.
+    let scoped = |o: &&InForce| o.record.drill.as_ref().is_some_and(|d| d.reach.is_scoped());
+    let orders = standing.0.iter().filter(|o| !scoped(o));
+    Overrides(orders.filter_map(|o| one(o, steering, wall)).collect())
+}
+
+/// What one order means in `steering`; `None`: it steers nothing.
+pub(super) fn one(order: &InForce, steering: &Steering, wall: Wall) -> Option<Override> {
+    Some(Override {
+        scope: scope(&order.subject, steering)?,
+        kind: match order.kind {
+            Kind::Drain | Kind::Drill(Effect::Drain) => OverrideKind::Drain,
+            Kind::Disable => OverrideKind::Disable,
+            Kind::ForceUp => OverrideKind::ForceUp,
+            Kind::ForceDown | Kind::Drill(Effect::Fail) => OverrideKind::ForceDown,
+            Kind::Weight(w) => OverrideKind::Weight(w),
+            // It ends a wait, and steers nothing by itself.
+            Kind::Failback => return None,
+        },
+        owner: order.record.owner.clone(),
+        reason: match &order.record.drill {
+            Some(drill) => format!("drill {}: {}", drill.id, order.record.reason).into(),
+            None => order.record.reason.clone(),
+        },
+        expires: order.record.expires.map(|end| wall.moment(end)),
+    })
 }
 
 /// The endpoints whose wait for their failback operators ended, each with the time of the last such

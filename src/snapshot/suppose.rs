@@ -50,12 +50,13 @@ impl View {
             overrides: supposed.overrides.clone(),
             ..self.parts()
         };
-        View::of(self.generation, now, parts, live)
+        // Drills with a scope answer none of those who are asked for here.
+        View::of(self.generation, now, parts, (live, Box::default()))
     }
 
     /// A view of which nothing is resolved: a start for [`View::supposing`] where nobody answers from it.
     pub fn unresolved(generation: Generation, now: Moment, parts: Parts) -> View {
         let live = Live::blank(&parts.snapshot.steering);
-        View::of(generation, now, parts, live)
+        View::of(generation, now, parts, (live, Box::default()))
     }
 }

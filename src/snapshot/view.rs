@@ -14,6 +14,7 @@ use crate::traffic::Plan;
 use crate::units::Generation;
 use crate::zone::ZoneSet;
 
+use super::drills::{self, DrillOrders, ScopedDrill};
 use super::transfer::Transfers;
 
 /// Settings of the answering itself.
@@ -101,6 +102,8 @@ pub struct Parts {
     pub rates: Arc<RateTable>,
     /// The secrets of cookies; none: cookies are not answered.
     pub cookies: Arc<Secrets>,
+    /// The drills in force.
+    pub drills: Arc<[DrillOrders]>,
 }
 
 impl Parts {
@@ -117,6 +120,7 @@ impl Parts {
             wall: Wall::default(),
             rates: Arc::default(),
             cookies: Arc::default(),
+            drills: Arc::default(),
         }
     }
 }
@@ -156,8 +160,12 @@ pub struct View {
     pub rates: Arc<RateTable>,
     /// The secrets of cookies; none: cookies are not answered.
     pub cookies: Arc<Secrets>,
+    /// The drills in force.
+    pub drills: Arc<[DrillOrders]>,
     /// The above resolved into what each plan offers now.
     pub live: Live,
+    /// The same under each drill that has a scope; empty nearly always.
+    pub scoped: Box<[ScopedDrill]>,
 }
 
 impl View {
@@ -174,6 +182,7 @@ impl View {
             wall: self.wall,
             rates: self.rates.clone(),
             cookies: self.cookies.clone(),
+            drills: self.drills.clone(),
         }
     }
 
@@ -187,7 +196,8 @@ impl View {
             known.overrides,
             now,
         );
-        View::of(generation, now, parts, live)
+        let scoped = drills::resolve(&parts.drills, &parts.snapshot.steering, known, now, None);
+        View::of(generation, now, parts, (live, scoped))
     }
 
     /// As [`View::new`], at the cost of what is otherwise than in `before`, where that is of the same
@@ -203,10 +213,17 @@ impl View {
         };
         let steering = &parts.snapshot.steering;
         let live = before.live.renew(steering, was, parts.known(), now);
-        View::of(generation, now, parts, live)
+        let before = Some((&*before.scoped, was));
+        let scoped = drills::resolve(&parts.drills, steering, parts.known(), now, before);
+        View::of(generation, now, parts, (live, scoped))
     }
 
-    pub(super) fn of(generation: Generation, now: Moment, parts: Parts, live: Live) -> View {
+    pub(super) fn of(
+        generation: Generation,
+        now: Moment,
+        parts: Parts,
+        (live, scoped): (Live, Box<[ScopedDrill]>),
+    ) -> View {
         let Parts {
             snapshot,
             board,
@@ -217,6 +234,7 @@ impl View {
             wall,
             rates,
             cookies,
+            drills,
         } = parts;
         View {
             generation,
@@ -230,7 +248,9 @@ impl View {
             wall,
             rates,
             cookies,
+            drills,
             live,
+            scoped,
         }
     }
 }

@@ -39,7 +39,7 @@ impl Live {
     ///
     /// `sticky` gives every client the same endpoint each time; the shares are those of all clients
     /// together, by the weights that its hash keeps to.
-    pub fn shares(
+    pub fn shares_of_plan(
         &self,
         steering: &Steering,
         name: NameId,

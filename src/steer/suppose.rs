@@ -9,8 +9,9 @@ use crate::ids::{EndpointId, NameId, PlanId};
 use crate::time::Moment;
 
 use super::decision::Chosen;
-use super::facts::{Facts, Lane};
-use super::offer::{BlockBuilder, Known, Live, Outcome};
+use super::facts::Facts;
+use super::offer::{BlockBuilder, Known, Live};
+use super::shares::Told;
 use super::sticky::Hashes;
 use super::{Ask, Chooser, Decision, Steering};
 
@@ -83,25 +84,18 @@ impl Live {
     /// All whom the plan of `ask` offers, with the part of the clients that each gets.
     pub fn offered(&self, steering: &Steering, ask: &Ask) -> Vec<Share> {
         let (slot, _) = steering.slot(ask.name, ask.client.addr);
-        let lane = match steering.group_of(ask.name).cname {
-            true => Lane::Cname,
-            false => Lane::of(ask.family),
-        };
-        let Some((offer, candidates)) = self.offer(steering, ask.name, slot.plan, lane) else {
-            return Vec::new();
-        };
-        if offer.outcome != Outcome::Endpoints {
-            return Vec::new();
+        match self
+            .shares_of_plan(steering, ask.name, slot.plan, ask.family)
+            .told
+        {
+            Told::Endpoints(list) => list
+                .into_iter()
+                .map(|(endpoint, part)| Share {
+                    endpoint,
+                    percent: part * 100.0,
+                })
+                .collect(),
+            _ => Vec::new(),
         }
-        let total = candidates.last().map_or(1, |c| c.upto) as f64;
-        let mut before = 0;
-        let share = |c: &super::offer::Candidate| {
-            let own = c.upto - std::mem::replace(&mut before, c.upto);
-            Share {
-                endpoint: c.endpoint,
-                percent: own as f64 * 100.0 / total,
-            }
-        };
-        candidates.iter().map(share).collect()
     }
 }

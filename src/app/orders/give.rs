@@ -126,6 +126,7 @@ impl Desk {
             reason: wanted.reason.as_str().into(),
             expires,
             broke: None,
+            drill: None,
             entries,
             voids: Vec::new(),
             signed: None,

@@ -75,7 +75,7 @@ pub struct Neighbour {
 
 impl ScopeBounds {
     /// What bounds the scope of a decided answer.
-    pub(super) fn of(view: &View, q: &Query, told: &Told) -> ScopeBounds {
+    pub(super) fn of(view: &View, q: &Query<'_>, told: &Told<'_>) -> ScopeBounds {
         let steering = &view.snapshot.steering;
         let partition = &steering.shape_of(q.id).partition;
         // Where the resolver decides for special-purpose space, the scope is that space.
@@ -108,7 +108,7 @@ impl ScopeBounds {
         bounds
     }
 
-    fn neighbour(&self, view: &View, q: &Query, network: Prefix, slot: Slot) -> Neighbour {
+    fn neighbour(&self, view: &View, q: &Query<'_>, network: Prefix, slot: Slot) -> Neighbour {
         let steering = &view.snapshot.steering;
         let group = steering.group_of(q.id);
         let pool = |m: &u16| {

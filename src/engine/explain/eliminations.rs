@@ -23,7 +23,7 @@ pub struct Elimination {
 
 /// Everybody who was eliminated on the way that `steps` tell, each for one reason; in the order of the
 /// steps, those of later tiers last.
-pub(super) fn of(view: &View, q: &Query, steps: &[Step], shares: &[Share]) -> Vec<Elimination> {
+pub(super) fn of(view: &View, q: &Query<'_>, steps: &[Step], shares: &[Share]) -> Vec<Elimination> {
     let mut all: Vec<Elimination> = Vec::new();
     let add = |e: Elimination, all: &mut Vec<Elimination>| {
         // Of both families the same is told twice.
@@ -86,7 +86,7 @@ pub(super) fn of(view: &View, q: &Query, steps: &[Step], shares: &[Share]) -> Ve
 }
 
 /// The pools that stand in later tiers than the one that answers: by the stage that put them there.
-fn behind(view: &View, q: &Query, steps: &[Step], shares: &[Share]) -> Vec<Elimination> {
+fn behind(view: &View, q: &Query<'_>, steps: &[Step], shares: &[Share]) -> Vec<Elimination> {
     let steering = &view.snapshot.steering;
     let pool_of = |e: EndpointId| &*steering.pools[steering.endpoints[e.index()].pool.index()].name;
     let winners: BTreeSet<&str> = shares.iter().map(|s| pool_of(s.endpoint)).collect();

@@ -53,6 +53,7 @@ pub fn explain_in_full(
     let found = find(view, name.as_bytes(), qtype).ok_or_else(|| not_found(view, name, qtype))?;
     let query = Query {
         id: found.id,
+        label: found.label,
         qtype,
         asker: client.asker(),
         draw,

@@ -109,8 +109,8 @@ pub(super) fn stages(steps: &[Step]) -> Vec<StageTold> {
 /// The endpoints of the name's pools, and how many they are.
 pub(super) fn candidates(
     view: &View,
-    q: &Query,
-    told: &Told,
+    q: &Query<'_>,
+    told: &Told<'_>,
     shares: &[Share],
     stages: &[StageTold],
 ) -> (Vec<CandidateNow>, usize) {
@@ -172,7 +172,7 @@ pub(super) fn candidates(
 }
 
 /// What is ordered of an endpoint's state, by the narrowest scope.
-fn ordered(view: &View, q: &Query, id: EndpointId) -> Option<&'static str> {
+fn ordered(view: &View, q: &Query<'_>, id: EndpointId) -> Option<&'static str> {
     let steering = &view.snapshot.steering;
     let pool = steering.endpoints[id.index()].pool;
     let scopes = [
@@ -191,7 +191,7 @@ fn ordered(view: &View, q: &Query, id: EndpointId) -> Option<&'static str> {
 }
 
 /// The positions of the orders in force that may take part in answers of the name.
-pub(super) fn positions(view: &View, q: &Query) -> Vec<usize> {
+pub(super) fn positions(view: &View, q: &Query<'_>) -> Vec<usize> {
     let steering = &view.snapshot.steering;
     let members = &steering.group_of(q.id).members;
     let has_pool = |p| members.iter().any(|m| m.pool == p);
@@ -210,7 +210,7 @@ pub(super) fn positions(view: &View, q: &Query) -> Vec<usize> {
 }
 
 /// The orders in force that may take part in answers of the name.
-pub(super) fn orders(view: &View, q: &Query) -> Vec<OrderNow> {
+pub(super) fn orders(view: &View, q: &Query<'_>) -> Vec<OrderNow> {
     let steering = &view.snapshot.steering;
     let all = positions(view, q).into_iter().map(|i| &view.overrides.0[i]);
     all.map(|o| {

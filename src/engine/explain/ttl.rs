@@ -37,7 +37,7 @@ pub struct Member {
 
 impl TtlDerivation {
     /// That of an explained answer.
-    pub(super) fn of(view: &View, q: &Query, told: &Explanation) -> TtlDerivation {
+    pub(super) fn of(view: &View, q: &Query<'_>, told: &Explanation) -> TtlDerivation {
         let group = view.snapshot.steering.group_of(q.id);
         let (min, max) = (group.ttl_min, group.ttl_max);
         // Of two families the shorter one counts.

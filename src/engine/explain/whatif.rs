@@ -64,7 +64,15 @@ pub struct Counterfactual {
     pub text: String,
 }
 
-/// What it would take for another answer than `told`, and whether all was looked for.
-pub(super) fn counterfactuals(view: &View, q: &Query, told: &Told) -> (Vec<Counterfactual>, bool) {
+/// What it would take for another answer than `told`, and whether all was looked for. Under a drill with
+/// a scope nothing is: what would end it is its end.
+pub(super) fn counterfactuals(
+    view: &View,
+    q: &Query<'_>,
+    told: &Told<'_>,
+) -> (Vec<Counterfactual>, bool) {
+    if told.under.drill.is_some() {
+        return (Vec::new(), false);
+    }
     search::Search::new(view, q, told).run()
 }

@@ -49,6 +49,7 @@ fn check(packet: &[u8], transport: Transport) -> Result<(), TestCaseError> {
             DnsEvent::Refused,
             DnsEvent::ServFail,
             DnsEvent::BadVers,
+            DnsEvent::NotAuth,
             DnsEvent::BadCookie,
             DnsEvent::Dropped,
         ]),

@@ -203,6 +203,7 @@ impl Signed {
             proxies: Proxies::new([]),
             stopped,
             left: watch::channel(false).1,
+            taps: tradewind::server::tap::Taps::default(),
         };
         runtime.spawn(tcp::serve(listener, service, Speech::Tcp));
         Signed {

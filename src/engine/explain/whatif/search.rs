@@ -44,7 +44,7 @@ struct Outcome {
 /// A search for other answers.
 pub(super) struct Search<'v> {
     view: &'v View,
-    q: &'v Query,
+    q: &'v Query<'v>,
     plan: PlanId,
     /// Endpoints that a decision looks at.
     cost: usize,
@@ -54,7 +54,7 @@ pub(super) struct Search<'v> {
 }
 
 impl<'v> Search<'v> {
-    pub(super) fn new(view: &'v View, q: &'v Query, told: &Told) -> Search<'v> {
+    pub(super) fn new(view: &'v View, q: &'v Query<'v>, told: &Told<'_>) -> Search<'v> {
         let steering = &view.snapshot.steering;
         let group = steering.group_of(q.id);
         let of = |p: PoolId| steering.pools[p.index()].endpoints.len();

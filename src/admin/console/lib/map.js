@@ -1,0 +1,163 @@
+// The world, with regions on it and what flows between places.
+
+import { h, s } from "./dom.js";
+import { shape } from "./parts.js";
+
+let world;
+let asked;
+
+/** Loads the outlines once; `again` is called when they are there. */
+function outlines(again) {
+  asked ??= fetch("vendor/countries-110m.json")
+    .then((r) => r.json())
+    .then((topology) => {
+      const { topojson } = globalThis;
+      world = {
+        land: topojson.merge(topology, topology.objects.countries.geometries.filter((g) => g.id !== "010")),
+        borders: topojson.mesh(topology, topology.objects.countries, (a, b) => a !== b),
+      };
+    })
+    .catch(() => {
+      asked = undefined;
+    });
+  asked.then(again);
+}
+
+const drawn = new Map();
+
+/** The projection for a size, with the outlines as path data. */
+function projected(width, height) {
+  const id = `${width} ${height}`;
+  if (!drawn.has(id)) {
+    const { d3 } = globalThis;
+    const frame = { type: "MultiPoint", coordinates: [[-168, -52], [178, -52], [-168, 74], [178, 74]] };
+    const projection = d3.geoNaturalEarth1().fitExtent([[4, 4], [width - 4, height - 4]], frame);
+    const path = d3.geoPath(projection).digits(1);
+    drawn.set(id, { projection, path, land: path(world.land), borders: path(world.borders) });
+  }
+  return drawn.get(id);
+}
+
+const narrow = () => matchMedia("(max-width: 640px)").matches;
+
+/** Height of labels, in the map's units. */
+const LINE = 13;
+
+/**
+ * A map. `places`: `{name, at: [lon, lat], kind, size, note, to, ring}`; `arcs`: `{from, to: [lon, lat],
+ * weight 0..1, kind, note}`; `points`: `{at, r, kind, note}`. `text` says in words what it shows.
+ */
+export function map(r, { title, text, places = [], arcs = [], points = [] }) {
+  if (!world) {
+    outlines(() => r.render());
+    return h("div", { class: "map waiting" }, h("p", { class: "quiet" }, "Drawing the map…"));
+  }
+  const [width, height] = narrow() ? [460, 270] : [960, 440];
+  const { projection, path, land, borders } = projected(width, height);
+  const xy = (at) => projection(at);
+  const ids = { title: `map-${title.replace(/\W+/g, "-")}`, text: `map-text-${title.replace(/\W+/g, "-")}` };
+  return h(
+    "figure",
+    { class: "map" },
+    s(
+      "svg",
+      { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-labelledby": `${ids.title} ${ids.text}` },
+      s("title", { id: ids.title }, title),
+      s("desc", { id: ids.text }, text),
+      s("path", { class: "land", d: land }),
+      s("path", { class: "borders", d: borders }),
+      s("g", { class: "arcs" }, arcs.map((a) => arc(a, path, xy))),
+      s("g", { class: "points" }, points.map((p) => point(p, xy))),
+      s("g", { class: "places" }, spread(places, xy, width).map((p) => place(p))),
+    ),
+    h("figcaption", { class: "hidden" }, text),
+  );
+}
+
+function arc({ from, to, weight, kind = "", note }, path, xy) {
+  const [a, b] = [xy(from), xy(to)];
+  const size = 1 + 5 * Math.sqrt(Math.max(0, Math.min(1, weight)));
+  const far = Math.hypot(b[0] - a[0], b[1] - a[1]);
+  if (far < 4) return s("circle", { class: `arc ${kind}`, cx: a[0], cy: a[1], r: 9, "stroke-width": size }, s("title", {}, note ?? ""));
+  // Bowed upwards, so that there and back are two lines.
+  const mid = [(a[0] + b[0]) / 2, (a[1] + b[1]) / 2 - far * 0.18];
+  return s(
+    "path",
+    { class: `arc ${kind}`, d: `M${a.map(r1)}Q${mid.map(r1)} ${b.map(r1)}`, "stroke-width": r1(size) },
+    s("title", {}, note ?? ""),
+  );
+}
+
+const r1 = (n) => Math.round(n * 10) / 10;
+
+function point({ at, r = 3, kind = "", note }, xy) {
+  const [x, y] = xy(at);
+  return s("circle", { class: `point ${kind}`, cx: r1(x), cy: r1(y), r: r1(r) }, s("title", {}, note ?? ""));
+}
+
+/** Labels that would lie on each other move down a line. */
+function spread(places, xy, width) {
+  const taken = [];
+  const out = places.map((p) => ({ ...p, xy: xy(p.at) })).sort((a, b) => a.xy[1] - b.xy[1]);
+  for (const p of out) {
+    const size = p.size ?? 8;
+    const wide = Math.max(p.name.length, (p.note ?? "").length) * 6.6;
+    const left = p.xy[0] + size + 6 + wide > width;
+    const x = left ? p.xy[0] - size - 6 - wide : p.xy[0] + size + 6;
+    let y = p.xy[1] + 4;
+    const tall = p.note ? 2 * LINE : LINE;
+    for (let moved = true; moved; ) {
+      moved = false;
+      for (const t of taken) {
+        if (x < t.x + t.wide && t.x < x + wide && y - LINE < t.y + t.tall - LINE && t.y - LINE < y + tall - LINE) {
+          y = t.y + t.tall + 1;
+          moved = true;
+        }
+      }
+    }
+    taken.push({ x, y, wide, tall });
+    p.label = { x: left ? p.xy[0] - size - 6 : x, y, left };
+  }
+  return out;
+}
+
+function place(p) {
+  const { label, size = 8 } = p;
+  const anchor = label.left ? "end" : "start";
+  const body = [
+    p.ring !== undefined && p.ring !== null && ring(size + 4, p.ring),
+    s("circle", { class: "halo", r: size + 2 }),
+    shape(p.kind, size),
+    s("title", {}, p.title ?? p.name),
+  ];
+  return s(
+    "g",
+    { class: `place ${p.mark ?? ""}`, key: p.name },
+    s("g", { transform: `translate(${r1(p.xy[0])},${r1(p.xy[1])})` }, body),
+    s("text", { class: "place-name", x: r1(label.x), y: r1(label.y), "text-anchor": anchor }, p.name),
+    p.note && s("text", { class: "place-note", x: r1(label.x), y: r1(label.y + LINE), "text-anchor": anchor }, p.note),
+  );
+}
+
+/** How much of the capacity is used: a ring that fills. */
+function ring(r, share) {
+  const full = 2 * Math.PI * r;
+  const part = Math.max(0, Math.min(1, share));
+  return s(
+    "g",
+    { class: "ring", transform: "rotate(-90)" },
+    s("circle", { class: "ring-track", r }),
+    s("circle", { class: `ring-fill${share > 0.9 ? " full" : ""}`, r, "stroke-dasharray": `${r1(full * part)} ${r1(full)}` }),
+  );
+}
+
+/** What the shapes mean. */
+export function legend(list) {
+  return h(
+    "ul",
+    { class: "legend", "aria-label": "Legend" },
+    list.map(([kind, text]) =>
+      h("li", {}, s("svg", { class: "glyph", viewBox: "-7 -7 14 14", "aria-hidden": "true" }, shape(kind)), text),
+    ),
+  );
+}

@@ -1,0 +1,89 @@
+// One endpoint: its verdict, the votes behind it, and how it came to that.
+
+import { get, maybe } from "../lib/api.js";
+import { chart } from "../lib/chart.js";
+import { h } from "../lib/dom.js";
+import { ago, clock, date, ms, number, span } from "../lib/format.js";
+import { badge, empty, facts, heading, link, panel, path, table } from "../lib/parts.js";
+import { state } from "./endpoints.js";
+
+export const title = (r) => `Endpoint ${r.args.name}`;
+
+export async function load(r) {
+  const o = { signal: r.abort.signal };
+  const own = `/v1/${path("endpoints", r.args.name)}`;
+  const [endpoint, history] = await Promise.all([get(own, o), maybe(`${own}/history`, o)]);
+  return { endpoint, history: history?.history ?? [] };
+}
+
+/** Votes one by one. */
+function votes_panel(v) {
+  return h("section", { class: "panel flush", key: "votes", "aria-labelledby": "h-votes" },
+    h("div", { class: "panel-head" }, h("h2", { id: "h-votes" }, "Votes"), h("p", { class: "quiet" }, `${v.down} of ${v.voting} sites say down; ${v.needed} are needed`)),
+    table("Votes of the vantages", [
+      { name: "Vantage", cell: (x) => x.vantage },
+      { name: "Site", cell: (x) => x.site },
+      { name: "Says", cell: (x) => badge(x.opinion, x.weakness ? `${x.opinion}, ${x.weakness}` : x.opinion) },
+      { name: "Heard", num: true, cell: (x) => (x.age_seconds === null || x.age_seconds === undefined ? "this node" : `${span(x.age_seconds)} ago`) },
+      { name: "Counts", cell: (x) => (x.counts ? "yes" : "no") },
+      { name: "Worth", cell: (x) => x.worth },
+    ], v.vantages, { key: (x) => x.vantage }));
+}
+
+const SCORES = { up: 1, down: 0, unknown: 0.5 };
+
+/** State over time; healthy votes too where there were any. */
+function history_panel(list) {
+  if (!list.length) return panel("History", { id: "history" }, empty("Nothing changed since the record began."));
+  const rows = [...list].sort((a, b) => date(a.at) - date(b.at));
+  const times = rows.map((x) => date(x.at) / 1000);
+  times.push(Date.now() / 1000);
+  const states = rows.map((x) => SCORES[x.state] ?? 0.5);
+  states.push(states.at(-1));
+  const share = rows.map((x) => (x.votes ? x.healthy / x.votes : null));
+  share.push(share.at(-1));
+  const voted = share.some((v) => v !== null);
+  const text = `${rows.length} changes; ${rows.at(-1).state} since ${clock(rows.at(-1).at)}.`;
+  return panel("History", { id: "history", note: text },
+    chart(`State of the endpoint over time. ${text}`, voted ? [times, states, share] : [times, states], { series: voted ? ["serves", "share of votes for up"] : ["serves"], stepped: true, height: 150 }),
+    table("Changes of state", [
+      { name: "At", cell: (x) => clock(x.at) },
+      { name: "State", cell: (x) => badge(x.state) },
+      { name: "Votes for up", num: true, cell: (x) => (x.votes ? `${x.healthy} of ${x.votes}` : "—") },
+      { name: "Cause", wrap: true, cell: (x) => x.cause },
+    ], rows.slice(-20).reverse(), { key: (x) => `${x.at} ${x.state}`, tight: true }));
+}
+
+export function render(r, { endpoint: e, history }) {
+  return [
+    heading(`Endpoint ${e.name}`, e.cause, state(e), link(`overrides?scope=endpoint&name=${encodeURIComponent(e.name)}`, "Give an order"), link(`drills?what=endpoint&name=${encodeURIComponent(e.name)}`, "Rehearse its failure")),
+    h("div", { class: "stack" },
+      panel("Facts", {}, facts([
+        ["Pool", link(path("pools", e.pool), e.pool)],
+        e.region && ["Region", link(path("regions", e.region), e.region)],
+        ["Address", e.address ? h("code", {}, e.address) : "none"],
+        ["Serves", e.serves ? "yes" : "no"],
+        ["Since", `${clock(e.since)}, ${ago(e.since)}`],
+        ["Last probe", e.last_probe ? ago(e.last_probe) : "never from here"],
+        ["Monitor", e.monitor ?? "none"],
+        ["Weight", `${number(e.weight)}${e.backup ? ", a backup" : ""}`],
+        ["Round-trip time", ms(e.rtt_ms)],
+        ["Failures, passes", `${number(e.failures)}, ${number(e.passes)}`],
+        e.share_percent !== undefined && ["Share of its clients", `${e.share_percent} %`],
+        e.certificate_days !== null && e.certificate_days !== undefined && ["Certificate", `${e.certificate_days} days left`],
+        e.held && ["Held", e.held],
+        e.order && ["Order", `${e.order.kind} of ${e.order.subject} by ${e.order.owner}: ${e.order.reason}`],
+        e.names?.length > 0 && ["Names", h("span", { class: "chips" }, e.names.slice(0, 8).map((n) => h("span", { class: "chip" }, link(path("names", n), n))), e.names_total > 8 && `and ${number(e.names_total - 8)} more`)],
+        e.last_error && ["Last error", e.last_error],
+      ])),
+      e.votes?.vantages && votes_panel(e.votes),
+      e.sites?.length > 0 && h("section", { class: "panel flush", key: "sites", "aria-labelledby": "h-sites" },
+        h("div", { class: "panel-head" }, h("h2", { id: "h-sites" }, "Round-trip times")),
+        table("Round-trip times from each site", [
+          { name: "Site", cell: (x) => x.site },
+          { name: "Steers by", num: true, cell: (x) => ms(x.rtt_ms) },
+          { name: "Newest", num: true, cell: (x) => ms(x.latest_ms) },
+        ], e.sites, { key: (x) => x.site, tight: true })),
+      history_panel(history)),
+  ];
+}

@@ -1,0 +1,69 @@
+// What happened, newest first, as it happens.
+
+import { get } from "../lib/api.js";
+import { h } from "../lib/dom.js";
+import { clock, date } from "../lib/format.js";
+import { badge, empty, heading, notice } from "../lib/parts.js";
+import { filters } from "../lib/paging.js";
+
+export const title = () => "Events";
+/** New ones come by the stream; the list is read again only where that is lost. */
+export const calm = 4000;
+
+/** Most events that are kept on the page. */
+const MOST = 500;
+
+export async function load(r) {
+  const { kind, subject, level } = r.query;
+  const page = await get("/v1/events", { query: { kind, subject, level, limit: 100 }, signal: r.abort.signal });
+  const older = r.state.older ?? [];
+  r.state.next = older.length ? r.state.next : page.next;
+  const seen = new Set(page.events.map((e) => e.id));
+  return { events: [...page.events, ...older.filter((e) => !seen.has(e.id))] };
+}
+
+/** Where the page begins that is older than what is shown. */
+async function more(r) {
+  const { kind, subject, level } = r.query;
+  const last = r.data.events.at(-1);
+  const page = await get("/v1/events", { query: { kind, subject, level, limit: 100, before: last?.id } });
+  r.state.older = [...(r.state.older ?? []), ...r.data.events, ...page.events].slice(0, MOST);
+  r.state.next = page.next;
+  r.data = { events: [...r.data.events, ...page.events].slice(0, MOST) };
+  r.render();
+}
+
+const LEVELS = { info: "idle", notice: "idle", warning: "warn", error: "bad" };
+
+/** A list of events. */
+export function events_list(events) {
+  return h(
+    "ol",
+    { class: "timeline", "aria-label": "Events, newest first" },
+    events.map((e) =>
+      h(
+        "li",
+        { key: e.id ?? `${e.at}${e.subject}${e.text}` },
+        h("time", { datetime: date(e.at ?? e.at_ms)?.toISOString() }, clock(e.at ?? e.at_ms)),
+        badge(e.level ?? "info", e.kind, LEVELS[e.level] ?? "idle"),
+        h("span", { class: "what" }, h("strong", {}, e.subject), " ", e.text, e.node && h("span", { class: "quiet" }, ` (${e.node})`)),
+      ),
+    ),
+  );
+}
+
+const KINDS = ["verdict", "order", "config", "drill", "member", "refused", "fail-open"];
+
+export function render(r, { events }) {
+  return [
+    heading("Events", "What changed on this node and in the fleet: verdicts, orders, configurations, drills, members."),
+    filters(r, [
+      ["Kind", "kind", [["", "All kinds"], ...KINDS]],
+      ["Level", "level", [["", "All levels"], ["info", "info and above"], ["warning", "warning and above"], ["error", "error"]]],
+      ["Subject", "subject"],
+    ]),
+    r.world.live === "polling" && notice("warn", h("p", {}, "The event stream is lost; the list is read every few seconds.")),
+    h("section", { class: "panel flush", "aria-label": "Events" }, events.length ? events_list(events) : empty("No event matches.")),
+    r.state.next && events.length < MOST && h("div", { class: "pager" }, h("button", { type: "button", onclick: () => more(r) }, "Older events")),
+  ];
+}

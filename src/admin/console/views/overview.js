@@ -1,0 +1,160 @@
+// All at a glance: what is wrong now, the world, the regions, what happened last.
+
+import { get, maybe } from "../lib/api.js";
+import { h } from "../lib/dom.js";
+import { number, percent, plural, short } from "../lib/format.js";
+import { legend, map } from "../lib/map.js";
+import { badge, empty, figures, heading, link, panel, path, table } from "../lib/parts.js";
+import { events_list } from "./events.js";
+import { capacity_of, flows_on, region_kind, region_word } from "./world.js";
+
+export const title = () => "Overview";
+
+export async function load(r) {
+  const o = { signal: r.abort.signal };
+  const [status, regions, flows, events, down] = await Promise.all([
+    maybe("/v1/status", o),
+    get("/v1/regions", o),
+    maybe("/v1/flows", { ...o, query: { window: "1h" } }),
+    maybe("/v1/events", { ...o, query: { limit: 8 } }),
+    maybe("/v1/endpoints", { ...o, query: { state: "down", limit: 20 } }),
+  ]);
+  return { status, regions: regions.regions, flows: flows?.flows ?? [], window: flows?.window, events: events?.events ?? [], down: down?.endpoints ?? [] };
+}
+
+/** What a person should look at, worst first: `[kind, text, way]`. */
+function wrongs({ status, regions, down }) {
+  const list = [];
+  const names = status?.names ?? {};
+  const last = names.last_resort ?? 0;
+  if (last) list.push(["bad", `${plural(last, "name")} ${last === 1 ? "answers" : "answer"} by the last resort: none of the pools has enough live endpoints.`, link("names?state=last-resort", "Names")]);
+  if (names.degraded) list.push(["bad", `${plural(names.degraded, "name")} degraded.`, link("names?state=degraded", "Names")]);
+  for (const region of regions) {
+    const kind = region_kind(region);
+    if (kind === "bad") list.push(["bad", `Region ${region.name}: no pool has enough live endpoints.`, link(path("regions", region.name), "Region")]);
+    else if (kind === "warn") list.push(["warn", `Region ${region.name}: ${region_word(region)}.`, link(path("regions", region.name), "Region")]);
+  }
+  for (const e of down.slice(0, 8)) {
+    list.push(["bad", `Endpoint ${e.name} is down${e.cause ? `: ${e.cause}` : ""}.`, link(path("endpoints", e.name), "Endpoint")]);
+  }
+  const total = status?.endpoints?.down ?? down.length;
+  if (total > 8) list.push(["bad", `${plural(total - 8, "further endpoint")} down.`, link("endpoints?state=down", "Endpoints")]);
+  for (const text of status?.warnings ?? []) list.push(["warn", typeof text === "string" ? text : text.text ?? JSON.stringify(text), null]);
+  if (status?.endpoints?.stale) list.push(["warn", `${plural(status.endpoints.stale, "endpoint")} without any vote now: what was believed last holds.`, link("votes", "Votes")]);
+  if (names.held) list.push(["warn", `${plural(names.held, "name")} held by a guard.`, link("names?state=held", "Names")]);
+  return list;
+}
+
+function wrong(data) {
+  const list = wrongs(data);
+  const orders = count(data.status?.overrides);
+  const drills = count(data.status?.drills);
+  const told = [
+    orders > 0 && h("li", {}, badge("weight", "in force"), h("span", {}, `${plural(orders, "override")} by an operator. `, link("overrides", "Overrides"))),
+    drills > 0 && h("li", {}, badge("running", "drill"), h("span", {}, `${plural(drills, "drill")} under way. `, link("drills", "Drills"))),
+  ];
+  return panel(
+    list.length ? "Wrong now" : "Nothing is wrong",
+    { wide: true, id: "wrong-now" },
+    list.length || orders || drills
+      ? h(
+          "ul",
+          { class: "plain-list wrong" },
+          list.map(([kind, text, way]) => h("li", { key: text }, badge(kind, kind === "bad" ? "failure" : "warning", kind), h("span", {}, text, " ", way))),
+          told,
+        )
+      : h("p", { class: "quiet" }, "Every name answers from its first choice, every endpoint that is probed is up."),
+  );
+}
+
+const count = (v) => (Array.isArray(v) ? v.length : typeof v === "number" ? v : (v?.total ?? v?.running ?? 0));
+
+function places(regions) {
+  return regions.map((x) => ({
+    name: x.name,
+    at: [x.longitude, x.latitude],
+    kind: region_kind(x),
+    note: region_word(x),
+    ring: capacity_of(x),
+    size: 9,
+    title: `${x.name}: ${region_word(x)}`,
+  }));
+}
+
+export function render(r, data) {
+  const { status, regions, flows } = data;
+  const e = status?.endpoints;
+  const { arcs, points, total, text: flowing } = flows_on(flows, regions);
+  const text = `${plural(regions.length, "region")}. ${regions.map((x) => `${x.name}: ${region_word(x)}`).join("; ")}. ${flowing} The tables on this page say the same.`;
+  return [
+    heading("Overview", null),
+    h(
+      "div",
+      { class: "grid" },
+      wrong(data),
+      status &&
+        h(
+          "div",
+          { class: "wide", key: "figures" },
+          figures([
+            ["Names", number(status.names?.total), null, "names"],
+            ["Answer normally", number(status.names?.normal), status.names?.normal === status.names?.total ? "good" : "warn", "names"],
+            ["Endpoints up", e && `${number(e.up)} of ${number(e.total)}`, e?.down ? "bad" : null, "endpoints"],
+            ["Drained or disabled", e && number((e.drained ?? 0) + (e.disabled ?? 0)), null, "overrides"],
+            ["Overrides", number(count(status.overrides)), count(status.overrides) ? "warn" : null, "overrides"],
+            total > 0 && ["Queries, last hour", short(total), null, "plan"],
+          ]),
+        ),
+      h(
+        "section",
+        { class: "panel flush two-thirds", key: "map", "aria-labelledby": "world" },
+        h("div", { class: "panel-head" }, h("h2", { id: "world" }, "World"), h("p", { class: "quiet" }, flowing)),
+        map(r, { title: "World map of the regions", text, places: places(regions), arcs, points }),
+        legend([["good", "healthy"], ["warn", "weakened or drained"], ["bad", "out"], ["idle", "not known"]]),
+      ),
+      h(
+        "div",
+        { class: "third stack", key: "side" },
+        h(
+          "section",
+          { class: "panel flush", key: "regions", "aria-labelledby": "regions" },
+          h("div", { class: "panel-head" }, h("h2", { id: "regions" }, "Regions")),
+          table(
+            "Regions, their health and load",
+            [
+              { name: "Region", cell: (x) => link(path("regions", x.name), x.name) },
+              { name: "Health", cell: (x) => badge(region_kind(x), region_word(x), region_kind(x)) },
+              { name: "Capacity", num: true, cell: (x) => percent(capacity_of(x)) },
+              total > 0 && { name: "Load", num: true, cell: (x) => percent((flows.filter((f) => f.region === x.name).reduce((n, f) => n + f.queries, 0)) / total) },
+            ].filter(Boolean),
+            regions,
+            { key: (x) => x.name, none: "The configuration has no regions." },
+          ),
+        ),
+        h(
+          "section",
+          { class: "panel flush", key: "events", "aria-labelledby": "latest" },
+          h("div", { class: "panel-head" }, h("h2", { id: "latest" }, "Latest events"), h("div", { class: "actions" }, link("events", "All events"))),
+          data.events.length ? events_list(data.events) : empty("Nothing happened yet."),
+        ),
+      ),
+      total > 0 &&
+        h(
+          "section",
+          { class: "panel flush two-thirds", key: "flows", "aria-labelledby": "flows" },
+          h("div", { class: "panel-head" }, h("h2", { id: "flows" }, "Query flows"), h("p", { class: "quiet" }, "Sampled, by client country and region answered")),
+          table(
+            "Query flows from client places to regions",
+            [
+              { name: "From", cell: (f) => f.place },
+              { name: "To", cell: (f) => f.region },
+              { name: "Queries", num: true, cell: (f) => short(f.queries) },
+              { name: "Share", num: true, cell: (f) => percent(f.queries / total, 1) },
+            ],
+            flows_on(flows, regions).table.slice(0, 12),
+            { key: (f) => `${f.place} ${f.region}` },
+          ),
+        ),
+    ),
+  ];
+}
