@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::dnssec::{Keys, SignatureCache};
 use crate::health::council::Remembered;
 use crate::health::{
-    Board, Council, Judge, LatencyMatrix, Monitor, MonitorKind, Observation, Outcome,
+    Council, Judge, LatencyMatrix, Monitor, MonitorKind, Observation, Outcome,
     Overrides, OwnWord, ProbeTarget, Served, ServedWord, SiteTimes, TcpCheck, Testimony,
 };
 use crate::ids::{EndpointId, MonitorId, TargetId};
@@ -88,7 +88,6 @@ pub struct JudgeLoop {
     served: Served,
     latency: LatencyMatrix,
     snapshot: Arc<Snapshot>,
-    board: Arc<Board>,
     keys: Arc<Keys>,
     publisher: Publisher,
     signatures: Arc<SignatureCache>,
@@ -232,7 +231,6 @@ impl JudgeLoop {
             served,
             latency,
             snapshot,
-            board,
             keys,
             publisher,
             signatures,
@@ -537,7 +535,6 @@ impl JudgeLoop {
             (false, Some(begun)) if starting => Some(begun.min(own)),
             (false, _) => Some(own),
         };
-        self.board = Arc::default();
         self.reloaded = true;
         self.publish();
         let number = self.plan.borrow().number + 1;
@@ -605,7 +602,6 @@ impl JudgeLoop {
                 ..Parts::new(self.snapshot.clone(), board.clone())
             },
         );
-        self.board = board;
         self.published = now;
         drop(before);
         self.publisher.publish(view);

@@ -3,7 +3,7 @@
 pub mod backends;
 pub mod caches;
 pub mod certificates;
-mod chronicle;
+pub mod chronicle;
 pub mod clock;
 pub mod control;
 mod descriptors;

@@ -113,7 +113,8 @@ async fn one(
     Ok((status, json))
 }
 
-fn servers(via: &Via) -> Result<Vec<String>, String> {
+/// The nodes to ask, in turn.
+pub(super) fn servers(via: &Via) -> Result<Vec<String>, String> {
     let mut servers = via.servers.clone();
     if let Some(config) = &via.config {
         servers.extend(of_config(config)?);

@@ -12,11 +12,13 @@ mod caches;
 mod check;
 mod demo;
 mod dnssec;
+mod events;
 mod explain;
 mod export;
 mod fleet;
 pub mod geoip;
 mod health;
+mod listen;
 mod orders;
 mod origin;
 mod proxy;
@@ -58,6 +60,8 @@ enum Command {
     },
     /// Ask a running node why a client gets the answer it gets.
     Explain(ExplainArgs),
+    /// Show what happened: verdicts, orders, configurations, drills, members; with -f what happens.
+    Events(events::EventsArgs),
     /// Say which route of a configuration takes a request, and why not the others.
     Route(RouteArgs),
     /// Say whether the node on this machine lives, or is ready; exit code 1 with the reason when not.
@@ -162,6 +166,9 @@ struct ExplainArgs {
     /// Replay this draw (hex, from an earlier explain).
     #[arg(long)]
     draw: Option<String>,
+    /// As of this time: RFC 3339, or so long ago, such as -15m.
+    #[arg(long, allow_hyphen_values = true)]
+    at: Option<String>,
     #[command(flatten)]
     via: ask::Via,
 }
@@ -237,6 +244,7 @@ pub fn main() -> ExitCode {
             deny_warnings,
         } => check::check(&path, node, deny_warnings),
         Command::Explain(args) => explain::explain(&args),
+        Command::Events(args) => events::events(&args),
         Command::Route(args) => route::route(&args),
         Command::Health(args) => health::health(&args),
         Command::Export(command) => export::export(&command),

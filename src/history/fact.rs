@@ -118,6 +118,8 @@ pub struct Order {
     pub expires_ms: Option<u64>,
     /// When and where it was given.
     pub stamp: Arc<str>,
+    /// The drill it belongs to, as it is written in orders.
+    pub drill: Option<Arc<str>>,
 }
 
 /// The words that a verdict's fields may have.
@@ -181,6 +183,7 @@ impl Fact {
                         .text(&o.reason)
                         .maybe(o.expires_ms)
                         .text(&o.stamp)
+                        .maybe_text(o.drill.as_deref())
                         .end(),
                 }
             }
@@ -229,6 +232,7 @@ impl Fact {
                         reason: f.text()?.into(),
                         expires_ms: f.maybe()?,
                         stamp: f.text()?.into(),
+                        drill: f.maybe_text()?.map(Into::into),
                     })),
                 },
             },

@@ -204,6 +204,7 @@ fn order(order: &InForce) -> Fact {
             reason: record.reason.clone(),
             expires_ms: record.expires,
             stamp: record.stamp.to_string().into(),
+            drill: record.drill.as_ref().map(|d| d.text().into()),
         })),
     }
 }

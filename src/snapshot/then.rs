@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Parts, Snapshot, View, orders};
+use super::{Parts, Snapshot, View, drills, orders};
 use crate::chunked::Chunked;
 use crate::health::council::Worth;
 use crate::health::latency::{VantageHeard, Voice};
@@ -15,7 +15,7 @@ use crate::health::{
 };
 use crate::history::{self, fact};
 use crate::ids::EndpointId;
-use crate::overrides::{Class, Entry, InForce, Kind, Record, ScopeKind, Standing, Subject};
+use crate::overrides::{Class, Drill, Effect, Entry, InForce, Kind, Record, ScopeKind, Standing, Subject};
 use crate::steer::Measurements;
 use crate::time::{Moment, Wall};
 use crate::units::{Generation, Weight};
@@ -43,8 +43,10 @@ pub fn view(state: &history::State, snapshot: Arc<Snapshot>) -> Then {
     // Moments count from 1970 here.
     let wall = Wall::new(Moment::ZERO, Duration::ZERO);
     let overrides = orders::resolve(&standing, &snapshot.steering, wall);
+    let drills = drills::of(&standing, &snapshot.steering, wall);
     let parts = Parts {
         wall,
+        drills,
         measurements: Arc::new(Measurements {
             sites,
             ..Measurements::default()
@@ -223,7 +225,10 @@ fn in_force(subject: &str, order: &fact::Order) -> Option<InForce> {
         name: parts.next()?.into(),
     };
     let kind = match order.kind.split_once(' ') {
-        Some(("weight", number)) => Kind::Weight(Weight(number.parse().ok()?)),
+        Some(("weight", number)) => {
+            let weight = Weight(number.parse().ok()?);
+            Kind::Weight(Some(weight).filter(|w| *w <= Weight::MAX)?)
+        }
         _ => {
             let all = [
                 Kind::Drain,
@@ -231,6 +236,8 @@ fn in_force(subject: &str, order: &fact::Order) -> Option<InForce> {
                 Kind::ForceUp,
                 Kind::ForceDown,
                 Kind::Failback,
+                Kind::Drill(Effect::Fail),
+                Kind::Drill(Effect::Drain),
             ];
             all.into_iter().find(|k| k.word() == &*order.kind)?
         }
@@ -241,6 +248,10 @@ fn in_force(subject: &str, order: &fact::Order) -> Option<InForce> {
         reason: order.reason.clone(),
         expires: order.expires_ms,
         broke: None,
+        drill: match &order.drill {
+            Some(text) => Some(Drill::from_text(text)?),
+            None => None,
+        },
         entries: vec![Entry {
             subject: subject.clone(),
             kind: Some(kind),
