@@ -17,8 +17,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::dnssec::{Keys, SignatureCache};
 use crate::health::council::Remembered;
 use crate::health::{
-    Council, Judge, LatencyMatrix, Monitor, MonitorKind, Observation, Outcome,
-    Overrides, OwnWord, ProbeTarget, Served, ServedWord, SiteTimes, TcpCheck, Testimony,
+    Council, Judge, LatencyMatrix, Monitor, MonitorKind, Observation, Outcome, Overrides, OwnWord,
+    ProbeTarget, Served, ServedWord, SiteTimes, TcpCheck, Testimony,
 };
 use crate::ids::{EndpointId, MonitorId, TargetId};
 use crate::overrides::Standing;
@@ -267,7 +267,8 @@ impl JudgeLoop {
 
     /// Tells what is in force.
     fn tell(&self) {
-        self.chronicle.published(&self.publisher.latest(), &self.standing);
+        self.chronicle
+            .published(&self.publisher.latest(), &self.standing);
     }
 
     /// Runs until both channels are closed.

@@ -12,8 +12,8 @@ use tokio::task::JoinSet;
 
 use crate::admin;
 use crate::compile::{Compiled, Node};
-use crate::config::spec::Role;
 use crate::config::load::kept::Files;
+use crate::config::spec::Role;
 use crate::config::{ConfigDigest, Report};
 use crate::fleet::identity::Material;
 use crate::probe;
@@ -177,7 +177,12 @@ async fn serve_after(
     options: Options,
     node: Node,
     compiled: Compiled,
-    (certificate, identity, digest, files): (Option<Certificate>, Option<Material>, ConfigDigest, Files),
+    (certificate, identity, digest, files): (
+        Option<Certificate>,
+        Option<Material>,
+        ConfigDigest,
+        Files,
+    ),
     ready: impl FnOnce(&Ready),
 ) -> Result<(), RunError> {
     // As it is called now: later another file may have its name.
@@ -413,7 +418,9 @@ async fn serve_after(
                 .map(|c| c as Arc<dyn admin::traffic::TrafficDesk>),
             backends,
             flows,
-            history: durable.history.desk(&wiring.publisher, &options.wanted, &left),
+            history: durable
+                .history
+                .desk(&wiring.publisher, &options.wanted, &left),
             ready: readiness.clone(),
         };
         let left = left.clone();

@@ -58,12 +58,21 @@ pub(super) fn events(args: &EventsArgs) -> ExitCode {
     if !args.follow {
         return ExitCode::SUCCESS;
     }
-    let last = past.first().and_then(|e| e.get("number")).and_then(Value::as_u64);
+    let last = past
+        .first()
+        .and_then(|e| e.get("number"))
+        .and_then(Value::as_u64);
     let json = args.via.json;
-    let ended = listen(&args.via, "/v1/events", &filter, last, |heard| match heard {
-        Heard::Event(event) => print(&event, json),
-        Heard::Note(note) => eprintln!("{note}"),
-    });
+    let ended = listen(
+        &args.via,
+        "/v1/events",
+        &filter,
+        last,
+        |heard| match heard {
+            Heard::Event(event) => print(&event, json),
+            Heard::Note(note) => eprintln!("{note}"),
+        },
+    );
     super::failed(ended)
 }
 

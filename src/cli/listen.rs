@@ -72,7 +72,9 @@ pub(super) fn listen(
                 match ended {
                     Err(Ended::Refused(why)) => return why,
                     Err(Ended::Lost(why)) if stream.reached => {
-                        hear(Heard::Note(format!("note: {server}: {why}; connecting again")));
+                        hear(Heard::Note(format!(
+                            "note: {server}: {why}; connecting again"
+                        )));
                         break;
                     }
                     Err(Ended::Lost(why)) => silent.push(format!("{server}: {why}")),
@@ -194,7 +196,10 @@ impl Pending {
             "hello" | "generation" | "closing" => None,
             "gap" | "slow" => {
                 let detail = data.get("detail").and_then(Value::as_str);
-                Some(Heard::Note(format!("note: {}", detail.unwrap_or(&self.kind))))
+                Some(Heard::Note(format!(
+                    "note: {}",
+                    detail.unwrap_or(&self.kind)
+                )))
             }
             _ => Some(Heard::Event(data)),
         }

@@ -32,8 +32,18 @@ impl Level {
 
 /// The kinds of events, each in one word, as they are asked for.
 pub const KINDS: [&str; 12] = [
-    "verdict", "stale", "brake", "failback", "vantage", "fail-open", "order", "config", "drill", "member",
-    "refused", "node",
+    "verdict",
+    "stale",
+    "brake",
+    "failback",
+    "vantage",
+    "fail-open",
+    "order",
+    "config",
+    "drill",
+    "member",
+    "refused",
+    "node",
 ];
 
 /// Something that happened, and when.
@@ -338,10 +348,9 @@ impl What {
                 ("step", "adopted".to_owned()),
                 ("warnings", warnings.to_string()),
             ],
-            What::ConfigRefused { problems } => vec![
-                ("step", "refused".to_owned()),
-                ("problems", list(problems)),
-            ],
+            What::ConfigRefused { problems } => {
+                vec![("step", "refused".to_owned()), ("problems", list(problems))]
+            }
             What::Drill { step, .. } | What::Member { step, .. } | What::Node { step, .. } => {
                 vec![("step", (*step).to_owned())]
             }

@@ -323,11 +323,18 @@ mod tests {
 
     #[test]
     fn everything_that_was_recorded_can_be_told() {
-        let bounds = Bounds { octets: 1 << 20, age_ms: 1 << 40 };
+        let bounds = Bounds {
+            octets: 1 << 20,
+            age_ms: 1 << 40,
+        };
         let mut journal = Journal::load(Vec::new(), 1, 0, bounds, plain);
         assert!(journal.wants_checkpoint());
         assert_eq!(journal.rows_of(5), Err(Blank::Empty));
-        let at = |at_ms| Batch { at_ms, generation: 1, facts: Vec::new() };
+        let at = |at_ms| Batch {
+            at_ms,
+            generation: 1,
+            facts: Vec::new(),
+        };
         assert_eq!(journal.checkpoint(at(100)).unwrap().len(), 1);
         assert!(!journal.wants_checkpoint());
         journal.change(at(200));
@@ -340,9 +347,16 @@ mod tests {
 
     #[test]
     fn a_calendar_set_back_begins_anew_and_a_small_correction_does_not() {
-        let bounds = Bounds { octets: 1 << 20, age_ms: 1 << 40 };
+        let bounds = Bounds {
+            octets: 1 << 20,
+            age_ms: 1 << 40,
+        };
         let mut journal = Journal::load(Vec::new(), 1, 0, bounds, plain);
-        let at = |at_ms| Batch { at_ms, generation: 1, facts: Vec::new() };
+        let at = |at_ms| Batch {
+            at_ms,
+            generation: 1,
+            facts: Vec::new(),
+        };
         journal.checkpoint(at(100_000)).unwrap();
         journal.alive(99_000);
         assert!(!journal.wants_checkpoint());
@@ -355,10 +369,19 @@ mod tests {
 
     #[test]
     fn a_checkpoint_that_does_not_fit_is_not_recorded() {
-        let bounds = Bounds { octets: 100, age_ms: 1 << 40 };
+        let bounds = Bounds {
+            octets: 100,
+            age_ms: 1 << 40,
+        };
         let mut journal = Journal::load(Vec::new(), 1, 0, bounds, plain);
-        let facts = vec![Fact::Config { digest: "x".repeat(200).into() }];
-        let batch = Batch { at_ms: 5, generation: 1, facts };
+        let facts = vec![Fact::Config {
+            digest: "x".repeat(200).into(),
+        }];
+        let batch = Batch {
+            at_ms: 5,
+            generation: 1,
+            facts,
+        };
         assert!(journal.checkpoint(batch).unwrap_err() > 200);
         assert!(journal.wants_checkpoint());
         assert_eq!(journal.next(), 1);

@@ -72,19 +72,27 @@ impl State {
                 digest: self.config.clone(),
             });
         }
-        facts.extend(self.vantages.iter().map(|(node, (worth, voice))| Fact::Vantage {
-            node: node.clone(),
-            worth: Some(worth.clone()),
-            voice: voice.clone(),
-        }));
+        facts.extend(
+            self.vantages
+                .iter()
+                .map(|(node, (worth, voice))| Fact::Vantage {
+                    node: node.clone(),
+                    worth: Some(worth.clone()),
+                    voice: voice.clone(),
+                }),
+        );
         facts.extend(self.orders.iter().map(|(subject, order)| Fact::Order {
             subject: subject.clone(),
             order: Some(order.clone()),
         }));
-        facts.extend(self.verdicts.iter().map(|(endpoint, verdict)| Fact::Verdict {
-            endpoint: endpoint.clone(),
-            verdict: Some(verdict.clone()),
-        }));
+        facts.extend(
+            self.verdicts
+                .iter()
+                .map(|(endpoint, verdict)| Fact::Verdict {
+                    endpoint: endpoint.clone(),
+                    verdict: Some(verdict.clone()),
+                }),
+        );
         facts.extend(self.times.iter().map(|(endpoint, times)| Fact::Times {
             endpoint: endpoint.clone(),
             times: times.clone(),

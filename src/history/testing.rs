@@ -64,16 +64,22 @@ fn verdict() -> impl Strategy<Value = Verdict> {
 fn order() -> impl Strategy<Value = Order> {
     let kind = prop::sample::select(vec!["drain", "weight 5"]);
     let drill = prop::option::of(name());
-    (kind, name(), name(), prop::option::of(any::<u64>()), name(), drill).prop_map(
-        |(kind, owner, reason, expires_ms, stamp, drill)| Order {
+    (
+        kind,
+        name(),
+        name(),
+        prop::option::of(any::<u64>()),
+        name(),
+        drill,
+    )
+        .prop_map(|(kind, owner, reason, expires_ms, stamp, drill)| Order {
             kind: kind.into(),
             owner,
             reason,
             expires_ms,
             stamp,
             drill,
-        },
-    )
+        })
 }
 
 /// Any fact about one of a few things.

@@ -135,7 +135,10 @@ impl Filter {
         self.since_ms.is_none_or(|t| told.at_ms >= t)
             && self.until_ms.is_none_or(|t| told.at_ms < t)
             && (self.kinds.is_empty() || self.kinds.iter().any(|k| **k == *told.kind))
-            && self.subject.as_ref().is_none_or(|s| told.subject.contains(&**s))
+            && self
+                .subject
+                .as_ref()
+                .is_none_or(|s| told.subject.contains(&**s))
             && self.level.is_none_or(|l| told.level >= l)
             && self.before.is_none_or(|n| told.number < n)
     }
@@ -196,12 +199,30 @@ mod tests {
         };
         assert!(yes.wants(&told));
         for no in [
-            Filter { since_ms: Some(1_001), ..yes.clone() },
-            Filter { until_ms: Some(1_000), ..yes.clone() },
-            Filter { kinds: vec!["drill".to_owned()], ..yes.clone() },
-            Filter { subject: Some("us".to_owned()), ..yes.clone() },
-            Filter { level: Some(Level::Error), ..yes.clone() },
-            Filter { before: Some(42), ..yes.clone() },
+            Filter {
+                since_ms: Some(1_001),
+                ..yes.clone()
+            },
+            Filter {
+                until_ms: Some(1_000),
+                ..yes.clone()
+            },
+            Filter {
+                kinds: vec!["drill".to_owned()],
+                ..yes.clone()
+            },
+            Filter {
+                subject: Some("us".to_owned()),
+                ..yes.clone()
+            },
+            Filter {
+                level: Some(Level::Error),
+                ..yes.clone()
+            },
+            Filter {
+                before: Some(42),
+                ..yes.clone()
+            },
         ] {
             assert!(!no.wants(&told), "{no:?}");
         }

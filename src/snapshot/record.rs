@@ -55,7 +55,9 @@ pub fn changed(before: &Seen, now: &Seen) -> Vec<Fact> {
         worth: None,
         voice: None,
     }));
-    let news = new.iter().filter(|(node, said)| old.get(*node) != Some(*said));
+    let news = new
+        .iter()
+        .filter(|(node, said)| old.get(*node) != Some(*said));
     facts.extend(news.map(|(node, said)| said.clone().fact(node.clone())));
     if !Arc::ptr_eq(&before.standing, &now.standing) {
         let gone = before.standing.0.iter().filter(|o| {
@@ -66,7 +68,11 @@ pub fn changed(before: &Seen, now: &Seen) -> Vec<Fact> {
             subject: o.subject.to_string().into(),
             order: None,
         }));
-        let news = now.standing.0.iter().filter(|o| !before.standing.0.contains(o));
+        let news = now
+            .standing
+            .0
+            .iter()
+            .filter(|o| !before.standing.0.contains(o));
         facts.extend(news.map(order));
     }
     match Arc::ptr_eq(&before.view.snapshot, &now.view.snapshot) {
@@ -148,11 +154,25 @@ fn same(a: &Verdict, b: &Verdict) -> bool {
             share,
             ..
         } = v;
-        (*state, *since, *steady_for, *failures, *passes, *stale, *held, *share)
+        (
+            *state,
+            *since,
+            *steady_for,
+            *failures,
+            *passes,
+            *stale,
+            *held,
+            *share,
+        )
     };
     let opinions = |v: &Verdict| {
         let votes = v.votes.as_ref()?;
-        Some(votes.iter().map(|v| v.map(|v| v.opinion)).collect::<Vec<_>>())
+        Some(
+            votes
+                .iter()
+                .map(|v| v.map(|v| v.opinion))
+                .collect::<Vec<_>>(),
+        )
     };
     let votes = match (&a.votes, &b.votes) {
         (Some(x), Some(y)) if Arc::ptr_eq(x, y) => true,
@@ -334,3 +354,6 @@ pub(super) fn worth_word(worth: Worth) -> &'static str {
         Worth::Absent => "absent",
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

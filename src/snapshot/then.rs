@@ -15,7 +15,9 @@ use crate::health::{
 };
 use crate::history::{self, fact};
 use crate::ids::EndpointId;
-use crate::overrides::{Class, Drill, Effect, Entry, InForce, Kind, Record, ScopeKind, Standing, Subject};
+use crate::overrides::{
+    Class, Drill, Effect, Entry, InForce, Kind, Record, ScopeKind, Standing, Subject,
+};
 use crate::steer::Measurements;
 use crate::time::{Moment, Wall};
 use crate::units::{Generation, Weight};
@@ -165,7 +167,8 @@ fn worth_of(word: &str) -> Option<Worth> {
         Worth::Blind,
         Worth::Absent,
     ];
-    all.into_iter().find(|w| super::record::worth_word(*w) == word)
+    all.into_iter()
+        .find(|w| super::record::worth_word(*w) == word)
 }
 
 fn times(state: &history::State, snapshot: &Snapshot) -> SiteTimes {

@@ -26,6 +26,7 @@ mod e2e_doh;
 mod e2e_doq;
 mod e2e_dot;
 mod e2e_guard;
+mod e2e_history;
 mod e2e_hostile;
 mod e2e_identity;
 mod e2e_keys;

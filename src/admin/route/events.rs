@@ -199,12 +199,16 @@ pub async fn endpoint(
     let changes = state.history.turns(&endpoint, limit);
     let view = state.publisher.latest();
     let endpoints = &view.snapshot.steering.endpoints;
-    let known = endpoints.binary_search_by(|e| (*e.name).cmp(&endpoint)).is_ok();
+    let known = endpoints
+        .binary_search_by(|e| (*e.name).cmp(&endpoint))
+        .is_ok();
     if changes.is_empty() && !known {
         let names = endpoints.iter().map(|e| &*e.name);
         let near = crate::config::nearest(&endpoint, names);
         let hint = near.map_or_else(String::new, |n| format!("; did you mean `{n}`?"));
-        return Err(Problem::not_found(format!("no endpoint `{endpoint}`{hint}")));
+        return Err(Problem::not_found(format!(
+            "no endpoint `{endpoint}`{hint}"
+        )));
     }
     Ok(Json(EndpointHistory {
         endpoint,

@@ -31,7 +31,11 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 const GENERATION: Duration = Duration::from_millis(250);
 
 /// Opens a stream.
-pub(super) fn open(state: &State, filter: Filter, headers: &HeaderMap) -> Result<Response, Problem> {
+pub(super) fn open(
+    state: &State,
+    filter: Filter,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
     let after = match headers.get("last-event-id") {
         None => None,
         Some(text) => {
@@ -203,6 +207,8 @@ impl hyper::body::Body for Frames {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.0.poll_recv(cx).map(|piece| piece.map(|p| Ok(Frame::data(p))))
+        self.0
+            .poll_recv(cx)
+            .map(|piece| piece.map(|p| Ok(Frame::data(p))))
     }
 }

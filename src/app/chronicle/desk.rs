@@ -69,7 +69,10 @@ impl HistoryKeeper {
         match tokio::time::timeout(PATIENCE, answer).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(_)) => Err("the node is stopping".to_owned()),
-            Err(_) => Err(format!("the disk has not answered within {} s", PATIENCE.as_secs())),
+            Err(_) => Err(format!(
+                "the disk has not answered within {} s",
+                PATIENCE.as_secs()
+            )),
         }
     }
 
@@ -121,7 +124,9 @@ impl HistoryDesk for HistoryKeeper {
                     further = next;
                 }
                 Ok(Err(why)) | Err(why) => {
-                    partial = Some(format!("events before number {begins} are not to be had: {why}"));
+                    partial = Some(format!(
+                        "events before number {begins} are not to be had: {why}"
+                    ));
                 }
             }
         }

@@ -16,6 +16,7 @@ use redb::{
 
 use super::files::{self, Kept, Manifest};
 use super::pack::{pack_text, unpack_text};
+use super::ring::Turns;
 use crate::app::store::disk::{Open, Trouble, open_file, text};
 use crate::history::{Batch, Filter, Row, Segment, State, Told};
 
@@ -28,6 +29,9 @@ const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 
 /// Memory for pages that were read.
 const CACHE: usize = 1024 * 1024;
+
+/// Segments of which a start shows what changed.
+const SEGMENTS_SHOWN: usize = 4;
 
 /// Most events that one search looks at.
 const LOOKED_AT: usize = 50_000;
@@ -67,6 +71,8 @@ pub(super) struct Stored {
     pub(super) alive_ms: u64,
     /// The last events, earliest first.
     pub(super) events: Vec<Told>,
+    /// What the last segments say, in order.
+    pub(super) turns: Turns,
 }
 
 /// What is to be written together.
@@ -281,6 +287,15 @@ impl Disk {
             stored.events.push(told(row?.1.value())?);
         }
         stored.events.reverse();
+        if events > 0 {
+            let last = stored.segments.iter().rev().take(SEGMENTS_SHOWN).last();
+            let first = last.map_or(u64::MAX, |s| s.first);
+            for row in read.open_table(ROWS)?.range(first..)? {
+                let (number, packed) = row?;
+                let batch = batch(number.value(), packed.value())?;
+                stored.turns.learn(batch.at_ms, &batch.facts);
+            }
+        }
         Ok(stored)
     }
 
@@ -340,15 +355,20 @@ impl Disk {
             for kept in w.configs {
                 of_files += files::store(kept, w.alive_ms, shares.files, &mut configs, &mut files)?;
             }
-            let used = configs
-                .get(w.in_force)?
-                .map(|row| row.value().1.to_vec());
+            let used = configs.get(w.in_force)?.map(|row| row.value().1.to_vec());
             if let Some(manifest) = used {
                 configs.insert(w.in_force, (w.alive_ms, &*manifest))?;
             }
             let oldest = w.segments.first().map_or(0, |s| s.at_ms);
-            of_files -= files::prune(w.in_force, oldest, of_files, shares.files, &mut configs, &mut files)?
-                .min(of_files);
+            of_files -= files::prune(
+                w.in_force,
+                oldest,
+                of_files,
+                shares.files,
+                &mut configs,
+                &mut files,
+            )?
+            .min(of_files);
             octets = Some((of_events, of_files));
             let mut meta = write.open_table(META)?;
             meta.insert("alive", w.alive_ms)?;
@@ -384,8 +404,7 @@ impl Disk {
         let mut state = State::default();
         for row in read.open_table(ROWS)?.range(rows)? {
             let (number, packed) = row?;
-            let batch = unpack_text(packed.value()).and_then(|t| Batch::read(&t));
-            let batch = batch.ok_or_else(|| unreadable("row", number.value()))?;
+            let batch = batch(number.value(), packed.value())?;
             if batch.at_ms > at_ms {
                 break;
             }
@@ -498,8 +517,9 @@ fn told(packed: &[u8]) -> Result<Told, Trouble> {
     told.ok_or_else(|| Trouble::Damaged("an event cannot be read".to_owned()))
 }
 
-fn unreadable(what: &str, number: u64) -> Trouble {
-    Trouble::Damaged(format!("{what} {number} cannot be read"))
+fn batch(number: u64, packed: &[u8]) -> Result<Batch, Trouble> {
+    let batch = unpack_text(packed).and_then(|t| Batch::read(&t));
+    batch.ok_or_else(|| Trouble::Damaged(format!("row {number} cannot be read")))
 }
 
 /// The octets of an event.

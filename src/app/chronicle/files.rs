@@ -95,11 +95,13 @@ impl Manifest {
                     "known" => false,
                     _ => return None,
                 },
-                sha: HEXLOWER.decode(words.next()?.as_bytes()).ok()?.try_into().ok()?,
-                path: std::ffi::OsString::from_vec(
-                    HEXLOWER.decode(words.next()?.as_bytes()).ok()?,
-                )
-                .into(),
+                sha: HEXLOWER
+                    .decode(words.next()?.as_bytes())
+                    .ok()?
+                    .try_into()
+                    .ok()?,
+                path: std::ffi::OsString::from_vec(HEXLOWER.decode(words.next()?.as_bytes()).ok()?)
+                    .into(),
             };
             words.next().is_none().then_some(entry)
         };
@@ -207,8 +209,8 @@ fn sweep(configs: &Configs<'_>, files: &mut Octets<'_>) -> Result<u64, Trouble> 
     let mut needed = std::collections::HashSet::new();
     for row in configs.iter()? {
         let manifest = unpack_text(row?.1.value().1).and_then(|t| Manifest::read(&t));
-        let manifest =
-            manifest.ok_or_else(|| Trouble::Damaged("a configuration cannot be read".to_owned()))?;
+        let manifest = manifest
+            .ok_or_else(|| Trouble::Damaged("a configuration cannot be read".to_owned()))?;
         needed.extend(manifest.0.iter().map(|e| e.sha));
     }
     let mut freed = 0;

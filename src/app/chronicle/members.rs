@@ -60,7 +60,9 @@ fn news<'m>(
         };
         Some((node, step))
     });
-    let gone = before.iter().filter(|(node, alive)| **alive && !now.contains_key(*node));
+    let gone = before
+        .iter()
+        .filter(|(node, alive)| **alive && !now.contains_key(*node));
     here.chain(gone.map(|(node, _)| (node, "silent")))
 }
 
@@ -71,14 +73,34 @@ mod tests {
     #[test]
     fn who_comes_and_goes_is_told_once() {
         let all = |list: &[(&str, bool)]| -> BTreeMap<Arc<str>, bool> {
-            list.iter().map(|(n, alive)| ((*n).into(), *alive)).collect()
+            list.iter()
+                .map(|(n, alive)| ((*n).into(), *alive))
+                .collect()
         };
-        let before = all(&[("a", true), ("b", false), ("c", true), ("d", false), ("e", true)]);
-        let now = all(&[("a", false), ("b", true), ("d", false), ("e", true), ("f", true), ("g", false)]);
+        let before = all(&[
+            ("a", true),
+            ("b", false),
+            ("c", true),
+            ("d", false),
+            ("e", true),
+        ]);
+        let now = all(&[
+            ("a", false),
+            ("b", true),
+            ("d", false),
+            ("e", true),
+            ("f", true),
+            ("g", false),
+        ]);
         let told: Vec<_> = news(&before, &now).map(|(n, s)| (&**n, s)).collect();
         assert_eq!(
             told,
-            [("a", "silent"), ("b", "is heard again"), ("f", "joined"), ("c", "silent")]
+            [
+                ("a", "silent"),
+                ("b", "is heard again"),
+                ("f", "joined"),
+                ("c", "silent")
+            ]
         );
         assert_eq!(news(&now, &now).count(), 0);
     }

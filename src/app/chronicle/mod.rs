@@ -159,14 +159,19 @@ impl Shared {
 
     fn snapshots(&self) -> MutexGuard<'_, Vec<(Weak<Snapshot>, Arc<str>)>> {
         // Each step leaves it whole.
-        self.snapshots.lock().unwrap_or_else(PoisonError::into_inner)
+        self.snapshots
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The digest of a snapshot's configuration; empty where nobody told.
     fn digest_of(&self, snapshot: &Arc<Snapshot>) -> Arc<str> {
         let wanted = Arc::as_ptr(snapshot);
         let snapshots = self.snapshots();
-        let known = snapshots.iter().rev().find(|(s, _)| std::ptr::eq(s.as_ptr(), wanted));
+        let known = snapshots
+            .iter()
+            .rev()
+            .find(|(s, _)| std::ptr::eq(s.as_ptr(), wanted));
         known.map_or_else(Arc::default, |(_, digest)| digest.clone())
     }
 }

@@ -118,7 +118,9 @@ impl Turns {
     /// The changes of an endpoint, latest first.
     pub(super) fn of(&self, endpoint: &str, limit: usize) -> Vec<Turn> {
         let of = self.by_endpoint.get(endpoint);
-        of.map_or_else(Vec::new, |of| of.iter().rev().take(limit).cloned().collect())
+        of.map_or_else(Vec::new, |of| {
+            of.iter().rev().take(limit).cloned().collect()
+        })
     }
 }
 
@@ -126,11 +128,18 @@ impl Turns {
 fn alike(a: &Verdict, b: &Verdict) -> bool {
     let opinions = |v: &Verdict| {
         let votes = v.votes.as_ref();
-        votes.map(|votes| votes.iter().map(|v| (v.vantage.clone(), v.opinion)).collect::<Vec<_>>())
+        votes.map(|votes| {
+            votes
+                .iter()
+                .map(|v| (v.vantage.clone(), v.opinion))
+                .collect::<Vec<_>>()
+        })
     };
-    (a.state, a.cause, &a.failure, a.since_ms, a.stale, a.held, a.share)
-        == (b.state, b.cause, &b.failure, b.since_ms, b.stale, b.held, b.share)
-        && opinions(a) == opinions(b)
+    (
+        a.state, a.cause, &a.failure, a.since_ms, a.stale, a.held, a.share,
+    ) == (
+        b.state, b.cause, &b.failure, b.since_ms, b.stale, b.held, b.share,
+    ) && opinions(a) == opinions(b)
 }
 
 #[cfg(test)]
@@ -168,17 +177,17 @@ mod tests {
     fn who_was_away_gets_what_it_missed_or_is_told_that_some_is_gone() {
         let mut ring = Ring::load(Vec::new(), 1);
         (0..5).for_each(|at| drop(ring.push(&event(at))));
-        let numbers = |after| {
+        let numbers = |ring: &Ring, after| {
             let (all, gap) = ring.after(after);
             (all.iter().map(|e| e.number).collect::<Vec<_>>(), gap)
         };
-        assert_eq!(numbers(3), (vec![4, 5], false));
-        assert_eq!(numbers(5), (vec![], false));
-        assert_eq!(numbers(0), (vec![1, 2, 3, 4, 5], false));
-        assert_eq!(numbers(77), (vec![1, 2, 3, 4, 5], true));
+        assert_eq!(numbers(&ring, 3), (vec![4, 5], false));
+        assert_eq!(numbers(&ring, 5), (vec![], false));
+        assert_eq!(numbers(&ring, 0), (vec![1, 2, 3, 4, 5], false));
+        assert_eq!(numbers(&ring, 77), (vec![1, 2, 3, 4, 5], true));
         ring.events.pop_front();
-        assert_eq!(numbers(0), (vec![2, 3, 4, 5], true));
-        assert_eq!(numbers(1), (vec![2, 3, 4, 5], false));
+        assert_eq!(numbers(&ring, 0), (vec![2, 3, 4, 5], true));
+        assert_eq!(numbers(&ring, 1), (vec![2, 3, 4, 5], false));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use super::counts::{Counts, add};
 use super::disk::{Disk, Shares, Write, pack_event};
 use super::files::Kept;
 use super::pack::pack_text;
+use super::ring::Turns;
 use crate::app::keeper::StateLock;
 use crate::history::{Batch, Blank, Bounds, Fact, Filter, Journal, Row, State, Told};
 use crate::snapshot::record::{self, Seen};
@@ -106,6 +107,8 @@ pub(super) struct Shelf {
 /// What a start needs to know.
 pub(super) struct Start {
     pub(super) events: Vec<Told>,
+    /// How verdicts changed lately.
+    pub(super) turns: Turns,
     /// Numbers begin here at least.
     pub(super) next: u64,
 }
@@ -135,11 +138,18 @@ impl Shelf {
         };
         let start = Start {
             events: stored.events,
+            turns: stored.turns,
             // Above all that may be on a disk that cannot be read now.
             next: if trouble.is_some() { now_ms } else { 1 },
         };
         let alive = stored.alive_ms.min(now_ms);
-        let journal = Journal::load(stored.segments, stored.next.max(1), alive, bounds, pack_text);
+        let journal = Journal::load(
+            stored.segments,
+            stored.next.max(1),
+            alive,
+            bounds,
+            pack_text,
+        );
         let shelf = Shelf {
             disk,
             journal,
@@ -200,7 +210,10 @@ impl Shelf {
             }
             let now = self.clock.now();
             let soon = now.since(self.written) < GATHER && !ending && resting.is_empty();
-            let written = match (soon && recalls.is_empty(), self.is_idle() && !recalls.is_empty()) {
+            let written = match (
+                soon && recalls.is_empty(),
+                self.is_idle() && !recalls.is_empty(),
+            ) {
                 (true, _) | (_, true) => self.state(),
                 _ => {
                     self.written = now;
@@ -222,7 +235,8 @@ impl Shelf {
             for done in resting {
                 self.disk.close();
                 self.mine = None;
-                drop(done.try_send(()));
+                // Who asked may have lost patience.
+                let _ = done.try_send(());
             }
             if ending {
                 return;
@@ -322,7 +336,9 @@ impl Shelf {
             self.rows.clear();
         }
         let events = self.events.len() as u64;
-        self.counts.events_dropped.fetch_add(events, Ordering::Relaxed);
+        self.counts
+            .events_dropped
+            .fetch_add(events, Ordering::Relaxed);
         self.events.clear();
         self.octets = 0;
     }
@@ -423,7 +439,13 @@ impl Shelf {
         self.octets = self.events.iter().map(|(.., p)| p.len() + 32).sum();
         let alive = stored.alive_ms.min(since);
         let bounds = bounds(&self.disk, self.age_ms);
-        self.journal = Journal::load(stored.segments, stored.next.max(1), alive, bounds, pack_text);
+        self.journal = Journal::load(
+            stored.segments,
+            stored.next.max(1),
+            alive,
+            bounds,
+            pack_text,
+        );
         Ok(())
     }
 

@@ -10,7 +10,7 @@ use tokio::sync::{broadcast, watch};
 
 use super::counts::Counts;
 use super::disk::{Disk, Shares};
-use super::ring::{Ring, Turns};
+use super::ring::Ring;
 use super::shelf::{Job, Shelf};
 use super::{Chronicle, HistoryKeeper, Shared, teller};
 use crate::app::keeper::{SharedLock, StateLock};
@@ -60,7 +60,11 @@ impl Opened {
     ///
     /// # Errors
     /// When the system has no thread to give.
-    pub fn start(node: &Node, lock: &SharedLock, clock: &Arc<dyn Clock>) -> std::io::Result<Opened> {
+    pub fn start(
+        node: &Node,
+        lock: &SharedLock,
+        clock: &Arc<dyn Clock>,
+    ) -> std::io::Result<Opened> {
         let held = node.state_dir.as_deref().map(|dir| (dir, lock.hold(dir)));
         let (dir, held) = match held {
             Some((dir, Ok(held))) => (Some(dir), Some(held)),
@@ -104,7 +108,7 @@ impl Opened {
             clock,
             generation: AtomicU64::new(0),
             ring: Mutex::new(Ring::load(start.events, start.next)),
-            turns: Mutex::new(Turns::default()),
+            turns: Mutex::new(start.turns),
             counts,
             news: broadcast::channel(BEHIND).0,
             generations: watch::channel(0).0,
@@ -113,7 +117,9 @@ impl Opened {
             shelf: jobs.clone(),
         });
         let spawn = |name: &str, work: Box<dyn FnOnce() + Send>| {
-            std::thread::Builder::new().name(name.to_owned()).spawn(work)
+            std::thread::Builder::new()
+                .name(name.to_owned())
+                .spawn(work)
         };
         let shelf = spawn("tradewind-history", Box::new(move || shelf.run(&work)))?;
         let (tells, to) = (shared.clone(), jobs.clone());

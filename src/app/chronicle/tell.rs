@@ -28,7 +28,12 @@ pub(super) fn events(before: &View, now: &View) -> Vec<What> {
     all
 }
 
-fn bounded(all: &mut Vec<What>, count: usize, what: &'static str, add: impl FnOnce(&mut Vec<What>)) {
+fn bounded(
+    all: &mut Vec<What>,
+    count: usize,
+    what: &'static str,
+    add: impl FnOnce(&mut Vec<What>),
+) {
     add(all);
     if count > MOST {
         all.push(What::More {

@@ -126,11 +126,19 @@ fn events_and_states_outlive_the_process_and_numbers_go_on() {
     };
     let kept = Kept::of(&ConfigDigest::default(), files);
     opened.chronicle.configured(&snapshot, kept.clone());
-    publish(&opened.chronicle, &view(&snapshot, &clock, 1, &[State::Up, State::Up]));
-    until("the first view is recorded", || recall(&opened.chronicle, now_ms(&clock)).ok());
+    publish(
+        &opened.chronicle,
+        &view(&snapshot, &clock, 1, &[State::Up, State::Up]),
+    );
+    until("the first view is recorded", || {
+        recall(&opened.chronicle, now_ms(&clock)).ok()
+    });
     let before = now_ms(&clock);
     std::thread::park_timeout(Duration::from_millis(5));
-    publish(&opened.chronicle, &view(&snapshot, &clock, 2, &[State::Down, State::Up]));
+    publish(
+        &opened.chronicle,
+        &view(&snapshot, &clock, 2, &[State::Down, State::Up]),
+    );
     until("the second view is recorded", || {
         let recalled = recall(&opened.chronicle, now_ms(&clock)).unwrap();
         (state_of(&recalled, "a") == "down").then_some(())
@@ -159,9 +167,17 @@ fn events_and_states_outlive_the_process_and_numbers_go_on() {
     assert_eq!(states, ["down", "up"]);
     // Between the two processes nothing is known.
     let refused = recall(&again.chronicle, now_ms(&clock)).unwrap_err();
-    assert!(matches!(refused, NotRecalled::Blank(Blank::Between(..))), "{refused:?}");
-    publish(&again.chronicle, &view(&snapshot, &clock, 3, &[State::Up, State::Up]));
-    until("recorded again", || recall(&again.chronicle, now_ms(&clock)).ok());
+    assert!(
+        matches!(refused, NotRecalled::Blank(Blank::Between(..))),
+        "{refused:?}"
+    );
+    publish(
+        &again.chronicle,
+        &view(&snapshot, &clock, 3, &[State::Up, State::Up]),
+    );
+    until("recorded again", || {
+        recall(&again.chronicle, now_ms(&clock)).ok()
+    });
     again.running.end();
 }
 
@@ -244,7 +260,12 @@ fn a_full_disk_stops_the_record_and_nothing_else() {
     let switch = full.clone();
     let open = move |_: &Path, builder: Builder| -> Result<Database, Trouble> {
         let mut options = fs::OpenOptions::new();
-        let file = options.read(true).write(true).create(true).truncate(false).open(&path);
+        let file = options
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path);
         let file = FileBackend::new(file.map_err(|e| Trouble::Disk(e.to_string()))?)?;
         let full = switch.clone();
         Ok(builder.create_with_backend(Full { file, full })?)
@@ -262,14 +283,19 @@ fn a_full_disk_stops_the_record_and_nothing_else() {
     // It is told and shown all the same.
     until("told", || (shared.ring().last() > 0).then_some(()));
     until("a failure is counted", || {
-        let failed = matches!(recall(chronicle, now_ms(&clock)), Err(NotRecalled::Trouble(_)));
+        let failed = matches!(
+            recall(chronicle, now_ms(&clock)),
+            Err(NotRecalled::Trouble(_))
+        );
         (failed && shared.counts.failures.load(Ordering::Relaxed) > 0).then_some(())
     });
     assert_eq!(shared.counts.recording.load(Ordering::Relaxed), 0);
     let during = now_ms(&clock);
 
     full.store(false, Ordering::Relaxed);
-    let then = until("the disk takes it again", || recall(chronicle, now_ms(&clock)).ok());
+    let then = until("the disk takes it again", || {
+        recall(chronicle, now_ms(&clock)).ok()
+    });
     assert_eq!(state_of(&then, "a"), "down");
     // What waited meanwhile is not lost.
     match recall(chronicle, during) {
@@ -302,7 +328,10 @@ fn the_file_does_not_grow_beyond_its_bound() {
             _ => State::Down,
         };
         let states: Vec<State> = (0..names.len()).map(state).collect();
-        publish(&opened.chronicle, &view(&snapshot, &clock, generation, &states));
+        publish(
+            &opened.chronicle,
+            &view(&snapshot, &clock, generation, &states),
+        );
         if generation % 20 == 0 {
             recall(&opened.chronicle, now_ms(&clock)).ok();
             largest = largest.max(length());
@@ -322,34 +351,72 @@ fn mix(generation: u64, i: usize) -> u64 {
     crate::balance::mix::mix(generation << 32 | i as u64)
 }
 
+/// A file in memory whose writes wait for a gate.
+#[derive(Debug)]
+struct Gated {
+    memory: redb::backends::InMemoryBackend,
+    gate: Arc<std::sync::Mutex<()>>,
+}
+
+impl StorageBackend for Gated {
+    fn len(&self) -> std::io::Result<u64> {
+        self.memory.len()
+    }
+    fn read(&self, offset: u64, out: &mut [u8]) -> std::io::Result<()> {
+        self.memory.read(offset, out)
+    }
+    fn set_len(&self, len: u64) -> std::io::Result<()> {
+        self.memory.set_len(len)
+    }
+    fn sync_data(&self) -> std::io::Result<()> {
+        drop(self.gate.lock());
+        Ok(())
+    }
+    fn write(&self, offset: u64, data: &[u8]) -> std::io::Result<()> {
+        drop(self.gate.lock());
+        self.memory.write(offset, data)
+    }
+}
+
 #[test]
 fn who_tells_never_waits_for_a_disk_that_hangs() {
     let gate = Arc::new(std::sync::Mutex::new(()));
-    let closed = gate.lock().unwrap();
     let waits = gate.clone();
     let open = move |_: &Path, builder: Builder| -> Result<Database, Trouble> {
-        drop(waits.lock());
-        Ok(builder.create_with_backend(redb::backends::InMemoryBackend::new())?)
+        Ok(builder.create_with_backend(Gated {
+            memory: redb::backends::InMemoryBackend::new(),
+            gate: waits.clone(),
+        })?)
     };
     let clock = clock();
     let disk = Disk::with(open, Shares::of(8 << 20));
-    // Opening waits as well, so it is done beside.
-    let starts = clock.clone();
-    let starting =
-        std::thread::spawn(move || Opened::start_with("n1", disk, None, WEEK_MS, starts).unwrap());
-    drop(closed);
-    let opened = starting.join().unwrap();
-    let (done, answer) = std::sync::mpsc::sync_channel(1);
-    // From here on the disk's thread waits for somebody who never asks again.
-    shelf(&opened.chronicle).send(Job::Rest(done)).unwrap();
-    answer.recv().unwrap();
+    let opened = Opened::start_with("n1", disk, None, WEEK_MS, clock.clone()).unwrap();
+    let snapshot = world(&["a"]);
+    let shared = opened.chronicle.0.clone().unwrap();
+    let hangs = gate.lock().unwrap();
     let begun = Instant::now();
     for n in 0..20_000 {
         opened.chronicle.record(&member(n));
     }
-    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
-    let shared = opened.chronicle.0.clone().unwrap();
+    publish(&opened.chronicle, &view(&snapshot, &clock, 1, &[State::Up]));
+    assert!(
+        begun.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        begun.elapsed()
+    );
     assert_eq!(shared.ring().last(), 20_000);
-    opened.running.resume(None);
+    assert!(shared.counts.events_dropped.load(Ordering::Relaxed) > 0);
+    publish(
+        &opened.chronicle,
+        &view(&snapshot, &clock, 2, &[State::Down]),
+    );
+    until("what became otherwise is told", || {
+        (shared.ring().last() > 20_000).then_some(())
+    });
+    drop(hangs);
+    let then = until("recorded", || {
+        recall(&opened.chronicle, now_ms(&clock)).ok()
+    });
+    assert_eq!(state_of(&then, "a"), "down");
     opened.running.end();
 }

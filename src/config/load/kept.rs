@@ -159,6 +159,9 @@ mod tests {
         assert!(load_kept(&kept(b"version = 1\n"), &mut read).is_ok());
         let e = load_kept(&kept(b"version = 2\n"), &mut read).unwrap_err();
         assert!(e.to_string().contains("another now"), "{e}");
-        assert!(matches!(Content::of(&vec![0; LARGEST + 1]), Content::Digest(_)));
+        assert!(matches!(
+            Content::of(&vec![0; LARGEST + 1]),
+            Content::Digest(_)
+        ));
     }
 }
