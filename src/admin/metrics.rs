@@ -1,11 +1,12 @@
 //! Prometheus text format of the counters and of the view's health.
 
+use crate::admin::metrics_state;
 use crate::admin::view::certificates;
 use crate::health::State;
 use crate::health::latency::Voice;
 use crate::snapshot::View;
 use crate::telemetry::page::escape;
-use crate::telemetry::{DnsEvent, Page, Stats};
+use crate::telemetry::{DnsEvent, Metrics as _, Page, Stats};
 
 /// Renders all metrics. Names, types and help texts are those of `docs/metrics.md`.
 ///
@@ -65,6 +66,7 @@ pub fn render(view: &View, stats: &Stats, fleet: &[(&'static str, String, u64)])
         "Number of the view in force.",
     );
     out.sample("tradewind_generation", "", view.generation.0);
+    metrics_state::render(&mut out, view, stats);
 
     let steering = &view.snapshot.steering;
     let verdicts = || {
@@ -121,6 +123,7 @@ pub fn render(view: &View, stats: &Stats, fleet: &[(&'static str, String, u64)])
     }
     latency(&mut out, view);
     fleet_counts(&mut out, fleet);
+    stats.api().render(&mut out);
     stats.render_others(&mut out);
     stats.before().add_to(out.into_text())
 }

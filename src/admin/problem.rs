@@ -80,9 +80,25 @@ impl Problem {
         p
     }
 
+    /// What is asked for is over: 409.
+    pub fn too_late(detail: impl Into<String>) -> Problem {
+        Problem::new(StatusCode::CONFLICT, "too late", detail)
+    }
+
     /// Not ready, or the order could not be tried: 503.
     pub fn unavailable(detail: impl Into<String>) -> Problem {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
+    }
+
+    /// Anything else, in words.
+    pub(super) fn of(status: StatusCode, title: &'static str, detail: String) -> Problem {
+        Problem::new(status, title, detail)
+    }
+
+    /// The same, about a parameter.
+    pub(super) fn about(mut self, parameter: &'static str) -> Problem {
+        self.body.parameter = Some(parameter);
+        self
     }
 
     fn new(status: StatusCode, title: &'static str, detail: impl Into<String>) -> Problem {

@@ -10,8 +10,11 @@ use super::backends::BackendDesk;
 use super::caches::CacheDesk;
 use super::control::Control;
 use super::desk::OrderDesk;
+use super::drills::DrillDesk;
 use super::flows::FlowDesk;
 use super::history::HistoryDesk;
+use super::gate::Gate;
+use super::plan::PlanDesk;
 use super::problem::Problem;
 use super::ready::ReadyDesk;
 use super::traffic::TrafficDesk;
@@ -19,6 +22,8 @@ use super::traffic::TrafficDesk;
 /// What handlers need.
 #[derive(Clone)]
 pub struct State {
+    /// Decides who may ask.
+    pub gate: Arc<Gate>,
     /// Where the newest view is.
     pub publisher: Publisher,
     /// Counters.
@@ -29,6 +34,8 @@ pub struct State {
     pub control: Arc<dyn Control>,
     /// Takes operators' orders.
     pub orders: Arc<dyn OrderDesk>,
+    /// Runs drills.
+    pub drills: Arc<dyn DrillDesk>,
     /// The proxy's caches; `None` without the role `proxy`.
     pub caches: Option<Arc<dyn CacheDesk>>,
     /// Knows the proxy's traffic; `None` without the role `proxy`.
@@ -39,6 +46,8 @@ pub struct State {
     pub flows: Arc<dyn FlowDesk>,
     /// Knows what happened.
     pub history: Arc<dyn HistoryDesk>,
+    /// Compares configurations.
+    pub plans: Arc<dyn PlanDesk>,
     /// Knows whether the node is ready.
     pub ready: Arc<dyn ReadyDesk>,
 }

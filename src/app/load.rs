@@ -1,13 +1,16 @@
 //! Files → configuration → snapshot, for start, reload and check alike.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::compile::{Compiled, compile};
 use crate::config::load::kept::{Files, load_keeping};
 use crate::config::overlay::Overlay;
 use crate::config::{ConfigDigest, Report, Severity};
 use crate::fleet::identity::Material;
+use crate::snapshot::Tried;
 
+use super::admin;
 use super::certificates::{self, Certificate};
 use super::identity;
 use super::proxy_tls;
@@ -30,6 +33,8 @@ pub struct Loaded {
     pub compiled: Compiled,
     /// The certificate of its encrypted listeners.
     pub certificate: Option<Certificate>,
+    /// Certificate and authorities of its admin API.
+    pub admin: Option<admin::Files>,
     /// Its identity in the fleet.
     pub identity: Option<Material>,
     /// What is doubtful in it.
@@ -38,6 +43,26 @@ pub struct Loaded {
     pub digest: ConfigDigest,
     /// Its files.
     pub files: Files,
+}
+
+/// Tries the expectations of a configuration, also where some are broken. Looks at no certificates, which
+/// may be nowhere else.
+///
+/// # Errors
+/// The report of whatever else is wrong with it.
+pub fn try_expectations(wanted: &Wanted) -> Result<Arc<[Tried]>, Report> {
+    let loaded = load(&wanted.config)?;
+    let node = wanted.node.as_deref();
+    let (compiled, found) = compile(&loaded.spec, &loaded.inputs, &loaded.sources, node);
+    let unread = loaded.has_errors();
+    match compiled {
+        Some(compiled) if !unread => Ok(compiled.snapshot.settings.expectations.clone()),
+        _ => {
+            let mut all = loaded.diagnostics;
+            all.extend(found);
+            Err(Report::new(all, loaded.sources))
+        }
+    }
 }
 
 /// Loads and compiles; every error at once (requirement O4). Changes nothing that runs.
@@ -58,6 +83,8 @@ pub fn load_all(wanted: &Wanted) -> Result<Loaded, Report> {
     all.extend(diagnostics);
     let (certificate, diagnostics) = certificates::check(&loaded.spec, wanted.node.as_deref());
     all.extend(diagnostics);
+    let (admin, diagnostics) = admin::check(&loaded.spec, wanted.node.as_deref());
+    all.extend(diagnostics);
     all.extend(proxy_tls::check(&loaded.spec, wanted.node.as_deref()));
     let (identity, diagnostics) = identity::check(&loaded.spec, wanted.node.as_deref());
     all.extend(diagnostics);
@@ -66,6 +93,7 @@ pub fn load_all(wanted: &Wanted) -> Result<Loaded, Report> {
         Some(compiled) if !warnings.has_errors() => Ok(Loaded {
             compiled,
             certificate,
+            admin,
             identity,
             warnings,
             digest,

@@ -1,5 +1,6 @@
 //! The application: the only place that starts tasks, reads the real clock and listens to signals.
 
+pub mod admin;
 pub mod backends;
 pub mod caches;
 pub mod certificates;
@@ -7,6 +8,7 @@ pub mod chronicle;
 pub mod clock;
 pub mod control;
 mod descriptors;
+pub mod drills;
 pub mod fleet;
 pub mod flows;
 pub mod identity;
@@ -16,6 +18,7 @@ mod limits;
 pub mod listeners;
 pub mod load;
 pub mod orders;
+pub mod plan;
 pub mod presign;
 pub mod proxy;
 mod proxy_tls;
@@ -23,6 +26,7 @@ pub mod readiness;
 pub mod run;
 pub mod store;
 pub mod takeover;
+mod telemetry;
 mod traffic;
 mod unable;
 

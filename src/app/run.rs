@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use crate::admin;
 use crate::compile::{Compiled, Node};
-use crate::config::load::kept::Files;
+use crate::config::load::kept;
 use crate::config::spec::Role;
 use crate::config::{ConfigDigest, Report};
 use crate::fleet::identity::Material;
@@ -27,12 +27,14 @@ use crate::telemetry::{DnsCounters, OrderGauges, ProbeStats, Stats};
 use crate::time::Clock;
 use crate::units::Generation;
 
+use super::admin::{Entrance, Files, Making};
 use super::backends::{self, BackendBook};
 use super::certificates::{Certificate, Certificates};
 use super::chronicle;
 use super::clock::RealClock;
 use super::control::{Controller, Ordered};
 use super::descriptors;
+use super::drills;
 use super::fleet::{self, FleetDesk, Joined, SharedSessions};
 use super::flows;
 use super::judge_loop::{JudgeLoop, Kept, Order};
@@ -40,6 +42,7 @@ use super::keeper::{Keeper, SharedLock};
 use super::listeners::{self, EncryptedAddresses, QuicListeners};
 use super::load::{Loaded, Wanted, load_all, log};
 use super::orders::{Book, Desk, Tools};
+use super::plan::Planner;
 use super::presign::PresignThread;
 use super::proxy;
 use super::proxy_tls;
@@ -52,6 +55,7 @@ use super::takeover::new::{self, Arrival};
 use super::takeover::old::{self, Call, Gifts};
 use super::takeover::program::Program;
 use super::takeover::{Kind, Label, Sockets, supervisor};
+use super::telemetry;
 use crate::admin::Control as _;
 
 /// What to run.
@@ -115,6 +119,15 @@ pub enum RunError {
     Other(String),
 }
 
+/// What was read beside the configuration.
+type Read = (
+    Option<Certificate>,
+    Option<Files>,
+    Option<Material>,
+    ConfigDigest,
+    kept::Files,
+);
+
 /// Runs a node until a signal or `stop` ends it. `ready` is called once DNS is served.
 ///
 /// # Errors
@@ -123,6 +136,7 @@ pub fn run(options: Options, ready: impl FnOnce(&Ready)) -> Result<(), RunError>
     let Loaded {
         mut compiled,
         certificate,
+        admin,
         identity,
         warnings,
         digest,
@@ -145,7 +159,7 @@ pub fn run(options: Options, ready: impl FnOnce(&Ready)) -> Result<(), RunError>
         options,
         node,
         compiled,
-        (certificate, identity, digest, files),
+        (certificate, admin, identity, digest, files),
         ready,
     ));
     // Probes in flight are not waited for.
@@ -157,7 +171,7 @@ async fn serve(
     options: Options,
     node: Node,
     compiled: Compiled,
-    loaded: (Option<Certificate>, Option<Material>, ConfigDigest, Files),
+    loaded: Read,
     ready: impl FnOnce(&Ready),
 ) -> Result<(), RunError> {
     // The old process is asked once the configuration is known to be right.
@@ -177,12 +191,7 @@ async fn serve_after(
     options: Options,
     node: Node,
     compiled: Compiled,
-    (certificate, identity, digest, files): (
-        Option<Certificate>,
-        Option<Material>,
-        ConfigDigest,
-        Files,
-    ),
+    (certificate, admin_files, identity, digest, files): Read,
     ready: impl FnOnce(&Ready),
 ) -> Result<(), RunError> {
     // As it is called now: later another file may have its name.
@@ -218,7 +227,7 @@ async fn serve_after(
 
     // The operators' orders are in force before the first answer is, too.
     let gauges = Arc::new(OrderGauges::default());
-    let (order_store, stored, storing) = open_store(&node, &lock, &gauges)?;
+    let (order_store, mut stored, storing) = open_store(&node, &lock, &gauges)?;
     let now_ms = clock.wall().unix_ms(clock.now());
     let remembered = Verdicts::read(&stored.verdicts);
     let verdicts = Verdicts::with(&stored.verdicts);
@@ -235,6 +244,7 @@ async fn serve_after(
         tokio::spawn(proxy_tls::watch(watched, stopped.clone()));
     }
     let _backend_probes = carrier.as_ref().map(|c| c.probes().start(c, &clock));
+    let drilled = std::mem::take(&mut stored.drills);
     let opened = chronicle::Opened::start(&node, &lock, &clock)
         .map_err(|e| RunError::Other(format!("cannot start the threads of the history: {e}")))?;
     let (history, chronicle) = (opened.running, opened.chronicle);
@@ -335,8 +345,19 @@ async fn serve_after(
     // A node that only probes or carries traffic may not speak of orders, and needs none.
     let takes_orders = !node.dns_listen.is_empty() || node.admin_listen.is_some();
     let order_task = takes_orders.then(|| tokio::spawn(order_desk.clone().run(stopped.clone())));
+    let making = Making {
+        node: &node,
+        files: admin_files,
+        desk: &order_desk,
+        clock: &clock,
+        chronicle: &chronicle,
+        stopped: &stopped,
+    };
+    let entrance = Entrance::new(making).map_err(RunError::Other)?;
+    let beside = (&desk, &carrier);
+    let drills = drills::start(&order_desk, beside, &chronicle, drilled, &stopped);
     let mut taps = Taps::default();
-    let flows = flows::start(
+    let (flows, reading) = flows::start(
         &mut taps,
         &flows::Given {
             publisher: &wiring.publisher,
@@ -346,7 +367,9 @@ async fn serve_after(
             stopped: &stopped,
         },
     );
+    let query_log = telemetry::log_queries(&mut taps, &node, &clock, &stopped);
     let controller = Controller::new(Ordered {
+        entrance: entrance.clone(),
         wanted: options.wanted.clone(),
         running: node.clone(),
         publisher: wiring.publisher.clone(),
@@ -392,12 +415,20 @@ async fn serve_after(
         .with_probes(probe_stats)
         .with_metrics(Some(durable.history.metrics()))
         .with_metrics(Some(flows.clone()))
+        .with_metrics(Some(entrance.gate()))
         .with_metrics(
             carrier
                 .clone()
                 .map(|c| c as Arc<dyn crate::telemetry::Metrics>),
         );
-    let stats = Arc::new(stats);
+    let telling = telemetry::Given {
+        node: &node,
+        publisher: &wiring.publisher,
+        controller: &controller,
+        clock: &clock,
+        stopped: &stopped,
+    };
+    let stats = telemetry::complete(stats, query_log, &telling);
 
     // The API is up before DNS is, so that a long first round can be watched.
     let readiness = Readiness::new(carrier.clone(), backends.clone());
@@ -405,11 +436,13 @@ async fn serve_after(
     let mut alone = JoinSet::new();
     let serve_admin = admin_listener.map(|listener| {
         let state = admin::State {
+            gate: entrance.gate(),
             publisher: wiring.publisher.clone(),
             stats: stats.clone(),
             clock: clock.clone(),
             control: controller.clone(),
             orders: order_desk,
+            drills,
             caches: carrier
                 .clone()
                 .map(|c| c as Arc<dyn admin::caches::CacheDesk>),
@@ -417,6 +450,7 @@ async fn serve_after(
                 .clone()
                 .map(|c| c as Arc<dyn admin::traffic::TrafficDesk>),
             backends,
+            plans: Planner::new(&options.wanted, &wiring.publisher, &clock, &flows),
             flows,
             history: durable
                 .history
@@ -425,9 +459,7 @@ async fn serve_after(
         };
         let left = left.clone();
         async move {
-            if let Err(e) = admin::serve(listener, state, left).await {
-                tracing::error!(error = %e, "the admin API ended");
-            }
+            admin::serve(listener, state, entrance.door(), left).await;
         }
     });
     // Of two processes of a node the old one shows how it is, as long as it serves.
@@ -631,6 +663,7 @@ async fn serve_after(
     if let Some(task) = order_task {
         task.abort();
     }
+    reading.end().await;
     // A step under way is finished and on the disk before the process ends.
     durable.end().await;
     Ok(())

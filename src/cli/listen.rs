@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::ask::{Via, servers};
+use super::credentials::fresh_key;
 
 /// A node that does not take a connection within this time is passed over.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -43,10 +44,14 @@ pub(super) fn listen(
         (Err(e), _) => return format!("cannot start the runtime: {e}"),
         (_, Err(e)) => return e,
     };
-    let client = reqwest::Client::builder().no_proxy();
-    let client = match client.connect_timeout(CONNECT).build() {
+    let client = via.credentials.client();
+    let client = client.and_then(|c| {
+        let built = c.connect_timeout(CONNECT).build();
+        built.map_err(|e| e.to_string())
+    });
+    let client = match client {
         Ok(client) => client,
-        Err(e) => return e.to_string(),
+        Err(e) => return e,
     };
     runtime.block_on(async {
         // Numbers are a node's own: what another one calls so is something else.
@@ -64,7 +69,7 @@ pub(super) fn listen(
                     Ok(url) => url,
                     Err(e) => return e,
                 };
-                let ended = stream.read(&client, url, &mut hear).await;
+                let ended = stream.read(via, &client, url, &mut hear).await;
                 if stream.reached {
                     reached = true;
                     after = stream.after.map(|n| (i, n));
@@ -115,12 +120,18 @@ struct Stream {
 impl Stream {
     async fn read(
         &mut self,
+        via: &Via,
         client: &reqwest::Client,
         url: reqwest::Url,
         hear: &mut impl FnMut(Heard),
     ) -> Result<(), Ended> {
         let lost = |what: &str| Ended::Lost(what.to_owned());
-        let mut request = client.get(url).header("accept", "text/event-stream");
+        let key = fresh_key().map_err(Ended::Refused)?;
+        let request = client.get(url.clone());
+        let request = via.credentials.sign(request, &url, &key);
+        let mut request = request
+            .map_err(Ended::Refused)?
+            .header("accept", "text/event-stream");
         if let Some(number) = self.after {
             request = request.header("last-event-id", number.to_string());
         }

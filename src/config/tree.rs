@@ -204,8 +204,8 @@ impl Converter<'_> {
     }
 }
 
-/// Merges the files' trees: top-level tables are joined key by key; the same key in two files is an
-/// error that names both places. `version` may stand in each file and is checked by the caller.
+/// Merges the files' trees: top-level tables are joined key by key, `expect` item by item; the same key in
+/// two files is an error that names both places. `version` may stand in each file and is checked by the caller.
 pub(super) fn merge(trees: Vec<Table>, diagnostics: &mut Vec<Diagnostic>) -> Table {
     let mut merged = Table::empty(trees.first().map_or(Span::default(), |t| t.span));
     if let [_] = trees[..] {
@@ -229,6 +229,8 @@ pub(super) fn merge(trees: Vec<Table>, diagnostics: &mut Vec<Diagnostic>) -> Tab
             }
             let kind = entry.key;
             match (&mut merged.entries[at].node.value, entry.node.value) {
+                // Each file may have its own, in the order of the files.
+                (Value::Array(into), Value::Array(from)) if kind == "expect" => into.extend(from),
                 (Value::Table(into), Value::Table(from)) => {
                     for entry in from.entries {
                         match known.get(&entry.key) {

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::overrides::{owner, plain};
 use crate::admin::desk::Refusal;
-use crate::admin::gate::{Operator, Viewer};
+use crate::admin::gate::{Operator, Viewer, Who};
 use crate::admin::problem::Problem;
 use crate::admin::state::{Answer, State};
 use crate::admin::view::backends::{Taken, Upstreams};
@@ -21,7 +21,7 @@ use crate::traffic::orders::{Added, Given, Place, Wish, Word};
 pub struct Wanted {
     /// `add`, `remove`, `weight`, `drain`, `disable` or `enable`.
     action: String,
-    owner: String,
+    owner: Option<String>,
     reason: String,
     /// Of `weight` and `add`; without it `weight` takes an order back.
     weight: Option<u32>,
@@ -63,14 +63,14 @@ pub async fn one(
 
 /// Gives an order about a backend.
 pub async fn give(
-    _: Operator,
+    Operator(who): Operator,
     extract::State(state): extract::State<State>,
     Path((upstream, backend)): Path<(String, String)>,
     body: Result<Json<Wanted>, JsonRejection>,
 ) -> Answer<Taken> {
     let Json(wanted) = body.map_err(|e| Problem::parameter("body", e.body_text()))?;
     let place = Place::new(&upstream, &backend);
-    let wish = wanted.wish(state.clock.wall().unix_ms(state.clock.now()))?;
+    let wish = wanted.wish(&who, state.clock.wall().unix_ms(state.clock.now()))?;
     let (desk, at) = (state.backends.clone(), place.clone());
     // On its own: a client that hangs up must not leave an order half-way.
     let given = tokio::spawn(async move { desk.give(at, wish).await });
@@ -93,7 +93,7 @@ fn no_proxy() -> Problem {
 }
 
 impl Wanted {
-    fn wish(self, at_ms: u64) -> Result<Given<Wish>, Problem> {
+    fn wish(self, who: &Who, at_ms: u64) -> Result<Given<Wish>, Problem> {
         let reason = plain("reason", self.reason)?;
         if reason.trim().is_empty() {
             let detail = "an order needs a reason: whoever finds it later must know why";
@@ -141,7 +141,7 @@ impl Wanted {
         };
         Ok(Given {
             what,
-            owner: owner(self.owner)?.into(),
+            owner: owner(who, self.owner)?.into(),
             reason: reason.into(),
             at_ms,
         })

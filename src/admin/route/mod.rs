@@ -2,6 +2,8 @@
 
 pub mod backends;
 pub mod caches;
+pub mod drills;
+pub mod expectations;
 pub mod events;
 pub mod explain;
 pub mod fleet;
@@ -11,9 +13,11 @@ pub mod latency;
 pub mod metrics;
 pub mod names;
 pub mod overrides;
+pub mod plan;
 pub mod ready;
 pub mod regions;
 pub mod reload;
+pub mod session;
 mod stream;
 mod then;
 pub mod traffic;
@@ -23,7 +27,8 @@ use axum::http::{Method, Uri};
 use super::problem::Problem;
 
 /// What the API has, for the answer to a path it has not.
-const PATHS: &str = "/v1/audit, /v1/explain, /v1/fleet, /v1/health, /v1/latency, /v1/names, \
+const PATHS: &str = "/v1/audit, /v1/drills (GET, POST), /v1/drills/ID, \
+                     /v1/drills/ID/abort (POST), /v1/drills/ID/report, /v1/explain, /v1/fleet, /v1/health, /v1/latency, /v1/names, \
                      /v1/overrides (GET, PUT, DELETE), /v1/proxy/caches, \
                      /v1/proxy/caches/NAME/purge (POST), /v1/proxy/clients, \
                      /v1/proxy/listeners, /v1/regions, /v1/reload (POST), \

@@ -5,7 +5,7 @@ use axum::{Json, extract};
 use serde::Deserialize;
 
 use crate::admin::desk::{Asked, Ends, Refusal, WantedOrder, Wish};
-use crate::admin::gate::{Operator, Viewer};
+use crate::admin::gate::{Operator, Viewer, Who};
 use crate::admin::problem::Problem;
 use crate::admin::state::{Answer, State};
 use crate::admin::view::overrides::{Audit, Given, Overrides};
@@ -32,7 +32,7 @@ pub struct Single {
     name: String,
     kind: String,
     weight: Option<u32>,
-    owner: String,
+    owner: Option<String>,
     reason: String,
     r#for: Option<String>,
     until: Option<String>,
@@ -45,7 +45,7 @@ pub struct Single {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Several {
     orders: Vec<One>,
-    owner: String,
+    owner: Option<String>,
     reason: String,
     r#for: Option<String>,
     until: Option<String>,
@@ -61,7 +61,7 @@ pub struct Gone {
     name: String,
     /// `state`, `weight` or `failback`; all without it.
     class: Option<String>,
-    owner: String,
+    owner: Option<String>,
     #[serde(default)]
     reason: String,
     break_glass: Option<String>,
@@ -81,7 +81,7 @@ pub async fn list(_: Viewer, extract::State(state): extract::State<State>) -> An
 
 /// Gives one order.
 pub async fn put(
-    _: Operator,
+    Operator(who): Operator,
     extract::State(state): extract::State<State>,
     body: Result<Json<Single>, JsonRejection>,
 ) -> Answer<Given> {
@@ -101,22 +101,22 @@ pub async fn put(
         demand: s.demand,
         break_glass: s.break_glass,
     };
-    give(&state, several.wanted()?).await
+    give(&state, several.wanted(&who)?).await
 }
 
 /// Gives several orders as one: all or none.
 pub async fn switchover(
-    _: Operator,
+    Operator(who): Operator,
     extract::State(state): extract::State<State>,
     body: Result<Json<Several>, JsonRejection>,
 ) -> Answer<Given> {
     let Json(several) = body.map_err(|e| Problem::parameter("body", e.body_text()))?;
-    give(&state, several.wanted()?).await
+    give(&state, several.wanted(&who)?).await
 }
 
 /// Takes orders back.
 pub async fn delete(
-    _: Operator,
+    Operator(who): Operator,
     extract::State(state): extract::State<State>,
     query: Result<extract::Query<Gone>, QueryRejection>,
 ) -> Answer<Given> {
@@ -128,7 +128,7 @@ pub async fn delete(
             name: gone.name,
             what: Asked::Clear(class),
         }],
-        owner: owner(gone.owner)?,
+        owner: owner(&who, gone.owner)?,
         reason: plain("reason", gone.reason)?,
         ends: None,
         demand: None,
@@ -169,7 +169,7 @@ async fn give(state: &State, wanted: WantedOrder) -> Answer<Given> {
 }
 
 impl Several {
-    fn wanted(self) -> Result<WantedOrder, Problem> {
+    fn wanted(self, who: &Who) -> Result<WantedOrder, Problem> {
         let wishes: Result<Vec<Wish>, Problem> = self.orders.into_iter().map(One::wish).collect();
         let reason = plain("reason", self.reason)?;
         if reason.trim().is_empty() {
@@ -178,7 +178,7 @@ impl Several {
         }
         Ok(WantedOrder {
             wishes: wishes?,
-            owner: owner(self.owner)?,
+            owner: owner(who, self.owner)?,
             reason,
             ends: ends(self.r#for.as_deref(), self.until.as_deref())?,
             demand: self.demand.as_deref().map(demand).transpose()?,
@@ -227,7 +227,8 @@ impl One {
 
 fn class(word: &str) -> Result<Class, Problem> {
     Class::from_word(word).ok_or_else(|| {
-        let detail = format!("`{word}` is no class; give `state`, `weight`, `failback` or nothing");
+        let detail =
+            format!("`{word}` is no class; give `state`, `weight`, `failback`, `drill` or nothing");
         Problem::parameter("class", detail)
     })
 }
@@ -264,21 +265,27 @@ fn ends(r#for: Option<&str>, until: Option<&str>) -> Result<Option<Ends>, Proble
 }
 
 fn demand(text: &str) -> Result<u8, Problem> {
+    share("demand", text)
+}
+
+/// A share in percent.
+pub(super) fn share(parameter: &'static str, text: &str) -> Result<u8, Problem> {
     let number = text.strip_suffix('%').and_then(|n| n.parse().ok());
     number.filter(|n| *n <= 100).ok_or_else(|| {
         let detail = format!("`{text}` is no share such as 60%, 0% to 100%");
-        Problem::parameter("demand", detail)
+        Problem::parameter(parameter, detail)
     })
 }
 
-pub(super) fn owner(text: String) -> Result<String, Problem> {
-    if text.trim().is_empty() {
-        return Err(Problem::parameter("owner", "say who gives the order"));
-    }
-    plain("owner", text)
+/// Who gives an order: whoever asks, with the name they gave where it is another.
+pub(super) fn owner(who: &Who, said: Option<String>) -> Result<String, Problem> {
+    let owner = who
+        .owner(said)
+        .map_err(|e| Problem::parameter("owner", e))?;
+    plain("owner", owner)
 }
 
-fn broken(reason: Option<String>) -> Result<Option<String>, Problem> {
+pub(super) fn broken(reason: Option<String>) -> Result<Option<String>, Problem> {
     match reason {
         Some(text) if text.trim().is_empty() => Err(Problem::parameter(
             "break-glass",

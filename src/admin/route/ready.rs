@@ -7,6 +7,7 @@ use axum::extract::{Query, State};
 use serde::Deserialize;
 
 use crate::admin::ReadyDesk;
+use crate::admin::gate::Viewer;
 use crate::admin::problem::Problem;
 
 /// What is asked for beyond the node itself.
@@ -30,12 +31,18 @@ impl Wanted {
 /// `GET /readyz`
 ///
 /// # Errors
-/// 503 with the reason.
+/// 503, with the reason for whoever may see the rest as well.
 pub async fn readyz(
+    viewer: Option<Viewer>,
     extract::State(state): extract::State<crate::admin::State>,
     Query(wanted): Query<Wanted>,
 ) -> Result<&'static str, Problem> {
-    wanted.answer(&*state.ready)
+    let answer = wanted.answer(&*state.ready);
+    match viewer {
+        Some(_) => answer,
+        // Strangers get no list of what is wrong here.
+        None => answer.map_err(|_| Problem::unavailable("not ready")),
+    }
 }
 
 /// `GET /readyz` where there is nothing else.

@@ -3,7 +3,7 @@
 use super::*;
 use crate::geo::{Coordinates, GeoTable};
 use crate::health::{
-    Board, Monitor, MonitorKind, Observation, Outcome, ProbeTarget, State, TcpCheck,
+    Monitor, MonitorKind, Observation, Outcome, ProbeTarget, State, TcpCheck,
 };
 use crate::ids::{EndpointId, MonitorId, PoolId, RegionId, TargetId};
 use crate::snapshot::Settings;

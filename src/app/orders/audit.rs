@@ -43,22 +43,25 @@ impl Audit {
             node: record.author().to_string(),
             text,
         };
-        self.keep(line, subjects.join(", "));
+        self.chronicle.record(&What::Order {
+            step: step(event),
+            owner: line.owner.clone(),
+            subject: subjects.join(", "),
+            text: format!("{} (on {})", line.text, line.node),
+        });
+        self.keep(line);
     }
 
     /// Appends a line, to the log as well.
     pub(super) fn append(&mut self, line: AuditLine) {
-        let about = line.text.split(':').next().unwrap_or_default().to_owned();
-        self.keep(line, about);
+        tracing::info!(
+            owner = %line.owner, node = %line.node,
+            "audit: {}: {}", line.event, line.text
+        );
+        self.keep(line);
     }
 
-    fn keep(&mut self, line: AuditLine, subject: String) {
-        self.chronicle.record(&What::Order {
-            step: step(&line.event),
-            owner: line.owner.clone(),
-            subject,
-            text: format!("{} (on {})", line.text, line.node),
-        });
+    fn keep(&mut self, line: AuditLine) {
         self.unstored.push((self.next, write(&line)));
         self.next += 1;
         self.lines.push_back(line);

@@ -109,6 +109,22 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// Whether an object of any of `kinds` is called `name`; reports when none is.
+    pub(super) fn check_any(
+        &mut self,
+        kinds: &[&'static str],
+        name: &str,
+        span: Span,
+        message: impl FnOnce() -> String,
+    ) -> bool {
+        if kinds.iter().any(|kind| self.known.contains(kind, name)) {
+            return true;
+        }
+        let help = self.known.nearest_of(kinds, name);
+        self.absence(Diagnostic::error(span, message()).maybe_help(help));
+        false
+    }
+
     /// Whether an object of `kind` is called `name`; reports when none is.
     pub(super) fn check_reference(
         &mut self,

@@ -73,6 +73,16 @@ impl Known {
         self.unsure.contains(kind) || self.kinds.get(kind).is_some_and(|k| k.contains(name))
     }
 
+    /// The name most like `name` among the objects of several kinds, as advice.
+    pub(super) fn nearest_of(&mut self, kinds: &[&str], name: &str) -> Option<String> {
+        let known = kinds.iter().filter_map(|kind| self.kinds.get(kind));
+        let mut names: Vec<&str> = known.flatten().map(String::as_str).collect();
+        self.comparisons = self.comparisons.checked_sub(names.len())?;
+        names.sort_unstable();
+        let near = nearest(name, names.iter().copied())?;
+        Some(format!("did you mean `{near}`?"))
+    }
+
     /// What to do about the reference `name` that no object of `kind` has.
     pub(super) fn advice(&mut self, kind: &str, name: &str) -> Option<String> {
         let known = self.kinds.get(kind).filter(|k| !k.is_empty());

@@ -1,6 +1,7 @@
 //! The merged TOML tree → [`Spec`], collecting every error.
 
 mod actions;
+mod admin;
 mod caches;
 mod composites;
 mod conditions;
@@ -8,6 +9,8 @@ mod connections;
 mod context;
 mod dnssec;
 mod encrypted;
+mod expect;
+mod exports;
 mod features;
 mod fleet;
 mod guards;
@@ -97,6 +100,7 @@ pub(super) fn decode(cx: &mut Context<'_>, mut root: Table) -> Spec {
             pools_complete,
             names_complete,
         },
+        admin: admin::decode(cx, root, &top),
         health: health::decode(cx, &top),
         history: history::decode(cx, &top),
         telemetry: telemetry::decode(cx, &top),
@@ -121,6 +125,7 @@ pub(super) fn decode(cx: &mut Context<'_>, mut root: Table) -> Spec {
         auths: guards::auth(cx, root),
         upstreams: upstreams::decode(cx, root),
         vips: vips::decode(cx, root),
+        expectations: expect::decode(cx, &top),
         names,
         aliases,
     }

@@ -412,7 +412,8 @@ impl<'t> Reader<'t> {
                     let user = || self.name_of(key);
                     cx.check_reference(kind, &entry.key, entry.key_span, user)
                 }
-                None if is_header(&entry.key) => true,
+                // Checked by whoever knows what it may be.
+                None if placeholder == "WHAT" || is_header(&entry.key) => true,
                 None => {
                     let user = self.name_of(key);
                     cx.error(

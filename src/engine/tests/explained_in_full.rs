@@ -213,7 +213,7 @@ fn the_words_of_counterfactuals_are_plain() {
     // us comes beside eu when it is within 5 ms of it.
     has(
         &fast,
-        "if the round-trip time to pool us fell to 15.0 ms for 30 s",
+        "if the round-trip time to pool us fell to 15.0 ms for 60 s",
     );
     has(
         &texts(1, "near"),
@@ -359,6 +359,7 @@ proptest! {
             }
             Bounded::Hash => prop_assert!(owner.contains("sticky")),
             Bounded::Not => prop_assert_eq!(b.network.len(), 0),
+            Bounded::Drill => prop_assert!(false, "no drill is on"),
         }
     }
 }
