@@ -40,6 +40,7 @@ pub mod overrides;
 pub mod zone;
 
 // Layer 2: the decision, for DNS and for the proxy.
+pub mod drill;
 pub mod steer;
 pub mod traffic;
 

@@ -8,6 +8,7 @@ pub mod caches;
 pub mod console;
 pub mod control;
 pub mod desk;
+pub mod drills;
 pub mod etag;
 pub mod fleet;
 pub mod flows;

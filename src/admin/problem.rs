@@ -88,6 +88,11 @@ impl Problem {
         p
     }
 
+    /// What is asked for is over: 409.
+    pub fn too_late(detail: impl Into<String>) -> Problem {
+        Problem::new(StatusCode::CONFLICT, "too late", detail)
+    }
+
     /// Not ready, or the order could not be tried: 503.
     pub fn unavailable(detail: impl Into<String>) -> Problem {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)

@@ -10,6 +10,7 @@ use super::backends::BackendDesk;
 use super::caches::CacheDesk;
 use super::control::Control;
 use super::desk::OrderDesk;
+use super::drills::DrillDesk;
 use super::flows::FlowDesk;
 use super::gate::Gate;
 use super::plan::PlanDesk;
@@ -32,6 +33,8 @@ pub struct State {
     pub control: Arc<dyn Control>,
     /// Takes operators' orders.
     pub orders: Arc<dyn OrderDesk>,
+    /// Runs drills.
+    pub drills: Arc<dyn DrillDesk>,
     /// The proxy's caches; `None` without the role `proxy`.
     pub caches: Option<Arc<dyn CacheDesk>>,
     /// Knows the proxy's traffic; `None` without the role `proxy`.

@@ -8,6 +8,7 @@ use crate::config::load::load;
 use crate::config::overlay::Overlay;
 use crate::config::{ConfigDigest, Effective, Report, Severity};
 use crate::fleet::identity::Material;
+use crate::snapshot::Tried;
 
 use super::admin;
 use super::certificates::{self, Certificate};
@@ -42,6 +43,26 @@ pub struct Loaded {
     pub digest: ConfigDigest,
     /// Its options, to be shown; none where nobody can ask for them.
     pub effective: Arc<Effective>,
+}
+
+/// Tries the expectations of a configuration, also where some are broken. Looks at no certificates, which
+/// may be nowhere else.
+///
+/// # Errors
+/// The report of whatever else is wrong with it.
+pub fn try_expectations(wanted: &Wanted) -> Result<Arc<[Tried]>, Report> {
+    let loaded = load(&wanted.config)?;
+    let node = wanted.node.as_deref();
+    let (compiled, found) = compile(&loaded.spec, &loaded.inputs, &loaded.sources, node);
+    let unread = loaded.has_errors();
+    match compiled {
+        Some(compiled) if !unread => Ok(compiled.snapshot.settings.expectations.clone()),
+        _ => {
+            let mut all = loaded.diagnostics;
+            all.extend(found);
+            Err(Report::new(all, loaded.sources))
+        }
+    }
 }
 
 /// Loads and compiles; every error at once (requirement O4). Changes nothing that runs.

@@ -9,6 +9,7 @@ pub mod clock;
 mod console;
 pub mod control;
 mod descriptors;
+pub mod drills;
 pub mod fleet;
 pub mod flows;
 pub mod identity;

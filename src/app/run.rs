@@ -34,6 +34,7 @@ use super::clock::RealClock;
 use super::console;
 use super::control::{Controller, Ordered};
 use super::descriptors;
+use super::drills;
 use super::fleet::{self, FleetDesk, Joined, SharedSessions};
 use super::flows;
 use super::judge_loop::{JudgeLoop, Kept, Order};
@@ -226,7 +227,7 @@ async fn serve_after(
 
     // The operators' orders are in force before the first answer is, too.
     let gauges = Arc::new(OrderGauges::default());
-    let (order_store, stored, storing) = open_store(&node, &lock, &gauges)?;
+    let (order_store, mut stored, storing) = open_store(&node, &lock, &gauges)?;
     let now_ms = clock.wall().unix_ms(clock.now());
     let remembered = Verdicts::read(&stored.verdicts);
     let verdicts = Verdicts::with(&stored.verdicts);
@@ -243,6 +244,7 @@ async fn serve_after(
         tokio::spawn(proxy_tls::watch(watched, stopped.clone()));
     }
     let _backend_probes = carrier.as_ref().map(|c| c.probes().start(c, &clock));
+    let drilled = std::mem::take(&mut stored.drills);
     let book = Book::load(&node.name, stored, now_ms);
 
     let (judge, wiring) = JudgeLoop::new(
@@ -333,17 +335,6 @@ async fn serve_after(
     let takes_orders = !node.dns_listen.is_empty() || node.admin_listen.is_some();
     let order_task = takes_orders.then(|| tokio::spawn(order_desk.clone().run(stopped.clone())));
     let chronicle = Chronicle::default();
-    let mut taps = Taps::default();
-    let flows = flows::start(
-        &mut taps,
-        &flows::Given {
-            publisher: &wiring.publisher,
-            clock: &clock,
-            state_dir: node.state_dir.as_deref(),
-            lock: &lock,
-            stopped: &stopped,
-        },
-    );
     let making = Making {
         node: &node,
         files: admin_files,
@@ -353,6 +344,19 @@ async fn serve_after(
         stopped: &stopped,
     };
     let entrance = Entrance::new(making).map_err(RunError::Other)?;
+    let beside = (&desk, &carrier);
+    let drills = drills::start(&order_desk, beside, &chronicle, drilled, &stopped);
+    let mut taps = Taps::default();
+    let (flows, reading) = flows::start(
+        &mut taps,
+        &flows::Given {
+            publisher: &wiring.publisher,
+            clock: &clock,
+            state_dir: node.state_dir.as_deref(),
+            lock: &lock,
+            stopped: &stopped,
+        },
+    );
     let query_log = telemetry::log_queries(&mut taps, &node, &clock, &stopped);
     let controller = Controller::new(Ordered {
         entrance: entrance.clone(),
@@ -428,6 +432,7 @@ async fn serve_after(
             clock: clock.clone(),
             control: controller.clone(),
             orders: order_desk,
+            drills,
             caches: carrier
                 .clone()
                 .map(|c| c as Arc<dyn admin::caches::CacheDesk>),
@@ -645,6 +650,7 @@ async fn serve_after(
     if let Some(task) = order_task {
         task.abort();
     }
+    reading.end().await;
     // A step under way is finished and on the disk before the process ends.
     durable.end().await;
     Ok(())

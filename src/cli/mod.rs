@@ -1,5 +1,7 @@
 //! The command line. Its exit codes stand in `docs/cli.md`: 0 done, 1 failed, 2 usage, 3 an order is in
 //! force but not on every node, 4 a plan moves more clients than it may, 78 the configuration is wrong.
+//! The command line. Exit codes: 0 done, 1 failed, 2 usage, 3 an order is in force but not on every
+//! node, 4 a drill was aborted or rolled back, 78 the configuration is wrong.
 
 #![expect(
     clippy::print_stdout,
@@ -14,6 +16,8 @@ mod check;
 mod credentials;
 mod demo;
 mod dnssec;
+mod drill;
+mod expectations;
 mod explain;
 mod export;
 mod fleet;
@@ -82,6 +86,9 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Try what a configuration expects of its answers. Exit code 1 when it is broken, 78 when the
+    /// configuration is wrong otherwise.
+    Test(expectations::TestArgs),
     /// Ask a running node why a client gets the answer it gets.
     Explain(ExplainArgs),
     /// Let a node read its configuration again. Exit code 78 when it refuses it.
@@ -118,6 +125,9 @@ enum Command {
     Clear(orders::ClearArgs),
     /// Give several orders as one: all of them or, when a rule would break, none.
     Switchover(orders::SwitchoverArgs),
+    /// Let something fail or drain for a while, and see that others take over.
+    #[command(subcommand)]
+    Drill(drill::DrillCommand),
     /// List the orders in force, with the real state beneath them.
     Overrides(ask::Via),
     /// Show what was ordered, by whom, and what became of it.
@@ -293,6 +303,7 @@ pub fn main() -> ExitCode {
             deny_warnings,
             json,
         } => check::check(&path, node, deny_warnings, json),
+        Command::Test(args) => expectations::test(&args),
         Command::Explain(args) => explain::explain(&args),
         Command::Plan(args) => plan::plan(&args),
         Command::Route(args) => route::route(&args),
@@ -308,6 +319,7 @@ pub fn main() -> ExitCode {
         Command::Failback(args) => orders::order("failback", args),
         Command::Clear(args) => orders::clear(args),
         Command::Switchover(args) => orders::switchover(args),
+        Command::Drill(command) => drill::run(command),
         Command::Overrides(via) => orders::list(&via),
         Command::Audit(args) => orders::audit(&args),
         Command::Admin(command) => admin::admin(&command),

@@ -270,3 +270,10 @@ pub fn ranges(partition: &Partition) -> usize {
         }
     }
 }
+
+/// In one order, so that sums come out alike each time.
+pub(super) fn sorted(pieces: &Pieces) -> Vec<(&(PlanId, PlanId), &Piece)> {
+    let mut all: Vec<_> = pieces.iter().collect();
+    all.sort_by_key(|(pair, _)| **pair);
+    all
+}

@@ -81,7 +81,7 @@ await test(async (browser) => {
   // A drill for those who ask for its label: production stays where it is.
   await view(page, "drills");
   const drill = page.locator("#drill");
-  await drill.getByLabel("What fails").selectOption("region");
+  await drill.getByLabel("To which kind of thing").selectOption("region");
   await drill.getByLabel("Called").fill("eu");
   await drill.getByLabel("For whom").selectOption("label");
   await drill.getByLabel("Who you are").fill("ann");

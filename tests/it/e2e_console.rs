@@ -132,3 +132,26 @@ fn what_is_shown_stays_new_by_the_stream_and_without_it() {
     }
     World::start("").run("stream.mjs", &[]);
 }
+
+#[test]
+fn s1_who_is_not_known_signs_in_with_a_token_and_may_do_what_its_role_may() {
+    if left_out() {
+        return;
+    }
+    let tokens = [
+        ("TRADEWIND_VIEWER", "vera", "viewer", "11"),
+        ("TRADEWIND_OPERATOR", "otto", "operator", "22"),
+    ];
+    let tokens = tokens.map(|(variable, name, role, digits)| {
+        let token = format!("tradewind_{}", digits.repeat(32));
+        let digest = ring::digest::digest(&ring::digest::SHA256, token.as_bytes());
+        let digest = data_encoding::HEXLOWER.encode(digest.as_ref());
+        let text =
+            format!("[admin.tokens.{name}]\nhash = \"sha256:{digest}\"\nrole = \"{role}\"\n");
+        (variable, token, text)
+    });
+    let text: String = tokens.iter().map(|(_, _, text)| text.as_str()).collect();
+    let world = World::start(&format!("\n[admin]\nloopback = \"none\"\n{text}"));
+    let more: Vec<(&str, &str)> = tokens.iter().map(|(v, t, _)| (*v, t.as_str())).collect();
+    world.run("login.mjs", &more);
+}

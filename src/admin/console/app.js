@@ -10,7 +10,7 @@ import { login } from "./frame/login.js";
 import { GROUPS, find } from "./routes.js";
 
 /** Between two readings of what is shown. */
-const CALM_MS = 500;
+const CALM_MS = 1000;
 
 const main = document.getElementById("main");
 /** What all views may use. */
@@ -197,7 +197,8 @@ let last = 0;
 
 /** Reads what is shown again, soon and not too often. */
 function changed() {
-  if (due) return;
+  // Who is not known is not told anything new.
+  if (due || document.getElementById("login")) return;
   const wait = Math.max(CALM_MS, (now?.view.calm ?? CALM_MS) - (Date.now() - last));
   due = setTimeout(() => {
     due = undefined;

@@ -3,7 +3,9 @@
 pub mod backends;
 pub mod caches;
 pub mod config;
+pub mod drills;
 pub mod endpoints;
+pub mod expectations;
 pub mod explain;
 pub mod find;
 pub mod fleet;

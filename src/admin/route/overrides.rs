@@ -364,7 +364,8 @@ impl One {
 
 fn class(word: &str) -> Result<Class, Problem> {
     Class::from_word(word).ok_or_else(|| {
-        let detail = format!("`{word}` is no class; give `state`, `weight`, `failback` or nothing");
+        let detail =
+            format!("`{word}` is no class; give `state`, `weight`, `failback`, `drill` or nothing");
         Problem::parameter("class", detail)
     })
 }
@@ -401,10 +402,15 @@ fn ends(r#for: Option<&str>, until: Option<&str>) -> Result<Option<Ends>, Proble
 }
 
 fn demand(text: &str) -> Result<u8, Problem> {
+    share("demand", text)
+}
+
+/// A share in percent.
+pub(super) fn share(parameter: &'static str, text: &str) -> Result<u8, Problem> {
     let number = text.strip_suffix('%').and_then(|n| n.parse().ok());
     number.filter(|n| *n <= 100).ok_or_else(|| {
         let detail = format!("`{text}` is no share such as 60%, 0% to 100%");
-        Problem::parameter("demand", detail)
+        Problem::parameter(parameter, detail)
     })
 }
 
@@ -416,7 +422,7 @@ pub(super) fn owner(who: &Who, said: Option<String>) -> Result<String, Problem> 
     plain("owner", owner)
 }
 
-fn broken(reason: Option<String>) -> Result<Option<String>, Problem> {
+pub(super) fn broken(reason: Option<String>) -> Result<Option<String>, Problem> {
     match reason {
         Some(text) if text.trim().is_empty() => Err(Problem::parameter(
             "break-glass",

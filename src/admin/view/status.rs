@@ -45,6 +45,8 @@ pub struct Status {
     pub nodes: NodeCounts,
     /// Orders in force.
     pub overrides: usize,
+    /// Drills that run.
+    pub drills: usize,
     /// What a person should look at, one line each, the worst first.
     pub warnings: Vec<String>,
 }
@@ -107,6 +109,8 @@ pub struct Beside<'a> {
     pub fleet: &'a FleetStatus,
     /// The orders.
     pub orders: &'a Listing,
+    /// Drills that run.
+    pub drills: usize,
     /// Counters.
     pub stats: &'a Stats,
 }
@@ -154,6 +158,7 @@ impl Status {
             regions,
             nodes,
             overrides: beside.orders.standing.0.len(),
+            drills: beside.drills,
         }
     }
 }

@@ -359,6 +359,7 @@ proptest! {
             }
             Bounded::Hash => prop_assert!(owner.contains("sticky")),
             Bounded::Not => prop_assert_eq!(b.network.len(), 0),
+            Bounded::Drill => prop_assert!(false, "no drill is on"),
         }
     }
 }

@@ -160,7 +160,16 @@ function keys(event) {
 /** Most of each kind. */
 const MOST = 6;
 
-async function ask(text) {
+/** After the last key. */
+const REST_MS = 120;
+let due;
+
+function ask(text) {
+  clearTimeout(due);
+  due = setTimeout(() => look(text), REST_MS);
+}
+
+async function look(text) {
   const wanted = text.trim().toLowerCase();
   found.asked = wanted;
   if (!wanted) {
