@@ -32,7 +32,7 @@ pub struct Status {
     /// When that view was published.
     pub published: String,
     /// Seconds since the process started.
-    pub uptime_seconds: u64,
+    pub uptime: u64,
     /// Digest of the configuration in force.
     pub config: String,
     /// Steered names, by the worst that any client of them gets.
@@ -150,7 +150,7 @@ impl Status {
             version: env!("CARGO_PKG_VERSION"),
             generation: view.generation.0,
             published: utc::show(view.wall.unix(view.published)),
-            uptime_seconds: now.since(Moment::ZERO).as_secs(),
+            uptime: now.since(Moment::ZERO).as_secs(),
             config: beside.fleet.config.clone(),
             names: NameCounts::of(&standings),
             warnings: warnings(view, &standings, &endpoints, beside),
