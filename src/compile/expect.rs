@@ -5,6 +5,8 @@
 
 mod assert;
 mod question;
+#[cfg(test)]
+mod tests;
 mod things;
 
 use std::sync::Arc;
