@@ -74,6 +74,8 @@ pub mod cli;
 
 /// The long documents, as they lie in `src/docs/`.
 pub mod docs {
+    #[doc = include_str!("docs/api.md")]
+    pub mod api {}
     #[doc = include_str!("docs/architecture.md")]
     pub mod architecture {}
     #[doc = include_str!("docs/admin-security.md")]
