@@ -51,7 +51,10 @@ pub fn try_expectations(wanted: &Wanted) -> Result<Arc<[Tried]>, Report> {
     let (compiled, found) = compile(&loaded.spec, &loaded.inputs, &loaded.sources, node);
     let tried = compiled.map(|c| c.snapshot.settings.expectations.clone());
     let broken = |t: &Arc<[Tried]>| t.iter().filter(|t| !t.holds()).count();
-    let errors = found.iter().filter(|d| d.severity == Severity::Error).count();
+    let errors = found
+        .iter()
+        .filter(|d| d.severity == Severity::Error)
+        .count();
     match tried {
         // Nothing is wrong but what was tried.
         Some(tried) if !loaded.has_errors() && errors == broken(&tried) => Ok(tried),
