@@ -40,6 +40,7 @@ pub mod overrides;
 pub mod zone;
 
 // Layer 2: the decision, for DNS and for the proxy.
+pub mod drill;
 pub mod steer;
 pub mod traffic;
 
@@ -75,20 +76,30 @@ pub mod cli;
 pub mod docs {
     #[doc = include_str!("docs/architecture.md")]
     pub mod architecture {}
+    #[doc = include_str!("docs/admin-security.md")]
+    pub mod admin_security {}
+    #[doc = include_str!("docs/cli.md")]
+    pub mod cli {}
     #[doc = include_str!("docs/configuration.md")]
     pub mod configuration {}
     #[doc = include_str!("docs/conformance.md")]
     pub mod conformance {}
+    #[doc = include_str!("docs/console.md")]
+    pub mod console {}
     #[doc = include_str!("docs/dnssec.md")]
     pub mod dnssec {}
     #[doc = include_str!("docs/expectations.md")]
     pub mod expectations {}
     #[doc = include_str!("docs/explain.md")]
     pub mod explain {}
+    #[doc = include_str!("docs/drills.md")]
+    pub mod drills {}
     #[doc = include_str!("docs/fleet.md")]
     pub mod fleet {}
     #[doc = include_str!("docs/monitors.md")]
     pub mod monitors {}
+    #[doc = include_str!("docs/plan.md")]
+    pub mod plan {}
     #[doc = include_str!("docs/overrides.md")]
     pub mod overrides {}
     #[doc = include_str!("docs/performance.md")]
@@ -113,6 +124,10 @@ pub mod docs {
     pub mod proxy_high_availability {}
     #[doc = include_str!("docs/proxy-xdp.md")]
     pub mod proxy_xdp {}
+    #[doc = include_str!("docs/telemetry.md")]
+    pub mod telemetry {}
+    #[doc = include_str!("docs/metrics.md")]
+    pub mod metrics {}
     #[doc = include_str!("docs/upgrade.md")]
     pub mod upgrade {}
     #[doc = include_str!("docs/proxy-fields.md")]

@@ -1,11 +1,12 @@
 //! Prometheus text format of the counters and of the view's health.
 
+use crate::admin::metrics_state;
 use crate::admin::view::certificates;
 use crate::health::State;
 use crate::health::latency::Voice;
 use crate::snapshot::View;
 use crate::telemetry::page::escape;
-use crate::telemetry::{DnsEvent, Page, Stats};
+use crate::telemetry::{DnsEvent, Metrics as _, Page, Stats};
 
 /// Renders all metrics. Names, types and help texts are those of `docs/metrics.md`.
 ///
@@ -65,6 +66,7 @@ pub fn render(view: &View, stats: &Stats, fleet: &[(&'static str, String, u64)])
         "Number of the view in force.",
     );
     out.sample("tradewind_generation", "", view.generation.0);
+    metrics_state::render(&mut out, view, stats);
 
     let steering = &view.snapshot.steering;
     let verdicts = || {
@@ -121,6 +123,7 @@ pub fn render(view: &View, stats: &Stats, fleet: &[(&'static str, String, u64)])
     }
     latency(&mut out, view);
     fleet_counts(&mut out, fleet);
+    stats.api().render(&mut out);
     stats.render_others(&mut out);
     stats.before().add_to(out.into_text())
 }
@@ -149,8 +152,8 @@ fn fleet_help(name: &str) -> &'static str {
     match name {
         "tradewind_fleet_exchanges_total" => "Exchanges with other members that this node began.",
         "tradewind_fleet_messages_total" => "Messages of gossip.",
-        "tradewind_fleet_message_octets_total" => "Octets of messages of gossip.",
-        "tradewind_fleet_wire_octets_total" => "UDP payload of gossip, QUIC included.",
+        "tradewind_fleet_message_bytes_total" => "Octets of messages of gossip.",
+        "tradewind_fleet_wire_bytes_total" => "UDP payload of gossip, QUIC included.",
         "tradewind_fleet_dropped_total" => "Messages given up.",
         "tradewind_fleet_refused_peers_total" => "Connections of others that were refused.",
         "tradewind_fleet_refused_by_peers_total" => "Connections that others refused.",

@@ -10,7 +10,10 @@ use super::backends::BackendDesk;
 use super::caches::CacheDesk;
 use super::control::Control;
 use super::desk::OrderDesk;
+use super::drills::DrillDesk;
 use super::flows::FlowDesk;
+use super::gate::Gate;
+use super::plan::PlanDesk;
 use super::problem::Problem;
 use super::ready::ReadyDesk;
 use super::traffic::TrafficDesk;
@@ -18,6 +21,8 @@ use super::traffic::TrafficDesk;
 /// What handlers need.
 #[derive(Clone)]
 pub struct State {
+    /// Decides who may ask.
+    pub gate: Arc<Gate>,
     /// Where the newest view is.
     pub publisher: Publisher,
     /// Counters.
@@ -28,6 +33,8 @@ pub struct State {
     pub control: Arc<dyn Control>,
     /// Takes operators' orders.
     pub orders: Arc<dyn OrderDesk>,
+    /// Runs drills.
+    pub drills: Arc<dyn DrillDesk>,
     /// The proxy's caches; `None` without the role `proxy`.
     pub caches: Option<Arc<dyn CacheDesk>>,
     /// Knows the proxy's traffic; `None` without the role `proxy`.
@@ -36,6 +43,8 @@ pub struct State {
     pub backends: Arc<dyn BackendDesk>,
     /// Knows which clients are sent where.
     pub flows: Arc<dyn FlowDesk>,
+    /// Compares configurations.
+    pub plans: Arc<dyn PlanDesk>,
     /// Knows whether the node is ready.
     pub ready: Arc<dyn ReadyDesk>,
 }

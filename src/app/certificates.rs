@@ -93,16 +93,18 @@ pub(super) fn check(spec: &Spec, node: Option<&str>) -> (Option<Certificate>, Ve
             continue;
         }
         if let (Some(certificate), Some(key)) = (&n.encrypted.certificate, &n.encrypted.key) {
-            found = check_one(n, certificate, key, now, node.is_some(), &mut diagnostics);
+            let pair = (certificate, key);
+            found = check_one(n, "dns", pair, now, node.is_some(), &mut diagnostics);
         }
     }
     (found.filter(|_| node.is_some()), diagnostics)
 }
 
-fn check_one(
+/// Reads a pair that the node's table called `table` names.
+pub(super) fn check_one(
     node: &NodeSpec,
-    certificate: &Marked<PathBuf>,
-    key: &Marked<PathBuf>,
+    table: &str,
+    (certificate, key): (&Marked<PathBuf>, &Marked<PathBuf>),
     now: u64,
     is_needed: bool,
     diagnostics: &mut Vec<Diagnostic>,
@@ -121,7 +123,9 @@ fn check_one(
                 diagnostics.push(
                     Diagnostic::warning(
                         certificate.span,
-                        format!("`dns.certificate` of node `{name}` {why}: clients will refuse it"),
+                        format!(
+                            "`{table}.certificate` of node `{name}` {why}: clients will refuse it"
+                        ),
                     )
                     .help("renew it; a changed file is noticed by itself"),
                 );
@@ -134,7 +138,7 @@ fn check_one(
                 Fault::Bad(path, _) => (path, true),
             };
             let (option, span) = place(path);
-            let text = format!("`dns.{option}` of node `{name}`: {fault}");
+            let text = format!("`{table}.{option}` of node `{name}`: {fault}");
             if is_needed || is_here {
                 let help = if is_here {
                     "`certificate` takes a PEM chain, the node's own certificate first; `key` its \

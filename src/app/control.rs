@@ -1,18 +1,20 @@
 //! What the admin API may order: implemented here, declared by `admin`.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use async_trait::async_trait;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use crate::admin::{Control, FleetStatus, ReloadOutcome};
 use crate::compile::Node;
-use crate::config::Report;
+use crate::config::{Effective, Report};
 use crate::engine::transfer::history;
 use crate::history::What;
 use crate::snapshot::{Publisher, Snapshot};
+use crate::telemetry::{Reload, ReloadStats};
 use crate::time::Clock;
 
+use super::admin::Entrance;
 use super::certificates::Certificates;
 use super::chronicle::Chronicle;
 use super::fleet::FleetDesk;
@@ -33,6 +35,8 @@ pub struct Ordered {
     pub orders: mpsc::Sender<Order>,
     /// The certificates of encrypted listeners.
     pub certificates: Option<Arc<Certificates>>,
+    /// The entrance of the admin API.
+    pub entrance: Arc<Entrance>,
     /// DNSSEC keys.
     pub keeper: keeper::Shared,
     /// The lock of the state directory.
@@ -41,6 +45,8 @@ pub struct Ordered {
     pub fleet: Arc<FleetDesk>,
     /// The proxy.
     pub carrier: SharedCarrier,
+    /// What is run, and its options.
+    pub config: (String, Arc<Effective>),
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Where it is told what happened.
@@ -50,17 +56,28 @@ pub struct Ordered {
 /// Reloads by order of a signal or the API, one at a time.
 pub struct Controller {
     has: Ordered,
+    /// What is run now, and its options.
+    shown: std::sync::Mutex<(String, Arc<Effective>)>,
     one_at_a_time: Mutex<()>,
+    reloads: Arc<ReloadStats>,
 }
 
 impl Controller {
     /// A controller that reloads and hands the result to the judge loop, and the certificate to its
     /// keeper.
     pub fn new(has: Ordered) -> Arc<Controller> {
+        let now = has.clock.wall().unix(has.clock.now());
         Arc::new(Controller {
+            shown: std::sync::Mutex::new(has.config.clone()),
             has,
             one_at_a_time: Mutex::new(()),
+            reloads: Arc::new(ReloadStats::loaded_at(now)),
         })
+    }
+
+    /// What is counted of reloads.
+    pub fn reloads(&self) -> &Arc<ReloadStats> {
+        &self.reloads
     }
 }
 
@@ -70,7 +87,25 @@ impl Control for Controller {
         self.has.fleet.status(&self.has.publisher.latest())
     }
 
+    fn configuration(&self) -> (String, Arc<Effective>) {
+        self.shown().clone()
+    }
+
     async fn reload(&self) -> ReloadOutcome {
+        let outcome = self.try_reload().await;
+        let how = match &outcome {
+            ReloadOutcome::Adopted { .. } => Reload::Adopted,
+            ReloadOutcome::Refused { .. } => Reload::Refused,
+            ReloadOutcome::Failed(_) => Reload::Failed,
+        };
+        let now = self.has.clock.now();
+        self.reloads.count(how, self.has.clock.wall().unix(now));
+        outcome
+    }
+}
+
+impl Controller {
+    async fn try_reload(&self) -> ReloadOutcome {
         let _one = self.one_at_a_time.lock().await;
         if self.has.lock.is_left() {
             // That one has read its configuration already.
@@ -93,9 +128,12 @@ impl Control for Controller {
             Err(panic) => ReloadOutcome::Failed(format!("the reload itself failed: {panic}")),
         }
     }
-}
 
-impl Controller {
+    fn shown(&self) -> std::sync::MutexGuard<'_, (String, Arc<Effective>)> {
+        // Nothing that holds it can leave it half-done.
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn hand_over(&self, loaded: Loaded, zones: Vec<String>) -> ReloadOutcome {
         log(&loaded.warnings);
         let mut warnings: Vec<String> = loaded.warnings.lines().collect();
@@ -157,7 +195,11 @@ impl Controller {
                 if let (Some(keeper), Some(new)) = (&self.has.certificates, loaded.certificate) {
                     keeper.adopt(new);
                 }
+                if let Some(node) = &node {
+                    self.has.entrance.adopt(node.access.clone(), loaded.admin);
+                }
                 self.has.fleet.runs(&loaded.digest, node.as_ref());
+                *self.shown() = (loaded.digest.to_string(), loaded.effective);
                 tracing::info!(%generation, "reloaded");
                 self.has.chronicle.record(&What::ConfigAdopted {
                     digest: loaded.digest.to_string(),
@@ -177,7 +219,12 @@ impl Controller {
 fn follow_zones(in_force: &Snapshot, loaded: &mut Loaded) -> Vec<String> {
     let (changes, told) = history::follow(in_force, &loaded.compiled.snapshot);
     match Arc::get_mut(&mut loaded.compiled.snapshot) {
-        Some(snapshot) => snapshot.settings.transfers.history = changes,
+        Some(snapshot) => {
+            snapshot.settings.transfers.history = changes;
+            // What was counted of a region goes on being of that region.
+            let regions = snapshot.steering.regions.iter().map(|r| &*r.name);
+            snapshot.settings.regions = in_force.settings.regions.with(regions);
+        }
         None => debug_assert!(false, "nobody else has what was just loaded"),
     }
     told

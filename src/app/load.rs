@@ -6,10 +6,11 @@ use std::sync::Arc;
 use crate::compile::{Compiled, compile};
 use crate::config::load::load;
 use crate::config::overlay::Overlay;
-use crate::config::{ConfigDigest, Report, Severity};
+use crate::config::{ConfigDigest, Effective, Report, Severity};
 use crate::fleet::identity::Material;
 use crate::snapshot::Tried;
 
+use super::admin;
 use super::certificates::{self, Certificate};
 use super::identity;
 use super::proxy_tls;
@@ -32,12 +33,16 @@ pub struct Loaded {
     pub compiled: Compiled,
     /// The certificate of its encrypted listeners.
     pub certificate: Option<Certificate>,
+    /// Certificate and authorities of its admin API.
+    pub admin: Option<admin::Files>,
     /// Its identity in the fleet.
     pub identity: Option<Material>,
     /// What is doubtful in it.
     pub warnings: Report,
     /// Its short name.
     pub digest: ConfigDigest,
+    /// Its options, to be shown; none where nobody can ask for them.
+    pub effective: Arc<Effective>,
 }
 
 /// Tries the expectations of a configuration, also where some are broken. Looks at no certificates, which
@@ -80,9 +85,20 @@ pub fn load_all(wanted: &Wanted) -> Result<Loaded, Report> {
         wanted.node.as_deref(),
     );
     let digest = loaded.digest();
+    let asked = compiled
+        .as_ref()
+        .and_then(|c| c.node.as_ref())
+        .is_some_and(|n| n.admin_listen.is_some());
+    let mut effective = match asked {
+        true => std::mem::take(&mut loaded.effective),
+        false => Effective::default(),
+    };
+    effective.overlaid(&wanted.overlay, &loaded.spec);
     let mut all = loaded.diagnostics;
     all.extend(diagnostics);
     let (certificate, diagnostics) = certificates::check(&loaded.spec, wanted.node.as_deref());
+    all.extend(diagnostics);
+    let (admin, diagnostics) = admin::check(&loaded.spec, wanted.node.as_deref());
     all.extend(diagnostics);
     all.extend(proxy_tls::check(&loaded.spec, wanted.node.as_deref()));
     let (identity, diagnostics) = identity::check(&loaded.spec, wanted.node.as_deref());
@@ -92,9 +108,11 @@ pub fn load_all(wanted: &Wanted) -> Result<Loaded, Report> {
         Some(compiled) if !warnings.has_errors() => Ok(Loaded {
             compiled,
             certificate,
+            admin,
             identity,
             warnings,
             digest,
+            effective: Arc::new(effective),
         }),
         _ => Err(warnings),
     }

@@ -1,12 +1,15 @@
 //! The application: the only place that starts tasks, reads the real clock and listens to signals.
 
+pub mod admin;
 pub mod backends;
 pub mod caches;
 pub mod certificates;
 mod chronicle;
 pub mod clock;
+mod console;
 pub mod control;
 mod descriptors;
+pub mod drills;
 pub mod fleet;
 pub mod flows;
 pub mod identity;
@@ -16,6 +19,7 @@ mod limits;
 pub mod listeners;
 pub mod load;
 pub mod orders;
+pub mod plan;
 pub mod presign;
 pub mod proxy;
 mod proxy_tls;
@@ -23,6 +27,7 @@ pub mod readiness;
 pub mod run;
 pub mod store;
 pub mod takeover;
+mod telemetry;
 mod traffic;
 mod unable;
 

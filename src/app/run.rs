@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use crate::admin;
 use crate::compile::{Compiled, Node};
 use crate::config::spec::Role;
-use crate::config::{ConfigDigest, Report};
+use crate::config::{ConfigDigest, Effective, Report};
 use crate::fleet::identity::Material;
 use crate::probe;
 use crate::server::hall::{Service, TcpLimits};
@@ -26,12 +26,15 @@ use crate::telemetry::{DnsCounters, OrderGauges, ProbeStats, Stats};
 use crate::time::Clock;
 use crate::units::Generation;
 
+use super::admin::{Entrance, Files, Making};
 use super::backends::{self, BackendBook};
 use super::certificates::{Certificate, Certificates};
 use super::chronicle::Chronicle;
 use super::clock::RealClock;
+use super::console;
 use super::control::{Controller, Ordered};
 use super::descriptors;
+use super::drills;
 use super::fleet::{self, FleetDesk, Joined, SharedSessions};
 use super::flows;
 use super::judge_loop::{JudgeLoop, Kept, Order};
@@ -39,6 +42,7 @@ use super::keeper::{Keeper, SharedLock};
 use super::listeners::{self, EncryptedAddresses, QuicListeners};
 use super::load::{Loaded, Wanted, load_all, log};
 use super::orders::{Book, Desk, Tools};
+use super::plan::Planner;
 use super::presign::PresignThread;
 use super::proxy;
 use super::proxy_tls;
@@ -51,6 +55,7 @@ use super::takeover::new::{self, Arrival};
 use super::takeover::old::{self, Call, Gifts};
 use super::takeover::program::Program;
 use super::takeover::{Kind, Label, Sockets, supervisor};
+use super::telemetry;
 use crate::admin::Control as _;
 
 /// What to run.
@@ -114,6 +119,15 @@ pub enum RunError {
     Other(String),
 }
 
+/// What was read beside the configuration.
+type Read = (
+    Option<Certificate>,
+    Option<Files>,
+    Option<Material>,
+    ConfigDigest,
+    Arc<Effective>,
+);
+
 /// Runs a node until a signal or `stop` ends it. `ready` is called once DNS is served.
 ///
 /// # Errors
@@ -122,9 +136,11 @@ pub fn run(options: Options, ready: impl FnOnce(&Ready)) -> Result<(), RunError>
     let Loaded {
         mut compiled,
         certificate,
+        admin,
         identity,
         warnings,
         digest,
+        effective,
     } = load_all(&options.wanted).map_err(RunError::Config)?;
     let node = compiled
         .node
@@ -143,7 +159,7 @@ pub fn run(options: Options, ready: impl FnOnce(&Ready)) -> Result<(), RunError>
         options,
         node,
         compiled,
-        (certificate, identity, digest),
+        (certificate, admin, identity, digest, effective),
         ready,
     ));
     // Probes in flight are not waited for.
@@ -155,7 +171,7 @@ async fn serve(
     options: Options,
     node: Node,
     compiled: Compiled,
-    loaded: (Option<Certificate>, Option<Material>, ConfigDigest),
+    loaded: Read,
     ready: impl FnOnce(&Ready),
 ) -> Result<(), RunError> {
     // The old process is asked once the configuration is known to be right.
@@ -175,7 +191,7 @@ async fn serve_after(
     options: Options,
     node: Node,
     compiled: Compiled,
-    (certificate, identity, digest): (Option<Certificate>, Option<Material>, ConfigDigest),
+    (certificate, admin_files, identity, digest, effective): Read,
     ready: impl FnOnce(&Ready),
 ) -> Result<(), RunError> {
     // As it is called now: later another file may have its name.
@@ -211,7 +227,7 @@ async fn serve_after(
 
     // The operators' orders are in force before the first answer is, too.
     let gauges = Arc::new(OrderGauges::default());
-    let (order_store, stored, storing) = open_store(&node, &lock, &gauges)?;
+    let (order_store, mut stored, storing) = open_store(&node, &lock, &gauges)?;
     let now_ms = clock.wall().unix_ms(clock.now());
     let remembered = Verdicts::read(&stored.verdicts);
     let verdicts = Verdicts::with(&stored.verdicts);
@@ -228,6 +244,7 @@ async fn serve_after(
         tokio::spawn(proxy_tls::watch(watched, stopped.clone()));
     }
     let _backend_probes = carrier.as_ref().map(|c| c.probes().start(c, &clock));
+    let drilled = std::mem::take(&mut stored.drills);
     let book = Book::load(&node.name, stored, now_ms);
 
     let (judge, wiring) = JudgeLoop::new(
@@ -318,8 +335,19 @@ async fn serve_after(
     let takes_orders = !node.dns_listen.is_empty() || node.admin_listen.is_some();
     let order_task = takes_orders.then(|| tokio::spawn(order_desk.clone().run(stopped.clone())));
     let chronicle = Chronicle::default();
+    let making = Making {
+        node: &node,
+        files: admin_files,
+        desk: &order_desk,
+        clock: &clock,
+        chronicle: &chronicle,
+        stopped: &stopped,
+    };
+    let entrance = Entrance::new(making).map_err(RunError::Other)?;
+    let beside = (&desk, &carrier);
+    let drills = drills::start(&order_desk, beside, &chronicle, drilled, &stopped);
     let mut taps = Taps::default();
-    let flows = flows::start(
+    let (flows, reading) = flows::start(
         &mut taps,
         &flows::Given {
             publisher: &wiring.publisher,
@@ -329,7 +357,9 @@ async fn serve_after(
             stopped: &stopped,
         },
     );
+    let query_log = telemetry::log_queries(&mut taps, &node, &clock, &stopped);
     let controller = Controller::new(Ordered {
+        entrance: entrance.clone(),
         wanted: options.wanted.clone(),
         running: node.clone(),
         publisher: wiring.publisher.clone(),
@@ -338,6 +368,7 @@ async fn serve_after(
         keeper,
         lock,
         fleet: desk,
+        config: (digest.to_string(), effective),
         carrier: carrier.clone(),
         clock: clock.clone(),
         chronicle: chronicle.clone(),
@@ -374,12 +405,20 @@ async fn serve_after(
         .with_orders(gauges)
         .with_probes(probe_stats)
         .with_metrics(Some(flows.clone()))
+        .with_metrics(Some(entrance.gate()))
         .with_metrics(
             carrier
                 .clone()
                 .map(|c| c as Arc<dyn crate::telemetry::Metrics>),
         );
-    let stats = Arc::new(stats);
+    let telling = telemetry::Given {
+        node: &node,
+        publisher: &wiring.publisher,
+        controller: &controller,
+        clock: &clock,
+        stopped: &stopped,
+    };
+    let stats = telemetry::complete(stats, query_log, &telling);
 
     // The API is up before DNS is, so that a long first round can be watched.
     let readiness = Readiness::new(carrier.clone(), backends.clone());
@@ -387,11 +426,13 @@ async fn serve_after(
     let mut alone = JoinSet::new();
     let serve_admin = admin_listener.map(|listener| {
         let state = admin::State {
+            gate: entrance.gate(),
             publisher: wiring.publisher.clone(),
             stats: stats.clone(),
             clock: clock.clone(),
             control: controller.clone(),
             orders: order_desk,
+            drills,
             caches: carrier
                 .clone()
                 .map(|c| c as Arc<dyn admin::caches::CacheDesk>),
@@ -399,14 +440,13 @@ async fn serve_after(
                 .clone()
                 .map(|c| c as Arc<dyn admin::traffic::TrafficDesk>),
             backends,
+            plans: Planner::new(&options.wanted, &wiring.publisher, &clock, &flows),
             flows,
             ready: readiness.clone(),
         };
         let left = left.clone();
         async move {
-            if let Err(e) = admin::serve(listener, state, left).await {
-                tracing::error!(error = %e, "the admin API ended");
-            }
+            console::run(admin::serve(listener, state, entrance.door(), left)).await;
         }
     });
     // Of two processes of a node the old one shows how it is, as long as it serves.
@@ -610,6 +650,7 @@ async fn serve_after(
     if let Some(task) = order_task {
         task.abort();
     }
+    reading.end().await;
     // A step under way is finished and on the disk before the process ends.
     durable.end().await;
     Ok(())

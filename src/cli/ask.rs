@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::Value;
 
+use super::credentials::{Credentials, fresh_key};
 use crate::config::load::load;
 use crate::config::spec::Role;
 
@@ -32,12 +33,43 @@ pub(super) struct Via {
     /// The API's JSON instead of text.
     #[arg(long)]
     pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) credentials: Credentials,
 }
 
 /// What a node answered.
 pub(super) struct Answer {
     pub(super) json: Value,
     pub(super) server: String,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// A node refused.
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// The problem, as it said it.
+        json: Value,
+    },
+    /// No node answered, or none can be asked: why, and what to do.
+    Silent(String),
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Failure::Refused { json, .. } => f.write_str(&told(json)),
+            Failure::Silent(why) => f.write_str(why),
+        }
+    }
+}
+
+impl From<String> for Failure {
+    fn from(why: String) -> Failure {
+        Failure::Silent(why)
+    }
 }
 
 /// Asks the nodes in turn; the first that answers decides.
@@ -48,13 +80,26 @@ pub(super) fn ask(
     query: &[(&str, String)],
     body: Option<&Value>,
 ) -> Result<Answer, String> {
+    try_ask(via, method, path, query, body).map_err(|e| e.to_string())
+}
+
+/// As [`ask`], and says of a refusal all that the node said.
+pub(super) fn try_ask(
+    via: &Via,
+    method: &str,
+    path: &str,
+    query: &[(&str, String)],
+    body: Option<&Value>,
+) -> Result<Answer, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|e| format!("cannot start the runtime: {e}"))?;
     let servers = servers(via)?;
-    let client = reqwest::Client::builder()
-        .no_proxy()
+    let key = fresh_key()?;
+    let client = via
+        .credentials
+        .client()?
         .connect_timeout(CONNECT)
         .timeout(WHOLE)
         .build()
@@ -62,24 +107,38 @@ pub(super) fn ask(
     runtime.block_on(async {
         let mut silent = Vec::new();
         for server in servers {
-            match one(&client, &server, method, path, query, body).await {
+            match one(&client, (via, &key), &server, method, path, query, body).await {
                 Ok((status, json)) if status.is_success() => return Ok(Answer { json, server }),
-                Ok((_, json)) => {
-                    let detail = json.get("detail").and_then(|d| d.as_str());
-                    return Err(detail.map_or_else(|| json.to_string(), str::to_owned));
+                Ok((status, json)) => {
+                    let status = status.as_u16();
+                    return Err(Failure::Refused { status, json });
                 }
                 Err(e) => silent.push(format!("{server}: {e}")),
             }
         }
-        Err(format!(
+        Err(Failure::Silent(format!(
             "no node answered ({}); say with --server where one is",
             silent.join("; ")
-        ))
+        )))
     })
+}
+
+/// What a problem says, with all that it lists.
+fn told(json: &Value) -> String {
+    let Some(detail) = json["detail"].as_str() else {
+        return json.to_string();
+    };
+    let listed = json["problems"].as_array().into_iter().flatten();
+    // The detail of a broken rule has them already.
+    let listed = listed
+        .filter_map(Value::as_str)
+        .filter(|p| !detail.contains(p));
+    listed.fold(detail.to_owned(), |said, problem| said + "\n  " + problem)
 }
 
 async fn one(
     client: &reqwest::Client,
+    (via, key): (&Via, &str),
     server: &str,
     method: &str,
     path: &str,
@@ -93,7 +152,8 @@ async fn one(
         url.query_pairs_mut().extend_pairs(query);
     }
     let method = method.parse().map_err(|_| "no such method".to_owned())?;
-    let mut request = client.request(method, url);
+    let request = client.request(method, url.clone());
+    let mut request = via.credentials.sign(request, &url, key)?;
     if let Some(body) = body {
         request = request
             .header("content-type", "application/json")
@@ -101,7 +161,7 @@ async fn one(
     }
     let response = request.send().await.map_err(|e| match e.is_timeout() {
         true => "no answer in time".to_owned(),
-        false => "no connection".to_owned(),
+        false => unreached(&e),
     })?;
     let status = response.status();
     let text = response
@@ -111,6 +171,23 @@ async fn one(
     let json =
         serde_json::from_str(&text).map_err(|e| format!("it did not answer in JSON: {e}"))?;
     Ok((status, json))
+}
+
+/// Why a node was not reached. The certificate's fault is worth a word.
+fn unreached(error: &reqwest::Error) -> String {
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        if let Some(tls) = inner.downcast_ref::<rustls::Error>() {
+            return format!("no connection: {tls}");
+        }
+        // An error of input and output hides what it holds from whoever asks for its source.
+        let held = inner.downcast_ref::<std::io::Error>();
+        cause = match held.and_then(std::io::Error::get_ref) {
+            Some(held) => Some(held),
+            None => inner.source(),
+        };
+    }
+    "no connection".to_owned()
 }
 
 fn servers(via: &Via) -> Result<Vec<String>, String> {
@@ -137,15 +214,19 @@ fn of_config(config: &Path) -> Result<Vec<String>, String> {
     let admins = loaded.spec.nodes.iter();
     let admins = admins.filter(|n| n.roles.iter().any(|r| r.value == Role::Admin));
     Ok(admins
-        .map(|n| n.admin_listen.as_ref().map_or(DEFAULT, |a| a.value))
-        .map(|mut address| {
+        .map(|n| {
+            let scheme = match n.admin.certificate {
+                Some(_) => "https",
+                None => "http",
+            };
+            let mut address = n.admin_listen.as_ref().map_or(DEFAULT, |a| a.value);
             if address.ip().is_unspecified() {
                 address.set_ip(match address {
                     SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
                     SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
                 });
             }
-            format!("http://{address}")
+            format!("{scheme}://{address}")
         })
         .collect())
 }

@@ -6,6 +6,9 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::ask::{Via, ask};
+use super::say::{self, number, shown, word};
+use super::table::{Cell, Column, Table, counted, octets};
+use super::terminal::{Look, Tone};
 
 /// What is purged, and where.
 #[derive(Debug, Args)]
@@ -50,13 +53,13 @@ pub(super) fn purge(args: &PurgeArgs) -> ExitCode {
     };
     let path = format!("/v1/proxy/caches/{}/purge", args.cache);
     match ask(&args.via, "POST", &path, &[], Some(&body)) {
-        Ok(answer) if args.via.json => super::done::<_, String>(Ok(answer.json)),
+        Ok(answer) if args.via.json => say::printed(true, &answer.json, |_, _| String::new()),
         Ok(answer) => {
             let gone = answer.json.get("purged").and_then(Value::as_u64);
             let gone = gone.unwrap_or_default();
             super::done::<_, String>(Ok(format!(
-                "{gone} response{} purged from cache {} ({})",
-                if gone == 1 { "" } else { "s" },
+                "{} purged from cache {} ({})",
+                counted(gone, "response"),
                 args.cache,
                 answer.server
             )))
@@ -67,15 +70,19 @@ pub(super) fn purge(args: &PurgeArgs) -> ExitCode {
 
 /// Lists the caches.
 pub(super) fn list(via: &Via) -> ExitCode {
-    let answer = match ask(via, "GET", "/v1/proxy/caches", &[], None) {
-        Ok(answer) if via.json => return super::done::<_, String>(Ok(answer.json)),
-        Ok(answer) => answer.json,
-        Err(e) => return super::failed(e),
-    };
-    let mut text = String::new();
-    for cache in answer["caches"].as_array().into_iter().flatten() {
-        let number = |key: &str| cache[key].as_u64().unwrap_or_default();
-        let name = cache["name"].as_str().unwrap_or_default();
+    shown(via, "/v1/proxy/caches", &[], caches)
+}
+
+/// A row for each cache.
+fn caches(json: &Value, look: Look) -> String {
+    let mut table = Table::new(&[
+        Column::text("cache"),
+        Column::number("urls"),
+        Column::number("used"),
+        Column::number("of"),
+        Column::text("requests"),
+    ]);
+    for cache in say::list(&json["caches"]) {
         let requests = cache["requests"].as_object();
         let requests: Vec<String> = requests
             .into_iter()
@@ -83,19 +90,40 @@ pub(super) fn list(via: &Via) -> ExitCode {
             .filter(|(_, n)| n.as_u64() != Some(0))
             .map(|(word, n)| format!("{word} {n}"))
             .collect();
-        text.push_str(&format!(
-            "{name}: {} URLs, {} of {} bytes; {}\n",
-            number("urls"),
-            number("used-bytes"),
-            number("size-bytes"),
+        table.row([
+            word(cache, "name").into(),
+            number(cache, "urls").into(),
+            octets(number(cache, "used-bytes")).into(),
+            octets(number(cache, "size-bytes")).into(),
             match requests.is_empty() {
-                true => "no requests yet".to_owned(),
-                false => requests.join(", "),
-            }
-        ));
+                true => Cell::from("none yet").toned(Tone::Faint),
+                false => requests.join(", ").into(),
+            },
+        ]);
     }
-    if text.is_empty() {
-        text.push_str("no caches\n");
+    match table.is_empty() {
+        true => "no caches\n".to_owned(),
+        false => table.text(look),
     }
-    super::done::<_, String>(Ok(text.trim_end()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn caches_are_a_table() {
+        let json = json!({ "caches": [
+            { "name": "pages", "urls": 1200, "used-bytes": 5_242_880, "size-bytes": 33_554_432,
+              "requests": { "hit": 90, "miss": 10, "stale": 0 } },
+            { "name": "images", "urls": 0, "used-bytes": 0, "size-bytes": 1024, "requests": {} },
+        ] });
+        assert_eq!(
+            caches(&json, Look::default()),
+            "cache   urls     used        of  requests\n\
+             pages   1200  5.0 MiB  32.0 MiB  hit 90, miss 10\n\
+             images     0      0 B   1.0 KiB  none yet\n"
+        );
+        assert_eq!(caches(&json!({}), Look::default()), "no caches\n");
+    }
 }

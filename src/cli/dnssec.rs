@@ -42,6 +42,9 @@ pub(super) enum DnssecCommand {
         zone: String,
         #[command(flatten)]
         place: Place,
+        /// JSON instead of a part of a zone file.
+        #[arg(long)]
+        json: bool,
     },
     /// Start a roll-over now, whatever the schedule says.
     Roll {
@@ -155,7 +158,7 @@ pub(super) fn dnssec(command: &DnssecCommand) -> ExitCode {
             ahead,
             json,
         } => status::status(zone.as_deref(), place, *ahead, *json),
-        DnssecCommand::Ds { zone, place } => ds::ds(zone, place),
+        DnssecCommand::Ds { zone, place, json } => ds::ds(zone, place, *json),
         DnssecCommand::Roll { zone, key, place } => roll(zone, *key, place),
         DnssecCommand::DsSeen { zone, place } => Signed::load(place).and_then(|signed| {
             let zone = signed.zone(zone)?;

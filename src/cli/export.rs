@@ -35,8 +35,11 @@ pub(super) enum ExportCommand {
         #[arg(long, value_name = "NAME")]
         upstream: Vec<String>,
         /// File to write; standard output when there is none.
-        #[arg(long)]
+        #[arg(long, conflicts_with = "json")]
         out: Option<PathBuf>,
+        /// The file's text in JSON.
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -49,6 +52,7 @@ pub(super) fn export(command: &ExportCommand) -> ExitCode {
         user,
         upstream,
         out,
+        json,
     } = command;
     let compiled = match compiled(config, node) {
         Ok(compiled) => compiled,
@@ -78,7 +82,13 @@ pub(super) fn export(command: &ExportCommand) -> ExitCode {
     match (written, out) {
         (Err(e), _) => super::failed(e),
         (Ok(text), None) => {
-            print!("{text}");
+            match json {
+                true => {
+                    let text = text.to_string();
+                    println!("{:#}", serde_json::json!({ "node": node, "text": text }));
+                }
+                false => print!("{text}"),
+            }
             ExitCode::SUCCESS
         }
         (Ok(text), Some(path)) => match std::fs::write(path, text.to_string()) {

@@ -10,7 +10,10 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use serde_json::Value;
 
-use super::ask::{Via, ask};
+use super::ask::Via;
+use super::say::{list, shown, word};
+use super::table::{Cell, Column, Table};
+use super::terminal::{Look, Tone};
 use crate::app::clock::RealClock;
 use crate::config::{Report, load};
 use crate::fleet::credentials::Roles;
@@ -76,6 +79,9 @@ pub(super) enum FleetCommand {
     Show {
         /// A PEM file.
         file: PathBuf,
+        /// JSON instead of text.
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -107,8 +113,11 @@ pub(super) fn fleet(command: &FleetCommand) -> ExitCode {
             true => finish_rotation(ca, now),
             false => start_rotation(ca, *days, now),
         }),
-        FleetCommand::Status { via } => super::done(status(via)),
-        FleetCommand::Show { file } => super::done(show(file, now)),
+        FleetCommand::Status { via } => shown(via, "/v1/fleet", &[], status),
+        FleetCommand::Show { file, json: false } => super::done(show(file, now)),
+        FleetCommand::Show { file, json: true } => {
+            super::done(show_json(file, now).map(|json| format!("{json:#}")))
+        }
     }
 }
 
@@ -118,43 +127,57 @@ enum Refused {
     Other(String),
 }
 
-/// One line per node, then what is wrong.
-fn status(via: &Via) -> Result<String, String> {
-    let json = ask(via, "GET", "/v1/fleet", &[], None)?.json;
-    if via.json {
-        return Ok(json.to_string());
-    }
-    let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
-    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
-    let mut out = match json["cluster"].as_str() {
-        Some(cluster) => format!("cluster {cluster}, as node {} sees it", text(&json["node"])),
-        None => format!("node {} is in no fleet", text(&json["node"])),
+/// What is wrong, then a row for each node.
+fn status(json: &Value, look: Look) -> String {
+    let cluster = json["cluster"].as_str();
+    let node = word(json, "node");
+    let mut out = match cluster {
+        Some(cluster) => format!("cluster {cluster}, as node {node} sees it\n"),
+        None => format!("node {node} is in no fleet\n"),
     };
-    for m in list(&json["members"]) {
-        let roles: Vec<String> = list(&m["roles"]).iter().map(text).collect();
-        let _ = write!(
-            out,
-            "\n{}  {}  region {}  {}  config {}",
-            text(&m["node"]),
-            text(&m["state"]),
-            text(&m["region"]),
-            roles.join(","),
-            text(&m["config"]),
-        );
-        if let Some(seconds) = m["heard_seconds_ago"].as_f64() {
-            let _ = write!(out, "  heard {seconds:.0} s ago");
-        }
-        if m["blind"] == true {
-            out.push_str("  blind: has no vote");
-        }
-    }
-    for differing in list(&json["differing"]) {
-        let _ = write!(out, "\n{}", text(&differing));
+    let wrong = |text: &str| format!("{}\n", Tone::Bad.paint(&format!("! {text}"), look.colour));
+    for differing in list(&json["differing"]).filter_map(Value::as_str) {
+        out += &wrong(differing);
     }
     for refused in list(&json["refused"]) {
-        let _ = write!(out, "\n{}: {}", text(&refused["what"]), refused["count"]);
+        out += &wrong(&format!("{}: {}", word(refused, "what"), refused["count"]));
     }
-    Ok(out)
+    let mut table = Table::new(&[
+        Column::text("node"),
+        Column::text("state"),
+        Column::text("region"),
+        Column::text("roles"),
+        Column::text("config"),
+        Column::number("generation"),
+        Column::number("heard s ago"),
+        Column::text(""),
+    ]);
+    for m in list(&json["members"]) {
+        let roles: Vec<&str> = list(&m["roles"]).filter_map(Value::as_str).collect();
+        let state = word(m, "state");
+        let tone = match state {
+            "this node" | "alive" => Tone::Good,
+            "left" => Tone::Doubtful,
+            _ => Tone::Bad,
+        };
+        let heard = m["heard_seconds_ago"].as_f64();
+        let generation = m["generation"].as_u64();
+        table.row([
+            word(m, "node").into(),
+            Cell::from(state).toned(tone),
+            word(m, "region").into(),
+            roles.join(",").into(),
+            m["config"].as_str().unwrap_or("-").into(),
+            generation.map(|g| g.to_string()).unwrap_or_default().into(),
+            heard.map(|s| format!("{s:.0}")).unwrap_or_default().into(),
+            match m["blind"] == true {
+                true => Cell::from("blind: has no vote").toned(Tone::Doubtful),
+                false => Cell::default(),
+            },
+        ]);
+    }
+    out += &table.text(look);
+    out
 }
 
 fn init(out: &Path, name: &str, days: u32, now: u64) -> Result<String, String> {
@@ -319,6 +342,28 @@ fn show(file: &Path, now: u64) -> Result<String, String> {
     Ok(out)
 }
 
+/// The same for programs.
+fn show_json(file: &Path, now: u64) -> Result<Value, String> {
+    let all = certificates(&read(file)?).map_err(|e| format!("`{}`: {e}", file.display()))?;
+    let mut shown = Vec::new();
+    for certificate in &all {
+        let claims = Claims::read(certificate).map_err(|e| format!("`{}`: {e}", file.display()))?;
+        shown.push(serde_json::json!({
+            "node": claims.node,
+            "cluster": claims.cluster,
+            "authority": claims.is_authority,
+            "roles": role_words(claims.roles),
+            "subject": claims.subject,
+            "issuer": claims.issuer,
+            "serial": claims.serial.to_string(),
+            "not-before": show_time(claims.not_before),
+            "not-after": show_time(claims.not_after),
+            "valid": (claims.not_before..=claims.not_after).contains(&now),
+        }));
+    }
+    Ok(serde_json::json!({ "certificates": shown }))
+}
+
 /// A certificate for people.
 fn line(claims: &Claims, now: u64) -> String {
     let mut out = match (&claims.node, &claims.cluster) {
@@ -385,4 +430,34 @@ fn write(file: &Path, bytes: &[u8], mode: u32) -> Result<(), String> {
             file.display()
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_is_wrong_in_the_fleet_stands_before_its_nodes() {
+        let json = json!({
+            "cluster": "lab", "node": "eu1",
+            "members": [
+                { "node": "eu1", "region": "eu", "roles": ["dns", "probe"], "state": "this node",
+                  "config": "aa", "generation": 19, "blind": false },
+                { "node": "us1", "region": "us", "roles": ["probe"], "state": "silent",
+                  "config": null, "heard_seconds_ago": 31.4, "blind": true },
+            ],
+            "differing": ["us1 runs configuration bb, this node aa"],
+            "refused": [{ "what": "tradewind_fleet_strangers_total{}", "count": 2 }],
+        });
+        assert_eq!(
+            status(&json, Look::default()),
+            "cluster lab, as node eu1 sees it\n\
+             ! us1 runs configuration bb, this node aa\n\
+             ! tradewind_fleet_strangers_total{}: 2\n\
+             node  state      region  roles      config  generation  heard s ago\n\
+             eu1   this node  eu      dns,probe  aa              19\n\
+             us1   silent     us      probe      -                            31  blind: has no vote\n"
+        );
+    }
 }

@@ -6,6 +6,8 @@ use std::io::{self, Write as _};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+use serde_json::{Value, json};
+
 use crate::geo::build_mmdb::BuildError;
 use crate::geo::{
     Database, DatabaseError, GeoTable, Location, NetworksErrors, OwnNetworks, write_mmdb,
@@ -121,6 +123,54 @@ pub fn lookup(
     databases: &[PathBuf],
     networks: Option<&Path>,
 ) -> Result<String, GeoipError> {
+    let (table, inputs) = known(addr, databases, networks)?;
+    Ok(render(addr, &table, &inputs))
+}
+
+/// As [`lookup`], for programs.
+///
+/// # Errors
+/// When an input cannot be read or is not right.
+pub fn lookup_json(
+    addr: IpAddr,
+    databases: &[PathBuf],
+    networks: Option<&Path>,
+) -> Result<Value, GeoipError> {
+    let (table, inputs) = known(addr, databases, networks)?;
+    let place = table.locate(addr);
+    let inputs: Vec<Value> = inputs
+        .iter()
+        .map(|input| {
+            json!({
+                "input": input.name,
+                "about": input.about,
+                "network": input.found.as_ref().map(|(prefix, _)| prefix.to_string()),
+                "facts": input.found.as_ref().map(|(_, location)| facts_json(location)),
+                "place": input.place,
+            })
+        })
+        .collect();
+    Ok(json!({
+        "address": addr,
+        "network": Prefix::containing(addr, place.len).to_string(),
+        "special-purpose": place.id == GeoTable::BOGON,
+        "facts": facts_json(table.location(place.id)),
+        "inputs": inputs,
+    }))
+}
+
+fn facts_json(location: &Location) -> Value {
+    let facts = facts(location).into_iter();
+    let facts = facts.filter_map(|(name, value)| Some((name.to_owned(), value?.into())));
+    Value::Object(facts.collect())
+}
+
+/// All inputs together, and what each says by itself.
+fn known(
+    addr: IpAddr,
+    databases: &[PathBuf],
+    networks: Option<&Path>,
+) -> Result<(GeoTable, Vec<Input>), GeoipError> {
     if databases.len() > GeoTable::MAX_DATABASES {
         return Err(GeoipError::TooMany(databases.len()));
     }
@@ -135,8 +185,7 @@ pub fn lookup(
         inputs.push(Input::database(addr, &database, path));
         read.push((path.display().to_string().into(), database));
     }
-    let table = GeoTable::build(own, read);
-    Ok(render(addr, &table, &inputs))
+    Ok((GeoTable::build(own, read), inputs))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, GeoipError> {

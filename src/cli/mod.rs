@@ -1,5 +1,7 @@
+//! The command line. Its exit codes stand in `docs/cli.md`: 0 done, 1 failed, 2 usage, 3 an order is in
+//! force but not on every node, 4 a plan moves more clients than it may, 78 the configuration is wrong.
 //! The command line. Exit codes: 0 done, 1 failed, 2 usage, 3 an order is in force but not on every
-//! node, 78 the configuration is wrong.
+//! node, 4 a drill was aborted or rolled back, 78 the configuration is wrong.
 
 #![expect(
     clippy::print_stdout,
@@ -7,11 +9,14 @@
     reason = "a command line talks to a terminal"
 )]
 
+mod admin;
 mod ask;
 mod caches;
 mod check;
+mod credentials;
 mod demo;
 mod dnssec;
+mod drill;
 mod expectations;
 mod explain;
 mod export;
@@ -20,9 +25,19 @@ pub mod geoip;
 mod health;
 mod orders;
 mod origin;
+mod pages;
+mod plan;
+mod progress;
 mod proxy;
+#[cfg(test)]
+mod reference;
+mod reload;
 mod route;
 mod run;
+mod say;
+mod status;
+mod table;
+mod terminal;
 mod traffic;
 mod xdp;
 
@@ -30,12 +45,21 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 /// DNS-based global server load balancer with its own probes.
 #[derive(Debug, Parser)]
 #[command(version, about, disable_help_subcommand = true)]
 struct Cli {
+    /// Whether output is coloured.
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value = "auto",
+        value_name = "WHEN"
+    )]
+    color: terminal::Colour,
     #[command(subcommand)]
     command: Command,
 }
@@ -44,6 +68,8 @@ struct Cli {
 enum Command {
     /// Run a node of the fleet that the configuration describes.
     Run(RunArgs),
+    /// Show how a node and its fleet stand, what is wrong first.
+    Status(status::StatusArgs),
     /// Bring up a three-region world on loopback, with origins to kill.
     Demo(DemoArgs),
     /// Read a configuration and say all that is wrong with it. Exit code 78 when something is.
@@ -56,12 +82,20 @@ enum Command {
         /// Treat warnings as errors.
         #[arg(long)]
         deny_warnings: bool,
+        /// JSON instead of text: what it holds, and every problem with its place.
+        #[arg(long)]
+        json: bool,
     },
     /// Try what a configuration expects of its answers. Exit code 1 when it is broken, 78 when the
     /// configuration is wrong otherwise.
     Test(expectations::TestArgs),
     /// Ask a running node why a client gets the answer it gets.
     Explain(ExplainArgs),
+    /// Let a node read its configuration again. Exit code 78 when it refuses it.
+    Reload(reload::ReloadArgs),
+    /// Say what another configuration would change in answers. Exit code 4 when more clients would be
+    /// sent to another region than --max-shift allows.
+    Plan(plan::PlanArgs),
     /// Say which route of a configuration takes a request, and why not the others.
     Route(RouteArgs),
     /// Say whether the node on this machine lives, or is ready; exit code 1 with the reason when not.
@@ -73,9 +107,15 @@ enum Command {
     Drain(orders::OrderArgs),
     /// Take it out of service entirely. Never comes back by the last resort.
     Disable(orders::OrderArgs),
-    /// Treat it as up, whatever probes say.
+    /// End a drain, a disable or a force: probes decide again.
+    Enable(orders::EnableArgs),
+    /// Treat it as up or as down, whatever probes say.
+    Force(orders::ForceArgs),
+    /// The same as `force up`.
+    #[command(hide = true)]
     ForceUp(orders::OrderArgs),
-    /// Treat it as down, whatever probes say.
+    /// The same as `force down`.
+    #[command(hide = true)]
     ForceDown(orders::OrderArgs),
     /// Give it another weight.
     Weight(orders::WeightArgs),
@@ -85,10 +125,16 @@ enum Command {
     Clear(orders::ClearArgs),
     /// Give several orders as one: all of them or, when a rule would break, none.
     Switchover(orders::SwitchoverArgs),
+    /// Let something fail or drain for a while, and see that others take over.
+    #[command(subcommand)]
+    Drill(drill::DrillCommand),
     /// List the orders in force, with the real state beneath them.
     Overrides(ask::Via),
     /// Show what was ordered, by whom, and what became of it.
     Audit(orders::AuditArgs),
+    /// Make the tokens of the admin API.
+    #[command(subcommand)]
+    Admin(admin::AdminCommand),
     /// Show, roll and hand over the DNSSEC keys of signed zones.
     #[command(subcommand)]
     Dnssec(dnssec::DnssecCommand),
@@ -101,6 +147,10 @@ enum Command {
     /// Build and ask GeoIP databases.
     #[command(subcommand)]
     Geoip(GeoipCommand),
+    /// Write a script that lets a shell complete commands and options.
+    Completions(pages::CompletionsArgs),
+    /// Write manual pages.
+    Man(pages::ManArgs),
     /// A sample HTTP origin: answers /healthz, and says its name everywhere else.
     Origin(OriginArgs),
 }
@@ -191,6 +241,9 @@ struct RouteArgs {
     /// The listener that is reached. The default is the node's first one.
     #[arg(long)]
     listener: Option<String>,
+    /// JSON instead of text.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -212,6 +265,9 @@ enum GeoipCommand {
         /// CSV of own networks; wins over databases.
         #[arg(long)]
         networks: Option<PathBuf>,
+        /// JSON instead of text.
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -232,29 +288,41 @@ struct OriginArgs {
 pub fn main() -> ExitCode {
     // The TLS implementation of all that follows; fails only when one is chosen already.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    match Cli::parse().command {
+    let cli = Cli::parse();
+    terminal::choose(cli.color);
+    match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Demo(args) => demo::demo(&args),
+        Command::Status(args) => status::status(&args),
+        Command::Reload(args) => reload::reload(&args),
+        Command::Completions(args) => pages::completions(&args, Cli::command()),
+        Command::Man(args) => pages::man(&args, Cli::command()),
         Command::Check {
             path,
             node,
             deny_warnings,
-        } => check::check(&path, node, deny_warnings),
+            json,
+        } => check::check(&path, node, deny_warnings, json),
         Command::Test(args) => expectations::test(&args),
         Command::Explain(args) => explain::explain(&args),
+        Command::Plan(args) => plan::plan(&args),
         Command::Route(args) => route::route(&args),
         Command::Health(args) => health::health(&args),
         Command::Export(command) => export::export(&command),
         Command::Drain(args) => orders::order("drain", args),
         Command::Disable(args) => orders::order("disable", args),
+        Command::Enable(args) => orders::enable(args),
+        Command::Force(args) => orders::force(args),
         Command::ForceUp(args) => orders::order("force-up", args),
         Command::ForceDown(args) => orders::order("force-down", args),
         Command::Weight(args) => orders::weight(args),
         Command::Failback(args) => orders::order("failback", args),
         Command::Clear(args) => orders::clear(args),
         Command::Switchover(args) => orders::switchover(args),
+        Command::Drill(command) => drill::run(command),
         Command::Overrides(via) => orders::list(&via),
         Command::Audit(args) => orders::audit(&args),
+        Command::Admin(command) => admin::admin(&command),
         Command::Dnssec(command) => dnssec::dnssec(&command),
         Command::Fleet(command) => fleet::fleet(&command),
         Command::Proxy(command) => proxy::proxy(command),
@@ -265,7 +333,17 @@ pub fn main() -> ExitCode {
             address,
             databases,
             networks,
+            json: false,
         }) => done(geoip::lookup(address, &databases, networks.as_deref())),
+        Command::Geoip(GeoipCommand::Lookup {
+            address,
+            databases,
+            networks,
+            json: true,
+        }) => done(
+            geoip::lookup_json(address, &databases, networks.as_deref())
+                .map(|json| format!("{json:#}")),
+        ),
         Command::Origin(args) => origin::origin(&args),
     }
 }
@@ -289,10 +367,7 @@ fn failed(e: impl std::fmt::Display) -> ExitCode {
 
 /// Prints a report of the configuration; exit code 78 (EX_CONFIG of sysexits.h).
 fn config_refused(report: &crate::config::Report) -> ExitCode {
-    eprint!(
-        "{}",
-        report.render(std::io::IsTerminal::is_terminal(&std::io::stderr()))
-    );
+    eprint!("{}", report.render(terminal::colours_stderr()));
     ExitCode::from(78)
 }
 
@@ -303,7 +378,7 @@ fn start_logging(json: bool) {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
+        .with_ansi(terminal::colours_stderr());
     if json {
         builder.json().init();
     } else {

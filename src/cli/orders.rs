@@ -6,7 +6,7 @@ mod show;
 use std::os::unix::fs::MetadataExt as _;
 use std::process::ExitCode;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
 
 use super::ask::{Answer, Via, ask};
@@ -47,6 +47,45 @@ pub(super) struct OrderArgs {
     name: String,
     #[command(flatten)]
     why: Why,
+    #[command(flatten)]
+    via: Via,
+}
+
+/// Up or down.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum Direction {
+    /// It serves.
+    Up,
+    /// It does not.
+    Down,
+}
+
+/// An order that outranks probes.
+#[derive(Debug, Args)]
+pub(super) struct ForceArgs {
+    /// What it is to count as.
+    #[arg(value_enum)]
+    direction: Direction,
+    #[command(flatten)]
+    order: OrderArgs,
+}
+
+/// The end of an order about state.
+#[derive(Debug, Args)]
+pub(super) struct EnableArgs {
+    /// endpoint, pool, region or name.
+    scope: String,
+    /// Its name in the configuration.
+    name: String,
+    /// Why.
+    #[arg(long, default_value = "")]
+    reason: String,
+    /// Who; the default is the user who runs this.
+    #[arg(long)]
+    owner: Option<String>,
+    /// Breaks the rules that this would break, for this reason.
+    #[arg(long, value_name = "REASON")]
+    break_glass: Option<String>,
     #[command(flatten)]
     via: Via,
 }
@@ -153,6 +192,28 @@ pub(super) fn clear(args: ClearArgs) -> ExitCode {
     query.extend(args.class.map(|c| ("class", c)));
     query.extend(args.break_glass.map(|b| ("break-glass", b)));
     given(&args.via, "DELETE", "/v1/overrides", &query, None)
+}
+
+/// Ends an order about state.
+pub(super) fn enable(args: EnableArgs) -> ExitCode {
+    clear(ClearArgs {
+        scope: args.scope,
+        name: args.name,
+        class: Some("state".to_owned()),
+        reason: args.reason,
+        owner: args.owner,
+        break_glass: args.break_glass,
+        via: args.via,
+    })
+}
+
+/// Gives an order that outranks probes.
+pub(super) fn force(args: ForceArgs) -> ExitCode {
+    let kind = match args.direction {
+        Direction::Up => "force-up",
+        Direction::Down => "force-down",
+    };
+    order(kind, args.order)
 }
 
 /// Gives several orders as one.

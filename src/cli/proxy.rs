@@ -9,6 +9,9 @@ use serde_json::{Map, Value};
 use super::ask::{Answer, Via, ask};
 use super::caches;
 use super::orders::os_user;
+use super::say::{list, number, shown, word};
+use super::table::{Cell, Column, Table};
+use super::terminal::{Look, Tone};
 use super::traffic;
 
 /// Where they are shown and ordered.
@@ -90,17 +93,7 @@ pub(super) fn proxy(command: ProxyCommand) -> ExitCode {
     match command {
         ProxyCommand::Status { upstream, via } => {
             let path = upstream.map_or_else(|| PATH.to_owned(), |name| format!("{PATH}/{name}"));
-            match ask(&via, "GET", &path, &[], None) {
-                Err(e) => super::failed(e),
-                Ok(Answer { json, .. }) => {
-                    if via.json {
-                        println!("{json:#}");
-                    } else {
-                        print!("{}", status(&json));
-                    }
-                    ExitCode::SUCCESS
-                }
-            }
+            shown(&via, &path, &[], status)
         }
         ProxyCommand::Drain(args) => order("drain", args, []),
         ProxyCommand::Disable(args) => order("disable", args, []),
@@ -171,54 +164,80 @@ fn order<const N: usize>(
     }
 }
 
-/// All upstreams, a line for each backend.
-fn status(json: &Value) -> String {
+/// All upstreams, a row for each backend.
+fn status(json: &Value, look: Look) -> String {
     let mut out = String::new();
-    let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();
-    let array = |v: &Value| v.as_array().cloned().unwrap_or_default();
-    for upstream in array(&json["upstreams"]) {
-        out += &format!(
-            "upstream {}: {}",
-            text(&upstream["name"]),
-            text(&upstream["mode"])
-        );
+    for upstream in list(&json["upstreams"]) {
+        if !out.is_empty() {
+            out.push('\n');
+        }
+        let mode = word(upstream, "mode");
+        let tone = match mode {
+            "normal" => Tone::Plain,
+            _ => Tone::Bad,
+        };
+        let mode = tone.paint(mode, look.colour);
+        out += &format!("upstream {}: {mode}", word(upstream, "name"));
         if let Some(circuit) = upstream["circuit"].as_str() {
             out += &format!(", circuit {circuit}");
         }
-        let waiting = upstream["queue"]["waiting"].as_u64().unwrap_or_default();
+        let waiting = number(&upstream["queue"], "waiting");
         if waiting > 0 {
             out += &format!(", {waiting} waiting");
         }
         out.push('\n');
-        for b in array(&upstream["backends"]) {
-            out += &format!(
-                "  {:<20} {:<21} {:<8} weight {}",
-                text(&b["name"]),
-                text(&b["address"]),
-                text(&b["state"]),
-                b["weight"]
-            );
-            let share = b["share_percent"].as_f64().unwrap_or(100.0);
-            if share < 100.0 {
-                out += &format!(" ({share:.0}% of it)");
-            }
-            out += &format!(", {} under way: {}", b["in_flight"], text(&b["cause"]));
-            for order in array(&b["orders"]) {
-                out += &format!(
-                    "; {} by {} ({})",
-                    text(&order["kind"]),
-                    text(&order["owner"]),
-                    text(&order["reason"])
-                );
-            }
-            out.push('\n');
-        }
+        out += &backends(upstream).text(look);
     }
-    out += &super::xdp::lines(&json["xdp"]);
+    let xdp = super::xdp::lines(&json["xdp"]);
+    if !xdp.is_empty() && !out.is_empty() {
+        out.push('\n');
+    }
+    out += &xdp;
     if out.is_empty() {
         out = "no upstreams\n".to_owned();
     }
     out
+}
+
+fn backends(upstream: &Value) -> Table {
+    let mut table = Table::new(&[
+        Column::text("backend"),
+        Column::text("address"),
+        Column::text("state"),
+        Column::number("weight"),
+        Column::number("of it"),
+        Column::number("under way"),
+        Column::text("cause, orders"),
+    ])
+    .indented(2);
+    for b in list(&upstream["backends"]) {
+        let state = word(b, "state");
+        let tone = match state {
+            "up" => Tone::Good,
+            "unknown" => Tone::Doubtful,
+            _ => Tone::Bad,
+        };
+        let share = b["share_percent"].as_f64().filter(|s| *s < 100.0);
+        let mut says = vec![word(b, "cause").to_owned()];
+        says.extend(list(&b["orders"]).map(|order| {
+            format!(
+                "{} by {} ({})",
+                word(order, "kind"),
+                word(order, "owner"),
+                word(order, "reason")
+            )
+        }));
+        table.row([
+            word(b, "name").into(),
+            word(b, "address").into(),
+            Cell::from(state).toned(tone),
+            number(b, "weight").into(),
+            share.map(|s| format!("{s:.0}%")).unwrap_or_default().into(),
+            number(b, "in_flight").into(),
+            says.join("; ").into(),
+        ]);
+    }
+    table
 }
 
 #[cfg(test)]
@@ -237,10 +256,12 @@ mod tests {
             }],
         }] });
         assert_eq!(
-            status(&json),
-            "upstream api: normal, circuit closed, 2 waiting\n  b1                   10.0.0.1:80           \
-             ejected  weight 3 (10% of it), 4 under way: 3 failed requests; drain by ann (disk)\n"
+            status(&json, Look::default()),
+            "upstream api: normal, circuit closed, 2 waiting\n  \
+             backend  address      state    weight  of it  under way  cause, orders\n  \
+             b1       10.0.0.1:80  ejected       3    10%          4  3 failed requests; drain by ann (disk)\n"
         );
-        assert_eq!(status(&json!({ "upstreams": [] })), "no upstreams\n");
+        let none = json!({ "upstreams": [] });
+        assert_eq!(status(&none, Look::default()), "no upstreams\n");
     }
 }

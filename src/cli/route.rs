@@ -44,7 +44,20 @@ pub(super) fn route(args: &RouteArgs) -> ExitCode {
         client: args.source.unwrap_or(IpAddr::from([127, 0, 0, 1])),
     };
     let upstream = |id: crate::ids::UpstreamId| &*plan.upstreams[id.index()].name;
-    print!("{}", plan.routes.explain(head, caller, upstream));
+    let said = plan.routes.explain(head, caller, upstream);
+    if args.json {
+        let lines: Vec<&str> = said.lines().collect();
+        let json = serde_json::json!({
+            "node": args.node,
+            "listener": names.get(at),
+            "method": args.method,
+            "url": args.url,
+            "lines": lines,
+        });
+        println!("{json:#}");
+    } else {
+        print!("{said}");
+    }
     ExitCode::SUCCESS
 }
 

@@ -6,7 +6,10 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::Value;
 
-use super::ask::{Via, ask};
+use super::ask::Via;
+use super::say::{list, number, shown, word};
+use super::table::{Cell, Column, Table, octets};
+use super::terminal::Look;
 
 /// Which client prefixes are shown.
 #[derive(Debug, Args)]
@@ -25,11 +28,7 @@ pub(super) struct ClientsArgs {
 
 /// Lists the listeners.
 pub(super) fn listeners(via: &Via) -> ExitCode {
-    match ask(via, "GET", "/v1/proxy/listeners", &[], None) {
-        Ok(answer) if via.json => super::done::<_, String>(Ok(answer.json)),
-        Ok(answer) => super::done::<_, String>(Ok(listeners_text(&answer.json))),
-        Err(e) => super::failed(e),
-    }
+    shown(via, "/v1/proxy/listeners", &[], listeners_text)
 }
 
 /// Lists client prefixes.
@@ -39,23 +38,7 @@ pub(super) fn clients(args: &ClientsArgs) -> ExitCode {
         ("limit", args.limit.to_string()),
     ];
     query.extend(args.prefix.clone().map(|p| ("prefix", p)));
-    match ask(&args.via, "GET", "/v1/proxy/clients", &query, None) {
-        Ok(answer) if args.via.json => super::done::<_, String>(Ok(answer.json)),
-        Ok(answer) => super::done::<_, String>(Ok(clients_text(&answer.json))),
-        Err(e) => super::failed(e),
-    }
-}
-
-fn list(json: &Value) -> impl Iterator<Item = &Value> {
-    json.as_array().into_iter().flatten()
-}
-
-fn word<'j>(json: &'j Value, key: &str) -> &'j str {
-    json[key].as_str().unwrap_or_default()
-}
-
-fn number(json: &Value, key: &str) -> u64 {
-    json[key].as_u64().unwrap_or_default()
+    shown(&args.via, "/v1/proxy/clients", &query, clients_text)
 }
 
 /// `a 1, b 2`
@@ -65,87 +48,116 @@ fn counts(json: &Value) -> String {
     counts.join(", ")
 }
 
-/// What of flows is counted, as the end of a line.
-fn flows(json: &Value) -> String {
-    let mut out = format!(
-        "{} open of {}, {} bytes in, {} out",
-        number(json, "open"),
-        number(json, "total"),
-        number(json, "received_bytes"),
-        number(json, "sent_bytes")
-    );
-    for key in ["refused", "ended"] {
-        let counts = counts(&json[key]);
-        if !counts.is_empty() {
-            out += &format!("; {key}: {counts}");
-        }
-    }
-    out
+/// What of flows was refused, and how they ended.
+fn ends(json: &Value) -> String {
+    let of = |key: &str| match counts(&json[key]) {
+        none if none.is_empty() => None,
+        some => Some(format!("{key}: {some}")),
+    };
+    let parts: Vec<String> = ["refused", "ended"].into_iter().filter_map(of).collect();
+    parts.join("; ")
 }
 
-fn listeners_text(json: &Value) -> String {
-    let mut out = String::new();
+/// Columns of what of flows is counted.
+const FLOWS: [Column; 5] = [
+    Column::number("open"),
+    Column::number("flows"),
+    Column::number("in"),
+    Column::number("out"),
+    Column::number("requests"),
+];
+
+fn flows(json: &Value) -> [Cell; 5] {
+    let requests = json["requests"].as_u64();
+    let known = |cell: String| {
+        Cell::from(if requests.is_some() {
+            String::new()
+        } else {
+            cell
+        })
+    };
+    [
+        number(json, "open").into(),
+        known(number(json, "total").to_string()),
+        known(octets(number(json, "received_bytes"))),
+        known(octets(number(json, "sent_bytes"))),
+        requests.map(|r| r.to_string()).unwrap_or_default().into(),
+    ]
+}
+
+fn listeners_text(json: &Value, look: Look) -> String {
+    let head = ["listener", "protocol", "addresses", "to"].map(Column::text);
+    let columns: Vec<Column> = head
+        .into_iter()
+        .chain(FLOWS)
+        .chain([Column::text("")])
+        .collect();
+    let mut table = Table::new(&columns);
     for l in list(&json["listeners"]) {
         let addresses: Vec<&str> = list(&l["addresses"]).filter_map(Value::as_str).collect();
-        out += &format!(
-            "{:<16} {:<4} {}",
-            word(l, "name"),
-            word(l, "protocol"),
-            addresses.join(" ")
-        );
-        if let Some(forward) = l["forward"].as_str() {
-            out += &format!(" -> {forward}");
-        }
-        out += ": ";
-        out += &match l["requests"].as_u64() {
-            Some(requests) => format!("{} open, {requests} requests", number(l, "open")),
-            None => flows(l),
-        };
-        out.push('\n');
+        let head = [
+            Cell::from(word(l, "name")),
+            word(l, "protocol").into(),
+            addresses.join(" ").into(),
+            word(l, "forward").into(),
+        ];
+        table.row(head.into_iter().chain(flows(l)).chain([ends(l).into()]));
     }
+    if table.is_empty() {
+        return "no listeners\n".to_owned();
+    }
+    let head = [Column::text("backend"), Column::number("connects ms")];
+    let columns: Vec<Column> = head
+        .into_iter()
+        .chain(FLOWS)
+        .chain([Column::text("")])
+        .collect();
+    let mut backends = Table::new(&columns);
     for b in list(&json["backends"]) {
         let name = format!("{}/{}", word(b, "upstream"), word(b, "backend"));
-        out += &format!("  {name}: {}", flows(b));
-        if let Some(ms) = b["connect_ms"].as_f64() {
-            out += &format!("; connects in {ms:.2} ms");
-        }
-        out.push('\n');
+        let ms = b["connect_ms"].as_f64().map(|ms| format!("{ms:.2}"));
+        let head = [Cell::from(name), ms.unwrap_or_default().into()];
+        backends.row(head.into_iter().chain(flows(b)).chain([ends(b).into()]));
     }
-    if out.is_empty() {
-        out.push_str("no listeners");
-    }
-    out.trim_end().to_owned()
+    let gap = if backends.is_empty() { "" } else { "\n" };
+    format!("{}{gap}{}", table.text(look), backends.text(look))
 }
 
-fn clients_text(json: &Value) -> String {
+fn clients_text(json: &Value, look: Look) -> String {
     let mut out = format!(
         "{} prefixes of at most {}, {} samples\n",
         number(json, "known"),
         number(json, "capacity"),
         number(json, "samples")
     );
-    out += &format!(
-        "{:<24} {:>9} {:>9} {:>9} {:>7} {:>9} {:>9}\n",
-        "prefix", "rtt ms", "min ms", "var ms", "again %", "samples", "seen s"
-    );
+    let mut table = Table::new(&[
+        Column::text("prefix"),
+        Column::number("rtt ms"),
+        Column::number("min ms"),
+        Column::number("var ms"),
+        Column::number("again %"),
+        Column::number("samples"),
+        Column::number("seen s"),
+    ]);
     for c in list(&json["clients"]) {
         let float = |key: &str| c[key].as_f64().unwrap_or_default();
-        out += &format!(
-            "{:<24} {:>9.2} {:>9.2} {:>9.2} {:>7.2} {:>9} {:>9.0}\n",
-            word(c, "prefix"),
-            float("rtt_ms"),
-            float("min_rtt_ms"),
-            float("rtt_var_ms"),
-            float("retransmit_percent"),
-            number(c, "samples"),
-            float("last_seen_seconds_ago")
-        );
+        let two = |key: &str| Cell::from(format!("{:.2}", float(key)));
+        table.row([
+            word(c, "prefix").into(),
+            two("rtt_ms"),
+            two("min_rtt_ms"),
+            two("rtt_var_ms"),
+            two("retransmit_percent"),
+            number(c, "samples").into(),
+            format!("{:.0}", float("last_seen_seconds_ago")).into(),
+        ]);
     }
+    out += &table.text(look);
     let left = number(json, "matching").saturating_sub(list(&json["clients"]).count() as u64);
     if left > 0 {
         out += &format!("and {left} more\n");
     }
-    out.trim_end().to_owned()
+    out
 }
 
 #[cfg(test)]
@@ -155,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn listeners_and_backends_are_a_line_each() {
+    fn listeners_and_backends_are_tables() {
         let json = json!({
             "listeners": [
                 { "name": "web", "protocol": "http", "addresses": ["127.0.0.1:80"], "open": 2,
@@ -170,13 +182,18 @@ mod tests {
             ],
         });
         assert_eq!(
-            listeners_text(&json),
-            "web              http 127.0.0.1:80: 2 open, 7 requests\n\
-             mail             tcp  127.0.0.1:25 [::1]:25 -> mail: 1 open of 3, 10 bytes in, 20 out; \
-             refused: max-connections 4; ended: client-closed 2\n\
-             \x20 mail/m1: 1 open of 3, 10 bytes in, 20 out; connects in 0.50 ms"
+            listeners_text(&json, Look::default()),
+            "listener  protocol  addresses              to    open  flows    in   out  requests\n\
+             web       http      127.0.0.1:80                    2                            7\n\
+             mail      tcp       127.0.0.1:25 [::1]:25  mail     1      3  10 B  20 B            \
+             refused: max-connections 4; ended: client-closed 2\n\n\
+             backend  connects ms  open  flows    in   out\n\
+             mail/m1         0.50     1      3  10 B  20 B\n"
         );
-        assert_eq!(listeners_text(&json!({})), "no listeners");
+        assert_eq!(
+            listeners_text(&json!({}), Look::default()),
+            "no listeners\n"
+        );
     }
 
     #[test]
@@ -187,7 +204,7 @@ mod tests {
                 "rtt_var_ms": 2.0, "retransmit_percent": 1.5, "samples": 12,
                 "last_seen_seconds_ago": 3.2 }],
         });
-        let text = clients_text(&json);
+        let text = clients_text(&json, Look::default());
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[0], "9 prefixes of at most 65536, 40 samples");
         assert_eq!(

@@ -2,6 +2,7 @@
 //!
 //! Each part checks what it refers to and goes on after an error, so that one run shows them all.
 
+mod admin;
 mod aliases;
 mod alpn;
 mod caches;
@@ -49,8 +50,10 @@ use crate::config::{Diagnostic, Sources, Spec};
 use crate::dns::name::WireName;
 use crate::snapshot::{Settings, Snapshot};
 use crate::steer::Steering;
+use crate::telemetry::RegionPlaces;
 use crate::traffic::Vip;
 
+pub use admin::{Access, CertificateAccess, Holder, TokenAccess};
 pub use dnssec::{ImportedKey, SignedZone};
 pub use fleet::{FleetMember, FleetNode, PushTarget};
 use names::CheckedName;
@@ -87,6 +90,7 @@ pub fn compile(
 
     let this_node = node::node(spec, node, p);
     fleet::check(spec, p);
+    admin::check(spec, p);
     let regions = pools::regions(spec, p);
     let geo = geo::geo(spec, inputs, sources, p);
     let parsed_zones = zones::parse(spec, inputs, sources, p);
@@ -133,6 +137,7 @@ pub fn compile(
         &geo,
     );
     rules.circles = council::circles(spec, &steering);
+    let places = RegionPlaces::new(steering.regions.iter().map(|r| &*r.name));
     let snapshot = Snapshot {
         zones,
         geo,
@@ -150,6 +155,7 @@ pub fn compile(
             council: Arc::new(rules),
             rules: protection::rules(spec),
             chaos: protection::chaos(spec, this_node.as_ref()),
+            regions: places,
             expectations: Arc::default(),
             samples_per_second: spec.telemetry.samples_per_second,
         },

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::nearest;
-use crate::config::spec::{NodeSpec, Role};
+use crate::config::spec::{DnstapSpec, NodeSpec, OtlpSpec, Role};
 use crate::config::{Marked, Spec};
 use crate::net::Prefix;
 use crate::snapshot::NodeFacts;
 
+use super::admin::{self, Access};
 use super::{FleetNode, Problems, fleet};
 
 /// Time to wait for the first probes where `[dns] first-round` does not say.
@@ -38,6 +39,12 @@ pub struct Node {
     pub proxies: Vec<Prefix>,
     /// Admin API; `None` without role `admin`.
     pub admin_listen: Option<SocketAddr>,
+    /// Who may use the admin API.
+    pub access: Access,
+    /// Open connections to it at most.
+    pub admin_connections: u32,
+    /// Whether it is served over TLS.
+    pub admin_tls: bool,
     /// Whether this node carries traffic.
     pub proxies_traffic: bool,
     /// Threads of its proxy.
@@ -50,6 +57,10 @@ pub struct Node {
     pub state_dir: Option<PathBuf>,
     /// Its place in the fleet; `None` when it is alone.
     pub fleet: Option<FleetNode>,
+    /// Where metrics and traces are exported to.
+    pub otlp: Option<OtlpSpec>,
+    /// Where queries are logged.
+    pub dnstap: Option<DnstapSpec>,
 }
 
 /// The encrypted listeners of a node.
@@ -119,9 +130,19 @@ impl Node {
                 self.admin_listen != running.admin_listen,
             ),
             (
+                own("admin.certificate"),
+                self.admin_tls != running.admin_tls,
+            ),
+            (
+                own("admin.max-connections"),
+                self.admin_connections != running.admin_connections,
+            ),
+            (
                 own("proxy.workers"),
                 self.proxy_workers != running.proxy_workers,
             ),
+            ("telemetry.otlp".to_owned(), self.otlp != running.otlp),
+            ("telemetry.dnstap".to_owned(), self.dnstap != running.dnstap),
             (
                 "dns.first-round".to_owned(),
                 self.first_round != running.first_round,
@@ -206,6 +227,9 @@ pub(super) fn node(spec: &Spec, wanted: Option<&str>, p: &mut Problems) -> Optio
         tcp_idle_timeout: n.tcp_idle_timeout,
         admin_listen: has(n, Role::Admin)
             .then(|| n.admin_listen.as_ref().map_or(ADMIN, |a| a.value)),
+        access: admin::access(spec),
+        admin_connections: n.admin.max_connections,
+        admin_tls: n.admin.certificate.is_some(),
         proxies_traffic: has(n, Role::Proxy),
         proxy_workers: n.proxy.workers.unwrap_or(cores),
         probes: has(n, Role::Probe),
@@ -216,6 +240,8 @@ pub(super) fn node(spec: &Spec, wanted: Option<&str>, p: &mut Problems) -> Optio
             .map_or(FIRST_ROUND, |d| d.value),
         state_dir: n.state_dir.as_ref().map(|d| d.value.clone()),
         fleet: fleet::place(spec, n),
+        otlp: spec.telemetry.otlp.clone(),
+        dnstap: spec.telemetry.dnstap.clone().filter(|_| has(n, Role::Dns)),
     })
 }
 

@@ -6,8 +6,10 @@
 //! then left out, or stands as something harmless, and `complete` is false: from what such an object
 //! lacks nothing follows.
 
+mod admin;
 mod caches;
 mod expect;
+mod exports;
 mod features;
 mod fleet;
 mod health;
@@ -20,8 +22,12 @@ mod telemetry;
 mod upstreams;
 mod vips;
 
+pub use admin::{
+    AdminRole, AdminSpec, CertificateIs, ClientCertificateSpec, NodeAdminSpec, Sha256, TokenSpec,
+};
 pub use caches::CacheSpec;
 pub use expect::{AnswerSpec, ExpectSpec, ThingSpec};
+pub use exports::{DnstapSpec, DnstapTarget, OtlpSpec};
 pub use features::{AuthSpec, ErrorPagesSpec, FeaturesSpec, PageSpec, RateRuleSpec};
 pub use fleet::{FleetSpec, NodeFleetSpec};
 pub use health::HealthSpec;
@@ -65,6 +71,8 @@ pub struct Spec {
     pub health: HealthSpec,
     /// `[telemetry]`: what is told of the traffic.
     pub telemetry: TelemetrySpec,
+    /// `[admin]`
+    pub admin: AdminSpec,
     /// `[regions.NAME]`
     pub regions: Vec<RegionSpec>,
     /// `[nodes.NAME]`
@@ -190,6 +198,8 @@ pub struct NodeSpec {
     pub tcp_idle_timeout: Duration,
     /// `admin.listen`; default 127.0.0.1:8053 with role `admin`.
     pub admin_listen: Option<Marked<SocketAddr>>,
+    /// `admin`, but for `listen`.
+    pub admin: NodeAdminSpec,
     /// Encrypted listeners and trusted proxies.
     pub encrypted: EncryptedSpec,
     /// `state-dir`, relative to the configuration file that says so.

@@ -8,8 +8,8 @@ use crate::dns::name::{NameRef, is_at_or_below};
 use crate::dns::{Ede, Owner, Rcode, Section, rtype};
 use crate::ids::{EndpointId, NameId};
 use crate::net::Family;
-use crate::snapshot::View;
 use crate::snapshot::drills::ScopedDrill;
+use crate::snapshot::{Snapshot, View};
 use crate::steer::decision::{Picks, Standing};
 use crate::steer::{Ask, Chosen, Decision, Group, LastResort, NoTrace, Steering, decide};
 use crate::telemetry::DnsEvent;
@@ -217,7 +217,7 @@ impl Resolve<'_> {
     ) -> Result<(), Full> {
         let group = self.view.snapshot.steering.group_of(name);
         r.original_ttl(group.ttl_max);
-        tell(decision, scratch, r);
+        tell(self.view, decision, scratch, r);
         match &decision.chosen {
             Chosen::Endpoints(picks) if group.cname => self.alias(picks, owner, decision.ttl, r),
             Chosen::Endpoints(picks) => {
@@ -361,8 +361,19 @@ pub(super) fn canonical(name: &[u8]) -> Option<Canonical> {
 }
 
 /// Counts a steered answer, and says what is unusual about it.
-pub(super) fn tell(decision: &Decision, scratch: &Scratch, r: &mut Response<'_, '_>) {
+pub(super) fn tell(view: &View, decision: &Decision, scratch: &Scratch, r: &mut Response<'_, '_>) {
     r.ede = words(decision);
+    if let Chosen::Endpoints(picks) = &decision.chosen
+        && let Some(first) = picks.as_slice().first()
+    {
+        let Snapshot {
+            steering, settings, ..
+        } = &*view.snapshot;
+        let pool = steering.endpoints[first.index()].pool;
+        let region = steering.pools[pool.index()].region;
+        let place = settings.regions.place(region.index());
+        scratch.counters.regions.count(place);
+    }
     scratch.counters.count(match decision.standing {
         Standing::Normal => DnsEvent::SteeredNormal,
         Standing::Held => DnsEvent::SteeredHeld,

@@ -157,7 +157,7 @@ impl<'a> Resolve<'a> {
             return self.chosen(name, family, lesser, owner, scratch, r);
         }
         r.original_ttl(self.view.snapshot.steering.group_of(name).ttl_max);
-        tell(lesser, scratch, r);
+        tell(self.view, lesser, scratch, r);
         self.https(name, &both, Section::Answer, owner, r)?;
         self.additional_addresses(&both, owner, r);
         Ok(())

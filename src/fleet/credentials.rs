@@ -34,6 +34,8 @@ impl Roles {
             "p" | "d" | "t" => self.proxy,
             // Orders, and which of them are on this node's disk.
             "ov" | "ovseen" => self.dns || self.admin,
+            // What nodes say of drills.
+            "dr" => self.dns || self.admin || self.proxy,
             // What other nodes pushed to this one.
             "px" => self.dns,
             _ => false,

@@ -156,6 +156,8 @@ pub struct Report {
     pub pools: Difference,
     /// Regions.
     pub regions: Difference,
+    /// Where the regions of both are, by name; where they would be, of one that is moved.
+    pub places: Vec<(String, Coordinates)>,
     /// Endpoints whose health is not known before they are probed, and that were taken as up.
     pub assumed_up: Vec<String>,
 }

@@ -62,7 +62,7 @@ impl Desk {
     }
 
     /// Gives samples of what is answered to `taps`.
-    pub(super) fn tap(&mut self, taps: &Taps) {
+    pub fn tap(&mut self, taps: &Taps) {
         self.tap = taps.tap(RandomState::new().hash_one(1u8));
     }
 

@@ -9,6 +9,7 @@ use crate::health::{Override, Overrides};
 use crate::overrides::{Kind, Reach, Standing};
 use crate::steer::{Known, Live, Steering};
 use crate::time::{Moment, Wall};
+use crate::units::Generation;
 
 use super::orders;
 
@@ -44,6 +45,54 @@ pub struct ScopedDrill {
     pub overrides: Arc<Overrides>,
     /// What each plan offers under it.
     pub live: Live,
+}
+
+/// Most drills whose coming and going a view remembers.
+const MARKS: usize = 8;
+
+/// The views in which a drill came and went.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DrillMark {
+    /// The drill.
+    pub id: Arc<str>,
+    /// The first view that has it, and when that was published.
+    pub begun: (Generation, Moment),
+    /// The first view that has it no more.
+    pub over: Option<(Generation, Moment)>,
+}
+
+/// The marks of a view with `drills`, from those of the view before.
+pub(super) fn marks(
+    before: &[DrillMark],
+    drills: &[DrillOrders],
+    generation: Generation,
+    now: Moment,
+) -> Box<[DrillMark]> {
+    if before.is_empty() && drills.is_empty() {
+        return Box::default();
+    }
+    let here = |id: &str| drills.iter().any(|d| *d.id == *id);
+    let mut marks: Vec<DrillMark> = before
+        .iter()
+        .map(|mark| DrillMark {
+            over: mark
+                .over
+                .or_else(|| (!here(&mark.id)).then_some((generation, now))),
+            ..mark.clone()
+        })
+        .collect();
+    for drill in drills {
+        if !marks.iter().any(|m| m.id == drill.id) {
+            marks.push(DrillMark {
+                id: drill.id.clone(),
+                begun: (generation, now),
+                over: None,
+            });
+        }
+    }
+    let many = marks.len().saturating_sub(MARKS);
+    marks.drain(..many);
+    marks.into()
 }
 
 /// The drills in force, in the order of their beginning.

@@ -51,12 +51,22 @@ impl View {
             ..self.parts()
         };
         // Drills with a scope answer none of those who are asked for here.
-        View::of(self.generation, now, parts, (live, Box::default()))
+        View::of(
+            self.generation,
+            now,
+            parts,
+            (live, Box::default(), Box::default()),
+        )
     }
 
     /// A view of which nothing is resolved: a start for [`View::supposing`] where nobody answers from it.
     pub fn unresolved(generation: Generation, now: Moment, parts: Parts) -> View {
         let live = Live::blank(&parts.snapshot.steering);
-        View::of(generation, now, parts, (live, Box::default()))
+        View::of(
+            generation,
+            now,
+            parts,
+            (live, Box::default(), Box::default()),
+        )
     }
 }

@@ -9,12 +9,13 @@ use crate::ids::TargetId;
 use crate::limit::{RateTable, Rules, Secrets};
 use crate::net::Prefix;
 use crate::steer::{Known, Live, Measurements, Steering};
+use crate::telemetry::RegionPlaces;
 use crate::time::{Moment, Wall};
 use crate::traffic::Plan;
 use crate::units::Generation;
 use crate::zone::ZoneSet;
 
-use super::drills::{self, DrillOrders, ScopedDrill};
+use super::drills::{self, DrillMark, DrillOrders, ScopedDrill};
 use super::expectations::Tried;
 use super::transfer::Transfers;
 
@@ -37,6 +38,8 @@ pub struct Settings {
     pub rules: Rules,
     /// What class CH says; at most 255 octets each, empty: nothing.
     pub chaos: ChaosTexts,
+    /// Where workers count answers of each region.
+    pub regions: RegionPlaces,
     /// What the configuration's authors expect of it, in the order of the files, as it was tried.
     pub expectations: Arc<[Tried]>,
     /// Answers a second that are looked at, of all DNS threads together; 0: none.
@@ -169,6 +172,8 @@ pub struct View {
     pub live: Live,
     /// The same under each drill that has a scope; empty nearly always.
     pub scoped: Box<[ScopedDrill]>,
+    /// The views in which drills came and went.
+    pub drill_marks: Box<[DrillMark]>,
 }
 
 impl View {
@@ -200,14 +205,17 @@ impl View {
             now,
         );
         let scoped = drills::resolve(&parts.drills, &parts.snapshot.steering, known, now, None);
-        View::of(generation, now, parts, (live, scoped))
+        let marks = drills::marks(&[], &parts.drills, generation, now);
+        View::of(generation, now, parts, (live, scoped, marks))
     }
 
     /// As [`View::new`], at the cost of what is otherwise than in `before`, where that is of the same
     /// snapshot.
     pub fn after(before: &View, generation: Generation, now: Moment, parts: Parts) -> View {
         if !Arc::ptr_eq(&before.snapshot, &parts.snapshot) {
-            return View::new(generation, now, parts);
+            let mut view = View::new(generation, now, parts);
+            view.drill_marks = drills::marks(&before.drill_marks, &view.drills, generation, now);
+            return view;
         }
         let was = Known {
             board: &before.board,
@@ -216,16 +224,17 @@ impl View {
         };
         let steering = &parts.snapshot.steering;
         let live = before.live.renew(steering, was, parts.known(), now);
-        let before = Some((&*before.scoped, was));
-        let scoped = drills::resolve(&parts.drills, steering, parts.known(), now, before);
-        View::of(generation, now, parts, (live, scoped))
+        let scoped = Some((&*before.scoped, was));
+        let scoped = drills::resolve(&parts.drills, steering, parts.known(), now, scoped);
+        let marks = drills::marks(&before.drill_marks, &parts.drills, generation, now);
+        View::of(generation, now, parts, (live, scoped, marks))
     }
 
     pub(super) fn of(
         generation: Generation,
         now: Moment,
         parts: Parts,
-        (live, scoped): (Live, Box<[ScopedDrill]>),
+        (live, scoped, drill_marks): (Live, Box<[ScopedDrill]>, Box<[DrillMark]>),
     ) -> View {
         let Parts {
             snapshot,
@@ -254,6 +263,7 @@ impl View {
             drills,
             live,
             scoped,
+            drill_marks,
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::regions::RegionCounters;
+
 /// Declares the events counted on the DNS path, with the metric's labels.
 macro_rules! dns_events {
     ($($(#[$doc:meta])* $name:ident => $metric:literal, $labels:literal;)*) => {
@@ -237,11 +239,18 @@ impl DnsEvent {
 
 /// One worker's counters. Only that worker writes, so an increment is a plain load and store.
 #[derive(Debug)]
-pub struct DnsCounters([AtomicU64; DnsEvent::ALL.len()]);
+pub struct DnsCounters {
+    events: [AtomicU64; DnsEvent::ALL.len()],
+    /// Steered answers, by the region of the first endpoint in them.
+    pub regions: RegionCounters,
+}
 
 impl Default for DnsCounters {
     fn default() -> Self {
-        DnsCounters(std::array::from_fn(|_| AtomicU64::new(0)))
+        DnsCounters {
+            events: std::array::from_fn(|_| AtomicU64::new(0)),
+            regions: RegionCounters::default(),
+        }
     }
 }
 
@@ -249,13 +258,13 @@ impl DnsCounters {
     /// Counts one. Call from the owning worker only.
     #[inline]
     pub fn count(&self, event: DnsEvent) {
-        let c = &self.0[event as usize];
+        let c = &self.events[event as usize];
         c.store(c.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     }
 
     /// The present value; from any thread.
     pub fn get(&self, event: DnsEvent) -> u64 {
-        self.0[event as usize].load(Ordering::Relaxed)
+        self.events[event as usize].load(Ordering::Relaxed)
     }
 }
 

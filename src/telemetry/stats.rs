@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{Before, DnsCounters, DnsEvent, Metrics, OrderGauges, Page, ProbeStats};
+use super::spans::Spans;
+use super::{ApiStats, Before, DnsCounters, DnsEvent, Metrics, OrderGauges, Page, ProbeStats};
 
 /// All counters of the process.
 #[derive(Default)]
@@ -15,6 +16,8 @@ pub struct Stats {
     key_troubles: Arc<AtomicU64>,
     orders: Arc<OrderGauges>,
     probes: Arc<ProbeStats>,
+    api: Arc<ApiStats>,
+    spans: Arc<Spans>,
     others: Vec<Arc<dyn Metrics>>,
     before: Before,
 }
@@ -124,6 +127,21 @@ impl Stats {
     /// An event's count over all workers.
     pub fn dns(&self, event: DnsEvent) -> u64 {
         self.workers.iter().map(|w| w.get(event)).sum()
+    }
+
+    /// Steered answers of the region in this place, over all workers.
+    pub fn region(&self, place: usize) -> u64 {
+        self.workers.iter().map(|w| w.regions.get(place)).sum()
+    }
+
+    /// Requests of the admin API that wait to be exported.
+    pub fn spans(&self) -> &Arc<Spans> {
+        &self.spans
+    }
+
+    /// What is counted of the admin API.
+    pub fn api(&self) -> &Arc<ApiStats> {
+        &self.api
     }
 
     /// Open DNS connections over TCP.

@@ -49,12 +49,16 @@ export async function page_of(browser, { width = 1280, height = 900, theme = "li
 /** Goes to a view, until it shows what it is about. */
 export async function view(page, at) {
   await page.goto(`${base}/ui/#/${at}`);
-  await settled(page);
+  await settled(page, at);
 }
 
-/** Waits until the view has its data. */
-export async function settled(page) {
-  await page.waitForFunction(() => document.querySelector("#title") && !document.querySelector("#main .loading, #main .waiting"));
+/** Waits until the view has its data, and its map where it has one. */
+export async function settled(page, at) {
+  const path = `/${at.split("?")[0]}`;
+  await page.waitForFunction(
+    (wanted) => document.getElementById("main").dataset.shown === wanted && !document.querySelector("#main .loading, #main .waiting"),
+    path,
+  );
 }
 
 /** What axe-core finds, of serious and critical level. */
@@ -114,5 +118,5 @@ export async function test(run) {
   } finally {
     await browser.close();
   }
-  assert.deepEqual(found, [], "what must not happen on any page");
+  assert.deepEqual([...new Set(found)], [], "what must not happen on any page");
 }

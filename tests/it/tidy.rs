@@ -33,7 +33,7 @@ const LAYERS: &[&[&str]] = &[
         "caching",
         "history",
     ],
-    &["steer", "traffic"],
+    &["steer", "traffic", "drill"],
     &["snapshot"],
     &["engine", "config", "plan"],
     &["compile", "sys"],
@@ -67,6 +67,7 @@ const PURE: &[&str] = &[
     "overrides",
     "history",
     "steer",
+    "drill",
     "snapshot",
     "plan",
     "engine",
@@ -103,6 +104,7 @@ const SERDE: &[&str] = &[
     "geo/networks",
     "app/keeper/record",
     "app/keeper/request",
+    "app/drills/word",
 ];
 
 /// One breach, for a person.
@@ -118,7 +120,7 @@ fn layer_of(module: &str) -> Option<usize> {
 }
 
 /// The text with comments, string literals and `#[cfg(test)]` items blanked out, lines kept.
-fn code_only(text: &str) -> String {
+pub(crate) fn code_only(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let bytes: Vec<char> = text.chars().collect();
     let mut i = 0;

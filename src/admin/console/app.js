@@ -10,7 +10,7 @@ import { login } from "./frame/login.js";
 import { GROUPS, find } from "./routes.js";
 
 /** Between two readings of what is shown. */
-const CALM_MS = 500;
+const CALM_MS = 1000;
 
 const main = document.getElementById("main");
 /** What all views may use. */
@@ -109,17 +109,20 @@ async function visit(moved) {
   const at = place();
   const { view, args, nav } = find(at.parts);
   now?.end();
-  for (const dialog of document.querySelectorAll("dialog.of-view")) dialog.remove();
+  delete main.dataset.shown;
   now = new Visit(view, args, at);
   main.replaceChildren();
   now.render();
   menu(nav);
   nav_shown(false);
-  await now.refresh();
+  const own = now;
+  await own.refresh();
+  if (own !== now) return;
+  main.dataset.shown = `/${at.path}`;
   if (moved) {
     scrollTo(0, 0);
     document.getElementById("title")?.focus({ preventScroll: true });
-    say(`${now.view.title(now)}, shown`);
+    say(`${own.view.title(own)}, shown`);
   }
 }
 
@@ -194,7 +197,8 @@ let last = 0;
 
 /** Reads what is shown again, soon and not too often. */
 function changed() {
-  if (due) return;
+  // Who is not known is not told anything new.
+  if (due || document.getElementById("login")) return;
   const wait = Math.max(CALM_MS, (now?.view.calm ?? CALM_MS) - (Date.now() - last));
   due = setTimeout(() => {
     due = undefined;

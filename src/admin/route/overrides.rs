@@ -1,11 +1,13 @@
 //! `/v1/overrides`, `/v1/switchover`, `/v1/audit`: operators' orders.
 
-use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::{Json, extract};
 use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
+
+use super::query::{Body, NoQuery, Query, limit};
 
 use crate::admin::desk::{Asked, Ends, Refusal, WantedOrder, Wish};
-use crate::admin::gate::{Operator, Viewer};
+use crate::admin::gate::{Operator, Viewer, Who};
 use crate::admin::problem::Problem;
 use crate::admin::state::{Answer, State};
 use crate::admin::view::overrides::{Audit, Given, Overrides};
@@ -15,77 +17,183 @@ use crate::time::utc;
 use crate::units::Weight;
 
 /// One thing wanted.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = OrderWanted)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct One {
+    /// `endpoint`, `pool`, `region` or `name`.
+    #[schema(pattern = "^(endpoint|pool|region|name)$")]
     scope: String,
+    /// Of the scope.
     name: String,
+    /// `drain`, `disable`, `force-up`, `force-down`, `weight`, `failback`, or `clear`: no order any more.
+    #[schema(pattern = "^(drain|disable|force-up|force-down|weight|failback|clear)$")]
     kind: String,
+    /// Of `weight`.
+    #[schema(maximum = 1000000)]
     weight: Option<u32>,
 }
 
 /// An order about one scope.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = SingleOrder)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Single {
+    /// `endpoint`, `pool`, `region` or `name`.
+    #[schema(pattern = "^(endpoint|pool|region|name)$")]
     scope: String,
+    /// Of the scope.
     name: String,
+    /// `drain`, `disable`, `force-up`, `force-down`, `weight`, `failback`, or `clear`: no order any more.
+    #[schema(pattern = "^(drain|disable|force-up|force-down|weight|failback|clear)$")]
     kind: String,
+    /// Of `weight`.
+    #[schema(maximum = 1000000)]
     weight: Option<u32>,
-    owner: String,
+    /// Who gives the order.
+    #[schema(min_length = 1, max_length = 100)]
+    owner: Option<String>,
+    /// Why, for whoever finds it later.
+    #[schema(min_length = 1, max_length = 500)]
     reason: String,
+    /// It ends by itself after this: `30m`, `2h`, `1d`.
     r#for: Option<String>,
+    /// It ends by itself then: `2026-01-31T12:00:00Z`.
     until: Option<String>,
+    /// The share of the capacity of each name that must go on serving: `60%`.
+    #[schema(pattern = "^(100|[1-9]?[0-9])%$")]
     demand: Option<String>,
+    /// Why rules may be broken all the same.
+    #[schema(min_length = 1, max_length = 500)]
     break_glass: Option<String>,
 }
 
 /// An order about several scopes.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = SeveralOrders)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Several {
+    /// What is ordered: all of it or nothing.
     orders: Vec<One>,
-    owner: String,
+    /// Who gives the order.
+    #[schema(min_length = 1, max_length = 100)]
+    owner: Option<String>,
+    /// Why, for whoever finds it later.
+    #[schema(min_length = 1, max_length = 500)]
     reason: String,
+    /// It ends by itself after this: `30m`, `2h`, `1d`.
     r#for: Option<String>,
+    /// It ends by itself then: `2026-01-31T12:00:00Z`.
     until: Option<String>,
+    /// The share of the capacity of each name that must go on serving: `60%`.
+    #[schema(pattern = "^(100|[1-9]?[0-9])%$")]
     demand: Option<String>,
+    /// Why rules may be broken all the same.
+    #[schema(min_length = 1, max_length = 500)]
     break_glass: Option<String>,
 }
 
 /// What to clear.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct Gone {
+    /// `endpoint`, `pool`, `region` or `name`.
+    #[param(pattern = "^(endpoint|pool|region|name)$")]
     scope: String,
+    /// Of the scope.
     name: String,
     /// `state`, `weight` or `failback`; all without it.
+    #[param(pattern = "^(state|weight|failback)$")]
     class: Option<String>,
-    owner: String,
+    /// Who takes it back.
+    #[param(min_length = 1, max_length = 100)]
+    owner: Option<String>,
+    /// Why.
     #[serde(default)]
+    #[param(required = false, max_length = 500)]
     reason: String,
+    /// Why rules may be broken all the same.
+    #[param(min_length = 1, max_length = 500)]
     break_glass: Option<String>,
 }
 
 /// How much of the audit record.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct Much {
+    /// So many lines at most; 100 without it.
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
 }
 
 /// The orders in force, with the real state beneath them.
-pub async fn list(_: Viewer, extract::State(state): extract::State<State>) -> Answer<Overrides> {
+#[utoipa::path(
+    get,
+    path = "/v1/overrides",
+    tag = "orders",
+    responses((status = 200, description = "The orders in force", body = Overrides))
+)]
+pub async fn list(
+    _: Viewer,
+    extract::State(state): extract::State<State>,
+    _: NoQuery,
+) -> Answer<Overrides> {
     let listing = state.orders.list();
     Ok(Json(Overrides::of(listing, &state.publisher.latest())))
 }
 
 /// Gives one order.
+#[utoipa::path(
+    put,
+    path = "/v1/overrides",
+    tag = "orders",
+    request_body = Single,
+    responses(
+        (status = 200, description = "It is in force", body = Given),
+        (status = 404, description = "Something that it is about is not there"),
+        (status = 409, description = "It breaks rules; each is told with both numbers"),
+        (status = 503, description = "It could not be tried"),
+    )
+)]
 pub async fn put(
-    _: Operator,
-    extract::State(state): extract::State<State>,
-    body: Result<Json<Single>, JsonRejection>,
+    who: Operator,
+    state: extract::State<State>,
+    query: NoQuery,
+    body: Body<Single>,
 ) -> Answer<Given> {
-    let Json(s) = body.map_err(|e| Problem::parameter("body", e.body_text()))?;
+    single(who, state, query, body).await
+}
+
+/// Gives one order; the same as PUT.
+#[utoipa::path(
+    post,
+    path = "/v1/overrides",
+    tag = "orders",
+    request_body = Single,
+    responses(
+        (status = 200, description = "It is in force", body = Given),
+        (status = 404, description = "Something that it is about is not there"),
+        (status = 409, description = "It breaks rules; each is told with both numbers"),
+        (status = 503, description = "It could not be tried"),
+    )
+)]
+pub async fn post(
+    who: Operator,
+    state: extract::State<State>,
+    query: NoQuery,
+    body: Body<Single>,
+) -> Answer<Given> {
+    single(who, state, query, body).await
+}
+
+async fn single(
+    Operator(who): Operator,
+    extract::State(state): extract::State<State>,
+    _: NoQuery,
+    Body(s): Body<Single>,
+) -> Answer<Given> {
     let one = One {
         scope: s.scope,
         name: s.name,
@@ -101,26 +209,49 @@ pub async fn put(
         demand: s.demand,
         break_glass: s.break_glass,
     };
-    give(&state, several.wanted()?).await
+    give(&state, several.wanted(&who)?).await
 }
 
 /// Gives several orders as one: all or none.
+#[utoipa::path(
+    post,
+    path = "/v1/switchover",
+    tag = "orders",
+    request_body = Several,
+    responses(
+        (status = 200, description = "They are in force", body = Given),
+        (status = 404, description = "Something that it is about is not there"),
+        (status = 409, description = "It breaks rules; each is told with both numbers"),
+        (status = 503, description = "It could not be tried"),
+    )
+)]
 pub async fn switchover(
-    _: Operator,
+    Operator(who): Operator,
     extract::State(state): extract::State<State>,
-    body: Result<Json<Several>, JsonRejection>,
+    _: NoQuery,
+    Body(several): Body<Several>,
 ) -> Answer<Given> {
-    let Json(several) = body.map_err(|e| Problem::parameter("body", e.body_text()))?;
-    give(&state, several.wanted()?).await
+    give(&state, several.wanted(&who)?).await
 }
 
 /// Takes orders back.
+#[utoipa::path(
+    delete,
+    path = "/v1/overrides",
+    tag = "orders",
+    params(Gone),
+    responses(
+        (status = 200, description = "They are taken back", body = Given),
+        (status = 404, description = "Something that it is about is not there"),
+        (status = 409, description = "It breaks rules; each is told with both numbers"),
+        (status = 503, description = "It could not be tried"),
+    )
+)]
 pub async fn delete(
-    _: Operator,
+    Operator(who): Operator,
     extract::State(state): extract::State<State>,
-    query: Result<extract::Query<Gone>, QueryRejection>,
+    Query(gone): Query<Gone>,
 ) -> Answer<Given> {
-    let extract::Query(gone) = query.map_err(|e| Problem::parameter("query", e.body_text()))?;
     let class = gone.class.as_deref().map(class).transpose()?;
     let wanted = WantedOrder {
         wishes: vec![Wish {
@@ -128,7 +259,7 @@ pub async fn delete(
             name: gone.name,
             what: Asked::Clear(class),
         }],
-        owner: owner(gone.owner)?,
+        owner: owner(&who, gone.owner)?,
         reason: plain("reason", gone.reason)?,
         ends: None,
         demand: None,
@@ -138,13 +269,19 @@ pub async fn delete(
 }
 
 /// The audit record.
+#[utoipa::path(
+    get,
+    path = "/v1/audit",
+    tag = "orders",
+    params(Much),
+    responses((status = 200, description = "Its last lines, the latest first", body = Audit))
+)]
 pub async fn audit(
     _: Viewer,
     extract::State(state): extract::State<State>,
-    query: Result<extract::Query<Much>, QueryRejection>,
+    Query(much): Query<Much>,
 ) -> Answer<Audit> {
-    let extract::Query(much) = query.map_err(|e| Problem::parameter("limit", e.body_text()))?;
-    let lines = state.orders.audit(much.limit.unwrap_or(100));
+    let lines = state.orders.audit(limit(much.limit)?);
     Ok(Json(Audit {
         audit: lines.into_iter().map(Into::into).collect(),
     }))
@@ -169,7 +306,7 @@ async fn give(state: &State, wanted: WantedOrder) -> Answer<Given> {
 }
 
 impl Several {
-    fn wanted(self) -> Result<WantedOrder, Problem> {
+    fn wanted(self, who: &Who) -> Result<WantedOrder, Problem> {
         let wishes: Result<Vec<Wish>, Problem> = self.orders.into_iter().map(One::wish).collect();
         let reason = plain("reason", self.reason)?;
         if reason.trim().is_empty() {
@@ -178,7 +315,7 @@ impl Several {
         }
         Ok(WantedOrder {
             wishes: wishes?,
-            owner: owner(self.owner)?,
+            owner: owner(who, self.owner)?,
             reason,
             ends: ends(self.r#for.as_deref(), self.until.as_deref())?,
             demand: self.demand.as_deref().map(demand).transpose()?,
@@ -227,7 +364,8 @@ impl One {
 
 fn class(word: &str) -> Result<Class, Problem> {
     Class::from_word(word).ok_or_else(|| {
-        let detail = format!("`{word}` is no class; give `state`, `weight`, `failback` or nothing");
+        let detail =
+            format!("`{word}` is no class; give `state`, `weight`, `failback`, `drill` or nothing");
         Problem::parameter("class", detail)
     })
 }
@@ -264,21 +402,27 @@ fn ends(r#for: Option<&str>, until: Option<&str>) -> Result<Option<Ends>, Proble
 }
 
 fn demand(text: &str) -> Result<u8, Problem> {
+    share("demand", text)
+}
+
+/// A share in percent.
+pub(super) fn share(parameter: &'static str, text: &str) -> Result<u8, Problem> {
     let number = text.strip_suffix('%').and_then(|n| n.parse().ok());
     number.filter(|n| *n <= 100).ok_or_else(|| {
         let detail = format!("`{text}` is no share such as 60%, 0% to 100%");
-        Problem::parameter("demand", detail)
+        Problem::parameter(parameter, detail)
     })
 }
 
-pub(super) fn owner(text: String) -> Result<String, Problem> {
-    if text.trim().is_empty() {
-        return Err(Problem::parameter("owner", "say who gives the order"));
-    }
-    plain("owner", text)
+/// Who gives an order: whoever asks, with the name they gave where it is another.
+pub(super) fn owner(who: &Who, said: Option<String>) -> Result<String, Problem> {
+    let owner = who
+        .owner(said)
+        .map_err(|e| Problem::parameter("owner", e))?;
+    plain("owner", owner)
 }
 
-fn broken(reason: Option<String>) -> Result<Option<String>, Problem> {
+pub(super) fn broken(reason: Option<String>) -> Result<Option<String>, Problem> {
     match reason {
         Some(text) if text.trim().is_empty() => Err(Problem::parameter(
             "break-glass",

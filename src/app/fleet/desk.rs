@@ -99,7 +99,7 @@ impl FleetDesk {
 
     /// Whether the configuration lets the owner of a change say it; a node alone may say everything. The
     /// bus has looked already at what members say of themselves, not at what they relay.
-    pub(super) fn may_say(&self, change: &Change) -> bool {
+    pub(in crate::app) fn may_say(&self, change: &Change) -> bool {
         let Some(identity) = &self.identity else {
             return true;
         };
@@ -159,7 +159,7 @@ impl FleetDesk {
     }
 
     /// A value that cannot be believed.
-    pub(super) fn malformed(&self, change: &Change, why: &dyn std::fmt::Display) {
+    pub(in crate::app) fn malformed(&self, change: &Change, why: &dyn std::fmt::Display) {
         self.malformed.fetch_add(1, Ordering::Relaxed);
         let (owner, key) = (&change.owner, change.key.as_str());
         self.complain(&format!(

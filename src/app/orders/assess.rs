@@ -1,5 +1,6 @@
 //! What an order would do to names, against the rules that orders must keep (requirement O2).
 
+use crate::health::Overrides;
 use crate::overrides::Standing;
 use crate::snapshot::{View, orders};
 use crate::steer::Known;
@@ -14,11 +15,11 @@ const LITTLE: u64 = 30;
 
 /// What an order would do.
 #[derive(Debug, Default)]
-pub(super) struct Assessment {
+pub(in crate::app) struct Assessment {
     /// The rules it breaks, each with both numbers.
-    pub(super) broken: Vec<String>,
+    pub(in crate::app) broken: Vec<String>,
     /// What a person should know.
-    pub(super) warnings: Vec<String>,
+    pub(in crate::app) warnings: Vec<String>,
 }
 
 /// Compares what serves now with what would if `standing` were in force.
@@ -29,15 +30,25 @@ pub(super) fn assess(
     wall: Wall,
     now: Moment,
 ) -> Assessment {
+    let overrides = orders::resolve(standing, &view.snapshot.steering, wall);
+    assess_overrides(view, &overrides, demand, now)
+}
+
+/// As [`assess`], of orders as this configuration understands them.
+pub(in crate::app) fn assess_overrides(
+    view: &View,
+    overrides: &Overrides,
+    demand: Option<u8>,
+    now: Moment,
+) -> Assessment {
     let steering = &view.snapshot.steering;
-    let overrides = orders::resolve(standing, steering, wall);
     let before = Known {
         board: &view.board,
         measurements: &view.measurements,
         overrides: &view.overrides,
     };
     let after = Known {
-        overrides: &overrides,
+        overrides,
         ..before
     };
     let mut out = Assessment::default();

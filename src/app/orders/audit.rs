@@ -44,7 +44,7 @@ impl Audit {
     pub(super) fn append(&mut self, line: AuditLine) {
         tracing::info!(
             owner = %line.owner, node = %line.node,
-            "order {}: {}", line.event, line.text
+            "audit: {}: {}", line.event, line.text
         );
         self.unstored.push((self.next, write(&line)));
         self.next += 1;

@@ -12,8 +12,11 @@ use crate::admin::desk::{Asked, AuditLine, Ends, Refusal, Taken, WantedOrder, Wi
 use crate::config::nearest;
 use crate::fleet::bus::Owner;
 use crate::health::Verdict;
-use crate::overrides::{Class, Entry, InForce, Kind, Ledger, MAX_TEXT, Record, Stamp, Subject};
+use crate::overrides::{
+    Class, Drill, Entry, InForce, Kind, Ledger, MAX_TEXT, Record, ScopeKind, Stamp, Subject,
+};
 use crate::snapshot::{View, orders};
+use crate::steer::Steering;
 
 /// How long an order waits for other nodes.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -49,6 +52,15 @@ struct Round {
 
 impl Desk {
     pub(super) async fn take(&self, wanted: WantedOrder) -> Result<Taken, Refusal> {
+        self.take_with(wanted, None).await
+    }
+
+    /// Takes an order that begins or ends `drill`.
+    pub(in crate::app) async fn take_with(
+        &self,
+        wanted: WantedOrder,
+        drill: Option<Drill>,
+    ) -> Result<Taken, Refusal> {
         let _one = self.taking.lock().await;
         if self.tools.store.rests() {
             // The new process has read the store already: it would not know the order.
@@ -58,7 +70,7 @@ impl Desk {
         let Stamped {
             record,
             mut warnings,
-        } = self.stamp(&wanted)?;
+        } = self.stamp(&wanted, drill)?;
         let stamp = record.stamp.to_string();
         let text = record.text();
         let row = BTreeMap::from([(stamp.clone(), (text, true))]);
@@ -97,7 +109,7 @@ impl Desk {
     }
 
     /// Checks an order and gives it its stamp and signature; nothing has changed yet.
-    fn stamp(&self, wanted: &WantedOrder) -> Result<Stamped, Refusal> {
+    fn stamp(&self, wanted: &WantedOrder, drill: Option<Drill>) -> Result<Stamped, Refusal> {
         let clock = &self.tools.clock;
         let (now, wall) = (clock.now(), clock.wall());
         let now_ms = wall.unix_ms(now);
@@ -126,7 +138,7 @@ impl Desk {
             reason: wanted.reason.as_str().into(),
             expires,
             broke: None,
-            drill: None,
+            drill,
             entries,
             voids: Vec::new(),
             signed: None,
@@ -268,22 +280,7 @@ fn entries(
         };
         match wish.what {
             Asked::Set(_) if canonical.is_none() => {
-                let known = orders::known(wish.scope, steering);
-                let word = wish.scope.word();
-                let near = nearest(&wish.name, known.iter().map(String::as_str));
-                let help = match near {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None if known.is_empty() => format!("it has no {word} at all"),
-                    None => {
-                        let few: Vec<&str> = known.iter().take(10).map(String::as_str).collect();
-                        let more = if known.len() > few.len() { ", …" } else { "" };
-                        format!("there are {}{more}", few.join(", "))
-                    }
-                };
-                return Err(Refusal::Unknown(format!(
-                    "the configuration has no {word} `{}`; {help}",
-                    wish.name
-                )));
+                return Err(unknown(wish.scope, &wish.name, steering));
             }
             Asked::Set(kind) => entries.push(Entry {
                 subject: named(kind.class()),
@@ -328,6 +325,22 @@ fn entries(
         }
     }
     Ok(entries)
+}
+
+/// Says that the configuration has no such thing.
+pub(in crate::app) fn unknown(scope: ScopeKind, name: &str, steering: &Steering) -> Refusal {
+    let known = orders::known(scope, steering);
+    let word = scope.word();
+    let help = match nearest(name, known.iter().map(String::as_str)) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if known.is_empty() => format!("it has no {word} at all"),
+        None => {
+            let few: Vec<&str> = known.iter().take(10).map(String::as_str).collect();
+            let more = if known.len() > few.len() { ", …" } else { "" };
+            format!("there are {}{more}", few.join(", "))
+        }
+    };
+    Refusal::Unknown(format!("the configuration has no {word} `{name}`; {help}"))
 }
 
 /// Whether a failback is wanted and nothing else, which an order without end must not mix.

@@ -3,7 +3,7 @@
 //! An order goes: checked against the rules → stamped and signed → on the disk → told to the fleet →
 //! in force. What arrives from other nodes goes the same way from the disk on.
 
-mod assess;
+pub(in crate::app) mod assess;
 mod audit;
 mod book;
 mod give;
@@ -18,12 +18,14 @@ use async_trait::async_trait;
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use self::book::Book;
+pub(in crate::app) use self::give::unknown;
 use self::replicate::Carried;
+use super::drills::{Cleared, cleared};
 use super::judge_loop::Order;
 use super::store::{Store, Write};
 use crate::admin::desk::{AuditLine, Listing, OrderDesk, Refusal, Taken, WantedOrder};
 use crate::fleet::{Change, StateBus};
-use crate::overrides::{Standing, Vouch};
+use crate::overrides::{Standing, Subject, Vouch};
 use crate::snapshot::Publisher;
 use crate::telemetry::OrderGauges;
 use crate::time::Clock;
@@ -129,6 +131,27 @@ impl Desk {
             audit,
             ..Write::default()
         });
+    }
+
+    /// What it works with.
+    pub(in crate::app) fn tools(&self) -> &Tools {
+        &self.tools
+    }
+
+    /// What is in force.
+    pub(in crate::app) fn standing(&self) -> Standing {
+        let now_ms = self.now_ms();
+        self.book().ledger.standing(now_ms)
+    }
+
+    /// Who took back the order about `subject` after `since_ms`, why and when.
+    pub(in crate::app) fn cleared(&self, subject: &Subject, since_ms: u64) -> Option<Cleared> {
+        let book = self.book();
+        cleared(
+            book.ledger.records().map(|held| &held.record),
+            subject,
+            since_ms,
+        )
     }
 
     fn now_ms(&self) -> u64 {

@@ -19,6 +19,7 @@ const ORDERS: TableDefinition<'_, &str, (&str, bool)> = TableDefinition::new("or
 const AUDIT: TableDefinition<'_, u64, &str> = TableDefinition::new("audit");
 const VERDICTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("verdicts");
 const BACKENDS: TableDefinition<'_, &str, &str> = TableDefinition::new("backends");
+const DRILLS: TableDefinition<'_, &str, &str> = TableDefinition::new("drills");
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 
 /// Lines of the audit record that are kept.
@@ -177,6 +178,7 @@ impl Disk {
             write.open_table(AUDIT)?;
             write.open_table(VERDICTS)?;
             write.open_table(BACKENDS)?;
+            write.open_table(DRILLS)?;
             let mut meta = write.open_table(META)?;
             let starts = meta.get("starts")?.map_or(0, |n| n.value()) + 1;
             meta.insert("starts", starts)?;
@@ -210,6 +212,11 @@ impl Disk {
             let row = (key.value().to_owned(), text.value().to_owned());
             stored.backends.push(row);
         }
+        for row in read.open_table(DRILLS)?.iter()? {
+            let (key, text) = row?;
+            let row = (key.value().to_owned(), text.value().to_owned());
+            stored.drills.push(row);
+        }
         Ok(stored)
     }
 
@@ -241,6 +248,13 @@ impl Disk {
                 match order {
                     Some(text) => backends.insert(&**key, &**text)?,
                     None => backends.remove(&**key)?,
+                };
+            }
+            let mut drills = write.open_table(DRILLS)?;
+            for (key, word) in &pending.drills {
+                match word {
+                    Some(text) => drills.insert(&**key, &**text)?,
+                    None => drills.remove(&**key)?,
                 };
             }
         }

@@ -47,6 +47,8 @@ pub struct Stored {
     pub verdicts: Vec<(u64, Vec<u8>)>,
     /// Orders about backends by their key.
     pub backends: Vec<(String, String)>,
+    /// What nodes said of drills, by drill and node.
+    pub drills: Vec<(String, String)>,
     /// How often this node has started on this store, this start included.
     pub starts: u64,
 }
@@ -62,6 +64,8 @@ pub struct Write {
     pub verdicts: Vec<(u64, Vec<u8>)>,
     /// Orders about backends by their key; `None` takes one out.
     pub backends: Vec<(String, Option<String>)>,
+    /// What nodes say of drills, by drill and node; `None` takes one out.
+    pub drills: Vec<(String, Option<String>)>,
 }
 
 enum Job {

@@ -14,6 +14,7 @@ pub(super) struct Pending {
     pub(super) audit: VecDeque<(u64, String)>,
     pub(super) verdicts: BTreeMap<u64, Vec<u8>>,
     pub(super) backends: BTreeMap<String, Option<String>>,
+    pub(super) drills: BTreeMap<String, Option<String>>,
 }
 
 impl Pending {
@@ -22,6 +23,7 @@ impl Pending {
         self.audit.extend(write.audit);
         self.verdicts.extend(write.verdicts);
         self.backends.extend(write.backends);
+        self.drills.extend(write.drills);
         let many = self.audit.len().saturating_sub(MAX_AUDIT);
         self.audit.drain(..many);
     }
@@ -31,5 +33,6 @@ impl Pending {
             && self.audit.is_empty()
             && self.verdicts.is_empty()
             && self.backends.is_empty()
+            && self.drills.is_empty()
     }
 }

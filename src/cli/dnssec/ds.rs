@@ -12,12 +12,34 @@ use crate::dnssec::rollover::{DsPhase, KeyState, Terms, ZoneState, ds_wanted, fo
 
 /// Prints the DS records that the parent shall have; all else is in comments, so that the output is
 /// part of a zone file.
-pub(super) fn ds(name: &str, place: &Place) -> Result<(), ExitCode> {
+pub(super) fn ds(name: &str, place: &Place, json: bool) -> Result<(), ExitCode> {
     let signed = Signed::load(place)?;
     let zone = signed.zone(name)?;
     let state = signed.state(zone)?;
-    print!("{}", text(zone, &state, signed.now));
+    if json {
+        println!("{:#}", as_json(zone, &state));
+    } else {
+        print!("{}", text(zone, &state, signed.now));
+    }
     Ok(())
+}
+
+/// The records that the parent shall have, and those that it shall lose.
+fn as_json(zone: &SignedZone, state: &ZoneState) -> serde_json::Value {
+    let record = |k: &KeyState| {
+        serde_json::json!({
+            "tag": k.tag(),
+            "role": k.role.word(),
+            "state": k.word(),
+            "ds": ds_text(&ds_rdata(&zone.apex, &k.dnskey_rdata)),
+        })
+    };
+    let leaving = state.live().filter(|k| k.ds.phase == DsPhase::Leaving);
+    serde_json::json!({
+        "zone": zone.apex.to_string(),
+        "add": ds_wanted(state).map(record).collect::<Vec<_>>(),
+        "remove": leaving.map(record).collect::<Vec<_>>(),
+    })
 }
 
 fn text(zone: &SignedZone, state: &ZoneState, now: u64) -> String {

@@ -1,6 +1,7 @@
 //! The merged TOML tree → [`Spec`], collecting every error.
 
 mod actions;
+mod admin;
 mod caches;
 mod composites;
 mod conditions;
@@ -9,6 +10,7 @@ mod context;
 mod dnssec;
 mod encrypted;
 mod expect;
+mod exports;
 mod features;
 mod fleet;
 mod guards;
@@ -97,6 +99,7 @@ pub(super) fn decode(cx: &mut Context<'_>, mut root: Table) -> Spec {
             pools_complete,
             names_complete,
         },
+        admin: admin::decode(cx, root, &top),
         health: health::decode(cx, &top),
         telemetry: telemetry::decode(cx, &top),
         listeners: listeners::decode(cx, root),

@@ -46,30 +46,12 @@ fn node(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Option<No
     let allow_exec: Option<Marked<bool>> = r.get(cx, "allow-exec");
     let admin = r.sub(cx, "admin");
     let admin_listen: Option<Marked<SocketAddr>> = admin.get(cx, "listen");
+    let of_admin = super::admin::node(cx, &admin);
     let roles = roles?;
     let has = |role| roles.iter().any(|r| r.value == role);
     let encrypted = encrypted::decode(cx, &dns, has(Role::Dns));
     let fleet = fleet::node(cx, r, has(Role::Dns));
     let proxy = super::listeners::node(cx, r);
-    if let Some(listen) = admin_listen.as_ref().filter(|a| !a.ip().is_loopback())
-        && has(Role::Admin)
-    {
-        cx.push(
-            Diagnostic::error(
-                listen.span,
-                format!(
-                    "{} is {}, which is not a loopback address: the admin API would be open to \
-                     others without authentication",
-                    admin.name_of("listen"),
-                    listen.value
-                ),
-            )
-            .help(format!(
-                "listen on 127.0.0.1:{0} or [::1]:{0}",
-                listen.port()
-            )),
-        );
-    }
     if has(Role::Dns) && dns.lacks("listen") {
         cx.absence(
             Diagnostic::error(
@@ -113,6 +95,7 @@ fn node(cx: &mut Context<'_>, name: Marked<String>, r: &Reader<'_>) -> Option<No
         tcp_max_connections: connections?.value,
         tcp_idle_timeout: idle.map(|d: Marked<_>| d.value)?,
         admin_listen,
+        admin: of_admin,
         encrypted,
         state_dir,
         fleet,

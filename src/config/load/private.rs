@@ -28,6 +28,16 @@ pub(super) fn check(spec: &Spec, diagnostics: &mut Vec<Diagnostic>) {
         if let Some(key) = &node.encrypted.key {
             look(Severity::Warning, "TLS key", key, key, diagnostics);
         }
+        if let Some(key) = &node.admin.key {
+            // Whoever has it can pass for the node and read every token.
+            look(
+                Severity::Error,
+                "key of the admin API",
+                key,
+                key,
+                diagnostics,
+            );
+        }
         if let Some(key) = node.fleet.as_ref().and_then(|f| f.key.as_ref()) {
             look(Severity::Error, "fleet key", key, key, diagnostics);
         }

@@ -1,11 +1,13 @@
 //! The rows, in the order of the reference page; one file for what belongs together.
 
+mod admin;
 mod caches;
 mod clients;
 mod conditions;
 mod connections;
 mod dns;
 mod expect;
+mod exports;
 mod features;
 mod fleet;
 mod health;
@@ -77,7 +79,9 @@ const WEIGHT: Kind = Kind::Integer(0, 1_000_000);
 const PARTS: &[&[OptionRow]] = &[
     dns::ROWS,
     telemetry::ROWS,
+    exports::ROWS,
     nodes::ROWS,
+    admin::ROWS,
     clients::ROWS,
     vips::NODE,
     fleet::ROWS,

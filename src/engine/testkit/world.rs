@@ -276,8 +276,7 @@ impl World {
                             transfers: self.transfers.clone(),
                             rules: self.rules.clone(),
                             chaos: self.chaos.clone(),
-                            expectations: Arc::default(),
-                            samples_per_second: 0,
+                            ..Settings::default()
                         },
                     }),
                     Arc::new(Board::new(verdicts)),

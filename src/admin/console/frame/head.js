@@ -55,7 +55,7 @@ export function head(world, act) {
       status && h("span", { key: "node" }, h("span", { class: "quiet" }, "Node "), link(path("nodes"), status.node)),
       status && h("span", { key: "generation", class: "num" }, h("span", { class: "quiet" }, "Generation "), h("span", { id: "generation" }, number(status.generation))),
       h("span", { key: "live" }, live(world)),
-      status && h("span", { key: "health" }, h("a", { href: "#/", "aria-label": "Health" }, health(status))),
+      status && h("span", { key: "health" }, h("a", { href: "#/" }, health(status))),
     ),
     h("span", { class: "grow" }),
     search(),
@@ -160,7 +160,16 @@ function keys(event) {
 /** Most of each kind. */
 const MOST = 6;
 
-async function ask(text) {
+/** After the last key. */
+const REST_MS = 120;
+let due;
+
+function ask(text) {
+  clearTimeout(due);
+  due = setTimeout(() => look(text), REST_MS);
+}
+
+async function look(text) {
   const wanted = text.trim().toLowerCase();
   found.asked = wanted;
   if (!wanted) {

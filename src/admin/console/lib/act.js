@@ -40,6 +40,8 @@ export function reasons(r, at, { ends = true, hint } = {}) {
  * `said(answer)` puts the answer into words. A rule that was broken (409) opens the way past it.
  */
 export async function act(r, at, { method = "POST", path, body, query, match, said, after }) {
+  // Pressed twice is meant once.
+  if (r.state[at]?.busy) return null;
   const state = (r.state[at] = { ...r.state[at], busy: true, error: null, done: null });
   r.render();
   remember(body?.owner ?? query?.owner);
@@ -95,7 +97,7 @@ export function submit(r, at, text, { danger, role = "operator" } = {}) {
   return h(
     "div",
     { class: "actions", key: "submit" },
-    h("button", { type: "submit", class: danger ? "danger" : "main-action", disabled: r.state[at]?.busy || !may }, r.state[at]?.busy ? "Sending…" : text),
+    h("button", { type: "submit", class: danger ? "danger" : "main-action", disabled: !may }, r.state[at]?.busy ? "Sending…" : text),
     !may && h("p", { class: "hint" }, `This takes the role ${role}; you have ${r.world.who?.role}.`),
   );
 }

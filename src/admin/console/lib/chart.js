@@ -4,6 +4,18 @@ import { h, s } from "./dom.js";
 
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
+/** The times of an axis: with seconds or the day where these tell them apart. */
+function times(plot, at) {
+  const span = plot.scales.x.max - plot.scales.x.min;
+  const day = span > 86_400;
+  const how = { hour: "2-digit", minute: "2-digit", second: span < 300 ? "2-digit" : undefined };
+  return at.map((t) => {
+    const date = new Date(t * 1000);
+    const clock = date.toLocaleTimeString("en-GB", how);
+    return day ? `${date.toLocaleDateString("en-CA").slice(5)} ${clock}` : clock;
+  });
+}
+
 function options(box, { series, unit, height = 180, stepped }) {
   const { uPlot } = globalThis;
   const lines = ["--series-1", "--series-2", "--series-3", "--series-4", "--series-5", "--series-6"];
@@ -14,7 +26,7 @@ function options(box, { series, unit, height = 180, stepped }) {
     cursor: { drag: { x: false, y: false } },
     legend: { live: true },
     scales: { x: { time: true }, y: { range: (_, low, high) => [Math.min(0, low ?? 0), Math.max(1, (high ?? 1) * 1.1)] } },
-    axes: [axis, { ...axis, size: 54, values: (_, v) => v.map((n) => `${n}${unit ?? ""}`) }],
+    axes: [{ ...axis, space: 70, values: times }, { ...axis, size: 54, values: (_, v) => v.map((n) => `${n}${unit ?? ""}`) }],
     series: [
       { value: (_, t) => (t === null ? "—" : new Date(t * 1000).toLocaleTimeString("en-GB")) },
       ...series.map((label, i) => ({

@@ -52,10 +52,11 @@ export function s(tag, props, ...children) {
   return build(document.createElementNS(SVG, tag), props, children);
 }
 
+/** What a part is, for finding it again: its tag, key, id and first class. */
+const sort = (node) => node.getAttribute?.("class")?.split(" ", 1)[0];
+
 function alike(a, b) {
-  return (
-    a.nodeType === b.nodeType && a.nodeName === b.nodeName && a.key === b.key && a.id === b.id
-  );
+  return a.nodeType === b.nodeType && a.nodeName === b.nodeName && a.key === b.key && a.id === b.id && sort(a) === sort(b);
 }
 
 /** Makes `node` look like `next`; what a person did to it (focus, text, open parts) stays. */
@@ -96,12 +97,9 @@ export function become(parent, wanted) {
     let old;
     if (next.key !== undefined) old = keyed.get(next.key);
     else {
-      while (at < loose.length && !alike(loose[at], next)) {
-        // Only a part without focus is passed over.
-        at += 1;
-      }
-      old = loose[at];
-      at += 1;
+      const found = loose.findIndex((node, i) => i >= at && alike(node, next));
+      old = loose[found];
+      if (old) at = found + 1;
     }
     if (old && alike(old, next)) {
       keyed.delete(next.key);

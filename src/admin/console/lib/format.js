@@ -31,7 +31,7 @@ export function octets(n) {
 export function ms(n) {
   if (n === null || n === undefined) return "—";
   if (n >= 1000) return `${(n / 1000).toFixed(1)} s`;
-  return `${n < 10 ? n.toFixed(1) : Math.round(n)} ms`;
+  return `${n > 0 && n < 10 && !Number.isInteger(n) ? n.toFixed(1) : Math.round(n)} ms`;
 }
 
 /** 3 s, 2 min 5 s, 1 h 10 min, 3 d */

@@ -95,12 +95,14 @@ function point({ at, r = 3, kind = "", note }, xy) {
   return s("circle", { class: `point ${kind}`, cx: r1(x), cy: r1(y), r: r1(r) }, s("title", {}, note ?? ""));
 }
 
+const has_ring = (p) => p.ring !== undefined && p.ring !== null;
+
 /** Labels that would lie on each other move down a line. */
 function spread(places, xy, width) {
   const taken = [];
   const out = places.map((p) => ({ ...p, xy: xy(p.at) })).sort((a, b) => a.xy[1] - b.xy[1]);
   for (const p of out) {
-    const size = p.size ?? 8;
+    const size = (p.size ?? 8) + (has_ring(p) ? 4 : 0);
     const wide = Math.max(p.name.length, (p.note ?? "").length) * 6.6;
     const left = p.xy[0] + size + 6 + wide > width;
     const x = left ? p.xy[0] - size - 6 - wide : p.xy[0] + size + 6;
@@ -125,7 +127,7 @@ function place(p) {
   const { label, size = 8 } = p;
   const anchor = label.left ? "end" : "start";
   const body = [
-    p.ring !== undefined && p.ring !== null && ring(size + 4, p.ring),
+    has_ring(p) && ring(size + 4, p.ring),
     s("circle", { class: "halo", r: size + 2 }),
     shape(p.kind, size),
     s("title", {}, p.title ?? p.name),

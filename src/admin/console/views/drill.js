@@ -1,75 +1,121 @@
-// One drill: how it goes, and its report.
+// One drill: how it goes, and what it showed.
 
-import { get, maybe, send } from "../lib/api.js";
-import { act, outcome } from "../lib/act.js";
+import { get } from "../lib/api.js";
+import { act, outcome, owner } from "../lib/act.js";
 import { h, toast } from "../lib/dom.js";
-import { clock, date, span } from "../lib/format.js";
-import { badge, bar, facts, heading, notice, panel, path } from "../lib/parts.js";
-import { phase, subject } from "./drills.js";
+import { clock, date, ms, number, plural, span } from "../lib/format.js";
+import { badge, bar, facts, figures, heading, link, notice, panel, path, table } from "../lib/parts.js";
+import { deed, running, standing, whom } from "./drills.js";
 
 export const title = (r) => `Drill ${r.args.name}`;
-export const calm = 1000;
+
+/** Between two looks while it runs: its clock goes on without events. */
+const LOOK_MS = 1000;
 
 export async function load(r) {
-  const o = { signal: r.abort.signal };
-  const own = `/v1/${path("drills", r.args.name)}`;
-  const [drill, report] = await Promise.all([get(own, o), maybe(`${own}/report`, o)]);
-  return { drill, report };
+  const drill = await get(`/v1/${path("drills", r.args.name)}`, { signal: r.abort.signal });
+  clearTimeout(r.state.due);
+  if (drill.state !== "reported") r.state.due = setTimeout(() => r.refresh(), LOOK_MS);
+  return drill;
 }
 
-const running = (d) => !["ended", "aborted", "done", "failed", "refused", "cancelled", "completed"].includes(phase(d));
+export function leave(r) {
+  clearTimeout(r.state.due);
+}
 
 async function save(r) {
   try {
     const text = await get(`/v1/${path("drills", r.args.name)}/report`, { accept: "text/markdown" });
     const at = URL.createObjectURL(new Blob([text], { type: "text/markdown" }));
-    const a = h("a", { href: at, download: `${r.args.name}.md` });
-    a.click();
+    h("a", { href: at, download: `drill-${r.args.name}.md` }).click();
     setTimeout(() => URL.revokeObjectURL(at), 1000);
   } catch (error) {
     toast(error.message, "bad");
   }
 }
 
-export { send };
+const abort = (r, d) =>
+  act(r, "abort", {
+    path: `/v1/${path("drills", d.id)}/abort`,
+    body: { owner: owner(r.world) || "console", reason: "aborted in the console" },
+    said: () => ({ text: `Drill ${d.id} is aborted.` }),
+  });
 
 function progress(d) {
-  const begun = date(d.begun ?? d.began ?? d.started)?.getTime();
-  const ends = date(d.ends)?.getTime();
-  if (!running(d) || !begun || !ends) return null;
-  const share = (Date.now() - begun) / (ends - begun);
-  return bar(share, `${span(Math.max(0, (ends - Date.now()) / 1000))} left`, "warn");
+  const [from, to] = [date(d.begun ?? d.planned).getTime(), date(d.ends).getTime()];
+  return running(d) && bar(1 - d.ends_in_ms / Math.max(1, to - from), `${span(d.ends_in_ms / 1000)} left`, "warn");
 }
 
-/** A report's figures, whatever it has: times in seconds, shares, words. */
-function flat(value, prefix = "") {
-  if (value === null || typeof value !== "object") return [[prefix, value === null ? "—" : String(value)]];
-  if (Array.isArray(value)) return value.every((v) => typeof v !== "object") ? [[prefix, value.join(", ") || "—"]] : [];
-  return Object.entries(value).flatMap(([k, v]) => flat(v, prefix ? `${prefix}: ${words(k)}` : words(k)));
+const time = (v) => (v === null || v === undefined ? "not seen yet" : ms(v));
+
+/** Promised against seen, step by step. */
+function times(d) {
+  const p = d.promised;
+  const rows = [
+    ["Detection", p?.detection_ms, d.seen.detection_ms],
+    ["Decision and propagation", p?.publish_ms, d.seen.publish_ms],
+    ["Caches (TTL)", p?.ttl_ms, undefined],
+    ["Way back", undefined, d.seen.roll_back_ms],
+  ];
+  return h("section", { class: "panel flush", key: "times", "aria-labelledby": "h-times" },
+    h("div", { class: "panel-head" }, h("h2", { id: "h-times" }, "Times"), p && h("p", { class: "quiet" }, "Promised for ", link(path("names", p.name), p.name), `: ${ms(p.total_ms)} at worst`)),
+    table("Times, promised and seen", [
+      { name: "Step", cell: ([name]) => name },
+      { name: "Promised at worst", num: true, cell: ([, v]) => (v === undefined ? "—" : ms(v)) },
+      { name: "Seen", num: true, cell: ([name, , v]) => (name.startsWith("Caches") ? "see traffic" : time(v)) },
+    ], rows, { key: ([name]) => name }));
 }
 
-const words = (k) => k.replace(/[_-]/g, " ").replace(/^./, (c) => c.toUpperCase());
+function traffic(t) {
+  const shares = (m) => (m ? [["50 %", m.p50_ms], ["90 %", m.p90_ms], ["99 %", m.p99_ms]] : []);
+  const rows = [["Away", t.away], ["Back", t.back]].flatMap(([way, m]) => shares(m).map(([share, v]) => [way, share, v]));
+  return h("section", { class: "panel flush", key: "traffic", "aria-labelledby": "h-traffic" },
+    h("div", { class: "panel-head" }, h("h2", { id: "h-traffic" }, "Traffic"), h("p", { class: "quiet" }, `${t.before_per_second.toFixed(1)} arrivals a second before, seen by ${t.nodes.join(", ")}`)),
+    table("When traffic had moved", [
+      { name: "Way", cell: ([way]) => way },
+      { name: "Share", cell: ([, share]) => share },
+      { name: "After", num: true, cell: ([, , v]) => time(v) },
+    ], rows, { key: ([way, share]) => `${way} ${share}`, none: "Too little traffic to tell." }));
+}
 
-export function render(r, { drill: d, report }) {
-  const steps = d.steps ?? d.progress ?? d.events ?? [];
+export function render(r, d) {
+  const over = d.state === "reported";
   return [
-    heading(`Drill ${d.id}`, `${subject(d)}. ${d.reason ?? ""}`,
-      badge(phase(d)),
-      running(d) && h("button", { type: "button", class: "danger", disabled: !r.may("operator"), onclick: () => act(r, "abort", { path: `/v1/${path("drills", d.id)}/abort`, body: {}, said: () => ({ text: `Drill ${d.id} is broken off.` }) }) }, "Abort"),
-      report && h("button", { type: "button", onclick: () => save(r) }, "Save the report")),
+    heading(`Drill ${d.id}`, `${deed(d)}, for ${whom(d)}. ${d.reason}`, standing(d),
+      running(d) && h("button", { type: "button", class: "danger", disabled: !r.may("operator"), onclick: () => abort(r, d) }, "Abort"),
+      h("button", { type: "button", onclick: () => save(r) }, over ? "Save the report" : "Save the report so far")),
     h("div", { class: "stack" },
       outcome(r, "abort", { glass: false }),
-      d.why && notice("warn", h("p", {}, d.why)),
-      panel("Now", { id: "now" }, progress(d), facts([
-        ["State", phase(d)],
-        ["Begun", clock(d.begun ?? d.began ?? d.started)],
-        ["Ends", clock(d.ended ?? d.ends)],
-        ["By", d.owner],
-        ["For whom", d.reach ?? d.canary ?? d.label ?? "everybody"],
-      ])),
-      panel("Progress", {}, steps.length
-        ? h("ol", { class: "steps" }, steps.map((x) => h("li", {}, h("span", { class: "quiet" }, clock(x.at), " "), x.text ?? x.step)))
-        : h("p", { class: "quiet" }, "Nothing yet.")),
-      report && typeof report === "object" && panel("Report", {}, facts(flat(report).filter(([k]) => k).slice(0, 60)))),
+      d.break_glass && notice("warn", h("p", {}, `A rule was broken knowingly: ${d.break_glass}`)),
+      progress(d),
+      d.label && running(d) && notice("info", h("p", {}, "Proves the way without moving production: ", h("code", {}, `dig ${d.label}.${d.names[0] ?? "NAME"}`))),
+      figures([
+        ["Detection", time(d.seen.detection_ms)], ["Propagation", time(d.seen.publish_ms)], ["Way back", time(d.seen.roll_back_ms)],
+        ["Nodes that obeyed", `${number(d.nodes.filter((n) => n.begun).length)} of ${number(d.nodes.length)}`], ["Names", number(d.names_in_all)],
+      ]),
+      h("div", { class: "grid" },
+        panel("Progress", {}, h("ol", { class: "steps" }, d.steps.map((x) =>
+          h("li", {}, h("strong", {}, x.step), h("span", { class: "quiet" }, ` ${clock(x.at)} on ${x.node}, after ${ms(x.after_ms)}`), h("div", {}, x.text))))),
+        h("div", { class: "stack" },
+          panel("Rules", { note: "looked at before it began" }, d.checks.length ? h("ul", { class: "plain-list" }, d.checks.map((c) =>
+            h("li", {}, badge(c.holds ? "holds" : "fails"), " ", h("strong", {}, c.rule), ` ${c.text}`))) : h("p", { class: "quiet" }, "Not yet.")),
+          d.notes.length > 0 && panel("Notes", {}, h("ul", { class: "plain-list" }, d.notes.map((n) => h("li", {}, h("span", { class: "quiet" }, `${clock(n.at)} ${n.node} `), n.text))))),
+        h("div", { class: "stack wide" },
+          h("h2", {}, over ? "Report" : "So far"),
+          times(d),
+          d.traffic && traffic(d.traffic),
+          d.nodes.length > 0 && h("section", { class: "panel flush", key: "nodes", "aria-labelledby": "h-nodes" },
+            h("div", { class: "panel-head" }, h("h2", { id: "h-nodes" }, "Nodes")),
+            table("When each node obeyed", [
+              { name: "Node", cell: (n) => n.node },
+              { name: "With the drill", num: true, cell: (n) => (n.begun ? `generation ${number(n.begun.generation)}, after ${ms(n.begun.after_ms)}` : "not yet") },
+              { name: "Without it again", num: true, cell: (n) => (n.over ? `generation ${number(n.over.generation)}, after ${ms(n.over.after_ms)}` : "not yet") },
+            ], d.nodes, { key: (n) => n.node })),
+          panel("Facts", {}, facts([
+            ["By", d.owner], ["Asked on", d.node], d.driver && ["Driven by", d.driver],
+            ["Planned", clock(d.planned)], ["Begun", clock(d.begun)], ["Over", clock(d.over)], ["Ends at the latest", clock(d.ends)],
+            d.demand !== undefined && d.demand !== null && ["Demand", `${d.demand} %`], ["Most errors", `${d.max_errors} %`],
+            ["Names", h("span", {}, d.names.join(", "), d.names_in_all > d.names.length && ` and ${plural(d.names_in_all - d.names.length, "more", "more")}`)],
+          ]))))),
   ];
 }

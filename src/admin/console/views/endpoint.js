@@ -3,7 +3,7 @@
 import { get, maybe } from "../lib/api.js";
 import { chart } from "../lib/chart.js";
 import { h } from "../lib/dom.js";
-import { ago, clock, date, ms, number, span } from "../lib/format.js";
+import { ago, clock, date, ms, number, plural, span } from "../lib/format.js";
 import { badge, empty, facts, heading, link, panel, path, table } from "../lib/parts.js";
 import { state } from "./endpoints.js";
 
@@ -13,7 +13,7 @@ export async function load(r) {
   const o = { signal: r.abort.signal };
   const own = `/v1/${path("endpoints", r.args.name)}`;
   const [endpoint, history] = await Promise.all([get(own, o), maybe(`${own}/history`, o)]);
-  return { endpoint, history: history?.history ?? [] };
+  return { endpoint, history: history?.changes ?? null };
 }
 
 /** Votes one by one. */
@@ -30,27 +30,23 @@ function votes_panel(v) {
     ], v.vantages, { key: (x) => x.vantage }));
 }
 
-const SCORES = { up: 1, down: 0, unknown: 0.5 };
-
-/** State over time; healthy votes too where there were any. */
+/** State over time, and how the vantages voted. */
 function history_panel(list) {
-  if (!list.length) return panel("History", { id: "history" }, empty("Nothing changed since the record began."));
+  if (!list?.length) return panel("History", { id: "history" }, empty(list ? "Nothing changed since the record began." : "There is no record to read now."));
   const rows = [...list].sort((a, b) => date(a.at) - date(b.at));
-  const times = rows.map((x) => date(x.at) / 1000);
-  times.push(Date.now() / 1000);
-  const states = rows.map((x) => SCORES[x.state] ?? 0.5);
-  states.push(states.at(-1));
-  const share = rows.map((x) => (x.votes ? x.healthy / x.votes : null));
-  share.push(share.at(-1));
+  const times = [...rows.map((x) => date(x.at) / 1000), Date.now() / 1000];
+  const held = (values) => [...values, values.at(-1)];
+  const serves = held(rows.map((x) => (x.healthy ? 1 : 0)));
+  const share = held(rows.map((x) => (x.votes.length ? x.votes.filter((v) => v.opinion === "up").length / x.votes.length : null)));
   const voted = share.some((v) => v !== null);
-  const text = `${rows.length} changes; ${rows.at(-1).state} since ${clock(rows.at(-1).at)}.`;
+  const text = `${plural(rows.length, "change")}; ${rows.at(-1).state} since ${clock(rows.at(-1).at)}.`;
   return panel("History", { id: "history", note: text },
-    chart(`State of the endpoint over time. ${text}`, voted ? [times, states, share] : [times, states], { series: voted ? ["serves", "share of votes for up"] : ["serves"], stepped: true, height: 150 }),
+    chart(`State of the endpoint over time. ${text}`, voted ? [times, serves, share] : [times, serves], { series: voted ? ["serves", "share of votes for up"] : ["serves"], stepped: true, height: 150 }),
     table("Changes of state", [
       { name: "At", cell: (x) => clock(x.at) },
-      { name: "State", cell: (x) => badge(x.state) },
-      { name: "Votes for up", num: true, cell: (x) => (x.votes ? `${x.healthy} of ${x.votes}` : "—") },
-      { name: "Cause", wrap: true, cell: (x) => x.cause },
+      { name: "State", cell: (x) => h("span", { class: "chips" }, badge(x.state, x.state, x.healthy ? "good" : "bad"), x.stale && badge("stale"), x.held && badge("held", `held: ${x.held}`)) },
+      { name: "Votes", wrap: true, cell: (x) => x.votes.map((v) => `${v.vantage}: ${v.opinion}`).join(", ") || "—" },
+      { name: "Cause", wrap: true, cell: (x) => (x.error ? `${x.cause}: ${x.error}` : x.cause) },
     ], rows.slice(-20).reverse(), { key: (x) => `${x.at} ${x.state}`, tight: true }));
 }
 

@@ -18,15 +18,14 @@ export async function load(r) {
   const page = await get("/v1/events", { query: { kind, subject, level, limit: 100 }, signal: r.abort.signal });
   const older = r.state.older ?? [];
   r.state.next = older.length ? r.state.next : page.next;
-  const seen = new Set(page.events.map((e) => e.id));
-  return { events: [...page.events, ...older.filter((e) => !seen.has(e.id))] };
+  const seen = new Set(page.events.map((e) => e.number));
+  return { partial: page.partial, events: [...page.events, ...older.filter((e) => !seen.has(e.number))] };
 }
 
 /** Where the page begins that is older than what is shown. */
 async function more(r) {
   const { kind, subject, level } = r.query;
-  const last = r.data.events.at(-1);
-  const page = await get("/v1/events", { query: { kind, subject, level, limit: 100, before: last?.id } });
+  const page = await get("/v1/events", { query: { kind, subject, level, limit: 100, before: r.state.next } });
   r.state.older = [...(r.state.older ?? []), ...r.data.events, ...page.events].slice(0, MOST);
   r.state.next = page.next;
   r.data = { events: [...r.data.events, ...page.events].slice(0, MOST) };
@@ -36,15 +35,15 @@ async function more(r) {
 const LEVELS = { info: "idle", notice: "idle", warning: "warn", error: "bad" };
 
 /** A list of events. */
-export function events_list(events) {
+export function events_list(events, { compact } = {}) {
   return h(
     "ol",
-    { class: "timeline", "aria-label": "Events, newest first" },
+    { class: compact ? "timeline compact" : "timeline", "aria-label": "Events, newest first" },
     events.map((e) =>
       h(
         "li",
-        { key: e.id ?? `${e.at}${e.subject}${e.text}` },
-        h("time", { datetime: date(e.at ?? e.at_ms)?.toISOString() }, clock(e.at ?? e.at_ms)),
+        { key: e.number },
+        h("time", { datetime: date(e.at)?.toISOString() }, clock(e.at)),
         badge(e.level ?? "info", e.kind, LEVELS[e.level] ?? "idle"),
         h("span", { class: "what" }, h("strong", {}, e.subject), " ", e.text, e.node && h("span", { class: "quiet" }, ` (${e.node})`)),
       ),
@@ -52,9 +51,9 @@ export function events_list(events) {
   );
 }
 
-const KINDS = ["verdict", "order", "config", "drill", "member", "refused", "fail-open"];
+const KINDS = ["verdict", "stale", "brake", "failback", "vantage", "fail-open", "order", "config", "drill", "member", "refused", "node"];
 
-export function render(r, { events }) {
+export function render(r, { events, partial }) {
   return [
     heading("Events", "What changed on this node and in the fleet: verdicts, orders, configurations, drills, members."),
     filters(r, [
@@ -63,6 +62,7 @@ export function render(r, { events }) {
       ["Subject", "subject"],
     ]),
     r.world.live === "polling" && notice("warn", h("p", {}, "The event stream is lost; the list is read every few seconds.")),
+    partial && notice("warn", h("p", {}, partial)),
     h("section", { class: "panel flush", "aria-label": "Events" }, events.length ? events_list(events) : empty("No event matches.")),
     r.state.next && events.length < MOST && h("div", { class: "pager" }, h("button", { type: "button", onclick: () => more(r) }, "Older events")),
   ];

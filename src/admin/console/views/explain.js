@@ -4,7 +4,7 @@ import { get, maybe } from "../lib/api.js";
 import { h } from "../lib/dom.js";
 import { legend, map } from "../lib/map.js";
 import { ms } from "../lib/format.js";
-import { badge, bar, empty, facts, field, heading, link, loading, panel, path, table, trouble, values } from "../lib/parts.js";
+import { badge, bar, empty, facts, field, heading, link, loading, notice, panel, path, table, trouble, values } from "../lib/parts.js";
 import { region_kind } from "./world.js";
 
 export const title = () => "Explain";
@@ -64,7 +64,7 @@ function world(r, e, regions) {
   const here = c.latitude !== null && c.longitude !== null ? [c.longitude, c.latitude] : null;
   const places = regions.map((x) => {
     const role = known.get(x.name) ?? "";
-    return { name: x.name, at: [x.longitude, x.latitude], kind: role === "eliminated" ? "bad" : region_kind(x), note: role, mark: role === "chosen" ? "chosen" : role ? "" : "gone", size: role === "chosen" ? 10 : 7 };
+    return { name: x.name, at: [x.longitude, x.latitude], kind: region_kind(x), note: role, mark: role === "chosen" ? "chosen" : role === "candidate" ? "" : "gone", size: role === "chosen" ? 10 : 7 };
   });
   const chosen = regions.filter((x) => known.get(x.name) === "chosen");
   const arcs = here ? places.filter((p) => p.note).map((p) => ({ from: here, to: p.at, weight: p.note === "chosen" ? 0.35 : 0.02, kind: p.note === "chosen" ? "in" : "out", note: p.note })) : [];
@@ -131,8 +131,9 @@ function answer(r, e, regions) {
   return h("div", { class: "grid", key: "answer" },
     h("div", { class: "wide stack" },
       h("h2", { id: "answer", tabindex: "-1" }, e.answer.length ? `${e.name} ${e.type}: ${e.answer.map((a) => a.address).join(", ")}` : `${e.name} ${e.type}: ${e.otherwise ?? "no endpoint"}`),
-      h("div", { class: "chips" }, badge(e.standing), e.overridden && badge("weight", "an override takes part", "warn"), h("span", { class: "chip" }, `TTL ${e.ttl} s`), h("span", { class: "chip" }, `scope /${e.scope}`), h("span", { class: "chip" }, `generation ${e.generation}`), e.at && h("span", { class: "chip" }, `as of ${e.at}`))),
-    h("section", { class: "panel flush two-thirds", key: "map", "aria-label": "Map" }, world(r, e, regions), legend([["good", "healthy"], ["warn", "weakened"], ["bad", "eliminated or out"], ["idle", "not known"]])),
+      h("div", { class: "chips" }, badge(e.standing), e.overridden && badge("weight", "an override takes part", "warn"), h("span", { class: "chip" }, `TTL ${e.ttl} s`), h("span", { class: "chip" }, `scope /${e.scope}`), h("span", { class: "chip" }, `generation ${e.generation}`), e.based_on && h("span", { class: "chip" }, `as of ${e.based_on.at}, event ${e.based_on.event}`))),
+    e.based_on?.missing?.length > 0 && notice("warn", h("p", {}, "The record does not have all of that moment."), h("ul", {}, e.based_on.missing.map((m) => h("li", {}, m)))),
+    h("section", { class: "panel flush two-thirds", key: "map", "aria-label": "Map" }, world(r, e, regions), legend([["good", "healthy"], ["warn", "weakened or drained"], ["bad", "out"], ["idle", "not known"]])),
     h("div", { class: "third stack", key: "who" },
       panel("Client", {}, facts([
         ["Address", h("code", {}, c.address)], ["Decided by", c.why], ["Network", h("code", {}, c.network)],

@@ -6,7 +6,8 @@ import { byName, ms, number, span } from "../lib/format.js";
 import { badge, empty, field, heading, link, paged, panel, path, table } from "../lib/parts.js";
 
 export const title = () => "Latency";
-export const calm = 3000;
+/** All endpoints from all sites: not asked for at every change. */
+export const calm = 10_000;
 
 export async function load(r) {
   const o = { signal: r.abort.signal };

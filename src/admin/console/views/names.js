@@ -9,8 +9,8 @@ import { badge, heading, link, path, table } from "../lib/parts.js";
 export const title = () => "Names";
 
 export async function load(r) {
-  const { q, state } = r.query;
-  return get("/v1/names", { query: at(r, { q, state }), signal: r.abort.signal });
+  const { q, standing } = r.query;
+  return get("/v1/names", { query: at(r, { q, standing }), signal: r.abort.signal });
 }
 
 export const ttl = (n) => (n.ttl_min === n.ttl_max ? `${n.ttl_min} s` : `${n.ttl_min}–${n.ttl_max} s`);
@@ -18,7 +18,10 @@ export const ttl = (n) => (n.ttl_min === n.ttl_max ? `${n.ttl_min} s` : `${n.ttl
 export function render(r, data) {
   return [
     heading("Names", "Each name has a policy, which orders its pools for every client."),
-    filters(r, [["Find", "q"]]),
+    filters(r, [
+      ["Find", "q"],
+      ["Standing", "standing", [["", "All"], "normal", "held", "degraded", "last-resort"]],
+    ]),
     h(
       "section",
       { class: "panel flush", "aria-label": "Names" },

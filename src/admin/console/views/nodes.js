@@ -40,10 +40,13 @@ export function render(r, { fleet, monitors, ready }) {
         table("Monitors", [
           { name: "Monitor", cell: (m) => m.name },
           { name: "Kind", cell: (m) => m.kind },
-          { name: "Every", num: true, cell: (m) => (typeof m.interval === "string" ? m.interval : span(m.interval_seconds)) },
-          { name: "Timeout", num: true, cell: (m) => (typeof m.timeout === "string" ? m.timeout : span(m.timeout_seconds)) },
+          { name: "Every", num: true, cell: (m) => m.interval },
+          { name: "Timeout", num: true, cell: (m) => m.timeout },
           { name: "Rise, fall", num: true, cell: (m) => `${m.rise}, ${m.fall}` },
-          { name: "Endpoints", num: true, cell: (m) => number(m.endpoints?.length ?? m.endpoints) },
+          { name: "Detects within", num: true, cell: (m) => span(m.worst_case_detection_seconds) },
+          { name: "Targets", num: true, cell: (m) => number(m.targets) },
+          { name: "Probes a second", num: true, cell: (m) => m.probes_per_second.toFixed(1) },
+          { name: "Up", num: true, cell: (m) => `${number(m.endpoints.up)} of ${number(m.endpoints.total)}` },
         ], monitors, { key: (m) => m.name })),
       ready && typeof ready === "object" && panel("Ready", {}, facts(Object.entries(ready).filter(([, v]) => typeof v !== "object").map(([k, v]) => [k, String(v)])))),
   ];

@@ -10,28 +10,35 @@ import { capacity_of, flows_on, region_kind, region_word } from "./world.js";
 
 export const title = () => "Overview";
 
+/** Events shown here. */
+const LATEST = 7;
+
 export async function load(r) {
   const o = { signal: r.abort.signal };
   const [status, regions, flows, events, down] = await Promise.all([
     maybe("/v1/status", o),
     get("/v1/regions", o),
     maybe("/v1/flows", { ...o, query: { window: "1h" } }),
-    maybe("/v1/events", { ...o, query: { limit: 8 } }),
+    maybe("/v1/events", { ...o, query: { limit: LATEST } }),
     maybe("/v1/endpoints", { ...o, query: { state: "down", limit: 20 } }),
   ]);
-  return { status, regions: regions.regions, flows: flows?.flows ?? [], window: flows?.window, events: events?.events ?? [], down: down?.endpoints ?? [] };
+  return { status, regions: regions.regions, flows: flows ?? [], events: events?.events ?? [], down: down?.endpoints ?? [] };
 }
 
 /** What a person should look at, worst first: `[kind, text, way]`. */
 function wrongs({ status, regions, down }) {
   const list = [];
   const names = status?.names ?? {};
-  const last = names.last_resort ?? 0;
-  if (last) list.push(["bad", `${plural(last, "name")} ${last === 1 ? "answers" : "answer"} by the last resort: none of the pools has enough live endpoints.`, link("names?state=last-resort", "Names")]);
-  if (names.degraded) list.push(["bad", `${plural(names.degraded, "name")} degraded.`, link("names?state=degraded", "Names")]);
+  // The node's own list has the worst first: names at the last resort, degraded and held, a line each.
+  const standings = ["last-resort", "degraded", "held"].filter((s) => names[s] > 0);
+  (status?.warnings ?? []).forEach((text, i) => {
+    const standing = standings[i];
+    const kind = standing && standing !== "held" ? "bad" : "warn";
+    list.push([kind, `${text}.`, standing && link(`names?standing=${standing}`, "Names")]);
+  });
   for (const region of regions) {
     const kind = region_kind(region);
-    if (kind === "bad") list.push(["bad", `Region ${region.name}: no pool has enough live endpoints.`, link(path("regions", region.name), "Region")]);
+    if (kind === "bad") list.push(["bad", `Region ${region.name}: ${region_word(region)}; no pool of it has enough.`, link(path("regions", region.name), "Region")]);
     else if (kind === "warn") list.push(["warn", `Region ${region.name}: ${region_word(region)}.`, link(path("regions", region.name), "Region")]);
   }
   for (const e of down.slice(0, 8)) {
@@ -39,10 +46,8 @@ function wrongs({ status, regions, down }) {
   }
   const total = status?.endpoints?.down ?? down.length;
   if (total > 8) list.push(["bad", `${plural(total - 8, "further endpoint")} down.`, link("endpoints?state=down", "Endpoints")]);
-  for (const text of status?.warnings ?? []) list.push(["warn", typeof text === "string" ? text : text.text ?? JSON.stringify(text), null]);
-  if (status?.endpoints?.stale) list.push(["warn", `${plural(status.endpoints.stale, "endpoint")} without any vote now: what was believed last holds.`, link("votes", "Votes")]);
-  if (names.held) list.push(["warn", `${plural(names.held, "name")} held by a guard.`, link("names?state=held", "Names")]);
-  return list;
+  // Failures before warnings; the order within each stays.
+  return list.sort(([a], [b]) => (a === "bad" ? 0 : 1) - (b === "bad" ? 0 : 1));
 }
 
 function wrong(data) {
@@ -106,11 +111,32 @@ export function render(r, data) {
           ]),
         ),
       h(
-        "section",
-        { class: "panel flush two-thirds", key: "map", "aria-labelledby": "world" },
-        h("div", { class: "panel-head" }, h("h2", { id: "world" }, "World"), h("p", { class: "quiet" }, flowing)),
-        map(r, { title: "World map of the regions", text, places: places(regions), arcs, points }),
-        legend([["good", "healthy"], ["warn", "weakened or drained"], ["bad", "out"], ["idle", "not known"]]),
+        "div",
+        { class: "two-thirds stack", key: "world" },
+        h(
+          "section",
+          { class: "panel flush", key: "map", "aria-labelledby": "world" },
+          h("div", { class: "panel-head" }, h("h2", { id: "world" }, "World"), h("p", { class: "quiet" }, flowing)),
+          map(r, { title: "World map of the regions", text, places: places(regions), arcs, points }),
+          legend([["good", "healthy"], ["warn", "weakened or drained"], ["bad", "out"], ["idle", "not known"]]),
+        ),
+        total > 0 &&
+          h(
+            "section",
+            { class: "panel flush", key: "flows", "aria-labelledby": "flows" },
+            h("div", { class: "panel-head" }, h("h2", { id: "flows" }, "Query flows"), h("p", { class: "quiet" }, "Sampled, by client country and region answered")),
+            table(
+              "Query flows from client places to regions",
+              [
+                { name: "From", cell: (f) => f.place },
+                { name: "To", cell: (f) => f.region },
+                { name: "Queries", num: true, cell: (f) => short(f.queries) },
+                { name: "Share", num: true, cell: (f) => percent(f.queries / total, 1) },
+              ],
+              flows_on(flows, regions).table.slice(0, 12),
+              { key: (f) => `${f.place} ${f.region}` },
+            ),
+          ),
       ),
       h(
         "div",
@@ -135,26 +161,9 @@ export function render(r, data) {
           "section",
           { class: "panel flush", key: "events", "aria-labelledby": "latest" },
           h("div", { class: "panel-head" }, h("h2", { id: "latest" }, "Latest events"), h("div", { class: "actions" }, link("events", "All events"))),
-          data.events.length ? events_list(data.events) : empty("Nothing happened yet."),
+          data.events.length ? events_list(data.events.slice(0, LATEST), { compact: true }) : empty("Nothing happened yet."),
         ),
       ),
-      total > 0 &&
-        h(
-          "section",
-          { class: "panel flush two-thirds", key: "flows", "aria-labelledby": "flows" },
-          h("div", { class: "panel-head" }, h("h2", { id: "flows" }, "Query flows"), h("p", { class: "quiet" }, "Sampled, by client country and region answered")),
-          table(
-            "Query flows from client places to regions",
-            [
-              { name: "From", cell: (f) => f.place },
-              { name: "To", cell: (f) => f.region },
-              { name: "Queries", num: true, cell: (f) => short(f.queries) },
-              { name: "Share", num: true, cell: (f) => percent(f.queries / total, 1) },
-            ],
-            flows_on(flows, regions).table.slice(0, 12),
-            { key: (f) => `${f.place} ${f.region}` },
-          ),
-        ),
     ),
   ];
 }

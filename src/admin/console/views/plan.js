@@ -4,7 +4,7 @@ import { get, send } from "../lib/api.js";
 import { h, say } from "../lib/dom.js";
 import { number, percent, short, span } from "../lib/format.js";
 import { map } from "../lib/map.js";
-import { badge, bar, empty, field, figures, heading, link, notice, panel, path, table, trouble } from "../lib/parts.js";
+import { badge, bar, field, figures, heading, link, notice, panel, path, table, trouble } from "../lib/parts.js";
 import { region_kind } from "./world.js";
 
 export const title = () => "Plan";
@@ -54,55 +54,91 @@ function form(r) {
       h("div", { class: "actions wide" }, h("button", { type: "submit", class: "main-action", disabled: r.state.busy }, r.state.busy ? "Working it out…" : "Plan"))));
 }
 
-const share = (x) => (typeof x === "number" ? x : null);
+/** Most example networks on the map. */
+const EXAMPLES = 40;
 
-function moved_map(r, report, regions) {
-  const at = new Map(regions.map((x) => [x.name, [x.longitude, x.latitude]]));
-  const shifts = (report.shifts ?? report.moves ?? []).filter((s) => at.has(s.from) && at.has(s.to) && s.from !== s.to);
-  const most = Math.max(1e-9, ...shifts.map((s) => share(s.share) ?? 0));
+function moved_map(r, p, regions) {
+  const known = p.places?.length ? p.places : regions;
+  const at = new Map(known.map((x) => [x.name, [x.longitude, x.latitude]]));
+  const kinds = new Map(regions.map((x) => [x.name, region_kind(x)]));
+  const moves = p.moves.filter((m) => m.from !== m.to);
+  const most = Math.max(1e-9, ...moves.map((m) => m.share));
+  const between = moves.filter((m) => at.has(m.from) && at.has(m.to));
+  const examples = moves.flatMap((m) => m.examples.filter((e) => e.latitude !== null).map((e) => ({ ...e, to: m.to, from: m.from }))).sort((a, b) => b.share - a.share).slice(0, EXAMPLES);
   return map(r, {
     title: "Map of the shifts",
-    text: shifts.length ? shifts.map((s) => `${percent(s.share, 1)} from ${s.from} to ${s.to}`).join("; ") : "Nothing moves between regions.",
-    places: regions.map((x) => ({ name: x.name, at: at.get(x.name), kind: region_kind(x) })),
-    arcs: shifts.map((s) => ({ from: at.get(s.from), to: at.get(s.to), weight: s.share / most, kind: "moved", note: `${percent(s.share, 1)} from ${s.from} to ${s.to}` })),
+    text: moves.length ? `${moves.map((m) => `${percent(m.share, 1)} of clients from ${m.from} to ${m.to}`).join("; ")}.` : "No client moves to another region.",
+    places: known.map((x) => ({ name: x.name, at: at.get(x.name), kind: kinds.get(x.name) ?? "idle", note: load_word(p, x.name) })),
+    arcs: [
+      ...examples.filter((e) => at.has(e.to)).map((e) => ({ from: [e.longitude, e.latitude], to: at.get(e.to), weight: 0.02, kind: "out", note: `${e.network} to ${e.to}` })),
+      ...between.map((m) => ({ from: at.get(m.from), to: at.get(m.to), weight: m.share / most, kind: "moved", note: `${percent(m.share, 1)} from ${m.from} to ${m.to}` })),
+    ],
+    points: examples.map((e) => ({ at: [e.longitude, e.latitude], r: 3, note: `${e.network}: from ${e.from} to ${e.to}` })),
   });
 }
 
-function result(r, p, regions) {
-  const shifts = p.shifts ?? p.moves ?? [];
-  return h("div", { class: "stack", key: "result" },
-    h("h2", { id: "result", tabindex: "-1" }, p.verdict ?? (p.passed === false ? "The plan moves more than it may" : "What would change")),
-    p.passed !== undefined && notice(p.passed ? "good" : "bad", h("p", {}, p.text ?? (p.passed ? "Within the bound." : "Beyond the bound."))),
-    figures([
-      ["Share that moves", percent(p.moved ?? p.share, 1), (p.passed === false && "bad") || null],
-      p.basis && ["Judged by", p.basis],
-      ["Names changed", number(p.names?.length)],
-    ]),
-    h("section", { class: "panel flush", "aria-label": "Map of the shifts" }, moved_map(r, p, regions)),
-    h("section", { class: "panel flush", "aria-label": "Shifts" },
-      table("What moves", [
-        { name: "Name", cell: (s) => (s.name ? link(path("names", s.name), s.name) : "all names") },
-        { name: "From", cell: (s) => s.from ?? "—" },
-        { name: "To", cell: (s) => s.to ?? "—" },
-        { name: "Share", cell: (s) => bar(s.share, percent(s.share, 1)) },
-        { name: "Networks", wrap: true, cell: (s) => (s.networks ?? s.prefixes ?? []).slice(0, 6).join(", ") },
-      ], shifts, { none: "No client moves." })),
-    p.names?.length > 0 && h("section", { class: "panel flush", "aria-label": "Names" },
-      table("Names that change", [
-        { name: "Name", cell: (n) => n.name },
-        { name: "What", cell: (n) => n.change ?? n.what },
-        { name: "Worst-case failover", num: true, cell: (n) => (n.failover ? `${span(n.failover.before)} → ${span(n.failover.after)}` : "—") },
-        { name: "Partitions", num: true, cell: (n) => (n.partitions ? `${number(n.partitions.before)} → ${number(n.partitions.after)}` : "—") },
-      ], p.names)),
-    p.loads?.length > 0 && panel("Predicted load", {}, table("Load of regions", [
-      { name: "Region", cell: (x) => x.region },
-      { name: "Before", num: true, cell: (x) => short(x.before) },
-      { name: "After", num: true, cell: (x) => short(x.after) },
-      { name: "Capacity", num: true, cell: (x) => short(x.capacity) },
-    ], p.loads)));
+/** A region's part of all clients, as it is and as it would be. */
+function load_word(p, name) {
+  const l = p.load.find((x) => x.region === name && x.pool === null);
+  return l ? `${percent(l.load.old)} → ${percent(l.load.new)}` : "";
 }
 
-export { badge, empty };
+/** What is, and what would be; one of them where nothing changes. */
+const pair = (p, show) => (p.old === p.new ? show(p.old) : `${show(p.old)} → ${show(p.new)}`);
+
+const moves_table = (caption, moves) =>
+  table(caption, [
+    { name: "From", cell: (m) => m.from },
+    { name: "To", cell: (m) => m.to },
+    { name: "Part of all clients", cell: (m) => bar(m.share, percent(m.share, 2)) },
+    { name: "Such as", wrap: true, cell: (m) => m.examples.slice(0, 4).map((e) => `${e.network}${e.country ? ` (${e.country})` : ""}`).join(", ") },
+  ], moves, { none: "No client is sent to another region." });
+
+function difference(p) {
+  const rows = [["Names", p.steered], ["Pools", p.pools], ["Regions", p.regions]].flatMap(([what, d]) => [
+    d.added.length > 0 && h("li", {}, `${what} added: ${d.added.join(", ")}`),
+    d.removed.length > 0 && h("li", {}, `${what} removed: ${d.removed.join(", ")}`),
+  ]).filter(Boolean);
+  return rows.length > 0 && panel("Added and removed", { id: "difference" }, h("ul", { class: "plain-list" }, rows));
+}
+
+function result(r, p, regions) {
+  return h("div", { class: "stack", key: "result" },
+    h("h2", { id: "result", tabindex: "-1" }, "What would change"),
+    p.gate && notice(p.gate.passes ? "good" : "bad", h("p", {}, p.gate.passes ? `Within the bound: ${percent(p.shift, 2)} of clients would be sent to another region, ${percent(p.gate.max_shift, 2)} may be.` : `Beyond the bound: ${percent(p.shift, 2)} of clients would be sent to another region, only ${percent(p.gate.max_shift, 2)} may be.`)),
+    p.warnings.length > 0 && notice("warn", h("ul", {}, p.warnings.map((w) => h("li", {}, w)))),
+    figures([
+      ["Sent to another region", percent(p.shift, 2), p.gate && !p.gate.passes ? "bad" : null],
+      ["Get another address", percent(p.changed, 2)],
+      ["Judged by", p.basis === "traffic" ? `${short(p.queries)} queries of a day` : "addresses"],
+      ["Names changed", number(p.names.length + p.names_left)],
+      ["Names unchanged", number(p.names_unchanged)],
+    ]),
+    h("section", { class: "panel flush", "aria-labelledby": "h-shifts" },
+      h("div", { class: "panel-head" }, h("h2", { id: "h-shifts" }, "Who moves")),
+      moved_map(r, p, regions), moves_table("Who moves", p.moves)),
+    p.names.length > 0 && h("section", { class: "panel flush", "aria-labelledby": "h-names" },
+      h("div", { class: "panel-head" }, h("h2", { id: "h-names" }, "Names"), p.names_left > 0 && h("p", { class: "quiet" }, `and ${number(p.names_left)} more`)),
+      table("Names of which something changes", [
+        { name: "Name", cell: (n) => link(path("names", n.name), n.name) },
+        { name: "Moves", num: true, cell: (n) => percent(n.shift, 2) },
+        { name: "Another address", num: true, cell: (n) => percent(n.changed, 2) },
+        { name: "Worst-case failover", num: true, cell: (n) => pair(n.failover, (v) => (v === null ? "—" : span(v))) },
+        { name: "ECS partitions", num: true, cell: (n) => pair(n.partitions, number) },
+        { name: "From, to", wrap: true, cell: (n) => n.moves.slice(0, 3).map((m) => `${m.from} → ${m.to} ${percent(m.share, 1)}`).join("; ") || "—" },
+      ], p.names, { key: (n) => n.name })),
+    p.load.length > 0 && h("section", { class: "panel flush", "aria-labelledby": "h-load" },
+      h("div", { class: "panel-head" }, h("h2", { id: "h-load" }, "Predicted load"), h("p", { class: "quiet" }, "Strain above 1: it bears more than its part of what serves")),
+      table("Predicted load against capacity", [
+        { name: "Region, pool", cell: (x) => (x.pool === null ? x.region : `${x.region}, ${x.pool}`) },
+        { name: "Part of all clients", num: true, cell: (x) => pair(x.load, (v) => percent(v, 1)) },
+        { name: "Capacity", num: true, cell: (x) => pair(x.capacity, number) },
+        { name: "Of it serving", num: true, cell: (x) => pair(x.serving, number) },
+        { name: "Strain", num: true, cell: (x) => { const text = pair(x.strain, (v) => (v === null ? "nothing serves" : v.toFixed(2))); return (x.strain.new ?? 0) > 1 ? badge("warning", text) : text; } },
+      ], p.load, { key: (x) => `${x.region} ${x.pool}` })),
+    difference(p),
+    p.assumed_up.length > 0 && h("p", { class: "quiet" }, `Taken as up, since nobody has probed them yet: ${p.assumed_up.slice(0, 20).join(", ")}${p.assumed_up.length > 20 ? " and more" : ""}.`));
+}
 
 export function render(r, { regions }) {
   return [

@@ -24,8 +24,8 @@ export async function load(r) {
   const old = data.endpoints.slice(0, STRIPS).filter((e) => !((r.state.strips.get(e.endpoint)?.read ?? 0) > now - FRESH_MS));
   await Promise.all(old.map(async (e) => {
     const name = e.endpoint;
-    const got = await maybe(`/v1/${path("endpoints", name)}/history`, { ...o, query: { since: new Date(now - BACK_MS).toISOString() } });
-    r.state.strips.set(name, { read: now, history: got?.history ?? [] });
+    const got = await maybe(`/v1/${path("endpoints", name)}/history`, { ...o, query: { limit: 50 } });
+    r.state.strips.set(name, { read: now, history: got?.changes ?? [] });
   }));
   return data;
 }
@@ -35,7 +35,7 @@ export function history_strip(history, state) {
   const to = Date.now();
   const from = to - BACK_MS;
   const rows = [...(history ?? [])].sort((a, b) => date(a.at) - date(b.at));
-  const parts = rows.map((x, i) => ({ from: date(x.at).getTime(), to: rows[i + 1] ? date(rows[i + 1].at).getTime() : to, kind: tone(x.state) }));
+  const parts = rows.map((x, i) => ({ from: date(x.at).getTime(), to: rows[i + 1] ? date(rows[i + 1].at).getTime() : to, kind: x.healthy ? (x.stale || x.held ? "warn" : "good") : "bad" }));
   if (!parts.length) parts.push({ from, to, kind: tone(state) });
   else if (parts[0].from > from) parts.unshift({ from, to: parts[0].from, kind: "idle" });
   const changes = rows.filter((x) => date(x.at) > from).length;

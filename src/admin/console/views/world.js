@@ -14,13 +14,16 @@ export function sums(region) {
     endpoints: pools.reduce((n, p) => n + p.endpoints, 0),
     passed: pools.filter((p) => p.serving < Math.max(1, p.min_live)).length,
     pools: pools.length,
+    ordered: (region.endpoints?.drained ?? 0) + (region.endpoints?.disabled ?? 0),
   };
 }
 
 /** `good`, `warn`, `bad` or `idle`. */
 export function region_kind(region) {
-  const { serving, endpoints, passed, pools } = sums(region);
+  const { serving, endpoints, passed, pools, ordered } = sums(region);
   if (!pools || !endpoints) return "idle";
+  // What an operator took out is as wanted.
+  if (ordered === endpoints) return "warn";
   if (passed === pools) return "bad";
   if (passed || serving < endpoints) return "warn";
   return "good";
@@ -28,8 +31,9 @@ export function region_kind(region) {
 
 /** Health in words. */
 export function region_word(region) {
-  const { serving, endpoints, passed, pools } = sums(region);
+  const { serving, endpoints, passed, pools, ordered } = sums(region);
   if (!pools || !endpoints) return "no endpoints";
+  if (ordered === endpoints) return region.endpoints.disabled === endpoints ? "disabled" : "drained";
   if (passed === pools) return `out, ${serving} of ${endpoints} serve`;
   if (serving < endpoints) return `${serving} of ${endpoints} serve`;
   return `all ${endpoints} serve`;
@@ -48,7 +52,7 @@ export function flows_on(flows, regions) {
   const pairs = new Map();
   const rows = new Map();
   for (const f of flows) {
-    const place = f.country ?? "unknown place";
+    const place = f.country ?? "no known place";
     const row = rows.get(`${place} ${f.region}`) ?? { place, region: f.region ?? "none", queries: 0 };
     row.queries += f.queries;
     rows.set(`${place} ${f.region}`, row);

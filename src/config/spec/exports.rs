@@ -1,0 +1,33 @@
+//! What `[telemetry.otlp]` and `[telemetry.dnstap]` say.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// `[telemetry.otlp]`
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OtlpSpec {
+    /// `endpoint`: an http or https URL without a slash at its end.
+    pub endpoint: String,
+    /// `interval`
+    pub interval: Duration,
+    /// `traces`
+    pub traces: bool,
+}
+
+/// Where dnstap goes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum DnstapTarget {
+    /// `socket`: a collector listens there.
+    Socket(PathBuf),
+    /// `file`, with `max-size` in octets.
+    File(PathBuf, u64),
+}
+
+/// `[telemetry.dnstap]`
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DnstapSpec {
+    /// `socket` or `file`.
+    pub target: DnstapTarget,
+    /// `max-per-second`
+    pub per_second: u32,
+}
