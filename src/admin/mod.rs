@@ -13,6 +13,7 @@ pub mod etag;
 pub mod fleet;
 pub mod flows;
 pub mod gate;
+pub mod history;
 pub mod listen;
 mod meter;
 pub mod metrics;

@@ -28,6 +28,8 @@ pub(super) fn described() -> OpenApiRouter<State> {
     OpenApiRouter::with_openapi(openapi::head())
         .routes(routes!(route::expectations::expectations))
         .routes(routes!(route::explain::explain))
+        .routes(routes!(route::events::events))
+        .routes(routes!(route::events::endpoint))
         .routes(routes!(route::drills::list, route::drills::begin))
         .routes(routes!(route::drills::one))
         .routes(routes!(route::drills::abort))

@@ -16,7 +16,7 @@ use crate::time::Clock;
 
 use super::admin::Entrance;
 use super::certificates::Certificates;
-use super::chronicle::Chronicle;
+use super::chronicle::{self, Chronicle};
 use super::fleet::FleetDesk;
 use super::judge_loop::Order;
 use super::keeper;
@@ -167,6 +167,8 @@ impl Controller {
         );
         let mut compiled = loaded.compiled;
         let node = compiled.node.take();
+        let kept = chronicle::Kept::of(&loaded.digest, loaded.files);
+        self.has.chronicle.configured(&compiled.snapshot, kept);
         // Waits for the disk. Sent under the lock, so that keys come in the order they were made in.
         let handed = tokio::task::spawn_blocking(move || {
             let mut keeper = keeper::locked(&keeper);
@@ -200,6 +202,9 @@ impl Controller {
                 }
                 self.has.fleet.runs(&loaded.digest, node.as_ref());
                 *self.shown() = (loaded.digest.to_string(), loaded.effective);
+                if let Some(node) = &node {
+                    self.has.chronicle.bound(node.history);
+                }
                 tracing::info!(%generation, "reloaded");
                 self.has.chronicle.record(&What::ConfigAdopted {
                     digest: loaded.digest.to_string(),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::compile::{Compiled, compile};
+use crate::config::load::kept::{Files, load_keeping};
 use crate::config::load::load;
 use crate::config::overlay::Overlay;
 use crate::config::{ConfigDigest, Effective, Report, Severity};
@@ -43,6 +44,8 @@ pub struct Loaded {
     pub digest: ConfigDigest,
     /// Its options, to be shown; none where nobody can ask for them.
     pub effective: Arc<Effective>,
+    /// Its files.
+    pub files: Files,
 }
 
 /// Tries the expectations of a configuration, also where some are broken. Looks at no certificates, which
@@ -76,7 +79,7 @@ pub fn try_expectations(wanted: &Wanted) -> Result<Arc<[Tried]>, Report> {
 /// # Errors
 /// The report of all errors and warnings.
 pub fn load_all(wanted: &Wanted) -> Result<Loaded, Report> {
-    let mut loaded = load(&wanted.config)?;
+    let (mut loaded, files) = load_keeping(&wanted.config)?;
     loaded.spec.apply(&wanted.overlay);
     let (compiled, diagnostics) = compile(
         &loaded.spec,
@@ -113,6 +116,7 @@ pub fn load_all(wanted: &Wanted) -> Result<Loaded, Report> {
             warnings,
             digest,
             effective: Arc::new(effective),
+            files,
         }),
         _ => Err(warnings),
     }

@@ -4,7 +4,7 @@ pub mod admin;
 pub mod backends;
 pub mod caches;
 pub mod certificates;
-mod chronicle;
+pub mod chronicle;
 pub mod clock;
 mod console;
 pub mod control;

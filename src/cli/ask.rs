@@ -190,7 +190,8 @@ fn unreached(error: &reqwest::Error) -> String {
     "no connection".to_owned()
 }
 
-fn servers(via: &Via) -> Result<Vec<String>, String> {
+/// The nodes to ask, in turn.
+pub(super) fn servers(via: &Via) -> Result<Vec<String>, String> {
     let mut servers = via.servers.clone();
     if let Some(config) = &via.config {
         servers.extend(of_config(config)?);

@@ -1,5 +1,6 @@
 //! Reads the configuration and the files it names. The only part of `config` that touches files.
 
+pub mod kept;
 mod private;
 
 use std::collections::BTreeMap;

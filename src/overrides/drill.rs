@@ -111,12 +111,12 @@ impl Drill {
     }
 
     /// As it stands in texts.
-    pub(super) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         format!("{} {}", self.id, self.reach)
     }
 
     /// Of what stands in texts.
-    pub(super) fn from_text(text: &str) -> Option<Drill> {
+    pub fn from_text(text: &str) -> Option<Drill> {
         let (id, reach) = text.split_once(' ')?;
         Drill::is_id(id).then_some(Drill {
             id: id.into(),

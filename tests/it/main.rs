@@ -33,6 +33,7 @@ mod e2e_drill;
 mod e2e_expectations;
 mod e2e_explain;
 mod e2e_guard;
+mod e2e_history;
 mod e2e_hostile;
 mod e2e_identity;
 mod e2e_keys;

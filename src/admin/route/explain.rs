@@ -6,6 +6,7 @@ use utoipa::IntoParams;
 
 use super::query::Query;
 
+use super::then;
 use crate::admin::gate::Viewer;
 use crate::admin::problem::Problem;
 use crate::admin::state::{Answer, State};
@@ -39,6 +40,9 @@ pub struct Parameters {
     /// A draw as an explanation shows it, to decide the same again.
     #[param(example = "0123456789abcdef:3")]
     draw: Option<String>,
+    /// As of this time: RFC 3339, or so long ago, such as `-15m`; as far back as `[history]` keeps.
+    #[param(example = "-15m")]
+    at: Option<String>,
 }
 
 /// Why a client gets the answer it gets, from the function that answers.
@@ -51,7 +55,9 @@ pub struct Parameters {
         (status = 200, description = "The way to the answer, and what it would take for another",
          body = Explanation),
         (status = 400, description = "A parameter is missing or wrong"),
-        (status = 404, description = "The name is not steered, or not for this type"),
+        (status = 404, description = "The name is not steered, or not for this type; or nothing is \
+         recorded of that time"),
+        (status = 503, description = "The history cannot be read now"),
     )
 )]
 pub async fn explain(
@@ -82,11 +88,16 @@ pub async fn explain(
         Some(text) => draw_of(text)?,
         None => chance(now),
     };
-    // One view for all of the answer.
-    let view = state.publisher.latest();
-    explain_in_full(&view, &name, qtype.0, client, draw, now)
-        .map(|e| Json(Explanation::of(e, &view, now)))
-        .map_err(|e| Problem::not_found(e.to_string()))
+    // One view for all of the answer: the one in force, or that of another time.
+    let (view, now, based_on) = then::view(&state, p.at.as_deref()).await?;
+    let explained = explain_in_full(&view, &name, qtype.0, client, draw, now);
+    let explained = explained.map_err(|e| Problem::not_found(e.to_string()))?;
+    let mut shown = Explanation::of(explained, &view, now);
+    if let Some(based_on) = based_on {
+        shown.lines.insert(0, based_on.line());
+        shown.based_on = Some(based_on);
+    }
+    Ok(Json(shown))
 }
 
 fn required<'p>(

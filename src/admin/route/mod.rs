@@ -5,6 +5,7 @@ pub mod caches;
 pub mod config;
 pub mod drills;
 pub mod endpoints;
+pub mod events;
 pub mod expectations;
 pub mod explain;
 pub mod find;
@@ -23,6 +24,8 @@ pub mod regions;
 pub mod reload;
 pub mod session;
 pub mod status;
+mod stream;
+mod then;
 pub mod traffic;
 
 use axum::http::{Method, Uri};

@@ -7,6 +7,7 @@ pub mod condition;
 pub mod config;
 pub mod drills;
 pub mod endpoints;
+pub mod events;
 pub mod expectations;
 pub mod explain;
 pub mod fleet;
