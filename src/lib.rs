@@ -88,6 +88,12 @@ pub mod docs {
     pub mod console {}
     #[doc = include_str!("docs/dnssec.md")]
     pub mod dnssec {}
+    #[doc = include_str!("docs/expectations.md")]
+    pub mod expectations {}
+    #[doc = include_str!("docs/explain.md")]
+    pub mod explain {}
+    #[doc = include_str!("docs/drills.md")]
+    pub mod drills {}
     #[doc = include_str!("docs/fleet.md")]
     pub mod fleet {}
     #[doc = include_str!("docs/monitors.md")]

@@ -90,15 +90,19 @@ impl Problem {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
     }
 
-    /// Anything else, in words.
-    pub(super) fn of(status: StatusCode, title: &'static str, detail: String) -> Problem {
-        Problem::new(status, title, detail)
-    }
-
-    /// The same, about a parameter.
-    pub(super) fn about(mut self, parameter: &'static str) -> Problem {
-        self.body.parameter = Some(parameter);
-        self
+    /// Anything else, in words, and the parameter that it is about.
+    pub(super) fn of(
+        status: StatusCode,
+        title: &'static str,
+        detail: String,
+        parameter: Option<&'static str>,
+    ) -> Problem {
+        let mut p = match parameter {
+            Some(name) => Problem::parameter(name, detail),
+            None => Problem::new(status, title, detail),
+        };
+        (p.status, p.body.status, p.body.title) = (status, status.as_u16(), title);
+        p
     }
 
     fn new(status: StatusCode, title: &'static str, detail: impl Into<String>) -> Problem {

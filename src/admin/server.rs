@@ -9,7 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::gate::guard::guard;
-use super::{Door, State, gate, listen, meter, openapi, route};
+use super::{Door, State, listen, meter, openapi, route};
 
 /// Serves until `shutdown` turns true: then accepts no more, and ends when all that was asked is answered.
 pub async fn serve(
@@ -24,6 +24,7 @@ pub async fn serve(
 /// Every path with its handlers, and the document that describes them.
 fn described() -> OpenApiRouter<State> {
     OpenApiRouter::with_openapi(openapi::head())
+        .routes(routes!(route::expectations::expectations))
         .routes(routes!(route::explain::explain))
         .routes(routes!(route::drills::list, route::drills::begin))
         .routes(routes!(route::drills::one))
@@ -38,7 +39,6 @@ fn described() -> OpenApiRouter<State> {
             route::session::sign_in,
             route::session::sign_out
         ))
-        .routes(routes!(route::flows::flows))
         .route("/livez", get(route::health::livez))
         .route("/readyz", get(route::ready::readyz))
         .route("/metrics", get(route::metrics::metrics))
@@ -68,8 +68,7 @@ fn described() -> OpenApiRouter<State> {
 }
 
 fn router(state: State) -> Router {
-    let (router, mut document) = described().split_for_parts();
-    gate::describe(&mut document);
+    let (router, document) = described().split_for_parts();
     router
         .route("/v1/openapi.json", get(openapi::serve(&document)))
         .merge(super::console::router())

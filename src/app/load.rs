@@ -1,12 +1,14 @@
 //! Files → configuration → snapshot, for start, reload and check alike.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::compile::{Compiled, compile};
 use crate::config::load::load;
 use crate::config::overlay::Overlay;
 use crate::config::{ConfigDigest, Report, Severity};
 use crate::fleet::identity::Material;
+use crate::snapshot::Tried;
 
 use super::admin;
 use super::certificates::{self, Certificate};
@@ -39,6 +41,29 @@ pub struct Loaded {
     pub warnings: Report,
     /// Its short name.
     pub digest: ConfigDigest,
+}
+
+/// Tries the expectations of a configuration, also where some are broken. Looks at no certificates, which
+/// may be nowhere else.
+///
+/// # Errors
+/// The report of whatever else is wrong with it.
+pub fn try_expectations(wanted: &Wanted) -> Result<Arc<[Tried]>, Report> {
+    let loaded = load(&wanted.config)?;
+    let node = wanted.node.as_deref();
+    let (compiled, found) = compile(&loaded.spec, &loaded.inputs, &loaded.sources, node);
+    let tried = compiled.map(|c| c.snapshot.settings.expectations.clone());
+    let broken = |t: &Arc<[Tried]>| t.iter().filter(|t| !t.holds()).count();
+    let errors = found.iter().filter(|d| d.severity == Severity::Error).count();
+    match tried {
+        // Nothing is wrong but what was tried.
+        Some(tried) if !loaded.has_errors() && errors == broken(&tried) => Ok(tried),
+        _ => {
+            let mut all = loaded.diagnostics;
+            all.extend(found);
+            Err(Report::new(all, loaded.sources))
+        }
+    }
 }
 
 /// Loads and compiles; every error at once (requirement O4). Changes nothing that runs.

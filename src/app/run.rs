@@ -344,7 +344,7 @@ async fn serve_after(
     let beside = (&desk, &carrier);
     let drills = drills::start(&order_desk, beside, &chronicle, drilled, &stopped);
     let mut taps = Taps::default();
-    let flows = flows::start(
+    let (flows, reading) = flows::start(
         &mut taps,
         &flows::Given {
             publisher: &wiring.publisher,
@@ -354,15 +354,6 @@ async fn serve_after(
             stopped: &stopped,
         },
     );
-    let making = Making {
-        node: &node,
-        files: admin_files,
-        desk: &order_desk,
-        clock: &clock,
-        chronicle: &chronicle,
-        stopped: &stopped,
-    };
-    let entrance = Entrance::new(making).map_err(RunError::Other)?;
     let query_log = telemetry::log_queries(&mut taps, &node, &clock, &stopped);
     let controller = Controller::new(Ordered {
         entrance: entrance.clone(),
@@ -411,8 +402,6 @@ async fn serve_after(
         .with_probes(probe_stats)
         .with_metrics(Some(flows.clone()))
         .with_metrics(Some(entrance.gate()))
-        .with_metrics(Some(entrance.gate()))
-        .with_metrics(Some(flows.clone()))
         .with_metrics(
             carrier
                 .clone()
@@ -657,6 +646,7 @@ async fn serve_after(
     if let Some(task) = order_task {
         task.abort();
     }
+    reading.end().await;
     // A step under way is finished and on the disk before the process ends.
     durable.end().await;
     Ok(())

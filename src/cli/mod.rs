@@ -17,6 +17,7 @@ mod credentials;
 mod demo;
 mod dnssec;
 mod drill;
+mod expectations;
 mod explain;
 mod export;
 mod fleet;
@@ -85,6 +86,9 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Try what a configuration expects of its answers. Exit code 1 when it is broken, 78 when the
+    /// configuration is wrong otherwise.
+    Test(expectations::TestArgs),
     /// Ask a running node why a client gets the answer it gets.
     Explain(ExplainArgs),
     /// Let a node read its configuration again. Exit code 78 when it refuses it.
@@ -299,6 +303,7 @@ pub fn main() -> ExitCode {
             deny_warnings,
             json,
         } => check::check(&path, node, deny_warnings, json),
+        Command::Test(args) => expectations::test(&args),
         Command::Explain(args) => explain::explain(&args),
         Command::Plan(args) => plan::plan(&args),
         Command::Route(args) => route::route(&args),

@@ -16,11 +16,14 @@ use crate::config::load::load;
 use crate::config::{Loaded, Report};
 use crate::time::Moment;
 
-use super::ask::{Via, ask};
+use super::ask::{Failure, Via, try_ask};
 use super::progress::Progress;
 
 /// More clients would be sent elsewhere than may be.
 const ABOVE_THE_GATE: u8 = 4;
+
+/// The configuration is wrong (EX_CONFIG of sysexits.h).
+const WRONG_CONFIG: u8 = 78;
 
 /// What is compared.
 #[derive(Debug, Args)]
@@ -58,6 +61,10 @@ pub(super) fn plan(args: &PlanArgs) -> ExitCode {
     let plan = match planned {
         Ok(plan) => plan,
         Err(Failed::Config(report)) => return super::config_refused(&report),
+        Err(Failed::Refused(why)) => {
+            super::failed(why);
+            return ExitCode::from(WRONG_CONFIG);
+        }
         Err(Failed::Other(why)) => return super::failed(why),
     };
     match args.via.json {
@@ -71,17 +78,27 @@ pub(super) fn plan(args: &PlanArgs) -> ExitCode {
 }
 
 enum Failed {
+    /// The configuration is wrong, as is seen here.
     Config(Report),
+    /// The node says that it is.
+    Refused(String),
     Other(String),
 }
 
 /// Compares two configurations on this machine.
 fn offline(old: &Path, args: &PlanArgs) -> Result<Value, Failed> {
-    let bar = Progress::bar("comparing");
-    let mut progress = |done: usize, all: usize| bar.set(done as u64, all as u64);
-    let report =
-        against_config(old, &args.new, Moment::ZERO, &mut progress).map_err(Failed::Config)?;
-    drop(bar);
+    let mut shown = Progress::spinner("reading the configurations");
+    let mut begun = false;
+    let mut progress = |done: usize, all: usize| {
+        if !begun {
+            shown = Progress::bar("comparing names", all as u64);
+            begun = true;
+        }
+        shown.at(done as u64);
+    };
+    let compared = against_config(old, &args.new, Moment::ZERO, &mut progress);
+    drop(shown);
+    let report = compared.map_err(Failed::Config)?;
     let max_shift = args.max_shift.as_deref().map(percent).transpose();
     let max_shift = max_shift.map_err(Failed::Other)?;
     serde_json::to_value(Plan::of(report, max_shift)).map_err(|e| Failed::Other(e.to_string()))
@@ -100,9 +117,12 @@ fn online(args: &PlanArgs) -> Result<Value, Failed> {
     if let Some(max_shift) = &args.max_shift {
         body["max-shift"] = max_shift.as_str().into();
     }
-    let _spinner = Progress::spinner("the node compares");
-    let answer = ask(&args.via, "POST", "/v1/plan", &[], Some(&body));
-    answer.map(|a| a.json).map_err(Failed::Other)
+    let _shown = Progress::spinner("the node compares");
+    match try_ask(&args.via, "POST", "/v1/plan", &[], Some(&body)) {
+        Ok(answer) => Ok(answer.json),
+        Err(why @ Failure::Refused { status: 422, .. }) => Err(Failed::Refused(why.to_string())),
+        Err(why) => Err(Failed::Other(why.to_string())),
+    }
 }
 
 /// The texts of a configuration, by path as seen from where it lies.

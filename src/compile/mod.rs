@@ -12,6 +12,7 @@ mod cycles;
 #[cfg(test)]
 mod disabled_tests;
 mod dnssec;
+mod expect;
 mod features;
 mod fleet;
 mod geo;
@@ -76,7 +77,8 @@ pub struct Compiled {
 
 /// Compiles `spec` for the node called `node`, or for none, which checks all the same.
 ///
-/// Returns the diagnostics found, errors and warnings; the result is `Some` when none is an error.
+/// Returns the diagnostics found, errors and warnings. The result is `Some` when none is an error, or when
+/// expectations alone are broken ([`Settings::expectations`]): then it must not be served, but can be shown.
 pub fn compile(
     spec: &Spec,
     inputs: &Inputs,
@@ -114,12 +116,14 @@ pub fn compile(
     else {
         return (None, problems.finish());
     };
-    let (targets, target_of) = match &this_node {
+    let (targets, target_of) = pools::targets(&pools, &monitors);
+    let (targets, target_of, elsewhere) = match &this_node {
         // Nobody would tell it what to believe of them.
         Some(node) if !node.probes && !council::shared(spec, Some(&node.name)) => {
-            (Vec::new(), vec![None; pools.endpoints.len()])
+            let nothing = vec![None; pools.endpoints.len()];
+            (Vec::new(), nothing, Some((targets, target_of)))
         }
-        _ => pools::targets(&pools, &monitors),
+        _ => (targets, target_of, None),
     };
     let vip_endpoints = vips::endpoints(spec, &vips, &pools.endpoints, node);
     let node_name = this_node.as_ref().map_or("", |n| n.name.as_str()).into();
@@ -152,12 +156,22 @@ pub fn compile(
             rules: protection::rules(spec),
             chaos: protection::chaos(spec, this_node.as_ref()),
             regions: places,
+            expectations: Arc::default(),
             samples_per_second: spec.telemetry.samples_per_second,
         },
     };
+    let mut snapshot = Arc::new(snapshot);
+    let probed = match &elsewhere {
+        Some((targets, target_of)) => (&targets[..], &target_of[..]),
+        None => (&snapshot.targets[..], &snapshot.target_of[..]),
+    };
+    let expectations = expect::tried(spec, sources, &snapshot, probed, &mut problems);
+    if let Some(snapshot) = Arc::get_mut(&mut snapshot) {
+        snapshot.settings.expectations = expectations;
+    }
     (
         Some(Compiled {
-            snapshot: Arc::new(snapshot),
+            snapshot,
             node: this_node,
             vips,
             signed,

@@ -73,10 +73,6 @@ pub struct Spec {
     pub telemetry: TelemetrySpec,
     /// `[admin]`
     pub admin: AdminSpec,
-    /// `[admin]`
-    pub admin: AdminSpec,
-    /// `[telemetry]`: what is told of the traffic.
-    pub telemetry: TelemetrySpec,
     /// `[regions.NAME]`
     pub regions: Vec<RegionSpec>,
     /// `[nodes.NAME]`

@@ -129,7 +129,7 @@ pub fn explain(
 
 impl ExplainClient {
     /// As a packet would say it.
-    fn asker(&self) -> Asker {
+    pub(super) fn asker(&self) -> Asker {
         let addr = self.addr.to_canonical();
         Asker {
             resolver: self.resolver.map_or(addr, |r| r.to_canonical()),
@@ -153,14 +153,14 @@ impl Explanation {
 
 /// All that an answer follows from besides the view.
 #[derive(Clone, Copy, Debug)]
-struct Query<'v> {
-    id: NameId,
+pub(super) struct Query<'v> {
+    pub(super) id: NameId,
     /// The drill whose label stands before the name.
-    label: Option<&'v ScopedDrill>,
-    qtype: u16,
-    asker: Asker,
-    draw: Draw,
-    now: Moment,
+    pub(super) label: Option<&'v ScopedDrill>,
+    pub(super) qtype: u16,
+    pub(super) asker: Asker,
+    pub(super) draw: Draw,
+    pub(super) now: Moment,
 }
 
 const BOGON: &str = "the resolver's address: the ECS network is special-purpose address space";
@@ -204,16 +204,16 @@ pub(super) fn for_dns(
 }
 
 /// A steered name, and the way to it.
-struct Steered<'v> {
-    id: NameId,
+pub(super) struct Steered<'v> {
+    pub(super) id: NameId,
     aliases: Vec<String>,
     /// Of the zone that holds it.
     negative_ttl: Option<Ttl>,
     /// The drill whose label stands before the name.
-    label: Option<&'v ScopedDrill>,
+    pub(super) label: Option<&'v ScopedDrill>,
 }
 
-fn find<'v>(view: &'v View, name: &[u8], qtype: u16) -> Option<Steered<'v>> {
+pub(super) fn find<'v>(view: &'v View, name: &[u8], qtype: u16) -> Option<Steered<'v>> {
     let (label, name) = match labelled(view, name) {
         Some((drill, steered)) => (Some(drill), steered),
         None => (None, name),
@@ -342,23 +342,23 @@ fn client_why(who: &Who) -> &'static str {
 }
 
 /// What is told of a decision for one family or for both.
-struct Told<'v> {
+pub(super) struct Told<'v> {
     /// The one, or the lesser of the two.
-    decision: Decision,
+    pub(super) decision: Decision,
     picks: Vec<EndpointId>,
-    ttl: Ttl,
+    pub(super) ttl: Ttl,
     scope: ScopeLen,
     /// For whom.
     who: Who,
     /// Under which drill.
     under: Under<'v>,
     /// The decision of each family.
-    each: Vec<(Family, Decision)>,
+    pub(super) each: Vec<(Family, Decision)>,
 }
 
 impl<'v> Told<'v> {
     /// Decides as a query of this type would have it decided.
-    fn decide<T: Trace>(view: &'v View, q: &Query<'v>, trace: &mut T) -> Told<'v> {
+    pub(super) fn decide<T: Trace>(view: &'v View, q: &Query<'v>, trace: &mut T) -> Told<'v> {
         let steering = &view.snapshot.steering;
         let group = steering.group_of(q.id);
         let who = who(view, q.id, q.asker);
@@ -420,8 +420,19 @@ impl<'v> Told<'v> {
         })
     }
 
+    /// All whom the client's plan offers in all families, with the share of the plan's clients that each gets.
+    pub(super) fn offered(&self, view: &View, q: &Query<'_>) -> Vec<Share> {
+        let steering = &view.snapshot.steering;
+        let asks = self
+            .each
+            .iter()
+            .map(|(family, _)| q.ask(self.who.client, *family));
+        asks.flat_map(|ask| self.under.live.offered(steering, &ask))
+            .collect()
+    }
+
     /// Among whom it was drawn, in all families.
-    fn shares(&self, view: &View, q: &Query<'_>) -> Vec<Share> {
+    pub(super) fn shares(&self, view: &View, q: &Query<'_>) -> Vec<Share> {
         let steering: &Steering = &view.snapshot.steering;
         let each = self.each.iter();
         each.flat_map(|(family, decision)| {

@@ -18,6 +18,7 @@ pub mod explanation;
 mod guard;
 pub mod locate;
 pub mod presign;
+pub mod prospect;
 mod request;
 mod resolve;
 mod respond;
@@ -38,4 +39,5 @@ pub use explain::{ExplainClient, ExplainError, FullExplanation, explain, explain
 pub use explanation::{Answered, Explanation};
 pub use locate::Whereabouts;
 pub use presign::Presigner;
+pub use prospect::{Answers, Prospect, prospect};
 pub use scratch::Scratch;

@@ -6,20 +6,16 @@ use hashbrown::{HashMap, HashSet};
 
 use crate::dns::name::WireName;
 use crate::geo::Coordinates;
-use crate::ids::{EndpointId, NameId, PlanId, ShapeId};
+use crate::ids::{NameId, ShapeId};
 use crate::net::Family;
 use crate::snapshot::{View, failover};
-use crate::steer::{Known, Shares, Told, serving};
 
-use super::report::{Basis, Difference, Example, Load, Move, NameChange, Place, Report};
+use super::load::Loads;
+use super::moves::{EXAMPLES, Moves, NOTHING, moved, routes};
+use super::report::{Basis, Difference, Example, NameChange, Report};
+use super::side::Side;
 use super::traffic::Traffic;
-use super::walk::{self, Piece, Pieces, Spot};
-
-/// Moves smaller than this part of all are arithmetic.
-const NOTHING: f64 = 1e-9;
-
-/// Examples told of one move.
-const EXAMPLES: usize = 5;
+use super::walk::{self, Piece, Pieces, Spot, sorted};
 
 /// How shares are weighed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,157 +26,14 @@ pub enum Weigh {
     ByAddresses,
 }
 
-/// One of the two views, and a name in it.
-#[derive(Clone, Copy, Debug)]
-pub struct Side<'v> {
-    view: &'v View,
-    name: NameId,
-}
-
-impl Side<'_> {
-    fn shares(&self, plan: PlanId, family: Family) -> Shares {
-        let steering = &self.view.snapshot.steering;
-        self.view
-            .live
-            .shares_of_plan(steering, self.name, plan, family)
-    }
-
-    fn shape(&self) -> ShapeId {
-        self.view.snapshot.steering.shape_id_of(self.name)
-    }
-
-    fn place(&self, e: EndpointId) -> Place {
-        let steering = &self.view.snapshot.steering;
-        let pool = &steering.pools[steering.endpoints[e.index()].pool.index()];
-        Place::Region(steering.regions[pool.region.index()].name.clone())
-    }
-
-    /// What a resolver is told: an address or a target.
-    fn data(&self, e: EndpointId) -> String {
-        let e = &self.view.snapshot.steering.endpoints[e.index()];
-        match (&e.cname, e.address) {
-            (Some(target), _) => target.to_string(),
-            (None, Some(address)) => address.to_string(),
-            (None, None) => String::new(),
-        }
-    }
-
-    fn by_place(&self, shares: &Shares) -> BTreeMap<Place, f64> {
-        let whole = |place| BTreeMap::from([(place, 1.0)]);
-        match &shares.told {
-            Told::LastResortCname => whole(Place::LastResort),
-            Told::ServFail => whole(Place::ServFail),
-            Told::NoData => whole(Place::NoData),
-            Told::Endpoints(list) => {
-                let mut out = BTreeMap::new();
-                for (e, share) in list {
-                    *out.entry(self.place(*e)).or_default() += share;
-                }
-                out
-            }
-        }
-    }
-
-    fn by_data(&self, shares: &Shares) -> BTreeMap<String, f64> {
-        match &shares.told {
-            Told::Endpoints(list) => {
-                let mut out = BTreeMap::new();
-                for (e, share) in list {
-                    *out.entry(self.data(*e)).or_default() += share;
-                }
-                out
-            }
-            // No address is written like this.
-            other => BTreeMap::from([(format!("{other:?}"), 1.0)]),
-        }
-    }
-}
-
-/// The part that is at a key less than before, 0 to 1.
-fn moved<K: Ord>(old: &BTreeMap<K, f64>, new: &BTreeMap<K, f64>) -> f64 {
-    let gone = |(k, share): (&K, &f64)| (share - new.get(k).unwrap_or(&0.0)).max(0.0);
-    let sum: f64 = old.iter().map(gone).sum();
-    if sum < NOTHING { 0.0 } else { sum.min(1.0) }
-}
-
-/// From where to where: what is less somewhere goes where it is more, in proportion. With a weighted
-/// draw nobody can say which client goes where; how many do is certain.
-fn routes(old: &BTreeMap<Place, f64>, new: &BTreeMap<Place, f64>) -> Vec<(Place, Place, f64)> {
-    let share = |of: &BTreeMap<Place, f64>, place| of.get(place).copied().unwrap_or(0.0);
-    let losers = old.keys().map(|p| (p, share(old, p) - share(new, p)));
-    let losers: Vec<_> = losers.filter(|(_, d)| *d > NOTHING).collect();
-    let winners = new.keys().map(|p| (p, share(new, p) - share(old, p)));
-    let winners: Vec<_> = winners.filter(|(_, d)| *d > NOTHING).collect();
-    let all: f64 = winners.iter().map(|(_, d)| d).sum();
-    let mut out = Vec::new();
-    for (from, lost) in &losers {
-        for (to, won) in &winners {
-            out.push(((*from).clone(), (*to).clone(), lost * won / all));
-        }
-    }
-    out
-}
-
-/// Adds up moves.
-#[derive(Default)]
-struct Moves(BTreeMap<(Place, Place), (f64, Vec<Example>)>);
-
-impl Moves {
-    fn add(&mut self, (from, to, share): (Place, Place, f64), spots: &[(Spot, f64)], part: f64) {
-        let (sum, examples) = self.0.entry((from, to)).or_default();
-        *sum += share;
-        examples.extend(spots.iter().map(|(spot, weight)| Example {
-            network: spot.network,
-            country: spot.country,
-            coordinates: spot.coordinates,
-            share: weight * part,
-        }));
-        if examples.len() > 64 * EXAMPLES {
-            settle(examples, 8 * EXAMPLES);
-        }
-    }
-
-    fn finish(self, examples: usize) -> Vec<Move> {
-        let moves = self.0.into_iter().map(|((from, to), (share, mut some))| {
-            settle(&mut some, examples);
-            Move {
-                from,
-                to,
-                share,
-                examples: some,
-            }
-        });
-        let mut moves: Vec<Move> = moves.collect();
-        moves.sort_by(|a, b| b.share.total_cmp(&a.share));
-        moves
-    }
-}
-
-/// Adds up examples of one place, and keeps those of the largest share.
-fn settle(examples: &mut Vec<Example>, most: usize) {
-    let mut sums: Vec<Example> = Vec::new();
-    let mut at: HashMap<_, usize> = HashMap::new();
-    for e in examples.drain(..) {
-        let bits = e
-            .coordinates
-            .map(|c| (c.latitude().to_bits(), c.longitude().to_bits()));
-        let i = *at.entry((e.country, bits)).or_insert(sums.len());
-        match sums.get_mut(i) {
-            Some(sum) => sum.share += e.share,
-            None => sums.push(e),
-        }
-    }
-    sums.sort_by(|a, b| b.share.total_cmp(&a.share).then(a.network.cmp(&b.network)));
-    sums.truncate(most);
-    *examples = sums;
-}
-
 /// A comparison under way.
 struct Comparison<'v> {
     old: &'v View,
     new: &'v View,
     traffic: &'v Traffic,
     weigh: Weigh,
+    /// Names of both.
+    count: usize,
     /// Of the address space, by the pair of shapes: names share them.
     pieces: HashMap<(ShapeId, ShapeId), Pieces>,
 }
@@ -198,6 +51,7 @@ pub fn compare(
         new,
         traffic,
         weigh,
+        count: 0,
         pieces: HashMap::new(),
     };
     let (before, after) = (&old.snapshot.steering, &new.snapshot.steering);
@@ -211,6 +65,7 @@ pub fn compare(
     let mut changes = Vec::with_capacity(pairs.len());
     let mut loads = Loads::default();
     let mut sum = Moves::default();
+    c.count = pairs.len();
     let whole = c.whole(&pairs);
     for (done, (x, y)) in pairs.iter().enumerate() {
         progress(done, pairs.len());
@@ -324,7 +179,6 @@ impl Comparison<'_> {
         loads: &mut Loads,
     ) -> (NameChange, f64) {
         let owner = &old.view.snapshot.steering.names[old.name.index()].owner;
-        let names = old.view.snapshot.steering.names.len().max(1);
         let networks = match whole {
             Some(_) => self.traffic.of(owner),
             None => Vec::new(),
@@ -332,7 +186,7 @@ impl Comparison<'_> {
         let queries: f64 = networks.iter().map(|(_, q)| q).sum();
         let part = match whole {
             Some(whole) => queries / whole,
-            None => 1.0 / names as f64,
+            None => 1.0 / self.count as f64,
         };
         let own;
         let pieces = if networks.is_empty() {
@@ -438,107 +292,6 @@ fn moves(old: Side<'_>, new: Side<'_>, family: Family, pieces: &Pieces) -> Found
         }
     }
     found
-}
-
-/// In one order, so that sums come out alike each time.
-fn sorted(pieces: &Pieces) -> Vec<(&(PlanId, PlanId), &Piece)> {
-    let mut all: Vec<_> = pieces.iter().collect();
-    all.sort_by_key(|(pair, _)| **pair);
-    all
-}
-
-/// Adds up load by region and pool.
-#[derive(Default)]
-struct Loads(BTreeMap<(String, Option<String>), (f64, f64)>);
-
-impl Loads {
-    fn add(&mut self, old: Side<'_>, new: Side<'_>, family: Family, pieces: &Pieces, part: f64) {
-        for ((x, y), piece) in sorted(pieces) {
-            let weight = piece.weight * part;
-            for (side, plan, is_new) in [(old, *x, false), (new, *y, true)] {
-                let Told::Endpoints(list) = side.shares(plan, family).told else {
-                    continue;
-                };
-                let steering = &side.view.snapshot.steering;
-                for (e, share) in list {
-                    let pool = &steering.pools[steering.endpoints[e.index()].pool.index()];
-                    let region = steering.regions[pool.region.index()].name.to_string();
-                    for pool in [None, Some(pool.name.to_string())] {
-                        let load = self.0.entry((region.clone(), pool)).or_default();
-                        let load = if is_new { &mut load.1 } else { &mut load.0 };
-                        *load += weight * share;
-                    }
-                }
-            }
-        }
-    }
-
-    fn finish(mut self, old: &View, new: &View) -> Vec<Load> {
-        // Those that nobody is sent to as well.
-        for view in [old, new] {
-            let steering = &view.snapshot.steering;
-            for pool in &steering.pools {
-                let region = steering.regions[pool.region.index()].name.to_string();
-                self.0.entry((region.clone(), None)).or_default();
-                self.0
-                    .entry((region, Some(pool.name.to_string())))
-                    .or_default();
-            }
-        }
-        let (before, after) = (weights(old), weights(new));
-        let all = self.0.into_iter();
-        all.map(|(key, load)| {
-            let (a, b) = (before.get(&key), after.get(&key));
-            let (a, b) = (
-                a.copied().unwrap_or_default(),
-                b.copied().unwrap_or_default(),
-            );
-            let (region, pool) = key;
-            Load {
-                region,
-                pool,
-                load,
-                weight: (a.0, b.0),
-                serving: (a.1, b.1),
-            }
-        })
-        .collect()
-    }
-}
-
-/// The weights of enabled endpoints and of those that serve, by region and by pool.
-fn weights(view: &View) -> HashMap<(String, Option<String>), (u64, u64)> {
-    let steering = &view.snapshot.steering;
-    let known = Known {
-        board: &view.board,
-        measurements: &view.measurements,
-        overrides: &view.overrides,
-    };
-    let serves = serving(steering, known, view.published);
-    let mut out: HashMap<_, (u64, u64)> = HashMap::new();
-    for pool in &steering.pools {
-        let region = steering.regions[pool.region.index()].name.to_string();
-        let (mut all, mut serving) = (0, 0);
-        for e in &pool.endpoints {
-            let endpoint = &steering.endpoints[e.index()];
-            if endpoint.enabled {
-                let weight = u64::from(endpoint.weight.0.max(1));
-                all += weight;
-                if serves[e.index()] {
-                    serving += weight;
-                }
-            }
-        }
-        for key in [
-            (region.clone(), None),
-            (region, Some(pool.name.to_string())),
-        ] {
-            let sum = out.entry(key).or_default();
-            sum.0 += all;
-            sum.1 += serving;
-        }
-    }
-    out
 }
 
 /// Where the regions of both are.

@@ -8,7 +8,10 @@
 //! that queries get.
 
 pub mod compare;
+mod load;
+mod moves;
 pub mod report;
+mod side;
 pub mod suppose;
 pub mod traffic;
 pub mod walk;
@@ -17,6 +20,3 @@ pub use compare::{Weigh, compare};
 pub use report::{Basis, Example, Load, Move, NameChange, Place, Report};
 pub use suppose::{Supposed, all_up, suppose};
 pub use traffic::Traffic;
-
-#[cfg(test)]
-mod tests;

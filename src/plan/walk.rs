@@ -42,11 +42,15 @@ pub type Pieces = HashMap<(PlanId, PlanId), Piece>;
 /// Adds up the pieces of a pair.
 #[derive(Default)]
 struct Gather {
-    pieces: HashMap<(PlanId, PlanId), (f64, HashMap<SpotKey, (Spot, f64)>)>,
+    pieces: HashMap<(PlanId, PlanId), (f64, Spots)>,
     whole: f64,
 }
 
+/// Country, and the bits of the coordinates.
 type SpotKey = (Option<Code>, Option<(u64, u64)>);
+
+/// An example of each place, with the weight of all of it.
+type Spots = HashMap<SpotKey, (Spot, f64)>;
 
 impl Gather {
     fn add(&mut self, pair: (PlanId, PlanId), spot: Spot, weight: f64) {
@@ -269,4 +273,11 @@ pub fn ranges(partition: &Partition) -> usize {
             v4.len() + own.count()
         }
     }
+}
+
+/// In one order, so that sums come out alike each time.
+pub(super) fn sorted(pieces: &Pieces) -> Vec<(&(PlanId, PlanId), &Piece)> {
+    let mut all: Vec<_> = pieces.iter().collect();
+    all.sort_by_key(|(pair, _)| **pair);
+    all
 }

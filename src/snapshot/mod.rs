@@ -2,6 +2,7 @@
 //! its publication in one swap.
 
 pub mod drills;
+pub mod expectations;
 pub mod failover;
 pub mod orders;
 pub mod publish;
@@ -10,6 +11,7 @@ pub mod transfer;
 pub mod view;
 
 pub use crate::health::ProbeTarget;
+pub use expectations::Tried;
 pub use publish::{Publisher, Reader};
 pub use suppose::Supposed;
 pub use transfer::{Delta, Packed, PackedRecord, Transfers, ZoneTransfer};

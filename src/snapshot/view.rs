@@ -16,6 +16,7 @@ use crate::units::Generation;
 use crate::zone::ZoneSet;
 
 use super::drills::{self, DrillMark, DrillOrders, ScopedDrill};
+use super::expectations::Tried;
 use super::transfer::Transfers;
 
 /// Settings of the answering itself.
@@ -39,6 +40,8 @@ pub struct Settings {
     pub chaos: ChaosTexts,
     /// Where workers count answers of each region.
     pub regions: RegionPlaces,
+    /// What the configuration's authors expect of it, in the order of the files, as it was tried.
+    pub expectations: Arc<[Tried]>,
     /// Answers a second that are looked at, of all DNS threads together; 0: none.
     pub samples_per_second: u32,
 }

@@ -14,7 +14,7 @@ use crate::support::backend::Backend;
 use crate::support::demo::{Demo, package};
 use crate::support::wait_for;
 
-/// A script may take so long; the slowest looks at every view four times.
+/// A script may take so long; the slowest looks at every view twice.
 const BOUND: Duration = Duration::from_secs(170);
 
 /// Steered names beside those of the demo: more than a page of them.
@@ -23,7 +23,7 @@ const NAMES: usize = 120;
 /// The demo's world with a proxy, a state directory and many names.
 struct World {
     demo: Demo,
-    _dir: TempDir,
+    dir: TempDir,
     _backends: Vec<Backend>,
 }
 
@@ -61,7 +61,7 @@ impl World {
         let demo = Demo::start_with(&["--config", dir.path().to_str().unwrap()]);
         World {
             demo,
-            _dir: dir,
+            dir,
             _backends: backends,
         }
     }
@@ -78,6 +78,7 @@ impl World {
             .env("TRADEWIND_NPM", npm())
             .env("TRADEWIND_ADMIN", format!("http://{}", self.demo.admin))
             .env("TRADEWIND_DNS", self.demo.dns4.to_string())
+            .env("TRADEWIND_FOLDER", self.dir.path())
             .env("TRADEWIND_VICTIM", self.pid("eu-1"))
             .env("TRADEWIND_SECOND", self.pid("eu-2"))
             .envs(more.iter().copied())

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use super::overrides::{broken, owner, plain, share};
 use crate::admin::desk::Refusal;
 use crate::admin::drills::{NotAborted, WantedDrill};
-use crate::admin::gate::{Operator, Viewer};
+use crate::admin::gate::{Operator, Viewer, Who};
 use crate::admin::problem::Problem;
 use crate::admin::state::{Answer, State};
 use crate::admin::view::drills::{Drill, DrillReport, Drills};
@@ -97,7 +97,7 @@ pub async fn begin(
     body: Result<Json<Wanted>, JsonRejection>,
 ) -> Result<Response, Problem> {
     let Json(wanted) = body.map_err(|e| Problem::parameter("body", e.body_text()))?;
-    let wanted = wanted.read(&who.name)?;
+    let wanted = wanted.read(&who)?;
     let drills = state.drills.clone();
     // On its own: a client that hangs up must not leave a drill half-way.
     let begun = tokio::spawn(async move { drills.begin(wanted).await });
@@ -169,10 +169,7 @@ pub async fn abort(
         false => serde_json::from_slice(&body)
             .map_err(|e| Problem::parameter("body", format!("it is not as it must be: {e}")))?,
     };
-    let by = match abort.owner {
-        Some(name) => owner(name)?,
-        None => who.name.to_string(),
-    };
+    let by = owner(&who, abort.owner)?;
     let reason = plain("reason", abort.reason)?;
     let drills = state.drills.clone();
     let ended = tokio::spawn(async move { drills.abort(&id, &by, &reason).await });
@@ -232,7 +229,7 @@ fn none(id: &str) -> Problem {
 }
 
 impl Wanted {
-    fn read(self, asks: &str) -> Result<WantedDrill, Problem> {
+    fn read(self, asks: &Who) -> Result<WantedDrill, Problem> {
         let Some(effect) = Effect::from_word(&self.effect) else {
             let detail = format!("`{}` is no effect; there are fail and drain", self.effect);
             return Err(Problem::parameter("effect", detail));
@@ -274,10 +271,7 @@ impl Wanted {
             name: self.name,
             length,
             reach,
-            owner: match self.owner {
-                Some(name) => owner(name)?,
-                None => asks.to_owned(),
-            },
+            owner: owner(asks, self.owner)?,
             reason,
             demand: self
                 .demand

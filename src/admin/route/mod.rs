@@ -3,6 +3,7 @@
 pub mod backends;
 pub mod caches;
 pub mod drills;
+pub mod expectations;
 pub mod explain;
 pub mod fleet;
 pub mod flows;

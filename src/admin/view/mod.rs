@@ -4,6 +4,7 @@ pub mod backends;
 pub mod caches;
 pub mod certificates;
 pub mod drills;
+pub mod expectations;
 pub mod explain;
 pub mod fleet;
 pub mod flows;

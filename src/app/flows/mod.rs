@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::admin::flows::{FlowDesk, FlowFacts};
 use crate::engine::sampled::{Index, Seen, seen};
@@ -36,6 +37,9 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// How often the table is written to the disk.
 const SAVE: Duration = Duration::from_secs(300);
+
+/// How long the end of the node waits for the file.
+const LAST_SAVE: Duration = Duration::from_secs(1);
 
 const HOUR: u64 = 3600;
 
@@ -66,8 +70,19 @@ pub struct Given<'a> {
     pub stopped: &'a watch::Receiver<bool>,
 }
 
+/// The task that reads samples.
+#[derive(Debug)]
+pub struct Reading(JoinHandle<()>);
+
+impl Reading {
+    /// Waits until the file is written for the last time; for a slow disk not long.
+    pub async fn end(self) {
+        drop(tokio::time::timeout(LAST_SAVE, self.0).await);
+    }
+}
+
 /// Adds itself to those who are given samples, reads what was kept, and starts.
-pub fn start(taps: &mut Taps, given: &Given<'_>) -> Arc<Flows> {
+pub fn start(taps: &mut Taps, given: &Given<'_>) -> (Arc<Flows>, Reading) {
     let rate = given
         .publisher
         .latest()
@@ -99,13 +114,13 @@ pub fn start(taps: &mut Taps, given: &Given<'_>) -> Arc<Flows> {
         file,
         failing: AtomicU64::new(0),
     });
-    tokio::spawn(watch(
+    let reading = tokio::spawn(watch(
         flows.clone(),
         inlet,
         given.lock.clone(),
         given.stopped.clone(),
     ));
-    flows
+    (flows, Reading(reading))
 }
 
 /// Reads samples and writes the file until the node ends.

@@ -7,7 +7,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use proptest::prelude::*;
+use tokio::sync::watch;
 
+use crate::admin::plan::{PlanAsked, PlanDesk as _, PlanRefusal};
+use crate::app::flows;
+use crate::app::keeper::SharedLock;
+use crate::app::load::Wanted;
 use crate::balance::mix::{nth, scale};
 use crate::compile::compile;
 use crate::config::load::load_texts;
@@ -15,11 +20,14 @@ use crate::health::{Board, Cause, Override, OverrideKind, Overrides, Scope, Stat
 use crate::ids::{EndpointId, NameId};
 use crate::net::{Family, Prefix};
 use crate::plan::{self, Basis, Report, Traffic, Weigh, all_up, compare, suppose};
-use crate::snapshot::{Parts, Snapshot, View};
+use crate::server::tap::Taps;
+use crate::snapshot::{Parts, Publisher, Snapshot, View};
 use crate::steer::decision::Picks;
 use crate::steer::{Ask, Chosen, Client, ClientSource, Draw, decide};
-use crate::time::Moment;
+use crate::time::{Clock, Moment, SimClock};
 use crate::units::Generation;
+
+use super::Planner;
 
 const NOW: Moment = Moment(1_000_000_000);
 
@@ -80,7 +88,7 @@ fn config(seed: u64) -> String {
         for e in 0..1 + d.below(2) {
             let (weight, enabled) = (1 + d.below(3), d.below(6) > 0);
             for (family, address) in [
-                (4, format!("203.0.113.{p}{e}")),
+                (4, format!("203.0.113.1{p}{e}")),
                 (6, format!("2001:db8::{p}{e}")),
             ] {
                 let _ = writeln!(
@@ -410,12 +418,35 @@ fn what_came_and_went_and_what_is_slower_is_told() {
         (report.shift, report.changed, report.unchanged),
         (0.0, 0.0, 0)
     );
-    assert_eq!(report.steered.added, ["new.x.test."]);
-    assert_eq!(report.names[0].name, "www.x.test.");
+    assert_eq!(report.steered.added, ["new.x.test"]);
+    assert_eq!(report.names[0].name, "www.x.test");
     let (a, b) = report.names[0].failover;
     assert_eq!((b.unwrap() - a.unwrap()).as_secs(), 15);
     let back = planned(&new, &old, &Traffic::default());
-    assert_eq!(back.steered.removed, ["new.x.test."]);
+    assert_eq!(back.steered.removed, ["new.x.test"]);
     let names: HashSet<&str> = report.load.iter().map(|l| l.region.as_str()).collect();
     assert_eq!(names, HashSet::from(["eu", "us"]));
+}
+
+#[tokio::test]
+async fn one_plan_at_a_time() {
+    let publisher = Publisher::new(all_up(snapshot(&two("", "")), NOW));
+    let clock: Arc<dyn Clock> = Arc::new(SimClock::default());
+    let (_stop, stopped) = watch::channel(false);
+    let given = flows::Given {
+        publisher: &publisher,
+        clock: &clock,
+        state_dir: None,
+        lock: &SharedLock::default(),
+        stopped: &stopped,
+    };
+    let (flows, _reading) = flows::start(&mut Taps::default(), &given);
+    let planner = Planner::new(&Wanted::default(), &publisher, &clock, &flows);
+    let under_way = planner.one_at_a_time.clone().try_acquire_owned().unwrap();
+    let ask = || planner.plan(PlanAsked::default());
+    assert_eq!(ask().await, Err(PlanRefusal::Busy));
+    drop(under_way);
+    // What comes next is looked at; it has no files.
+    assert!(matches!(ask().await, Err(PlanRefusal::Files(_))));
+    assert!(matches!(ask().await, Err(PlanRefusal::Files(_))));
 }

@@ -107,6 +107,7 @@ async fn what_was_written_is_there_after_the_next_start() {
         audit: vec![(1, "a".to_owned()), (2, "b".to_owned())],
         verdicts: vec![(7, vec![1, 2, 3])],
         backends: vec![("api/b1".to_owned(), Some("word".to_owned()))],
+        ..Write::default()
     };
     store.write_later(rest);
     running.end();

@@ -24,6 +24,8 @@ pub enum Bounded {
     Plan,
     /// The client's network is hashed by as many bits.
     Hash,
+    /// A drill answers a canary network otherwise.
+    Drill,
 }
 
 impl Bounded {
@@ -33,6 +35,7 @@ impl Bounded {
             Bounded::Not => "nothing",
             Bounded::Plan => "plan",
             Bounded::Hash => "hash",
+            Bounded::Drill => "drill",
         }
     }
 }
@@ -85,11 +88,12 @@ impl ScopeBounds {
         };
         let (slot, len) = partition.lookup(addr);
         let scope = told.decision.scope.0;
-        let network = Prefix::containing(addr, scope.max(len));
-        let by = match (scope, len) {
-            (scope, len) if scope > len => Bounded::Hash,
-            (_, 0) => Bounded::Not,
-            _ => Bounded::Plan,
+        let longest = scope.max(len);
+        let (network, by) = match (scope, len) {
+            _ if told.scope.0 > longest => (Prefix::containing(addr, told.scope.0), Bounded::Drill),
+            (scope, len) if scope > len => (Prefix::containing(addr, scope), Bounded::Hash),
+            (_, 0) => (Prefix::containing(addr, 0), Bounded::Not),
+            _ => (Prefix::containing(addr, len), Bounded::Plan),
         };
         let mut bounds = ScopeBounds {
             network,
@@ -147,11 +151,15 @@ impl ScopeBounds {
             return Vec::new();
         };
         let mut lines = Vec::new();
-        if self.by == Bounded::Hash {
-            lines.push(format!(
-                "scope: {} is hashed as one, {parent} is not",
-                self.network
-            ));
+        let network = self.network;
+        match self.by {
+            Bounded::Hash => lines.push(format!(
+                "scope: {network} is hashed as one, {parent} is not"
+            )),
+            Bounded::Drill => lines.push(format!(
+                "scope: a drill answers only a part of {parent} otherwise than {network}"
+            )),
+            Bounded::Not | Bounded::Plan => {}
         }
         let sides = [("below", &self.below), ("above", &self.above)];
         for (side, neighbour) in sides {

@@ -217,7 +217,7 @@ fn the_words_of_counterfactuals_are_plain() {
     );
     has(
         &texts(1, "near"),
-        "in region eu would answer if eu4-1 came back up",
+        "in region eu would answer if eu4-1, eu4-2, eu6-1 and eu6-2 came back up",
     );
     has(&texts(4, "near"), "if the drain of region eu by ann ended");
 }
@@ -359,6 +359,7 @@ proptest! {
             }
             Bounded::Hash => prop_assert!(owner.contains("sticky")),
             Bounded::Not => prop_assert_eq!(b.network.len(), 0),
+            Bounded::Drill => prop_assert!(false, "no drill is on"),
         }
     }
 }

@@ -18,8 +18,10 @@ export function parser(give) {
   let event = { type: "message", data: [], id: undefined };
   return (text) => {
     rest += text;
-    const lines = rest.split(/\r\n|\n|\r/);
-    rest = lines.pop();
+    // A carriage return at the end may be the first half of a line end.
+    const half = rest.endsWith("\r") ? "\r" : "";
+    const lines = rest.slice(0, rest.length - half.length).split(/\r\n|\n|\r/);
+    rest = lines.pop() + half;
     for (const line of lines) {
       if (line === "") {
         if (event.data.length) give({ ...event, data: event.data.join("\n") });

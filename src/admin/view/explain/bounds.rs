@@ -17,7 +17,7 @@ pub struct Bounds {
     /// Their plan's number.
     pub plan: u32,
     /// What keeps it from being shorter: `plan` (another static plan next door), `hash` (the client is
-    /// hashed by as many bits) or `nothing` (all clients are alike).
+    /// hashed by as many bits), `drill` (a drill has a canary network) or `nothing` (all are alike).
     pub by: &'static str,
     /// The network of one bit less, which holds somebody who is decided otherwise.
     pub parent: Option<String>,

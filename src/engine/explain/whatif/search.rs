@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use crate::health::Scope;
 use crate::ids::{EndpointId, PlanId, PoolId, RegionId, SiteId};
-use crate::snapshot::View;
+use crate::snapshot::{Supposed, View};
 use crate::steer::decision::Standing;
 use crate::steer::{LastResort, NoTrace, Share, Stage};
 
 use super::super::members::positions;
 use super::super::{Answered, Query, Told, answered, otherwise};
-use super::supposition::{Supposition, suppose};
+use super::supposition::{Supposition, suppose_upon};
 use super::words::{condition, sentence};
 use super::{Counterfactual, Possible};
 
@@ -46,6 +46,8 @@ pub(super) struct Search<'v> {
     view: &'v View,
     q: &'v Query<'v>,
     plan: PlanId,
+    /// What the answer follows from now: under a drill its orders are among those in force.
+    known: Supposed,
     /// Endpoints that a decision looks at.
     cost: usize,
     left: usize,
@@ -67,6 +69,13 @@ impl<'v> Search<'v> {
             view,
             q,
             plan: steering.slot(q.id, told.who.client.addr).0.plan,
+            known: Supposed {
+                overrides: match told.under.drill {
+                    Some(drill) => drill.overrides.clone(),
+                    None => view.overrides.clone(),
+                },
+                ..Supposed::of(view)
+            },
             cost: (cost + beyond).max(1),
             left: LOOKS,
             out: false,
@@ -105,7 +114,8 @@ impl<'v> Search<'v> {
         }
         let (view, q) = (self.view, self.q);
         // From the moment of the view on, so that with nothing supposed it is the view's own answer.
-        let then = view.supposing(&suppose(view, all), (q.id, self.plan), view.published);
+        let supposed = suppose_upon(view, self.known.clone(), all);
+        let then = view.supposing(&supposed, (q.id, self.plan), view.published);
         let told = Told::decide(&then, q, &mut NoTrace);
         let group = then.snapshot.steering.group_of(q.id);
         Some(Outcome {
@@ -131,7 +141,16 @@ impl<'v> Search<'v> {
         });
         self.found.push(Counterfactual {
             conditions: supposed.iter().map(|s| condition(view, s)).collect(),
-            text: sentence(view, &supposed, &o.answered, o.otherwise.as_deref()),
+            text: sentence(
+                view,
+                &supposed,
+                &o.answered,
+                o.otherwise.as_deref(),
+                |pool| {
+                    let of = |s: &&Share| steering.endpoints[s.endpoint.index()].pool == pool;
+                    o.shares.iter().filter(of).map(|s| s.percent).sum()
+                },
+            ),
             answered: o.answered.clone(),
             possible: possible.collect(),
             otherwise: o.otherwise.clone(),

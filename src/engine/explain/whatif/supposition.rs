@@ -31,7 +31,11 @@ pub enum Supposition {
 
 /// What would be known if all of this were so.
 pub fn suppose(view: &View, all: &[Supposition]) -> Supposed {
-    let mut known = Supposed::of(view);
+    suppose_upon(view, Supposed::of(view), all)
+}
+
+/// What would be known if all of this were so beside what is known, or supposed already.
+pub(super) fn suppose_upon(view: &View, mut known: Supposed, all: &[Supposition]) -> Supposed {
     let ended: Vec<usize> = all
         .iter()
         .filter_map(|s| match s {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::health::latency::DWELL;
+use crate::ids::PoolId;
 use crate::snapshot::View;
 
 use super::super::Answered;
@@ -96,9 +97,22 @@ pub(super) fn sentence(
     supposed: &[Supposition],
     answered: &[Answered],
     otherwise: Option<&str>,
+    percent_of: impl Fn(PoolId) -> f64,
 ) -> String {
     let clauses: Vec<String> = supposed.iter().map(|s| clause(view, s)).collect();
     let clauses = clauses.join(" and ");
+    // A pool that comes near enough to another shares with it, and this draw may fall on either.
+    if let [
+        Supposition::Rtt {
+            pool, rises: false, ..
+        },
+    ] = supposed
+        && (0.05..99.95).contains(&percent_of(*pool))
+    {
+        let name = &view.snapshot.steering.pools[pool.index()].name;
+        let percent = percent_of(*pool);
+        return format!("pool {name} would get {percent:.0} % of such queries if {clauses}");
+    }
     if answered.is_empty() {
         let what = otherwise.unwrap_or("nothing");
         return format!("{what} would be answered if {clauses}");
