@@ -8,6 +8,7 @@
 
 pub mod audit;
 mod cross_site;
+mod document;
 pub mod guard;
 mod identify;
 mod limits;
@@ -36,6 +37,7 @@ pub use self::peer::Peer;
 pub use self::refused::Refused;
 pub use crate::config::spec::AdminRole as Role;
 use audit::Record;
+pub(super) use document::describe;
 pub(super) use identify::bearer_of;
 use limits::Limits;
 use replay::Seen;

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use crate::admin;
 use crate::compile::{Compiled, Node};
 use crate::config::spec::Role;
-use crate::config::{ConfigDigest, Report};
+use crate::config::{ConfigDigest, Effective, Report};
 use crate::fleet::identity::Material;
 use crate::probe;
 use crate::server::hall::{Service, TcpLimits};
@@ -31,6 +31,7 @@ use super::backends::{self, BackendBook};
 use super::certificates::{Certificate, Certificates};
 use super::chronicle::Chronicle;
 use super::clock::RealClock;
+use super::console;
 use super::control::{Controller, Ordered};
 use super::descriptors;
 use super::drills;
@@ -124,6 +125,7 @@ type Read = (
     Option<Files>,
     Option<Material>,
     ConfigDigest,
+    Arc<Effective>,
 );
 
 /// Runs a node until a signal or `stop` ends it. `ready` is called once DNS is served.
@@ -138,6 +140,7 @@ pub fn run(options: Options, ready: impl FnOnce(&Ready)) -> Result<(), RunError>
         identity,
         warnings,
         digest,
+        effective,
     } = load_all(&options.wanted).map_err(RunError::Config)?;
     let node = compiled
         .node
@@ -156,7 +159,7 @@ pub fn run(options: Options, ready: impl FnOnce(&Ready)) -> Result<(), RunError>
         options,
         node,
         compiled,
-        (certificate, admin, identity, digest),
+        (certificate, admin, identity, digest, effective),
         ready,
     ));
     // Probes in flight are not waited for.
@@ -188,7 +191,7 @@ async fn serve_after(
     options: Options,
     node: Node,
     compiled: Compiled,
-    (certificate, admin_files, identity, digest): Read,
+    (certificate, admin_files, identity, digest, effective): Read,
     ready: impl FnOnce(&Ready),
 ) -> Result<(), RunError> {
     // As it is called now: later another file may have its name.
@@ -365,6 +368,7 @@ async fn serve_after(
         keeper,
         lock,
         fleet: desk,
+        config: (digest.to_string(), effective),
         carrier: carrier.clone(),
         clock: clock.clone(),
         chronicle: chronicle.clone(),
@@ -442,7 +446,7 @@ async fn serve_after(
         };
         let left = left.clone();
         async move {
-            admin::serve(listener, state, entrance.door(), left).await;
+            console::run(admin::serve(listener, state, entrance.door(), left)).await;
         }
     });
     // Of two processes of a node the old one shows how it is, as long as it serves.

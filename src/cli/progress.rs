@@ -33,8 +33,8 @@ impl Progress {
     }
 
     /// Work of so many steps: a bar, how many of them are done, and how long the rest may take.
-    pub(super) fn bar(what: &str, steps: u64) -> Progress {
-        let bar = ProgressBar::with_draw_target(Some(steps), target());
+    pub(super) fn bar(what: &str) -> Progress {
+        let bar = ProgressBar::with_draw_target(Some(0), target());
         bar.set_style(style(
             "{msg} [{bar:30}] {human_pos}/{human_len} {eta}",
             "{msg} [{bar:30.cyan}] {human_pos}/{human_len} {eta:.dim}",
@@ -43,9 +43,10 @@ impl Progress {
         Progress(bar)
     }
 
-    /// So many steps are done in all.
-    pub(super) fn at(&self, step: u64) {
-        self.0.set_position(step);
+    /// So many steps are done of so many.
+    pub(super) fn set(&self, done: u64, all: u64) {
+        self.0.set_length(all);
+        self.0.set_position(done);
     }
 }
 
@@ -84,8 +85,8 @@ mod tests {
         ] {
             assert!(ProgressStyle::with_template(template).is_ok(), "{template}");
         }
-        let bar = Progress::bar("probing", 3);
-        bar.at(2);
+        let bar = Progress::bar("probing");
+        bar.set(2, 3);
         assert_eq!((bar.0.position(), bar.0.length()), (2, Some(3)));
         let hidden = !std::io::stderr().is_terminal();
         assert_eq!(bar.0.is_hidden(), hidden);

@@ -296,12 +296,22 @@ mod tests {
             },
             state: State::Reported(End::RolledBack),
             steps: vec![
-                (Phase::Planned, step(NOON, None, "fail of region eu for all clients")),
+                (
+                    Phase::Planned,
+                    step(NOON, None, "fail of region eu for all clients"),
+                ),
                 (Phase::Checked, step(NOON, None, "all of 2 rules hold")),
-                (Phase::Running, step(NOON + 40, None, "in force on 2 of 2 nodes")),
+                (
+                    Phase::Running,
+                    step(NOON + 40, None, "in force on 2 of 2 nodes"),
+                ),
                 (
                     Phase::Ended,
-                    step(NOON + 61_000, Some(End::RolledBack), "us-1 is down: refused"),
+                    step(
+                        NOON + 61_000,
+                        Some(End::RolledBack),
+                        "us-1 is down: refused",
+                    ),
                 ),
                 (Phase::Reported, step(NOON + 63_000, None, "2 nodes told")),
             ],
@@ -367,7 +377,13 @@ mod tests {
         early.traffic = None;
         early.nodes.clear();
         let got = markdown(&early);
-        assert!(got.contains("**running**; this report is not whole yet."), "{got}");
-        assert!(got.contains("| Ends at the latest | 2026-01-31T12:02:00.000Z |"), "{got}");
+        assert!(
+            got.contains("**running**; this report is not whole yet."),
+            "{got}"
+        );
+        assert!(
+            got.contains("| Ends at the latest | 2026-01-31T12:02:00.000Z |"),
+            "{got}"
+        );
     }
 }

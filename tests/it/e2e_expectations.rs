@@ -45,7 +45,11 @@ fn broken() -> String {
 }
 
 fn tradewind_says(args: &[&str]) -> (Option<i32>, String, String) {
-    let Output { status, stdout, stderr } = tradewind().args(args).output().unwrap();
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = tradewind().args(args).output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (status.code(), text(stdout), text(stderr))
 }
@@ -56,14 +60,20 @@ fn o4_a_reload_that_breaks_an_expectation_is_refused_and_the_old_one_answers_on(
     let address = || {
         let query = dns::query("www.gslb.test", RecordType::A, None);
         let m = dns::udp(node.dns, &query);
-        dns::addresses(&m).iter().map(ToString::to_string).collect::<Vec<_>>()
+        dns::addresses(&m)
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
     };
     assert_eq!(address(), ["192.0.2.1"]);
     let shown = http::get(node.admin, "/v1/expectations").json();
     assert_eq!((&shown["total"], &shown["broken"]), (&2.into(), &0.into()));
     let first = &shown["expectations"][0];
     assert_eq!(first["question"], "www.gslb.test A for everybody");
-    assert!(first["place"].as_str().unwrap().contains("tradewind.toml:"), "{first}");
+    assert!(
+        first["place"].as_str().unwrap().contains("tradewind.toml:"),
+        "{first}"
+    );
 
     node.rewrite(&broken());
     let answer = http::request(node.admin, "POST", "/v1/reload");
@@ -75,20 +85,42 @@ fn o4_a_reload_that_breaks_an_expectation_is_refused_and_the_old_one_answers_on(
         .iter()
         .map(|p| p.as_str().unwrap())
         .collect();
-    let told = problems.iter().find(|p| p.contains("does not get what is expected"));
+    let told = problems
+        .iter()
+        .find(|p| p.contains("does not get what is expected"));
     let told = told.unwrap_or_else(|| panic!("{problems:#?}"));
-    for part in ["tradewind.toml:", "error: www.gslb.test A for everybody", "expected eu", "us-1 100.0% in region us", "why: failover"] {
+    for part in [
+        "tradewind.toml:",
+        "error: www.gslb.test A for everybody",
+        "expected eu",
+        "us-1 100.0% in region us",
+        "why: failover",
+    ] {
         assert!(told.contains(part), "{part} is missing: {told}");
     }
-    assert_eq!(address(), ["192.0.2.1"], "the configuration in force answers on");
-    assert_eq!(http::get(node.admin, "/v1/expectations").json()["generation"], shown["generation"]);
+    assert_eq!(
+        address(),
+        ["192.0.2.1"],
+        "the configuration in force answers on"
+    );
+    assert_eq!(
+        http::get(node.admin, "/v1/expectations").json()["generation"],
+        shown["generation"]
+    );
 
     node.rewrite(&WORLD.replace("192.0.2.1", "192.0.2.7"));
     assert_eq!(http::request(node.admin, "POST", "/v1/reload").status, 200);
     assert_eq!(address(), ["192.0.2.7"]);
-    for (page, parameter) in [("limit=0", "limit"), ("limit=x", "limit"), ("after=-1", "after")] {
+    for (page, parameter) in [
+        ("limit=0", "limit"),
+        ("limit=x", "limit"),
+        ("after=-1", "after"),
+    ] {
         let refused = http::get(node.admin, &format!("/v1/expectations?{page}"));
-        assert_eq!((refused.status, &refused.json()["parameter"]), (400, &parameter.into()));
+        assert_eq!(
+            (refused.status, &refused.json()["parameter"]),
+            (400, &parameter.into())
+        );
     }
     let second = http::get(node.admin, "/v1/expectations?limit=1&after=1").json();
     assert_eq!(second["expectations"][0]["because"], "America takes over");
@@ -103,11 +135,20 @@ fn o4_expectations_are_tried_by_test_check_and_start() {
 
     let (code, out, _) = tradewind_says(&["test", &path(&good)]);
     assert_eq!(code, Some(0), "{out}");
-    assert!(out.ends_with("2 expectations: 2 hold, 0 are broken\n"), "{out}");
+    assert!(
+        out.ends_with("2 expectations: 2 hold, 0 are broken\n"),
+        "{out}"
+    );
 
     let (code, out, _) = tradewind_says(&["test", &path(&bad)]);
     assert_eq!(code, Some(1), "{out}");
-    for part in ["BROKEN  ", "www.gslb.test A for everybody", "wanted   eu", "| failover", "1 holds, 1 is broken"] {
+    for part in [
+        "BROKEN  ",
+        "www.gslb.test A for everybody",
+        "wanted   eu",
+        "| failover",
+        "1 holds, 1 is broken",
+    ] {
         assert!(out.contains(part), "{part} is missing:\n{out}");
     }
     let (code, out, _) = tradewind_says(&["test", "--json", &path(&bad)]);
@@ -118,9 +159,15 @@ fn o4_expectations_are_tried_by_test_check_and_start() {
     for args in [&["check"][..], &["run", "--node", "n1", "--config"]] {
         let (code, _, err) = tradewind_says(&[args, &[&path(&bad)]].concat());
         assert_eq!(code, Some(78), "{args:?}: {err}");
-        assert!(err.contains("does not get what is expected"), "{args:?}: {err}");
+        assert!(
+            err.contains("does not get what is expected"),
+            "{args:?}: {err}"
+        );
     }
-    let unread = folder(&format!("{HEAD}{}", WORLD.replace("down = [\"eu\"]", "down = [\"eux\"]")));
+    let unread = folder(&format!(
+        "{HEAD}{}",
+        WORLD.replace("down = [\"eu\"]", "down = [\"eux\"]")
+    ));
     let (code, _, err) = tradewind_says(&["test", &path(&unread)]);
     assert_eq!(code, Some(78), "{err}");
     assert!(err.contains("did you mean `eu`?"), "{err}");

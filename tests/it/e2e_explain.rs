@@ -100,7 +100,9 @@ fn texts<'j>(list: &'j Value, key: &str) -> BTreeSet<&'j str> {
 /// Those of the candidates that have a share.
 fn possible(json: &Value) -> BTreeSet<&str> {
     let all = json["candidates"].as_array().unwrap();
-    let some = all.iter().filter(|c| c["share-percent"].as_f64() > Some(0.0));
+    let some = all
+        .iter()
+        .filter(|c| c["share-percent"].as_f64() > Some(0.0));
     some.map(|c| c["address"].as_str().unwrap()).collect()
 }
 
@@ -109,7 +111,13 @@ fn e2_e3_what_is_explained_is_what_dig_gets_and_the_neighbours_get_what_is_said(
     let node = Node::start(WORLD);
     let mut bounded = 0;
     for name in NAMES {
-        for client in ["1.2.3.0/24", "1.2.4.0/24", "1.0.0.0/16", "9.9.9.0/24", "203.0.113.0/24"] {
+        for client in [
+            "1.2.3.0/24",
+            "1.2.4.0/24",
+            "1.0.0.0/16",
+            "9.9.9.0/24",
+            "203.0.113.0/24",
+        ] {
             let json = explained(&node, name, client);
             let m = dig(&node, name, client);
             let possible = possible(&json);
@@ -124,7 +132,11 @@ fn e2_e3_what_is_explained_is_what_dig_gets_and_the_neighbours_get_what_is_said(
             }
             assert_eq!(json["ttl"].as_u64(), Some(u64::from(m.answers[0].ttl)));
             assert_eq!(json["ttl-derivation"]["seconds"], json["ttl"]);
-            assert_eq!(json["scope"].as_u64(), dns::scope(&m).map(u64::from), "{name} {client}");
+            assert_eq!(
+                json["scope"].as_u64(),
+                dns::scope(&m).map(u64::from),
+                "{name} {client}"
+            );
 
             let bounds = &json["neighbours"];
             if bounds["by"] != "plan" {
@@ -132,12 +144,22 @@ fn e2_e3_what_is_explained_is_what_dig_gets_and_the_neighbours_get_what_is_said(
             }
             let mut proof = false;
             for side in ["below", "above"] {
-                let Some(network) = bounds[side]["network"].as_str() else { continue };
+                let Some(network) = bounds[side]["network"].as_str() else {
+                    continue;
+                };
                 let theirs = dig(&node, name, network);
                 let said = texts(&bounds[side]["answer"], "address");
-                assert_eq!(said, got(&theirs).iter().map(String::as_str).collect(), "{network}");
+                assert_eq!(
+                    said,
+                    got(&theirs).iter().map(String::as_str).collect(),
+                    "{network}"
+                );
                 let len: u8 = network.split_once('/').unwrap().1.parse().unwrap();
-                assert_eq!(dns::scope(&theirs), Some(len), "{network} is decided as one");
+                assert_eq!(
+                    dns::scope(&theirs),
+                    Some(len),
+                    "{network} is decided as one"
+                );
                 proof |= bounds[side]["bounds"] == true;
             }
             assert!(proof, "{bounds}");
@@ -149,8 +171,15 @@ fn e2_e3_what_is_explained_is_what_dig_gets_and_the_neighbours_get_what_is_said(
 
 fn run(node: &Node, args: &[&str]) -> String {
     let server = format!("http://{}", node.admin);
-    let Output { status, stdout, stderr } =
-        tradewind().args(args).args(["--server", &server]).output().unwrap();
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = tradewind()
+        .args(args)
+        .args(["--server", &server])
+        .output()
+        .unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert!(status.success(), "{args:?}: {}", text(&stderr));
     text(&stdout)
@@ -174,13 +203,19 @@ fn what_is_supposed_comes_true_when_it_is_ordered() {
         let after = http::get(node.admin, &path).json();
         assert_eq!(after["answer"], one["answer"], "{}", one["text"]);
         let overrides = after["overrides"].as_array().unwrap();
-        assert_eq!((&overrides[0]["kind"], &overrides[0]["name"]), (&"drain".into(), &region.into()));
+        assert_eq!(
+            (&overrides[0]["kind"], &overrides[0]["name"]),
+            (&"drain".into(), &region.into())
+        );
         let m = dig(&node, name, "1.2.3.0/24");
         let said = texts(&one["answer"], "address");
         assert_eq!(said, got(&m).iter().map(String::as_str).collect());
         // And that the order ends would bring the first answer back.
         let back = after["counterfactuals"].as_array().unwrap();
-        let ended = back.iter().find(|c| c["if"][0]["what"] == "order-ended").unwrap();
+        let ended = back
+            .iter()
+            .find(|c| c["if"][0]["what"] == "order-ended")
+            .unwrap();
         assert_eq!(ended["answer"], before["answer"]);
         run(&node, &["clear", "region", region]);
     }
@@ -189,7 +224,10 @@ fn what_is_supposed_comes_true_when_it_is_ordered() {
 #[test]
 fn explain_shows_people_what_bounds_the_scope_and_what_if() {
     let node = Node::start(WORLD);
-    let text = run(&node, &["explain", "geo.gslb.test", "--client", "1.2.3.0/24"]);
+    let text = run(
+        &node,
+        &["explain", "geo.gslb.test", "--client", "1.2.3.0/24"],
+    );
     for part in [
         "scope: below is 1.2.2.0/24 with plan",
         "inside 1.2.2.0/23: no shorter scope holds",
@@ -197,6 +235,12 @@ fn explain_shows_people_what_bounds_the_scope_and_what_if() {
     ] {
         assert!(text.contains(part), "{part} is missing:\n{text}");
     }
-    let wrong = http::get(node.admin, "/v1/explain?name=geo.gslb.test&client=1.2.3.4/24");
-    assert_eq!((wrong.status, &wrong.json()["parameter"]), (400, &"client".into()));
+    let wrong = http::get(
+        node.admin,
+        "/v1/explain?name=geo.gslb.test&client=1.2.3.4/24",
+    );
+    assert_eq!(
+        (wrong.status, &wrong.json()["parameter"]),
+        (400, &"client".into())
+    );
 }

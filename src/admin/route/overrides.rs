@@ -1,8 +1,10 @@
 //! `/v1/overrides`, `/v1/switchover`, `/v1/audit`: operators' orders.
 
-use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::{Json, extract};
 use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
+
+use super::query::{Body, NoQuery, Query, limit};
 
 use crate::admin::desk::{Asked, Ends, Refusal, WantedOrder, Wish};
 use crate::admin::gate::{Operator, Viewer, Who};
@@ -15,77 +17,183 @@ use crate::time::utc;
 use crate::units::Weight;
 
 /// One thing wanted.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = OrderWanted)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct One {
+    /// `endpoint`, `pool`, `region` or `name`.
+    #[schema(pattern = "^(endpoint|pool|region|name)$")]
     scope: String,
+    /// Of the scope.
     name: String,
+    /// `drain`, `disable`, `force-up`, `force-down`, `weight`, `failback`, or `clear`: no order any more.
+    #[schema(pattern = "^(drain|disable|force-up|force-down|weight|failback|clear)$")]
     kind: String,
+    /// Of `weight`.
+    #[schema(maximum = 1000000)]
     weight: Option<u32>,
 }
 
 /// An order about one scope.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = SingleOrder)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Single {
+    /// `endpoint`, `pool`, `region` or `name`.
+    #[schema(pattern = "^(endpoint|pool|region|name)$")]
     scope: String,
+    /// Of the scope.
     name: String,
+    /// `drain`, `disable`, `force-up`, `force-down`, `weight`, `failback`, or `clear`: no order any more.
+    #[schema(pattern = "^(drain|disable|force-up|force-down|weight|failback|clear)$")]
     kind: String,
+    /// Of `weight`.
+    #[schema(maximum = 1000000)]
     weight: Option<u32>,
+    /// Who gives the order.
+    #[schema(min_length = 1, max_length = 100)]
     owner: Option<String>,
+    /// Why, for whoever finds it later.
+    #[schema(min_length = 1, max_length = 500)]
     reason: String,
+    /// It ends by itself after this: `30m`, `2h`, `1d`.
     r#for: Option<String>,
+    /// It ends by itself then: `2026-01-31T12:00:00Z`.
     until: Option<String>,
+    /// The share of the capacity of each name that must go on serving: `60%`.
+    #[schema(pattern = "^(100|[1-9]?[0-9])%$")]
     demand: Option<String>,
+    /// Why rules may be broken all the same.
+    #[schema(min_length = 1, max_length = 500)]
     break_glass: Option<String>,
 }
 
 /// An order about several scopes.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = SeveralOrders)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Several {
+    /// What is ordered: all of it or nothing.
     orders: Vec<One>,
+    /// Who gives the order.
+    #[schema(min_length = 1, max_length = 100)]
     owner: Option<String>,
+    /// Why, for whoever finds it later.
+    #[schema(min_length = 1, max_length = 500)]
     reason: String,
+    /// It ends by itself after this: `30m`, `2h`, `1d`.
     r#for: Option<String>,
+    /// It ends by itself then: `2026-01-31T12:00:00Z`.
     until: Option<String>,
+    /// The share of the capacity of each name that must go on serving: `60%`.
+    #[schema(pattern = "^(100|[1-9]?[0-9])%$")]
     demand: Option<String>,
+    /// Why rules may be broken all the same.
+    #[schema(min_length = 1, max_length = 500)]
     break_glass: Option<String>,
 }
 
 /// What to clear.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct Gone {
+    /// `endpoint`, `pool`, `region` or `name`.
+    #[param(pattern = "^(endpoint|pool|region|name)$")]
     scope: String,
+    /// Of the scope.
     name: String,
     /// `state`, `weight` or `failback`; all without it.
+    #[param(pattern = "^(state|weight|failback)$")]
     class: Option<String>,
+    /// Who takes it back.
+    #[param(min_length = 1, max_length = 100)]
     owner: Option<String>,
+    /// Why.
     #[serde(default)]
+    #[param(required = false, max_length = 500)]
     reason: String,
+    /// Why rules may be broken all the same.
+    #[param(min_length = 1, max_length = 500)]
     break_glass: Option<String>,
 }
 
 /// How much of the audit record.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct Much {
+    /// So many lines at most; 100 without it.
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
 }
 
 /// The orders in force, with the real state beneath them.
-pub async fn list(_: Viewer, extract::State(state): extract::State<State>) -> Answer<Overrides> {
+#[utoipa::path(
+    get,
+    path = "/v1/overrides",
+    tag = "orders",
+    responses((status = 200, description = "The orders in force", body = Overrides))
+)]
+pub async fn list(
+    _: Viewer,
+    extract::State(state): extract::State<State>,
+    _: NoQuery,
+) -> Answer<Overrides> {
     let listing = state.orders.list();
     Ok(Json(Overrides::of(listing, &state.publisher.latest())))
 }
 
 /// Gives one order.
+#[utoipa::path(
+    put,
+    path = "/v1/overrides",
+    tag = "orders",
+    request_body = Single,
+    responses(
+        (status = 200, description = "It is in force", body = Given),
+        (status = 404, description = "Something that it is about is not there"),
+        (status = 409, description = "It breaks rules; each is told with both numbers"),
+        (status = 503, description = "It could not be tried"),
+    )
+)]
 pub async fn put(
+    who: Operator,
+    state: extract::State<State>,
+    query: NoQuery,
+    body: Body<Single>,
+) -> Answer<Given> {
+    single(who, state, query, body).await
+}
+
+/// Gives one order; the same as PUT.
+#[utoipa::path(
+    post,
+    path = "/v1/overrides",
+    tag = "orders",
+    request_body = Single,
+    responses(
+        (status = 200, description = "It is in force", body = Given),
+        (status = 404, description = "Something that it is about is not there"),
+        (status = 409, description = "It breaks rules; each is told with both numbers"),
+        (status = 503, description = "It could not be tried"),
+    )
+)]
+pub async fn post(
+    who: Operator,
+    state: extract::State<State>,
+    query: NoQuery,
+    body: Body<Single>,
+) -> Answer<Given> {
+    single(who, state, query, body).await
+}
+
+async fn single(
     Operator(who): Operator,
     extract::State(state): extract::State<State>,
-    body: Result<Json<Single>, JsonRejection>,
+    _: NoQuery,
+    Body(s): Body<Single>,
 ) -> Answer<Given> {
-    let Json(s) = body.map_err(|e| Problem::parameter("body", e.body_text()))?;
     let one = One {
         scope: s.scope,
         name: s.name,
@@ -105,22 +213,45 @@ pub async fn put(
 }
 
 /// Gives several orders as one: all or none.
+#[utoipa::path(
+    post,
+    path = "/v1/switchover",
+    tag = "orders",
+    request_body = Several,
+    responses(
+        (status = 200, description = "They are in force", body = Given),
+        (status = 404, description = "Something that it is about is not there"),
+        (status = 409, description = "It breaks rules; each is told with both numbers"),
+        (status = 503, description = "It could not be tried"),
+    )
+)]
 pub async fn switchover(
     Operator(who): Operator,
     extract::State(state): extract::State<State>,
-    body: Result<Json<Several>, JsonRejection>,
+    _: NoQuery,
+    Body(several): Body<Several>,
 ) -> Answer<Given> {
-    let Json(several) = body.map_err(|e| Problem::parameter("body", e.body_text()))?;
     give(&state, several.wanted(&who)?).await
 }
 
 /// Takes orders back.
+#[utoipa::path(
+    delete,
+    path = "/v1/overrides",
+    tag = "orders",
+    params(Gone),
+    responses(
+        (status = 200, description = "They are taken back", body = Given),
+        (status = 404, description = "Something that it is about is not there"),
+        (status = 409, description = "It breaks rules; each is told with both numbers"),
+        (status = 503, description = "It could not be tried"),
+    )
+)]
 pub async fn delete(
     Operator(who): Operator,
     extract::State(state): extract::State<State>,
-    query: Result<extract::Query<Gone>, QueryRejection>,
+    Query(gone): Query<Gone>,
 ) -> Answer<Given> {
-    let extract::Query(gone) = query.map_err(|e| Problem::parameter("query", e.body_text()))?;
     let class = gone.class.as_deref().map(class).transpose()?;
     let wanted = WantedOrder {
         wishes: vec![Wish {
@@ -138,13 +269,19 @@ pub async fn delete(
 }
 
 /// The audit record.
+#[utoipa::path(
+    get,
+    path = "/v1/audit",
+    tag = "orders",
+    params(Much),
+    responses((status = 200, description = "Its last lines, the latest first", body = Audit))
+)]
 pub async fn audit(
     _: Viewer,
     extract::State(state): extract::State<State>,
-    query: Result<extract::Query<Much>, QueryRejection>,
+    Query(much): Query<Much>,
 ) -> Answer<Audit> {
-    let extract::Query(much) = query.map_err(|e| Problem::parameter("limit", e.body_text()))?;
-    let lines = state.orders.audit(much.limit.unwrap_or(100));
+    let lines = state.orders.audit(limit(much.limit)?);
     Ok(Json(Audit {
         audit: lines.into_iter().map(Into::into).collect(),
     }))

@@ -20,11 +20,17 @@ fn large(names: usize, endpoints: usize, expectations: usize) -> Compiled {
          [policies.near]\nstages = [{ proximity = {} }, { weighted = {} }]\n",
     );
     for (region, latitude) in [("eu", 50), ("us", 39), ("ap", 1)] {
-        let _ = writeln!(text, "[regions.{region}]\nlatitude = {latitude}\nlongitude = 8");
+        let _ = writeln!(
+            text,
+            "[regions.{region}]\nlatitude = {latitude}\nlongitude = 8"
+        );
     }
     for pool in 0..pools {
         let region = ["eu", "us", "ap"][pool % 3];
-        let _ = writeln!(text, "[pools.p{pool}]\nregion = \"{region}\"\nendpoints = [");
+        let _ = writeln!(
+            text,
+            "[pools.p{pool}]\nregion = \"{region}\"\nendpoints = ["
+        );
         for e in 0..endpoints {
             let _ = writeln!(
                 text,

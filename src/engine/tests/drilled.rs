@@ -35,9 +35,18 @@ fn world() -> World {
         .steer(Steer::new("sticky.x.test", "sticky"))
         .steer(Steer::new("weighted.x.test", "weighted"))
         .steer(Steer::new("*.wild.x.test", "geo"))
-        .steer(Steer { ignore_ecs: true, ..Steer::new("deaf.x.test", "geo") })
-        .steer(Steer { cname: true, ..Steer::new("cdn.x.test", "geo") })
-        .steer(Steer { families: vec![Family::V4], ..Steer::new("only4.x.test", "geo") })
+        .steer(Steer {
+            ignore_ecs: true,
+            ..Steer::new("deaf.x.test", "geo")
+        })
+        .steer(Steer {
+            cname: true,
+            ..Steer::new("cdn.x.test", "geo")
+        })
+        .steer(Steer {
+            families: vec![Family::V4],
+            ..Steer::new("only4.x.test", "geo")
+        })
 }
 
 /// The view of a world in which region `region` fails for whom `reach` says.
@@ -73,14 +82,25 @@ const EU: u32 = 0;
 #[test]
 fn a_canary_is_answered_under_the_drill_and_others_as_before() {
     let world = world();
-    let (plain, view) = (Arc::new(world.view()), drilled(&world, EU, canary("192.0.2.0/28")));
+    let (plain, view) = (
+        Arc::new(world.view()),
+        drilled(&world, EU, canary("192.0.2.0/28")),
+    );
     let got = at(&view, "geo.x.test", "192.0.2.8/32");
     assert_ne!(got.data(), at(&plain, "geo.x.test", "192.0.2.8/32").data());
     assert_eq!(got.scope(), Some(28));
     // Its neighbours are answered as before, and none of their scopes holds it.
-    for (net, scope) in [("192.0.2.16/32", 28), ("192.0.2.32/28", 27), ("192.0.2.200/32", 25)] {
+    for (net, scope) in [
+        ("192.0.2.16/32", 28),
+        ("192.0.2.32/28", 27),
+        ("192.0.2.200/32", 25),
+    ] {
         let got = at(&view, "geo.x.test", net);
-        assert_eq!(got.answers(), at(&plain, "geo.x.test", net).answers(), "{net}");
+        assert_eq!(
+            got.answers(),
+            at(&plain, "geo.x.test", net).answers(),
+            "{net}"
+        );
         assert_eq!(got.scope(), Some(scope), "{net}");
     }
     // Clients of other regions would notice nothing: their scopes stay (E3).
@@ -91,7 +111,10 @@ fn a_canary_is_answered_under_the_drill_and_others_as_before() {
     }
     // Of a wider network a part is meant only: it is answered as before.
     let got = at(&view, "geo.x.test", "192.0.2.0/24");
-    assert_eq!(got.answers(), at(&plain, "geo.x.test", "192.0.2.0/24").answers());
+    assert_eq!(
+        got.answers(),
+        at(&plain, "geo.x.test", "192.0.2.0/24").answers()
+    );
     // Nor does a name that ignores the option look at it.
     let got = at(&view, "deaf.x.test", "192.0.2.8/32");
     assert_eq!((got.answers(), got.scope()), {
@@ -108,7 +131,12 @@ fn t3_the_end_of_a_drill_bounds_the_ttl_of_its_clients_only() {
         let mut desk = Desk::at(view.clone());
         desk.now = Moment::ZERO + Duration::from_secs(now);
         let got = desk.udp(&ask("geo.x.test", A).ecs(net));
-        got.answers()[0].split(' ').nth(1).unwrap().parse::<u32>().unwrap()
+        got.answers()[0]
+            .split(' ')
+            .nth(1)
+            .unwrap()
+            .parse::<u32>()
+            .unwrap()
     };
     assert_eq!(ttl("198.51.100.0/24", 38), ttl("198.51.100.0/24", 0));
     assert!(ttl("192.0.2.0/24", 0) <= 5);
@@ -117,14 +145,20 @@ fn t3_the_end_of_a_drill_bounds_the_ttl_of_its_clients_only() {
     let mut desk = Desk::at(view.clone());
     desk.now = Moment::ZERO + Duration::from_secs(41);
     let got = desk.udp(&ask("geo.x.test", A).ecs("192.0.2.0/24"));
-    assert_eq!(got.answers(), at(&Arc::new(world.view()), "geo.x.test", "192.0.2.0/24").answers());
+    assert_eq!(
+        got.answers(),
+        at(&Arc::new(world.view()), "geo.x.test", "192.0.2.0/24").answers()
+    );
 }
 
 #[test]
 fn a_resolver_inside_the_canary_is_a_client_of_it() {
     let world = world();
     let view = drilled(&world, EU, canary("192.0.2.0/24"));
-    let (mut inside, mut plain) = (Desk::at(view).from("192.0.2.9"), Desk::new(&world).from("192.0.2.9"));
+    let (mut inside, mut plain) = (
+        Desk::at(view).from("192.0.2.9"),
+        Desk::new(&world).from("192.0.2.9"),
+    );
     let q = ask("geo.x.test", A);
     assert_ne!(inside.udp(&q).data(), plain.udp(&q).data());
 }
@@ -154,10 +188,19 @@ fn a_label_is_answered_under_the_drill_in_every_type_and_its_name_is_not() {
         ("drill-k2f9.only4.x.test", AAAA),
     ] {
         let got = of(name, t);
-        assert_eq!((got.rcode(), got.answers().len()), ("No Error".to_owned(), 0), "{name} {t}");
+        assert_eq!(
+            (got.rcode(), got.answers().len()),
+            ("No Error".to_owned(), 0),
+            "{name} {t}"
+        );
         assert_eq!(got.authorities().len(), 1);
     }
-    for name in ["drill-k2f8.geo.x.test", "drill-k2f9.ns1.x.test", "a.drill-k2f9.geo.x.test", "drill-k2f9.x.test"] {
+    for name in [
+        "drill-k2f8.geo.x.test",
+        "drill-k2f9.ns1.x.test",
+        "a.drill-k2f9.geo.x.test",
+        "drill-k2f9.x.test",
+    ] {
         assert_eq!(of(name, A).rcode(), "Non-Existent Domain", "{name}");
     }
     // A wildcard of the zone answers as ever.
@@ -174,7 +217,10 @@ fn o10_labels_validate_in_both_kinds_of_denial() {
             Validator::new(&world).validate(&got, RecordType::from(t))
         };
         assert!(matches!(outcome("drill-k2f9.geo.x.test", A), Outcome::Data(d) if d.len() == 1));
-        assert!(matches!(outcome("drill-k2f9.any.wild.x.test", AAAA), Outcome::Data(_)));
+        assert!(matches!(
+            outcome("drill-k2f9.any.wild.x.test", AAAA),
+            Outcome::Data(_)
+        ));
         assert_eq!(outcome("drill-k2f9.geo.x.test", rtype::MX), Outcome::NoData);
         assert_eq!(outcome("drill-k2f9.only4.x.test", AAAA), Outcome::NoData);
         assert_eq!(outcome("drill-other.geo.x.test", A), Outcome::NxDomain);
