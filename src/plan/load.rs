@@ -17,7 +17,14 @@ use super::walk::{Pieces, sorted};
 pub(super) struct Loads(BTreeMap<(String, Option<String>), (f64, f64)>);
 
 impl Loads {
-    pub(super) fn add(&mut self, old: Side<'_>, new: Side<'_>, family: Family, pieces: &Pieces, part: f64) {
+    pub(super) fn add(
+        &mut self,
+        old: Side<'_>,
+        new: Side<'_>,
+        family: Family,
+        pieces: &Pieces,
+        part: f64,
+    ) {
         for ((x, y), piece) in sorted(pieces) {
             let weight = piece.weight * part;
             for (side, plan, is_new) in [(old, *x, false), (new, *y, true)] {
@@ -105,4 +112,3 @@ fn weights(view: &View) -> HashMap<(String, Option<String>), (u64, u64)> {
     }
     out
 }
-

@@ -22,7 +22,10 @@ pub(super) fn moved<K: Ord>(old: &BTreeMap<K, f64>, new: &BTreeMap<K, f64>) -> f
 
 /// From where to where: what is less somewhere goes where it is more, in proportion. With a weighted
 /// draw nobody can say which client goes where; how many do is certain.
-pub(super) fn routes(old: &BTreeMap<Place, f64>, new: &BTreeMap<Place, f64>) -> Vec<(Place, Place, f64)> {
+pub(super) fn routes(
+    old: &BTreeMap<Place, f64>,
+    new: &BTreeMap<Place, f64>,
+) -> Vec<(Place, Place, f64)> {
     let share = |of: &BTreeMap<Place, f64>, place| of.get(place).copied().unwrap_or(0.0);
     let losers = old.keys().map(|p| (p, share(old, p) - share(new, p)));
     let losers: Vec<_> = losers.filter(|(_, d)| *d > NOTHING).collect();
@@ -43,7 +46,12 @@ pub(super) fn routes(old: &BTreeMap<Place, f64>, new: &BTreeMap<Place, f64>) -> 
 pub(super) struct Moves(BTreeMap<(Place, Place), (f64, Vec<Example>)>);
 
 impl Moves {
-    pub(super) fn add(&mut self, (from, to, share): (Place, Place, f64), spots: &[(Spot, f64)], part: f64) {
+    pub(super) fn add(
+        &mut self,
+        (from, to, share): (Place, Place, f64),
+        spots: &[(Spot, f64)],
+        part: f64,
+    ) {
         let (sum, examples) = self.0.entry((from, to)).or_default();
         *sum += share;
         examples.extend(spots.iter().map(|(spot, weight)| Example {
@@ -91,4 +99,3 @@ fn settle(examples: &mut Vec<Example>, most: usize) {
     sums.truncate(most);
     *examples = sums;
 }
-

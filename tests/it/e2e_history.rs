@@ -120,7 +120,9 @@ fn stream(admin: SocketAddr, query: &str, last: Option<u64>) -> mpsc::Receiver<S
 fn heard(lines: &mpsc::Receiver<String>, kind: &str) -> Value {
     let mut of_kind = false;
     loop {
-        let line = lines.recv_timeout(BOUND).unwrap_or_else(|e| panic!("no {kind}: {e}"));
+        let line = lines
+            .recv_timeout(BOUND)
+            .unwrap_or_else(|e| panic!("no {kind}: {e}"));
         if let Some(event) = line.strip_prefix("event: ") {
             of_kind = event == kind;
         }
@@ -161,7 +163,10 @@ fn o1_a_failover_is_told_as_it_happens_and_explained_as_it_was_also_after_a_rest
     assert_eq!(json["based-on"]["missing"], Value::Array(Vec::new()));
     let (address, json) = explained(&node, &during);
     assert_eq!(address, "192.0.2.2");
-    assert!(json["based-on"]["event"].as_u64() >= down["number"].as_u64(), "{json}");
+    assert!(
+        json["based-on"]["event"].as_u64() >= down["number"].as_u64(),
+        "{json}"
+    );
 
     let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
     wait_answer(&node, "127.0.0.1");
@@ -172,19 +177,42 @@ fn o1_a_failover_is_told_as_it_happens_and_explained_as_it_was_also_after_a_rest
     let page = events(&node, "kind=verdict&subject=eu-1&limit=1000");
     assert!(page.contains(&down), "{page:?}");
     let history = http::get(node.admin, "/v1/endpoints/eu-1/history").json();
-    let states: Vec<_> = history["changes"].as_array().unwrap().iter().map(|c| &c["state"]).collect();
+    let states: Vec<_> = history["changes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|c| &c["state"])
+        .collect();
     assert!(states.contains(&&Value::from("down")), "{history}");
 
     // On the command line.
     let said = |args: &[&str]| {
         let server = format!("http://{}", node.admin);
-        let out = tradewind().args(args).args(["--server", &server]).output().unwrap();
+        let out = tradewind()
+            .args(args)
+            .args(["--server", &server])
+            .output()
+            .unwrap();
         let (text, errors) = (out.stdout, out.stderr);
-        assert!(out.status.success(), "{args:?}: {}", String::from_utf8_lossy(&errors));
+        assert!(
+            out.status.success(),
+            "{args:?}: {}",
+            String::from_utf8_lossy(&errors)
+        );
         String::from_utf8(text).unwrap()
     };
-    let text = said(&["explain", "www.gslb.test", "--client", "192.0.2.9", "--at", &during]);
-    assert!(text.starts_with("As of ") && text.contains("us-1"), "{text}");
+    let text = said(&[
+        "explain",
+        "www.gslb.test",
+        "--client",
+        "192.0.2.9",
+        "--at",
+        &during,
+    ]);
+    assert!(
+        text.starts_with("As of ") && text.contains("us-1"),
+        "{text}"
+    );
     let text = said(&["events", "--since", "1h", "--kind", "verdict"]);
     assert!(text.contains("endpoint eu-1 was up and is down"), "{text}");
     drop(listener);
@@ -202,13 +230,25 @@ fn o1_another_configuration_and_orders_of_then_are_explained_as_they_were() {
         command.args(args).args(["--server", &server]);
         assert!(command.output().unwrap().status.success());
     };
-    give(&["drain", "region", "eu", "--reason", "secret plan", "--owner", "alice"]);
+    give(&[
+        "drain",
+        "region",
+        "eu",
+        "--reason",
+        "secret plan",
+        "--owner",
+        "alice",
+    ]);
     wait_answer(&node, "192.0.2.2");
     let drained = now(&node);
-    give(&["clear", "region", "eu", "--reason", "over", "--owner", "alice"]);
+    give(&[
+        "clear", "region", "eu", "--reason", "over", "--owner", "alice",
+    ]);
     wait_answer(&node, "127.0.0.1");
 
-    let other = world(port).replace("192.0.2.2", "192.0.2.77").replace("[\"eu\", \"us\"]", "[\"us\"]");
+    let other = world(port)
+        .replace("192.0.2.2", "192.0.2.77")
+        .replace("[\"eu\", \"us\"]", "[\"us\"]");
     std::fs::write(node.file("tradewind.toml"), other).unwrap();
     assert_eq!(http::request(node.admin, "POST", "/v1/reload").status, 200);
     wait_answer(&node, "192.0.2.77");
@@ -228,7 +268,11 @@ fn o1_another_configuration_and_orders_of_then_are_explained_as_they_were() {
     assert_eq!(config[0]["details"]["step"], "refused");
     assert_eq!(config[1]["details"]["step"], "adopted");
     let orders = events(&node, "kind=order");
-    assert!(orders.iter().any(|e| e["text"].as_str().unwrap().contains("drain of region eu")));
+    assert!(
+        orders
+            .iter()
+            .any(|e| e["text"].as_str().unwrap().contains("drain of region eu"))
+    );
 }
 
 #[test]
@@ -255,8 +299,14 @@ fn s1_wrong_parameters_are_named_and_times_without_record_are_refused() {
         let answer = http::get(node.admin, &path);
         assert_eq!(answer.status, status, "{at}: {}", answer.body);
     }
-    assert_eq!(http::get(node.admin, "/v1/endpoints/eu-2/history").status, 404);
-    assert_eq!(http::get(node.admin, "/v1/endpoints/eu-1/history?limit=0").status, 400);
+    assert_eq!(
+        http::get(node.admin, "/v1/endpoints/eu-2/history").status,
+        404
+    );
+    assert_eq!(
+        http::get(node.admin, "/v1/endpoints/eu-1/history?limit=0").status,
+        400
+    );
 }
 
 #[test]
@@ -267,7 +317,10 @@ fn a_stream_ends_with_the_process_and_says_so() {
     heard(&lines, "hello");
     node.signal("-TERM");
     let detail = heard(&lines, "closing");
-    assert!(detail["detail"].as_str().unwrap().contains("connect again"), "{detail}");
+    assert!(
+        detail["detail"].as_str().unwrap().contains("connect again"),
+        "{detail}"
+    );
 }
 
 #[test]
@@ -283,12 +336,19 @@ fn f4_a_history_that_cannot_be_written_stops_no_answer() {
     let path = "/v1/explain?name=www.gslb.test&client=192.0.2.9&at=-0s";
     let answer = http::get(node.admin, path);
     assert_eq!(answer.status, 503, "{}", answer.body);
-    assert!(answer.body.contains("the history cannot be read"), "{}", answer.body);
+    assert!(
+        answer.body.contains("the history cannot be read"),
+        "{}",
+        answer.body
+    );
     // What happens is told all the same, and that something is missing.
     let page = http::get(node.admin, "/v1/events").json();
     assert!(page["partial"].is_string(), "{page}");
     let told = page["events"].as_array().unwrap();
     assert!(told.iter().any(|e| e["subject"] == "eu-1"), "{page}");
     let metrics = http::get(node.admin, "/metrics").body;
-    assert!(metrics.contains("tradewind_history_recording 0"), "{metrics}");
+    assert!(
+        metrics.contains("tradewind_history_recording 0"),
+        "{metrics}"
+    );
 }

@@ -3,8 +3,8 @@
 pub mod backends;
 pub mod caches;
 pub mod drills;
-pub mod expectations;
 pub mod events;
+pub mod expectations;
 pub mod explain;
 pub mod fleet;
 pub mod flows;
