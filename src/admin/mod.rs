@@ -9,6 +9,7 @@ pub mod console;
 pub mod control;
 pub mod desk;
 pub mod drills;
+pub mod etag;
 pub mod fleet;
 pub mod flows;
 pub mod gate;

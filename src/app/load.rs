@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use crate::compile::{Compiled, compile};
 use crate::config::load::kept::{Files, load_keeping};
+use crate::config::load::load;
 use crate::config::overlay::Overlay;
-use crate::config::{ConfigDigest, Report, Severity};
+use crate::config::{ConfigDigest, Effective, Report, Severity};
 use crate::fleet::identity::Material;
 use crate::snapshot::Tried;
 
@@ -41,6 +42,8 @@ pub struct Loaded {
     pub warnings: Report,
     /// Its short name.
     pub digest: ConfigDigest,
+    /// Its options, to be shown; none where nobody can ask for them.
+    pub effective: Arc<Effective>,
     /// Its files.
     pub files: Files,
 }
@@ -54,9 +57,15 @@ pub fn try_expectations(wanted: &Wanted) -> Result<Arc<[Tried]>, Report> {
     let (loaded, _) = load_keeping(&wanted.config)?;
     let node = wanted.node.as_deref();
     let (compiled, found) = compile(&loaded.spec, &loaded.inputs, &loaded.sources, node);
-    let unread = loaded.has_errors();
-    match compiled {
-        Some(compiled) if !unread => Ok(compiled.snapshot.settings.expectations.clone()),
+    let tried = compiled.map(|c| c.snapshot.settings.expectations.clone());
+    let broken = |t: &Arc<[Tried]>| t.iter().filter(|t| !t.holds()).count();
+    let errors = found
+        .iter()
+        .filter(|d| d.severity == Severity::Error)
+        .count();
+    match tried {
+        // Nothing is wrong but what was tried.
+        Some(tried) if !loaded.has_errors() && errors == broken(&tried) => Ok(tried),
         _ => {
             let mut all = loaded.diagnostics;
             all.extend(found);
@@ -79,6 +88,15 @@ pub fn load_all(wanted: &Wanted) -> Result<Loaded, Report> {
         wanted.node.as_deref(),
     );
     let digest = loaded.digest();
+    let asked = compiled
+        .as_ref()
+        .and_then(|c| c.node.as_ref())
+        .is_some_and(|n| n.admin_listen.is_some());
+    let mut effective = match asked {
+        true => std::mem::take(&mut loaded.effective),
+        false => Effective::default(),
+    };
+    effective.overlaid(&wanted.overlay, &loaded.spec);
     let mut all = loaded.diagnostics;
     all.extend(diagnostics);
     let (certificate, diagnostics) = certificates::check(&loaded.spec, wanted.node.as_deref());
@@ -97,6 +115,7 @@ pub fn load_all(wanted: &Wanted) -> Result<Loaded, Report> {
             identity,
             warnings,
             digest,
+            effective: Arc::new(effective),
             files,
         }),
         _ => Err(warnings),

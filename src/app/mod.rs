@@ -6,6 +6,7 @@ pub mod caches;
 pub mod certificates;
 pub mod chronicle;
 pub mod clock;
+mod console;
 pub mod control;
 mod descriptors;
 pub mod drills;

@@ -14,7 +14,7 @@ use crate::admin;
 use crate::compile::{Compiled, Node};
 use crate::config::load::kept;
 use crate::config::spec::Role;
-use crate::config::{ConfigDigest, Report};
+use crate::config::{ConfigDigest, Effective, Report};
 use crate::fleet::identity::Material;
 use crate::probe;
 use crate::server::hall::{Service, TcpLimits};
@@ -32,6 +32,7 @@ use super::backends::{self, BackendBook};
 use super::certificates::{Certificate, Certificates};
 use super::chronicle;
 use super::clock::RealClock;
+use super::console;
 use super::control::{Controller, Ordered};
 use super::descriptors;
 use super::drills;
@@ -125,6 +126,7 @@ type Read = (
     Option<Files>,
     Option<Material>,
     ConfigDigest,
+    Arc<Effective>,
     kept::Files,
 );
 
@@ -140,6 +142,7 @@ pub fn run(options: Options, ready: impl FnOnce(&Ready)) -> Result<(), RunError>
         identity,
         warnings,
         digest,
+        effective,
         files,
     } = load_all(&options.wanted).map_err(RunError::Config)?;
     let node = compiled
@@ -159,7 +162,7 @@ pub fn run(options: Options, ready: impl FnOnce(&Ready)) -> Result<(), RunError>
         options,
         node,
         compiled,
-        (certificate, admin, identity, digest, files),
+        (certificate, admin, identity, digest, effective, files),
         ready,
     ));
     // Probes in flight are not waited for.
@@ -191,7 +194,7 @@ async fn serve_after(
     options: Options,
     node: Node,
     compiled: Compiled,
-    (certificate, admin_files, identity, digest, files): Read,
+    (certificate, admin_files, identity, digest, effective, files): Read,
     ready: impl FnOnce(&Ready),
 ) -> Result<(), RunError> {
     // As it is called now: later another file may have its name.
@@ -378,6 +381,7 @@ async fn serve_after(
         keeper,
         lock,
         fleet: desk,
+        config: (digest.to_string(), effective),
         carrier: carrier.clone(),
         clock: clock.clone(),
         chronicle: chronicle.clone(),
@@ -459,7 +463,7 @@ async fn serve_after(
         };
         let left = left.clone();
         async move {
-            admin::serve(listener, state, entrance.door(), left).await;
+            console::run(admin::serve(listener, state, entrance.door(), left)).await;
         }
     });
     // Of two processes of a node the old one shows how it is, as long as it serves.

@@ -3,12 +3,8 @@
 mod text;
 
 use std::collections::BTreeMap;
-use std::io::{IsTerminal, Write};
 use std::path::{Component, Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread;
-use std::time::Duration;
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -20,10 +16,14 @@ use crate::config::load::load;
 use crate::config::{Loaded, Report};
 use crate::time::Moment;
 
-use super::ask::{Via, ask};
+use super::ask::{Failure, Via, try_ask};
+use super::progress::Progress;
 
 /// More clients would be sent elsewhere than may be.
 const ABOVE_THE_GATE: u8 = 4;
+
+/// The configuration is wrong (EX_CONFIG of sysexits.h).
+const WRONG_CONFIG: u8 = 78;
 
 /// What is compared.
 #[derive(Debug, Args)]
@@ -61,6 +61,10 @@ pub(super) fn plan(args: &PlanArgs) -> ExitCode {
     let plan = match planned {
         Ok(plan) => plan,
         Err(Failed::Config(report)) => return super::config_refused(&report),
+        Err(Failed::Refused(why)) => {
+            super::failed(why);
+            return ExitCode::from(WRONG_CONFIG);
+        }
         Err(Failed::Other(why)) => return super::failed(why),
     };
     match args.via.json {
@@ -74,14 +78,17 @@ pub(super) fn plan(args: &PlanArgs) -> ExitCode {
 }
 
 enum Failed {
+    /// The configuration is wrong, as is seen here.
     Config(Report),
+    /// The node says that it is.
+    Refused(String),
     Other(String),
 }
 
 /// Compares two configurations on this machine.
 fn offline(old: &Path, args: &PlanArgs) -> Result<Value, Failed> {
-    let bar = Bar::start("comparing");
-    let mut progress = |done, all| bar.set(done, all);
+    let bar = Progress::bar("comparing");
+    let mut progress = |done: usize, all: usize| bar.set(done as u64, all as u64);
     let report =
         against_config(old, &args.new, Moment::ZERO, &mut progress).map_err(Failed::Config)?;
     drop(bar);
@@ -103,9 +110,12 @@ fn online(args: &PlanArgs) -> Result<Value, Failed> {
     if let Some(max_shift) = &args.max_shift {
         body["max-shift"] = max_shift.as_str().into();
     }
-    let _bar = Bar::start("the node compares");
-    let answer = ask(&args.via, "POST", "/v1/plan", &[], Some(&body));
-    answer.map(|a| a.json).map_err(Failed::Other)
+    let _shown = Progress::spinner("the node compares");
+    match try_ask(&args.via, "POST", "/v1/plan", &[], Some(&body)) {
+        Ok(answer) => Ok(answer.json),
+        Err(why @ Failure::Refused { status: 422, .. }) => Err(Failed::Refused(why.to_string())),
+        Err(why) => Err(Failed::Other(why.to_string())),
+    }
 }
 
 /// The texts of a configuration, by path as seen from where it lies.
@@ -143,89 +153,4 @@ fn files(config: &Path, loaded: &Loaded) -> Result<BTreeMap<String, String>, Fai
 fn is_hidden(path: &Path) -> bool {
     let last = path.components().next_back();
     matches!(last, Some(Component::Normal(name)) if name.as_encoded_bytes().starts_with(b"."))
-}
-
-/// A line on standard error that shows that work goes on; only on a terminal.
-struct Bar {
-    drawn: Option<(std::sync::Arc<State>, thread::JoinHandle<()>)>,
-}
-
-#[derive(Default)]
-struct State {
-    done: AtomicUsize,
-    all: AtomicUsize,
-    ends: AtomicBool,
-}
-
-impl Bar {
-    fn start(what: &'static str) -> Bar {
-        if !std::io::stderr().is_terminal() {
-            return Bar { drawn: None };
-        }
-        let state = std::sync::Arc::new(State::default());
-        let shown = state.clone();
-        let drawing = thread::spawn(move || {
-            let mut turn = 0;
-            while !shown.ends.load(Ordering::Relaxed) {
-                eprint!("\r\x1b[K{}", line(what, turn, &shown));
-                let _ = std::io::stderr().flush();
-                turn += 1;
-                thread::park_timeout(Duration::from_millis(100));
-            }
-            eprint!("\r\x1b[K");
-        });
-        Bar {
-            drawn: Some((state, drawing)),
-        }
-    }
-
-    fn set(&self, done: usize, all: usize) {
-        if let Some((state, _)) = &self.drawn {
-            state.done.store(done, Ordering::Relaxed);
-            state.all.store(all, Ordering::Relaxed);
-        }
-    }
-}
-
-impl Drop for Bar {
-    fn drop(&mut self) {
-        if let Some((state, drawing)) = self.drawn.take() {
-            state.ends.store(true, Ordering::Relaxed);
-            drawing.thread().unpark();
-            // It only draws.
-            drop(drawing.join());
-        }
-    }
-}
-
-/// `comparing ###----- 40 of 100 names`, or a dot that moves where nobody knows how much there is.
-fn line(what: &str, turn: usize, state: &State) -> String {
-    const WIDTH: usize = 24;
-    let load = |n: &AtomicUsize| n.load(Ordering::Relaxed);
-    let (done, all) = (load(&state.done), load(&state.all));
-    if all == 0 {
-        let at = turn % WIDTH;
-        return format!("{what} [{}*{}]", "-".repeat(at), "-".repeat(WIDTH - at - 1));
-    }
-    let full = WIDTH * done.min(all) / all;
-    format!(
-        "{what} [{}{}] {done} of {all} names",
-        "#".repeat(full),
-        "-".repeat(WIDTH - full)
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_bar_fills() {
-        let state = State::default();
-        assert_eq!(line("x", 1, &state), format!("x [-*{}]", "-".repeat(22)));
-        state.all.store(4, Ordering::Relaxed);
-        state.done.store(1, Ordering::Relaxed);
-        let want = format!("x [{}{}] 1 of 4 names", "#".repeat(6), "-".repeat(18));
-        assert_eq!(line("x", 1, &state), want);
-    }
 }

@@ -42,11 +42,15 @@ pub type Pieces = HashMap<(PlanId, PlanId), Piece>;
 /// Adds up the pieces of a pair.
 #[derive(Default)]
 struct Gather {
-    pieces: HashMap<(PlanId, PlanId), (f64, HashMap<SpotKey, (Spot, f64)>)>,
+    pieces: HashMap<(PlanId, PlanId), (f64, Spots)>,
     whole: f64,
 }
 
+/// Country, and the bits of the coordinates.
 type SpotKey = (Option<Code>, Option<(u64, u64)>);
+
+/// An example of each place, with the weight of all of it.
+type Spots = HashMap<SpotKey, (Spot, f64)>;
 
 impl Gather {
     fn add(&mut self, pair: (PlanId, PlanId), spot: Spot, weight: f64) {

@@ -2,6 +2,7 @@
 // back, is refused by a rule, and rehearses a failure.
 
 import assert from "node:assert/strict";
+import { readFileSync, readdirSync } from "node:fs";
 import { PATIENCE, dig, page_of, picture, settled, test, until, view, violations } from "./support.mjs";
 
 const EU = "192.0.2.0/24";
@@ -71,6 +72,21 @@ await test(async (browser) => {
     await page.getByRole("button", { name: `Clear drain of region ${region}` }).waitFor({ state: "detached" });
   }
   await until("clients of eu are at home again", () => dig("www.gslb.example", EU).join() === AT_HOME.join());
+
+  // A plan: who would move if the order of a name's pools were another, and that this is too much.
+  const folder = process.env.TRADEWIND_FOLDER;
+  const files = readdirSync(folder).filter((f) => f.endsWith(".toml")).map((name) => {
+    const text = readFileSync(`${folder}/${name}`, "utf8").replace('pools = ["eu", "us", "ap"] # in this order', 'pools = ["us", "eu", "ap"] # in this order');
+    return { name, mimeType: "application/toml", buffer: Buffer.from(text) };
+  });
+  await view(page, "plan");
+  await page.getByLabel("Files").setInputFiles(files);
+  await page.getByLabel("Most that may move").fill("1%");
+  await page.getByRole("button", { name: "Plan" }).click();
+  await page.getByText("Beyond the bound").waitFor();
+  assert.match(await page.getByRole("table", { name: "Who moves" }).textContent(), /eu.*us/);
+  assert.deepEqual(await violations(page), []);
+  await picture(page, "operate-plan");
 
   // A backend of the proxy is drained and serves again.
   await view(page, "proxy");

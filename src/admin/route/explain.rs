@@ -2,10 +2,13 @@
 
 use axum::{Json, extract};
 use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::query::Query;
 
 use super::then;
 use crate::admin::gate::Viewer;
-use crate::admin::problem::{Document, Problem};
+use crate::admin::problem::Problem;
 use crate::admin::state::{Answer, State};
 use crate::admin::view::explain::Explanation;
 use crate::balance::mix::mix;
@@ -16,8 +19,9 @@ use crate::net::Prefix;
 use crate::steer::Draw;
 use crate::time::Moment;
 
-/// The parameters.
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
+/// The query that is explained.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct Parameters {
     /// A steered name.
@@ -45,24 +49,22 @@ pub struct Parameters {
 #[utoipa::path(
     get,
     path = "/v1/explain",
+    tag = "steering",
     params(Parameters),
     responses(
         (status = 200, description = "The way to the answer, and what it would take for another",
          body = Explanation),
-        (status = 400, description = "A parameter is missing or wrong", body = Document,
-         content_type = "application/problem+json"),
+        (status = 400, description = "A parameter is missing or wrong"),
         (status = 404, description = "The name is not steered, or not for this type; or nothing is \
-         recorded of that time", body = Document, content_type = "application/problem+json"),
-        (status = 503, description = "The history cannot be read now", body = Document,
-         content_type = "application/problem+json"),
+         recorded of that time"),
+        (status = 503, description = "The history cannot be read now"),
     )
 )]
 pub async fn explain(
     _: Viewer,
     extract::State(state): extract::State<State>,
-    parameters: Result<extract::Query<Parameters>, extract::rejection::QueryRejection>,
+    Query(p): Query<Parameters>,
 ) -> Answer<Explanation> {
-    let extract::Query(p) = parameters.map_err(|e| Problem::parameter("query", e.body_text()))?;
     let now = state.clock.now();
     let name: WireName = required(p.name.as_deref(), "name", "a steered name")?
         .parse()

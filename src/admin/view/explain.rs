@@ -80,6 +80,7 @@ pub struct Explanation {
 
 /// Who asks.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ExplainedClient)]
 pub struct Client {
     /// The address that decided.
     pub address: String,
