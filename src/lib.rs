@@ -74,6 +74,8 @@ pub mod cli;
 
 /// The long documents, as they lie in `src/docs/`.
 pub mod docs {
+    #[doc = include_str!("docs/api.md")]
+    pub mod api {}
     #[doc = include_str!("docs/architecture.md")]
     pub mod architecture {}
     #[doc = include_str!("docs/admin-security.md")]
@@ -96,6 +98,8 @@ pub mod docs {
     pub mod drills {}
     #[doc = include_str!("docs/fleet.md")]
     pub mod fleet {}
+    #[doc = include_str!("docs/history.md")]
+    pub mod history {}
     #[doc = include_str!("docs/monitors.md")]
     pub mod monitors {}
     #[doc = include_str!("docs/plan.md")]

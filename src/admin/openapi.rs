@@ -25,6 +25,7 @@ use super::problem::Document;
         (name = "steering", description = "Names, pools and regions, and why an answer is what it is."),
         (name = "health", description = "Endpoints, monitors, votes and measured times."),
         (name = "orders", description = "Operators' orders, and the record of them."),
+        (name = "drills", description = "Failures on purpose, for a set time."),
         (name = "fleet", description = "The nodes."),
         (name = "proxy", description = "What the proxy of the node that was asked does."),
         (name = "node", description = "The node that was asked."),

@@ -64,7 +64,9 @@ impl Drop for Threads {
 /// On Linux priorities are of threads: this one's.
 fn step_back() {
     // Nothing forbids anybody to be nicer; where it fails all the same, the threads are as others are.
-    let _ = rustix::process::setpriority_process(None, NICE);
+    if let Err(e) = rustix::process::setpriority_process(None, NICE) {
+        tracing::debug!(error = %e, "a thread of the admin API keeps its priority");
+    }
 }
 
 #[cfg(test)]

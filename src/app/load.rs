@@ -54,7 +54,7 @@ pub struct Loaded {
 /// # Errors
 /// The report of whatever else is wrong with it.
 pub fn try_expectations(wanted: &Wanted) -> Result<Arc<[Tried]>, Report> {
-    let loaded = load(&wanted.config)?;
+    let (loaded, _) = load_keeping(&wanted.config)?;
     let node = wanted.node.as_deref();
     let (compiled, found) = compile(&loaded.spec, &loaded.inputs, &loaded.sources, node);
     let tried = compiled.map(|c| c.snapshot.settings.expectations.clone());

@@ -19,6 +19,7 @@ mod conformance;
 mod deploy;
 mod e2e_admin;
 mod e2e_admin_tls;
+mod e2e_api;
 mod e2e_check;
 mod e2e_cli;
 mod e2e_compare;

@@ -149,3 +149,28 @@ fn people_are_told_which_paths_there_are() {
         assert!(told.contains(path), "{path} in {told}");
     }
 }
+
+#[test]
+fn the_page_for_people_has_every_operation() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/docs/api.md");
+    let page = std::fs::read_to_string(&path).unwrap();
+    let mut table = String::from("| operation | |\n|---|---|\n");
+    for (path, method, operation) in operations(&document()) {
+        let summary = operation["summary"].as_str().unwrap().replace('|', "\\|");
+        let method = method.to_ascii_uppercase();
+        table.push_str(&format!("| `{method} {path}` | {summary} |\n"));
+    }
+    let (start, end) = (
+        page.find("writes it -->\n").unwrap() + 14,
+        page.find("<!-- end -->").unwrap(),
+    );
+    let told = format!("{}\n{table}\n{}", &page[..start], &page[end..]);
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, &told).unwrap();
+    }
+    let page = std::fs::read_to_string(&path).unwrap();
+    assert!(
+        page == told,
+        "src/docs/api.md misses operations: UPDATE_GOLDEN=1 writes them"
+    );
+}

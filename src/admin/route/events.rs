@@ -1,12 +1,12 @@
 //! `GET /v1/events` as pages and as a stream, `GET /v1/endpoints/{endpoint}/history`
 
-use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, extract};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use super::query::{Path, Query};
 use super::stream;
 use super::then::time;
 use crate::admin::gate::Viewer;
@@ -61,6 +61,7 @@ pub struct Parameters {
 #[utoipa::path(
     get,
     path = "/v1/events",
+    tag = "node",
     params(Parameters, ("Last-Event-ID" = Option<String>, Header,
         description = "Of a stream: the number of the last event that was heard")),
     responses(
@@ -78,9 +79,8 @@ pub async fn events(
     _: Viewer,
     extract::State(state): extract::State<State>,
     headers: HeaderMap,
-    parameters: Result<extract::Query<Parameters>, QueryRejection>,
+    Query(p): Query<Parameters>,
 ) -> Result<Response, Problem> {
-    let extract::Query(p) = parameters.map_err(|e| Problem::parameter("query", e.body_text()))?;
     let accept = headers.get_all(header::ACCEPT).iter();
     let mut accept = accept.filter_map(|a| a.to_str().ok());
     let limit = match p.limit {
@@ -171,6 +171,7 @@ pub struct ChangesWanted {
 #[utoipa::path(
     get,
     path = "/v1/endpoints/{endpoint}/history",
+    tag = "health",
     params(("endpoint" = String, Path, description = "An endpoint"), ChangesWanted),
     responses(
         (status = 200, description = "The changes that are remembered", body = EndpointHistory),
@@ -183,12 +184,9 @@ pub struct ChangesWanted {
 pub async fn endpoint(
     _: Viewer,
     extract::State(state): extract::State<State>,
-    endpoint: Result<extract::Path<String>, PathRejection>,
-    parameters: Result<extract::Query<ChangesWanted>, QueryRejection>,
+    Path(endpoint): Path<String>,
+    Query(p): Query<ChangesWanted>,
 ) -> Answer<EndpointHistory> {
-    let extract::Path(endpoint) =
-        endpoint.map_err(|e| Problem::parameter("endpoint", e.body_text()))?;
-    let extract::Query(p) = parameters.map_err(|e| Problem::parameter("query", e.body_text()))?;
     let limit = p.limit.unwrap_or(LIMIT);
     if !(1..=MOST_CHANGES).contains(&limit) {
         return Err(Problem::parameter(

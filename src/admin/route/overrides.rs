@@ -7,12 +7,14 @@ use utoipa::{IntoParams, ToSchema};
 use super::query::{Body, NoQuery, Query, limit};
 
 use crate::admin::desk::{Asked, Ends, Refusal, WantedOrder, Wish};
+use crate::admin::etag::{Conditions, ETag, Tagged};
 use crate::admin::gate::{Operator, Viewer, Who};
 use crate::admin::problem::Problem;
 use crate::admin::state::{Answer, State};
 use crate::admin::view::overrides::{Audit, Given, Overrides};
 use crate::config::quantity::parse_duration;
-use crate::overrides::{Class, Kind, ScopeKind};
+use crate::overrides::{Class, InForce, Kind, ScopeKind, Subject};
+use crate::snapshot::{View, orders};
 use crate::time::utc;
 use crate::units::Weight;
 
@@ -128,20 +130,89 @@ pub struct Much {
     limit: Option<usize>,
 }
 
+/// Whose orders are asked for: those about one thing, or all.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct Which {
+    /// `endpoint`, `pool`, `region` or `name`; with `name`.
+    #[param(pattern = "^(endpoint|pool|region|name)$")]
+    scope: Option<String>,
+    /// Of the scope.
+    name: Option<String>,
+}
+
+/// The tag of some orders.
+fn tag_of<'o>(orders: impl Iterator<Item = &'o InForce>) -> ETag {
+    ETag::of(orders.map(|o| format!("{} {}", o.subject, o.record.stamp)))
+}
+
+fn is_about(order: &InForce, scope: ScopeKind, name: &str) -> bool {
+    order.subject.scope == scope && *order.subject.name == *name
+}
+
+/// A thing by the name that orders call it.
+fn canonical(scope: ScopeKind, name: &str, view: &View) -> (ScopeKind, String) {
+    let subject = Subject {
+        class: Class::State,
+        scope,
+        name: name.into(),
+    };
+    let known = orders::canonical(&subject, &view.snapshot.steering);
+    (scope, known.unwrap_or_else(|| name.to_owned()))
+}
+
+/// Refuses a change where `If-Match` has neither the tag of all orders nor that of those about the thing
+/// that it is about, as they are now.
+fn check(
+    conditions: &Conditions,
+    state: &State,
+    about: Option<(ScopeKind, &str)>,
+) -> Result<(), Problem> {
+    if !conditions.is_bound() {
+        return Ok(());
+    }
+    let standing = state.orders.list().standing.0;
+    let mut tags = vec![tag_of(standing.iter())];
+    if let Some((scope, name)) = about {
+        let (scope, name) = canonical(scope, name, &state.publisher.latest());
+        let about = standing.iter().filter(|o| is_about(o, scope, &name));
+        tags.insert(0, tag_of(about));
+    }
+    match conditions.allows(&tags) {
+        true => Ok(()),
+        false => Err(Problem::precondition(&tags[0])),
+    }
+}
+
 /// The orders in force, with the real state beneath them.
 #[utoipa::path(
     get,
     path = "/v1/overrides",
     tag = "orders",
-    responses((status = 200, description = "The orders in force", body = Overrides))
+    params(Which),
+    responses((status = 200, description = "The orders in force", body = Overrides,
+               headers(("ETag" = String, description = "Stands for these orders: give it as `If-Match`"))))
 )]
 pub async fn list(
     _: Viewer,
     extract::State(state): extract::State<State>,
-    _: NoQuery,
-) -> Answer<Overrides> {
-    let listing = state.orders.list();
-    Ok(Json(Overrides::of(listing, &state.publisher.latest())))
+    Query(which): Query<Which>,
+) -> Result<Tagged<Overrides>, Problem> {
+    let view = state.publisher.latest();
+    let mut listing = state.orders.list();
+    match (which.scope, which.name) {
+        (None, None) => {}
+        (Some(word), Some(name)) => {
+            let (scope, name) = canonical(scope(&word)?, &name, &view);
+            listing.standing.0.retain(|o| is_about(o, scope, &name));
+        }
+        (None, Some(_)) => return Err(Problem::parameter("scope", "`name` needs `scope`, too")),
+        (Some(_), None) => return Err(Problem::parameter("name", "`scope` needs `name`, too")),
+    }
+    // What health says beneath an order goes on without it: never 304.
+    let tag = tag_of(listing.standing.0.iter());
+    Ok(Tagged::Now(tag, Overrides::of(listing, &view)))
 }
 
 /// Gives one order.
@@ -154,16 +225,18 @@ pub async fn list(
         (status = 200, description = "It is in force", body = Given),
         (status = 404, description = "Something that it is about is not there"),
         (status = 409, description = "It breaks rules; each is told with both numbers"),
+        (status = 412, description = "Other orders are in force than those `If-Match` stands for"),
         (status = 503, description = "It could not be tried"),
     )
 )]
 pub async fn put(
     who: Operator,
     state: extract::State<State>,
-    query: NoQuery,
-    body: Body<Single>,
+    conditions: Conditions,
+    _: NoQuery,
+    Body(single): Body<Single>,
 ) -> Answer<Given> {
-    single(who, state, query, body).await
+    give_single(who, state, conditions, single).await
 }
 
 /// Gives one order; the same as PUT.
@@ -176,24 +249,27 @@ pub async fn put(
         (status = 200, description = "It is in force", body = Given),
         (status = 404, description = "Something that it is about is not there"),
         (status = 409, description = "It breaks rules; each is told with both numbers"),
+        (status = 412, description = "Other orders are in force than those `If-Match` stands for"),
         (status = 503, description = "It could not be tried"),
     )
 )]
 pub async fn post(
     who: Operator,
     state: extract::State<State>,
-    query: NoQuery,
-    body: Body<Single>,
+    conditions: Conditions,
+    _: NoQuery,
+    Body(single): Body<Single>,
 ) -> Answer<Given> {
-    single(who, state, query, body).await
+    give_single(who, state, conditions, single).await
 }
 
-async fn single(
+async fn give_single(
     Operator(who): Operator,
     extract::State(state): extract::State<State>,
-    _: NoQuery,
-    Body(s): Body<Single>,
+    conditions: Conditions,
+    s: Single,
 ) -> Answer<Given> {
+    check(&conditions, &state, Some((scope(&s.scope)?, &s.name)))?;
     let one = One {
         scope: s.scope,
         name: s.name,
@@ -222,15 +298,18 @@ async fn single(
         (status = 200, description = "They are in force", body = Given),
         (status = 404, description = "Something that it is about is not there"),
         (status = 409, description = "It breaks rules; each is told with both numbers"),
+        (status = 412, description = "Other orders are in force than those `If-Match` stands for"),
         (status = 503, description = "It could not be tried"),
     )
 )]
 pub async fn switchover(
     Operator(who): Operator,
     extract::State(state): extract::State<State>,
+    conditions: Conditions,
     _: NoQuery,
     Body(several): Body<Several>,
 ) -> Answer<Given> {
+    check(&conditions, &state, None)?;
     give(&state, several.wanted(&who)?).await
 }
 
@@ -244,14 +323,17 @@ pub async fn switchover(
         (status = 200, description = "They are taken back", body = Given),
         (status = 404, description = "Something that it is about is not there"),
         (status = 409, description = "It breaks rules; each is told with both numbers"),
+        (status = 412, description = "Other orders are in force than those `If-Match` stands for"),
         (status = 503, description = "It could not be tried"),
     )
 )]
 pub async fn delete(
     Operator(who): Operator,
     extract::State(state): extract::State<State>,
+    conditions: Conditions,
     Query(gone): Query<Gone>,
 ) -> Answer<Given> {
+    check(&conditions, &state, Some((scope(&gone.scope)?, &gone.name)))?;
     let class = gone.class.as_deref().map(class).transpose()?;
     let wanted = WantedOrder {
         wishes: vec![Wish {

@@ -26,9 +26,11 @@ pub async fn status(
 ) -> Answer<Status> {
     let now = state.clock.now();
     let (fleet, orders) = (state.control.fleet(), state.orders.list());
+    let drills = state.drills.list();
     let beside = Beside {
         fleet: &fleet,
         orders: &orders,
+        drills: drills.iter().filter(|d| d.ended_ms().is_none()).count(),
         stats: &state.stats,
     };
     Ok(Json(Status::of(&state.publisher.latest(), beside, now)))

@@ -141,6 +141,7 @@ fn what_is_shown_of_the_demo_has_its_golden_shapes() {
     let beside = Beside {
         fleet: &fleet,
         orders: &orders,
+        drills: 0,
         stats: &Stats::default(),
     };
     let probes = ProbeStats::default();

@@ -32,7 +32,7 @@ pub struct Status {
     /// When that view was published.
     pub published: String,
     /// Seconds since the process started.
-    pub uptime_seconds: u64,
+    pub uptime: u64,
     /// Digest of the configuration in force.
     pub config: String,
     /// Steered names, by the worst that any client of them gets.
@@ -45,6 +45,8 @@ pub struct Status {
     pub nodes: NodeCounts,
     /// Orders in force.
     pub overrides: usize,
+    /// Drills that run.
+    pub drills: usize,
     /// What a person should look at, one line each, the worst first.
     pub warnings: Vec<String>,
 }
@@ -107,6 +109,8 @@ pub struct Beside<'a> {
     pub fleet: &'a FleetStatus,
     /// The orders.
     pub orders: &'a Listing,
+    /// Drills that run.
+    pub drills: usize,
     /// Counters.
     pub stats: &'a Stats,
 }
@@ -146,7 +150,7 @@ impl Status {
             version: env!("CARGO_PKG_VERSION"),
             generation: view.generation.0,
             published: utc::show(view.wall.unix(view.published)),
-            uptime_seconds: now.since(Moment::ZERO).as_secs(),
+            uptime: now.since(Moment::ZERO).as_secs(),
             config: beside.fleet.config.clone(),
             names: NameCounts::of(&standings),
             warnings: warnings(view, &standings, &endpoints, beside),
@@ -154,6 +158,7 @@ impl Status {
             regions,
             nodes,
             overrides: beside.orders.standing.0.len(),
+            drills: beside.drills,
         }
     }
 }
