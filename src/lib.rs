@@ -74,6 +74,8 @@ pub mod cli;
 
 /// The long documents, as they lie in `src/docs/`.
 pub mod docs {
+    #[doc = include_str!("docs/api.md")]
+    pub mod api {}
     #[doc = include_str!("docs/architecture.md")]
     pub mod architecture {}
     #[doc = include_str!("docs/admin-security.md")]
@@ -88,8 +90,16 @@ pub mod docs {
     pub mod console {}
     #[doc = include_str!("docs/dnssec.md")]
     pub mod dnssec {}
+    #[doc = include_str!("docs/expectations.md")]
+    pub mod expectations {}
+    #[doc = include_str!("docs/explain.md")]
+    pub mod explain {}
+    #[doc = include_str!("docs/drills.md")]
+    pub mod drills {}
     #[doc = include_str!("docs/fleet.md")]
     pub mod fleet {}
+    #[doc = include_str!("docs/history.md")]
+    pub mod history {}
     #[doc = include_str!("docs/monitors.md")]
     pub mod monitors {}
     #[doc = include_str!("docs/plan.md")]
@@ -118,6 +128,10 @@ pub mod docs {
     pub mod proxy_high_availability {}
     #[doc = include_str!("docs/proxy-xdp.md")]
     pub mod proxy_xdp {}
+    #[doc = include_str!("docs/telemetry.md")]
+    pub mod telemetry {}
+    #[doc = include_str!("docs/metrics.md")]
+    pub mod metrics {}
     #[doc = include_str!("docs/upgrade.md")]
     pub mod upgrade {}
     #[doc = include_str!("docs/proxy-fields.md")]

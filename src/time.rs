@@ -4,6 +4,7 @@
 //! tests use [`SimClock`].
 
 pub mod utc;
+pub mod when;
 
 use std::ops::{Add, Sub};
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,8 +1,11 @@
 //! What the API may order; `app` implements it.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 use super::fleet::FleetStatus;
+use crate::config::Effective;
 use crate::units::Generation;
 
 /// Orders to the running server.
@@ -10,6 +13,9 @@ use crate::units::Generation;
 pub trait Control: Send + Sync + 'static {
     /// The fleet as this node sees it.
     fn fleet(&self) -> FleetStatus;
+
+    /// The configuration in force: its digest, and its options.
+    fn configuration(&self) -> (String, Arc<Effective>);
 
     /// Loads the configuration again and serves it, or keeps the old one.
     async fn reload(&self) -> ReloadOutcome;

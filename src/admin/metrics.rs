@@ -152,8 +152,8 @@ fn fleet_help(name: &str) -> &'static str {
     match name {
         "tradewind_fleet_exchanges_total" => "Exchanges with other members that this node began.",
         "tradewind_fleet_messages_total" => "Messages of gossip.",
-        "tradewind_fleet_message_octets_total" => "Octets of messages of gossip.",
-        "tradewind_fleet_wire_octets_total" => "UDP payload of gossip, QUIC included.",
+        "tradewind_fleet_message_bytes_total" => "Octets of messages of gossip.",
+        "tradewind_fleet_wire_bytes_total" => "UDP payload of gossip, QUIC included.",
         "tradewind_fleet_dropped_total" => "Messages given up.",
         "tradewind_fleet_refused_peers_total" => "Connections of others that were refused.",
         "tradewind_fleet_refused_by_peers_total" => "Connections that others refused.",

@@ -1,10 +1,14 @@
 //! Errors of the API as problem documents (RFC 9457).
 
+use std::borrow::Cow;
+
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
+
+use super::etag::ETag;
 
 const KIND: HeaderValue = HeaderValue::from_static("application/problem+json");
 
@@ -13,10 +17,13 @@ const KIND: HeaderValue = HeaderValue::from_static("application/problem+json");
 pub struct Problem {
     status: StatusCode,
     body: Document,
+    /// The tag of the thing as it is.
+    tag: Option<ETag>,
 }
 
 /// A problem document (RFC 9457).
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
 pub struct Document {
     /// Short, the same for every occurrence.
     title: &'static str,
@@ -26,7 +33,8 @@ pub struct Document {
     detail: String,
     /// The parameter at fault.
     #[serde(skip_serializing_if = "Option::is_none")]
-    parameter: Option<&'static str>,
+    #[schema(value_type = Option<String>)]
+    parameter: Option<Cow<'static, str>>,
     /// Each problem, where there are several.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     problems: Vec<String>,
@@ -34,9 +42,9 @@ pub struct Document {
 
 impl Problem {
     /// A wrong or missing parameter: 400.
-    pub fn parameter(name: &'static str, detail: impl Into<String>) -> Problem {
+    pub fn parameter(name: impl Into<Cow<'static, str>>, detail: impl Into<String>) -> Problem {
         let mut p = Problem::new(StatusCode::BAD_REQUEST, "invalid parameter", detail);
-        p.body.parameter = Some(name);
+        p.body.parameter = Some(name.into());
         p
     }
 
@@ -90,15 +98,46 @@ impl Problem {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
     }
 
-    /// Anything else, in words.
-    pub(super) fn of(status: StatusCode, title: &'static str, detail: String) -> Problem {
-        Problem::new(status, title, detail)
+    /// It changed since the client looked: 412, with its tag as it is now.
+    pub fn precondition(tag: &ETag) -> Problem {
+        let detail = format!(
+            "it changed since you read it: its entity tag is {tag} now; read it again, then change it"
+        );
+        let status = StatusCode::PRECONDITION_FAILED;
+        let mut p = Problem::new(status, "precondition failed", detail);
+        p.body.parameter = Some("If-Match".into());
+        p.tag = Some(tag.clone());
+        p
     }
 
-    /// The same, about a parameter.
-    pub(super) fn about(mut self, parameter: &'static str) -> Problem {
-        self.body.parameter = Some(parameter);
-        self
+    /// The body is of a kind that is not read: 415.
+    pub fn media_type(detail: impl Into<String>) -> Problem {
+        let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        let mut p = Problem::new(status, "unsupported media type", detail);
+        p.body.parameter = Some("Content-Type".into());
+        p
+    }
+
+    /// The body is too large: 413.
+    pub fn too_large(detail: impl Into<String>) -> Problem {
+        let mut p = Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too large", detail);
+        p.body.parameter = Some("body".into());
+        p
+    }
+
+    /// Anything else, in words, and the parameter that it is about.
+    pub(super) fn of(
+        status: StatusCode,
+        title: &'static str,
+        detail: String,
+        parameter: Option<&'static str>,
+    ) -> Problem {
+        let mut p = match parameter {
+            Some(name) => Problem::parameter(name, detail),
+            None => Problem::new(status, title, detail),
+        };
+        (p.status, p.body.status, p.body.title) = (status, status.as_u16(), title);
+        p
     }
 
     fn new(status: StatusCode, title: &'static str, detail: impl Into<String>) -> Problem {
@@ -111,6 +150,7 @@ impl Problem {
                 parameter: None,
                 problems: Vec::new(),
             },
+            tag: None,
         }
     }
 }
@@ -119,6 +159,12 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = (self.status, Json(self.body)).into_response();
         response.headers_mut().insert(header::CONTENT_TYPE, KIND);
+        let tag = self
+            .tag
+            .and_then(|t| HeaderValue::from_str(t.as_str()).ok());
+        if let Some(tag) = tag {
+            response.headers_mut().insert(header::ETAG, tag);
+        }
         response
     }
 }

@@ -1,8 +1,10 @@
 //! The HTTP server of the admin API.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{get, post};
+use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use utoipa_axum::router::OpenApiRouter;
@@ -22,16 +24,36 @@ pub async fn serve(
 }
 
 /// Every path with its handlers, and the document that describes them.
-fn described() -> OpenApiRouter<State> {
+pub(super) fn described() -> OpenApiRouter<State> {
     OpenApiRouter::with_openapi(openapi::head())
+        .routes(routes!(route::health::livez))
+        .routes(routes!(route::ready::readyz))
+        .routes(routes!(route::metrics::metrics))
+        .routes(routes!(route::status::status))
+        .routes(routes!(route::status::generation))
+        .routes(routes!(route::config::config))
         .routes(routes!(route::expectations::expectations))
-        .routes(routes!(route::explain::explain))
         .routes(routes!(route::drills::list, route::drills::begin))
         .routes(routes!(route::drills::one))
         .routes(routes!(route::drills::abort))
         .routes(routes!(route::drills::report))
-        .routes(routes!(route::regions::regions))
+        .routes(routes!(route::events::events))
+        .routes(routes!(route::events::endpoint))
         .routes(routes!(route::reload::reload))
+        .routes(routes!(route::names::names))
+        .routes(routes!(route::names::name))
+        .routes(routes!(route::pools::pools))
+        .routes(routes!(route::pools::pool))
+        .routes(routes!(route::regions::regions))
+        .routes(routes!(route::explain::explain))
+        .routes(routes!(route::endpoints::endpoints))
+        .routes(routes!(route::endpoints::endpoint))
+        .routes(routes!(route::endpoints::votes))
+        .routes(routes!(route::health::health))
+        .routes(routes!(route::latency::latency))
+        .routes(routes!(route::status::monitors))
+        .routes(routes!(route::status::nodes))
+        .routes(routes!(route::fleet::fleet))
         .routes(routes!(route::flows::flows))
         .routes(routes!(route::plan::plan))
         .routes(routes!(
@@ -39,42 +61,36 @@ fn described() -> OpenApiRouter<State> {
             route::session::sign_in,
             route::session::sign_out
         ))
-        .route("/livez", get(route::health::livez))
-        .route("/readyz", get(route::ready::readyz))
-        .route("/metrics", get(route::metrics::metrics))
-        .route("/v1/fleet", get(route::fleet::fleet))
-        .route("/v1/health", get(route::health::health))
-        .route("/v1/latency", get(route::latency::latency))
-        .route("/v1/names", get(route::names::names))
-        .route(
-            "/v1/overrides",
-            get(route::overrides::list)
-                .put(route::overrides::put)
-                .post(route::overrides::put)
-                .delete(route::overrides::delete),
-        )
-        .route("/v1/switchover", post(route::overrides::switchover))
-        .route("/v1/audit", get(route::overrides::audit))
-        .route("/v1/proxy/caches", get(route::caches::list))
-        .route("/v1/proxy/caches/{name}/purge", post(route::caches::purge))
-        .route("/v1/proxy/clients", get(route::traffic::clients))
-        .route("/v1/proxy/listeners", get(route::traffic::listeners))
-        .route("/v1/proxy/upstreams", get(route::backends::list))
-        .route("/v1/proxy/upstreams/{upstream}", get(route::backends::one))
-        .route(
-            "/v1/proxy/upstreams/{upstream}/backends/{backend}",
-            post(route::backends::give),
-        )
+        .routes(routes!(
+            route::overrides::list,
+            route::overrides::put,
+            route::overrides::post,
+            route::overrides::delete
+        ))
+        .routes(routes!(route::overrides::switchover))
+        .routes(routes!(route::overrides::audit))
+        .routes(routes!(route::caches::list))
+        .routes(routes!(route::caches::purge))
+        .routes(routes!(route::traffic::clients))
+        .routes(routes!(route::traffic::listeners))
+        .routes(routes!(route::backends::list))
+        .routes(routes!(route::backends::one))
+        .routes(routes!(route::backends::give))
 }
 
 fn router(state: State) -> Router {
     let (router, mut document) = described().split_for_parts();
     gate::describe(&mut document);
+    let document = openapi::complete(&document);
+    let paths: Arc<str> = openapi::paths(&document).into();
+    let others = paths.clone();
     router
         .route("/v1/openapi.json", get(openapi::serve(&document)))
         .merge(super::console::router())
-        .fallback(route::fallback)
-        .method_not_allowed_fallback(route::wrong_method)
+        .fallback(move |uri| std::future::ready(route::fallback(&uri, &paths)))
+        .method_not_allowed_fallback(move |method, uri| {
+            std::future::ready(route::wrong_method(&method, &uri, &others))
+        })
         .layer(from_fn_with_state(state.clone(), guard))
         .layer(axum::extract::DefaultBodyLimit::disable())
         .layer(from_fn_with_state(state.clone(), meter::measure))

@@ -13,6 +13,7 @@ use super::desk::OrderDesk;
 use super::drills::DrillDesk;
 use super::flows::FlowDesk;
 use super::gate::Gate;
+use super::history::HistoryDesk;
 use super::plan::PlanDesk;
 use super::problem::Problem;
 use super::ready::ReadyDesk;
@@ -43,6 +44,8 @@ pub struct State {
     pub backends: Arc<dyn BackendDesk>,
     /// Knows which clients are sent where.
     pub flows: Arc<dyn FlowDesk>,
+    /// Knows what happened.
+    pub history: Arc<dyn HistoryDesk>,
     /// Compares configurations.
     pub plans: Arc<dyn PlanDesk>,
     /// Knows whether the node is ready.

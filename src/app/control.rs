@@ -1,13 +1,13 @@
 //! What the admin API may order: implemented here, declared by `admin`.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use async_trait::async_trait;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use crate::admin::{Control, FleetStatus, ReloadOutcome};
 use crate::compile::Node;
-use crate::config::Report;
+use crate::config::{Effective, Report};
 use crate::engine::transfer::history;
 use crate::history::What;
 use crate::snapshot::{Publisher, Snapshot};
@@ -16,7 +16,7 @@ use crate::time::Clock;
 
 use super::admin::Entrance;
 use super::certificates::Certificates;
-use super::chronicle::Chronicle;
+use super::chronicle::{self, Chronicle};
 use super::fleet::FleetDesk;
 use super::judge_loop::Order;
 use super::keeper;
@@ -45,6 +45,8 @@ pub struct Ordered {
     pub fleet: Arc<FleetDesk>,
     /// The proxy.
     pub carrier: SharedCarrier,
+    /// What is run, and its options.
+    pub config: (String, Arc<Effective>),
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Where it is told what happened.
@@ -54,6 +56,8 @@ pub struct Ordered {
 /// Reloads by order of a signal or the API, one at a time.
 pub struct Controller {
     has: Ordered,
+    /// What is run now, and its options.
+    shown: std::sync::Mutex<(String, Arc<Effective>)>,
     one_at_a_time: Mutex<()>,
     reloads: Arc<ReloadStats>,
 }
@@ -64,6 +68,7 @@ impl Controller {
     pub fn new(has: Ordered) -> Arc<Controller> {
         let now = has.clock.wall().unix(has.clock.now());
         Arc::new(Controller {
+            shown: std::sync::Mutex::new(has.config.clone()),
             has,
             one_at_a_time: Mutex::new(()),
             reloads: Arc::new(ReloadStats::loaded_at(now)),
@@ -80,6 +85,10 @@ impl Controller {
 impl Control for Controller {
     fn fleet(&self) -> FleetStatus {
         self.has.fleet.status(&self.has.publisher.latest())
+    }
+
+    fn configuration(&self) -> (String, Arc<Effective>) {
+        self.shown().clone()
     }
 
     async fn reload(&self) -> ReloadOutcome {
@@ -120,6 +129,11 @@ impl Controller {
         }
     }
 
+    fn shown(&self) -> std::sync::MutexGuard<'_, (String, Arc<Effective>)> {
+        // Nothing that holds it can leave it half-done.
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn hand_over(&self, loaded: Loaded, zones: Vec<String>) -> ReloadOutcome {
         log(&loaded.warnings);
         let mut warnings: Vec<String> = loaded.warnings.lines().collect();
@@ -153,6 +167,8 @@ impl Controller {
         );
         let mut compiled = loaded.compiled;
         let node = compiled.node.take();
+        let kept = chronicle::Kept::of(&loaded.digest, loaded.files);
+        self.has.chronicle.configured(&compiled.snapshot, kept);
         // Waits for the disk. Sent under the lock, so that keys come in the order they were made in.
         let handed = tokio::task::spawn_blocking(move || {
             let mut keeper = keeper::locked(&keeper);
@@ -185,6 +201,10 @@ impl Controller {
                     self.has.entrance.adopt(node.access.clone(), loaded.admin);
                 }
                 self.has.fleet.runs(&loaded.digest, node.as_ref());
+                *self.shown() = (loaded.digest.to_string(), loaded.effective);
+                if let Some(node) = &node {
+                    self.has.chronicle.bound(node.history);
+                }
                 tracing::info!(%generation, "reloaded");
                 self.has.chronicle.record(&What::ConfigAdopted {
                     digest: loaded.digest.to_string(),

@@ -17,8 +17,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::dnssec::{Keys, SignatureCache};
 use crate::health::council::Remembered;
 use crate::health::{
-    Board, Council, Guard, Judge, LatencyMatrix, Monitor, MonitorKind, Observation, Outcome,
-    Overrides, OwnWord, ProbeTarget, Served, ServedWord, SiteTimes, State, TcpCheck, Testimony,
+    Council, Judge, LatencyMatrix, Monitor, MonitorKind, Observation, Outcome, Overrides, OwnWord,
+    ProbeTarget, Served, ServedWord, SiteTimes, TcpCheck, Testimony,
 };
 use crate::ids::{EndpointId, MonitorId, TargetId};
 use crate::overrides::Standing;
@@ -30,6 +30,7 @@ use crate::steer::Measurements;
 use crate::time::{Clock, Moment};
 use crate::units::Generation;
 
+use super::chronicle::Chronicle;
 use super::limits::Limits;
 use super::unable::Unable;
 
@@ -87,7 +88,6 @@ pub struct JudgeLoop {
     served: Served,
     latency: LatencyMatrix,
     snapshot: Arc<Snapshot>,
-    board: Arc<Board>,
     keys: Arc<Keys>,
     publisher: Publisher,
     signatures: Arc<SignatureCache>,
@@ -121,6 +121,8 @@ pub struct JudgeLoop {
     unable: Unable,
     /// When this node last measured how late it runs.
     felt: Moment,
+    /// Where it is told what is in force.
+    chronicle: Chronicle,
 }
 
 /// What was kept over a restart.
@@ -229,7 +231,6 @@ impl JudgeLoop {
             served,
             latency,
             snapshot,
-            board,
             keys,
             publisher,
             signatures,
@@ -251,8 +252,23 @@ impl JudgeLoop {
             failbacks,
             unable: Unable::default(),
             felt: now,
+            chronicle: Chronicle::default(),
         };
         (this, wiring)
+    }
+
+    /// Tells `chronicle` what is in force, from the first view on.
+    #[must_use]
+    pub fn telling(mut self, chronicle: &Chronicle) -> JudgeLoop {
+        self.chronicle = chronicle.clone();
+        self.tell();
+        self
+    }
+
+    /// Tells what is in force.
+    fn tell(&self) {
+        self.chronicle
+            .published(&self.publisher.latest(), &self.standing);
     }
 
     /// Runs until both channels are closed.
@@ -520,7 +536,6 @@ impl JudgeLoop {
             (false, Some(begun)) if starting => Some(begun.min(own)),
             (false, _) => Some(own),
         };
-        self.board = Arc::default();
         self.reloaded = true;
         self.publish();
         let number = self.plan.borrow().number + 1;
@@ -571,7 +586,6 @@ impl JudgeLoop {
         let mut sites = before.measurements.sites.clone();
         self.latency.renew(&mut sites);
         let board = Arc::new(board);
-        self.log_changes(&board);
         self.generation = self.generation.next();
         let view = View::after(
             &before,
@@ -589,10 +603,10 @@ impl JudgeLoop {
                 ..Parts::new(self.snapshot.clone(), board.clone())
             },
         );
-        self.board = board;
         self.published = now;
         drop(before);
         self.publisher.publish(view);
+        self.tell();
         let end = self.clock.now();
         self.rested = end + end.since(now);
         self.sweep = Some(end + SWEEP);
@@ -607,40 +621,6 @@ impl JudgeLoop {
             drop(tokio::task::spawn_blocking(move || publisher.sweep()));
         } else if std::mem::take(&mut self.reloaded) {
             drop(tokio::task::spawn_blocking(server::give_back_memory));
-        }
-    }
-
-    /// One line per endpoint whose state changed, with the cause.
-    fn log_changes(&self, board: &Board) {
-        if self.board.len() != board.len() {
-            return;
-        }
-        for id in self.board.differing(board, |a, b| {
-            a.state == b.state && a.held.is_some() == b.held.is_some()
-        }) {
-            let new = board.verdict(id);
-            let endpoint = &self.snapshot.steering.endpoints[id.index()];
-            let address = endpoint.address.map(|a| a.to_string()).unwrap_or_default();
-            match new.state {
-                _ if new.held.is_some_and(Guard::keeps_in) => tracing::warn!(
-                    endpoint = %endpoint.name, %address,
-                    error = new.last_error.as_deref().unwrap_or("none"),
-                    "endpoint fails its checks and is kept in: {}",
-                    new.held.map(|guard| guard.to_string()).unwrap_or_default()
-                ),
-                State::Down if new.held.is_some() => tracing::info!(
-                    endpoint = %endpoint.name, %address,
-                    "endpoint {}", new.held.map(|guard| guard.to_string()).unwrap_or_default()
-                ),
-                State::Down => tracing::warn!(
-                    endpoint = %endpoint.name, %address,
-                    error = new.last_error.as_deref().unwrap_or("none"),
-                    "endpoint is down"
-                ),
-                state => tracing::info!(
-                    endpoint = %endpoint.name, %address, "endpoint is {state}"
-                ),
-            }
         }
     }
 }

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::compile::{Compiled, compile};
-use crate::config::load::load;
+use crate::config::load::kept::{Files, load_keeping};
 use crate::config::overlay::Overlay;
-use crate::config::{ConfigDigest, Report, Severity};
+use crate::config::{ConfigDigest, Effective, Report, Severity};
 use crate::fleet::identity::Material;
 use crate::snapshot::Tried;
 
@@ -41,6 +41,10 @@ pub struct Loaded {
     pub warnings: Report,
     /// Its short name.
     pub digest: ConfigDigest,
+    /// Its options, to be shown; none where nobody can ask for them.
+    pub effective: Arc<Effective>,
+    /// Its files.
+    pub files: Files,
 }
 
 /// Tries the expectations of a configuration, also where some are broken. Looks at no certificates, which
@@ -49,12 +53,18 @@ pub struct Loaded {
 /// # Errors
 /// The report of whatever else is wrong with it.
 pub fn try_expectations(wanted: &Wanted) -> Result<Arc<[Tried]>, Report> {
-    let loaded = load(&wanted.config)?;
+    let (loaded, _) = load_keeping(&wanted.config)?;
     let node = wanted.node.as_deref();
     let (compiled, found) = compile(&loaded.spec, &loaded.inputs, &loaded.sources, node);
-    let unread = loaded.has_errors();
-    match compiled {
-        Some(compiled) if !unread => Ok(compiled.snapshot.settings.expectations.clone()),
+    let tried = compiled.map(|c| c.snapshot.settings.expectations.clone());
+    let broken = |t: &Arc<[Tried]>| t.iter().filter(|t| !t.holds()).count();
+    let errors = found
+        .iter()
+        .filter(|d| d.severity == Severity::Error)
+        .count();
+    match tried {
+        // Nothing is wrong but what was tried.
+        Some(tried) if !loaded.has_errors() && errors == broken(&tried) => Ok(tried),
         _ => {
             let mut all = loaded.diagnostics;
             all.extend(found);
@@ -68,7 +78,7 @@ pub fn try_expectations(wanted: &Wanted) -> Result<Arc<[Tried]>, Report> {
 /// # Errors
 /// The report of all errors and warnings.
 pub fn load_all(wanted: &Wanted) -> Result<Loaded, Report> {
-    let mut loaded = load(&wanted.config)?;
+    let (mut loaded, files) = load_keeping(&wanted.config)?;
     loaded.spec.apply(&wanted.overlay);
     let (compiled, diagnostics) = compile(
         &loaded.spec,
@@ -77,6 +87,15 @@ pub fn load_all(wanted: &Wanted) -> Result<Loaded, Report> {
         wanted.node.as_deref(),
     );
     let digest = loaded.digest();
+    let asked = compiled
+        .as_ref()
+        .and_then(|c| c.node.as_ref())
+        .is_some_and(|n| n.admin_listen.is_some());
+    let mut effective = match asked {
+        true => std::mem::take(&mut loaded.effective),
+        false => Effective::default(),
+    };
+    effective.overlaid(&wanted.overlay, &loaded.spec);
     let mut all = loaded.diagnostics;
     all.extend(diagnostics);
     let (certificate, diagnostics) = certificates::check(&loaded.spec, wanted.node.as_deref());
@@ -95,6 +114,8 @@ pub fn load_all(wanted: &Wanted) -> Result<Loaded, Report> {
             identity,
             warnings,
             digest,
+            effective: Arc::new(effective),
+            files,
         }),
         _ => Err(warnings),
     }

@@ -12,8 +12,9 @@ use tokio::task::JoinSet;
 
 use crate::admin;
 use crate::compile::{Compiled, Node};
+use crate::config::load::kept;
 use crate::config::spec::Role;
-use crate::config::{ConfigDigest, Report};
+use crate::config::{ConfigDigest, Effective, Report};
 use crate::fleet::identity::Material;
 use crate::probe;
 use crate::server::hall::{Service, TcpLimits};
@@ -29,8 +30,9 @@ use crate::units::Generation;
 use super::admin::{Entrance, Files, Making};
 use super::backends::{self, BackendBook};
 use super::certificates::{Certificate, Certificates};
-use super::chronicle::Chronicle;
+use super::chronicle;
 use super::clock::RealClock;
+use super::console;
 use super::control::{Controller, Ordered};
 use super::descriptors;
 use super::drills;
@@ -124,6 +126,8 @@ type Read = (
     Option<Files>,
     Option<Material>,
     ConfigDigest,
+    Arc<Effective>,
+    kept::Files,
 );
 
 /// Runs a node until a signal or `stop` ends it. `ready` is called once DNS is served.
@@ -138,6 +142,8 @@ pub fn run(options: Options, ready: impl FnOnce(&Ready)) -> Result<(), RunError>
         identity,
         warnings,
         digest,
+        effective,
+        files,
     } = load_all(&options.wanted).map_err(RunError::Config)?;
     let node = compiled
         .node
@@ -156,7 +162,7 @@ pub fn run(options: Options, ready: impl FnOnce(&Ready)) -> Result<(), RunError>
         options,
         node,
         compiled,
-        (certificate, admin, identity, digest),
+        (certificate, admin, identity, digest, effective, files),
         ready,
     ));
     // Probes in flight are not waited for.
@@ -188,7 +194,7 @@ async fn serve_after(
     options: Options,
     node: Node,
     compiled: Compiled,
-    (certificate, admin_files, identity, digest): Read,
+    (certificate, admin_files, identity, digest, effective, files): Read,
     ready: impl FnOnce(&Ready),
 ) -> Result<(), RunError> {
     // As it is called now: later another file may have its name.
@@ -242,7 +248,11 @@ async fn serve_after(
     }
     let _backend_probes = carrier.as_ref().map(|c| c.probes().start(c, &clock));
     let drilled = std::mem::take(&mut stored.drills);
-    let book = Book::load(&node.name, stored, now_ms);
+    let opened = chronicle::Opened::start(&node, &lock, &clock)
+        .map_err(|e| RunError::Other(format!("cannot start the threads of the history: {e}")))?;
+    let (history, chronicle) = (opened.running, opened.chronicle);
+    chronicle.configured(&compiled.snapshot, chronicle::Kept::of(&digest, files));
+    let book = Book::load(&node.name, stored, now_ms).telling(&chronicle);
 
     let (judge, wiring) = JudgeLoop::new(
         compiled.snapshot,
@@ -265,6 +275,7 @@ async fn serve_after(
         descriptors::for_probes(descriptors::raise()),
         probe_stats.clone(),
     );
+    let judge = judge.telling(&chronicle);
     let judge_loop = tokio::spawn(judge.run(reports_rx, orders_rx));
     let certificates = certificate
         .filter(|_| encrypted.len() > 0)
@@ -276,12 +287,18 @@ async fn serve_after(
         lock: lock.clone(),
         keeper: keeper.clone(),
         storing,
+        history,
         joined: joined.clone(),
         orders: orders.clone(),
         clock: clock.clone(),
         keeping: Mutex::default(),
     });
     durable.keep()?;
+    tokio::spawn(chronicle::watch_members(
+        joined.bus.clone(),
+        chronicle.clone(),
+        stopped.clone(),
+    ));
     let desk = Arc::new(FleetDesk::new(&joined, clock.clone(), &node.name, &digest));
     tokio::spawn(fleet::listen(desk.clone(), orders.clone()));
     let no_verdict = match arrival.began() {
@@ -331,7 +348,6 @@ async fn serve_after(
     // A node that only probes or carries traffic may not speak of orders, and needs none.
     let takes_orders = !node.dns_listen.is_empty() || node.admin_listen.is_some();
     let order_task = takes_orders.then(|| tokio::spawn(order_desk.clone().run(stopped.clone())));
-    let chronicle = Chronicle::default();
     let making = Making {
         node: &node,
         files: admin_files,
@@ -365,6 +381,7 @@ async fn serve_after(
         keeper,
         lock,
         fleet: desk,
+        config: (digest.to_string(), effective),
         carrier: carrier.clone(),
         clock: clock.clone(),
         chronicle: chronicle.clone(),
@@ -400,6 +417,7 @@ async fn serve_after(
         .with_key_troubles(key_troubles)
         .with_orders(gauges)
         .with_probes(probe_stats)
+        .with_metrics(Some(durable.history.metrics()))
         .with_metrics(Some(flows.clone()))
         .with_metrics(Some(entrance.gate()))
         .with_metrics(
@@ -438,11 +456,14 @@ async fn serve_after(
             backends,
             plans: Planner::new(&options.wanted, &wiring.publisher, &clock, &flows),
             flows,
+            history: durable
+                .history
+                .desk(&wiring.publisher, &options.wanted, &left),
             ready: readiness.clone(),
         };
         let left = left.clone();
         async move {
-            admin::serve(listener, state, entrance.door(), left).await;
+            console::run(admin::serve(listener, state, entrance.door(), left)).await;
         }
     });
     // Of two processes of a node the old one shows how it is, as long as it serves.

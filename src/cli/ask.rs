@@ -180,17 +180,18 @@ fn unreached(error: &reqwest::Error) -> String {
         if let Some(tls) = inner.downcast_ref::<rustls::Error>() {
             return format!("no connection: {tls}");
         }
-        let io = inner.downcast_ref::<std::io::Error>();
-        let inner_of_io = io.and_then(|e| e.get_ref()?.downcast_ref::<rustls::Error>());
-        if let Some(tls) = inner_of_io {
-            return format!("no connection: {tls}");
-        }
-        cause = inner.source();
+        // An error of input and output hides what it holds from whoever asks for its source.
+        let held = inner.downcast_ref::<std::io::Error>();
+        cause = match held.and_then(std::io::Error::get_ref) {
+            Some(held) => Some(held),
+            None => inner.source(),
+        };
     }
     "no connection".to_owned()
 }
 
-fn servers(via: &Via) -> Result<Vec<String>, String> {
+/// The nodes to ask, in turn.
+pub(super) fn servers(via: &Via) -> Result<Vec<String>, String> {
     let mut servers = via.servers.clone();
     if let Some(config) = &via.config {
         servers.extend(of_config(config)?);

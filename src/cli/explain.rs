@@ -18,6 +18,7 @@ pub(super) fn explain(args: &ExplainArgs) -> ExitCode {
     for (key, value) in more {
         query.extend(value.clone().map(|v| (key, v)));
     }
+    query.extend(args.at.as_deref().map(|at| ("at", super::events::time(at))));
     match ask(&args.via, "GET", "/v1/explain", &query, None) {
         Ok(answer) if args.via.json => {
             println!("{:#}", answer.json);

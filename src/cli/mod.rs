@@ -17,12 +17,14 @@ mod credentials;
 mod demo;
 mod dnssec;
 mod drill;
+mod events;
 mod expectations;
 mod explain;
 mod export;
 mod fleet;
 pub mod geoip;
 mod health;
+mod listen;
 mod orders;
 mod origin;
 mod pages;
@@ -91,6 +93,8 @@ enum Command {
     Test(expectations::TestArgs),
     /// Ask a running node why a client gets the answer it gets.
     Explain(ExplainArgs),
+    /// Show what happened: verdicts, orders, configurations, drills, members; with -f what happens.
+    Events(events::EventsArgs),
     /// Let a node read its configuration again. Exit code 78 when it refuses it.
     Reload(reload::ReloadArgs),
     /// Say what another configuration would change in answers. Exit code 4 when more clients would be
@@ -216,6 +220,9 @@ struct ExplainArgs {
     /// Replay this draw (hex, from an earlier explain).
     #[arg(long)]
     draw: Option<String>,
+    /// As of this time: RFC 3339, or so long ago, such as -15m.
+    #[arg(long, allow_hyphen_values = true)]
+    at: Option<String>,
     #[command(flatten)]
     via: ask::Via,
 }
@@ -305,6 +312,7 @@ pub fn main() -> ExitCode {
         } => check::check(&path, node, deny_warnings, json),
         Command::Test(args) => expectations::test(&args),
         Command::Explain(args) => explain::explain(&args),
+        Command::Events(args) => events::events(&args),
         Command::Plan(args) => plan::plan(&args),
         Command::Route(args) => route::route(&args),
         Command::Health(args) => health::health(&args),

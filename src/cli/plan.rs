@@ -87,18 +87,11 @@ enum Failed {
 
 /// Compares two configurations on this machine.
 fn offline(old: &Path, args: &PlanArgs) -> Result<Value, Failed> {
-    let mut shown = Progress::spinner("reading the configurations");
-    let mut begun = false;
-    let mut progress = |done: usize, all: usize| {
-        if !begun {
-            shown = Progress::bar("comparing names", all as u64);
-            begun = true;
-        }
-        shown.at(done as u64);
-    };
-    let compared = against_config(old, &args.new, Moment::ZERO, &mut progress);
-    drop(shown);
-    let report = compared.map_err(Failed::Config)?;
+    let bar = Progress::bar("comparing");
+    let mut progress = |done: usize, all: usize| bar.set(done as u64, all as u64);
+    let report =
+        against_config(old, &args.new, Moment::ZERO, &mut progress).map_err(Failed::Config)?;
+    drop(bar);
     let max_shift = args.max_shift.as_deref().map(percent).transpose();
     let max_shift = max_shift.map_err(Failed::Other)?;
     serde_json::to_value(Plan::of(report, max_shift)).map_err(|e| Failed::Other(e.to_string()))

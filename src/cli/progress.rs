@@ -33,8 +33,8 @@ impl Progress {
     }
 
     /// Work of so many steps: a bar, how many of them are done, and how long the rest may take.
-    pub(super) fn bar(what: &str, steps: u64) -> Progress {
-        let bar = ProgressBar::with_draw_target(Some(steps), target());
+    pub(super) fn bar(what: &str) -> Progress {
+        let bar = ProgressBar::with_draw_target(Some(0), target());
         bar.set_style(style(
             "{msg} [{bar:30}] {human_pos}/{human_len} {eta}",
             "{msg} [{bar:30.cyan}] {human_pos}/{human_len} {eta:.dim}",
@@ -43,19 +43,10 @@ impl Progress {
         Progress(bar)
     }
 
-    /// So many steps are done in all.
-    pub(super) fn at(&self, step: u64) {
-        self.0.set_position(step);
-    }
-
-    /// Says something else of the work.
-    pub(super) fn says(&self, what: &str) {
-        self.0.set_message(what.to_owned());
-    }
-
-    /// A line above the bar that stays, where there is a bar at all.
-    pub(super) fn line(&self, text: &str) {
-        self.0.println(text);
+    /// So many steps are done of so many.
+    pub(super) fn set(&self, done: u64, all: u64) {
+        self.0.set_length(all);
+        self.0.set_position(done);
     }
 }
 
@@ -94,11 +85,9 @@ mod tests {
         ] {
             assert!(ProgressStyle::with_template(template).is_ok(), "{template}");
         }
-        let bar = Progress::bar("probing", 3);
-        bar.at(2);
-        bar.says("probing again");
-        bar.line("one of them failed");
-        assert_eq!(bar.0.position(), 2);
+        let bar = Progress::bar("probing");
+        bar.set(2, 3);
+        assert_eq!((bar.0.position(), bar.0.length()), (2, Some(3)));
         let hidden = !std::io::stderr().is_terminal();
         assert_eq!(bar.0.is_hidden(), hidden);
         drop(bar);

@@ -60,72 +60,45 @@ pub(super) fn status(args: &StatusArgs) -> ExitCode {
 /// The whole picture.
 fn text(json: &Value, look: Look) -> String {
     let mut out = head(json, look);
-    for warning in list(&json["warnings"]) {
-        let warning = warning
-            .as_str()
-            .map_or_else(|| warning.to_string(), str::to_owned);
-        out += &format!(
-            "{}\n",
-            Tone::Bad.paint(&format!("! {warning}"), look.colour)
-        );
+    for warning in list(&json["warnings"]).filter_map(Value::as_str) {
+        let warning = Tone::Bad.paint(&format!("! {warning}"), look.colour);
+        out += &format!("{warning}\n");
     }
     let mut counts = Table::new(&[
         Column::text(""),
         Column::number("total"),
         Column::text("of these"),
     ]);
-    for what in ["names", "endpoints"] {
-        let (rest, tone) = parts(&json[what]);
-        counts.row([
-            what.into(),
-            number(&json[what], "total").into(),
-            Cell::from(rest).toned(tone),
-        ]);
-    }
-    for what in ["overrides", "drills"] {
-        let many = json[what]
-            .as_u64()
-            .or_else(|| json[what].as_array().map(|a| a.len() as u64));
-        if let Some(many) = many.or_else(|| json[what]["total"].as_u64()) {
-            counts.row([what.into(), many.into()]);
-        }
+    for what in ["names", "endpoints", "nodes", "overrides", "drills"] {
+        let counted = &json[what];
+        let Some(total) = counted["total"].as_u64().or_else(|| counted.as_u64()) else {
+            continue;
+        };
+        let (rest, tone) = parts(counted);
+        counts.row([what.into(), total.into(), Cell::from(rest).toned(tone)]);
     }
     out.push('\n');
     out += &counts.text(look);
-    for what in ["regions", "nodes"] {
-        let table = listed(what, &json[what]);
-        if !table.is_empty() {
-            out.push('\n');
-            out += &table.text(look);
-        }
+    let regions = regions(&json["regions"]);
+    if !regions.is_empty() {
+        out.push('\n');
+        out += &regions.text(look);
     }
     out
 }
 
 fn head(json: &Value, look: Look) -> String {
-    let seconds = |key: &str| {
-        let value = &json[key];
-        let seconds = value.as_f64().or_else(|| value["seconds"].as_f64());
-        seconds.map(|s| span(s.max(0.0) as u64))
-    };
-    let mut line = format!(
-        "{} ({}), generation {}",
-        Tone::Head.paint(&format!("node {}", word(json, "node")), look.colour),
-        word(json, "version"),
+    let mut line = Tone::Head.paint(&format!("node {}", word(json, "node")), look.colour);
+    line += &format!(" ({})", word(json, "version"));
+    if let Some(cluster) = json["cluster"].as_str() {
+        line += &format!(" of cluster {cluster}");
+    }
+    format!(
+        "{line}, generation {} of {}, up {}\n",
         number(json, "generation"),
-    );
-    match (json["published"].as_str(), seconds("published")) {
-        (Some(at), _) => line += &format!(" of {at}"),
-        (None, Some(ago)) => line += &format!(" published {ago} ago"),
-        (None, None) => {}
-    }
-    match (json["uptime"].as_str(), seconds("uptime")) {
-        (Some(up), _) => line += &format!(", up {up}"),
-        (None, Some(up)) => line += &format!(", up {up}"),
-        (None, None) => {}
-    }
-    line.push('\n');
-    line
+        word(json, "published"),
+        span(number(json, "uptime")),
+    )
 }
 
 /// The counts beside the total that are not zero, and the tone of the worst of them.
@@ -144,12 +117,12 @@ fn parts(counts: &Value) -> (String, Tone) {
     (words.join(", "), worst.unwrap_or_default())
 }
 
-/// How a word of a count or a state is to look.
+/// How a count is to look when it is not zero.
 fn tone(word: &str) -> Tone {
     match word {
-        "up" | "normal" | "alive" | "this node" => Tone::Good,
-        "down" | "last-resort" | "silent" | "never heard" => Tone::Bad,
-        "held" | "degraded" | "unknown" | "stale" | "drained" | "disabled" | "left" => {
+        "up" | "serving" | "normal" | "alive" => Tone::Good,
+        "down" | "last-resort" | "silent" | "never-heard" | "blind" => Tone::Bad,
+        "held" | "degraded" | "unknown" | "stale" | "drained" | "disabled" | "differing" => {
             Tone::Doubtful
         }
         _ => Tone::Plain,
@@ -165,48 +138,29 @@ fn rank(tone: Tone) -> u8 {
     }
 }
 
-/// A row for each item, a column for each of its facts.
-fn listed(what: &'static str, items: &Value) -> Table {
-    const FACTS: [(&str, Column); 12] = [
-        ("region", Column::text("region")),
-        ("state", Column::text("state")),
-        ("total", Column::number("endpoints")),
-        ("endpoints", Column::number("endpoints")),
-        ("up", Column::number("up")),
-        ("serving", Column::number("serving")),
-        ("down", Column::number("down")),
-        ("unknown", Column::number("unknown")),
-        ("drained", Column::number("drained")),
-        ("disabled", Column::number("disabled")),
-        ("generation", Column::number("generation")),
-        ("config", Column::text("config")),
+/// A row for each region.
+fn regions(regions: &Value) -> Table {
+    const COUNTS: [&str; 8] = [
+        "total", "serving", "up", "down", "unknown", "stale", "drained", "disabled",
     ];
-    let first = match what {
-        "regions" => Column::text("region"),
-        _ => Column::text("node"),
-    };
-    let columns: Vec<Column> = std::iter::once(first)
-        .chain(FACTS.iter().map(|(_, c)| *c))
-        .collect();
+    let mut columns = vec![Column::text("region"), Column::number("capacity")];
+    columns.push(Column::number("endpoints"));
+    columns.extend(COUNTS[1..].iter().map(|c| Column::number(c)));
     let mut table = Table::new(&columns);
-    for item in list(items) {
-        let name = match (item["name"].as_str(), item["node"].as_str()) {
-            (Some(name), _) | (None, Some(name)) => name,
-            (None, None) => continue,
-        };
-        let mut row = vec![Cell::from(name)];
-        for (key, _) in FACTS {
-            let value = &item[key];
-            let (text, look) = match value {
-                Value::String(s) => (s.clone(), tone(s)),
-                // Nothing of what is bad is not bad.
-                Value::Number(n) if n.as_u64() == Some(0) => (n.to_string(), Tone::Faint),
-                Value::Number(n) => (n.to_string(), tone(key)),
-                _ => (String::new(), Tone::Plain),
-            };
-            row.push(Cell::from(text).toned(look));
-        }
-        table.row(row);
+    for region in list(regions) {
+        let percent = number(&region["capacity"], "percent");
+        let capacity = Cell::from(format!("{percent} %")).toned(match percent {
+            100.. => Tone::Good,
+            50..100 => Tone::Doubtful,
+            _ => Tone::Bad,
+        });
+        let counts = COUNTS.iter().map(|key| {
+            let n = number(&region["endpoints"], key);
+            // Nothing of what is bad is not bad.
+            Cell::from(n).toned(if n == 0 { Tone::Faint } else { tone(key) })
+        });
+        let name = Cell::from(word(region, "name"));
+        table.row([name, capacity].into_iter().chain(counts));
     }
     table
 }
@@ -219,32 +173,32 @@ mod tests {
     #[test]
     fn what_is_wrong_stands_first() {
         let json = json!({
-            "node": "ns1", "version": "0.1.0", "generation": 42,
+            "node": "ns1", "cluster": "lab", "version": "0.1.0", "generation": 42,
             "published": "2026-11-22T01:00:00Z", "uptime": 7300,
             "names": { "total": 12, "normal": 11, "held": 0, "degraded": 0, "last-resort": 1 },
-            "endpoints": { "total": 30, "up": 29, "down": 1 },
+            "endpoints": { "total": 30, "serving": 28, "up": 29, "down": 1, "drained": 1 },
             "regions": [
-                { "name": "eu", "endpoints": 20, "up": 20, "down": 0 },
-                { "name": "ap", "endpoints": 10, "up": 9, "down": 1 },
+                { "name": "eu", "capacity": { "percent": 95 },
+                  "endpoints": { "total": 20, "serving": 19, "up": 20, "drained": 1 } },
+                { "name": "ap", "capacity": { "percent": 90 },
+                  "endpoints": { "total": 10, "serving": 9, "up": 9, "down": 1 } },
             ],
-            "nodes": [{ "node": "ns1", "region": "eu", "state": "this node", "generation": 42 }],
-            "overrides": 2, "drills": 0,
+            "nodes": { "total": 3, "alive": 3 },
+            "overrides": 2,
             "warnings": ["www.example. answers by its last resort"],
         });
         assert_eq!(
             text(&json, Look::default()),
-            "node ns1 (0.1.0), generation 42 of 2026-11-22T01:00:00Z, up 2 h\n\
+            "node ns1 (0.1.0) of cluster lab, generation 42 of 2026-11-22T01:00:00Z, up 2 h\n\
              ! www.example. answers by its last resort\n\n\
              \x20          total  of these\n\
              names         12  1 last-resort, 11 normal\n\
-             endpoints     30  1 down, 29 up\n\
-             overrides      2\n\
-             drills         0\n\n\
-             region  endpoints  up  down\n\
-             eu             20  20     0\n\
-             ap             10   9     1\n\n\
-             node  region  state      generation\n\
-             ns1   eu      this node          42\n"
+             endpoints     30  1 down, 1 drained, 28 serving, 29 up\n\
+             nodes          3  3 alive\n\
+             overrides      2\n\n\
+             region  capacity  endpoints  serving  up  down  unknown  stale  drained  disabled\n\
+             eu          95 %         20       19  20     0        0      0        1         0\n\
+             ap          90 %         10        9   9     1        0      0        0         0\n"
         );
         let painted = text(
             &json,

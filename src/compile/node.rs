@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::config::nearest;
 use crate::config::spec::{DnstapSpec, NodeSpec, OtlpSpec, Role};
 use crate::config::{Marked, Spec};
+use crate::history::Bounds;
 use crate::net::Prefix;
 use crate::snapshot::NodeFacts;
 
@@ -55,6 +56,8 @@ pub struct Node {
     pub first_round: Duration,
     /// Folder of what must outlive the process.
     pub state_dir: Option<PathBuf>,
+    /// How much is kept of what happened.
+    pub history: Bounds,
     /// Its place in the fleet; `None` when it is alone.
     pub fleet: Option<FleetNode>,
     /// Where metrics and traces are exported to.
@@ -239,6 +242,10 @@ pub(super) fn node(spec: &Spec, wanted: Option<&str>, p: &mut Problems) -> Optio
             .as_ref()
             .map_or(FIRST_ROUND, |d| d.value),
         state_dir: n.state_dir.as_ref().map(|d| d.value.clone()),
+        history: Bounds {
+            octets: spec.history.max_size,
+            age_ms: u64::try_from(spec.history.keep.as_millis()).unwrap_or(u64::MAX),
+        },
         fleet: fleet::place(spec, n),
         otlp: spec.telemetry.otlp.clone(),
         dnstap: spec.telemetry.dnstap.clone().filter(|_| has(n, Role::Dns)),

@@ -1,5 +1,6 @@
 //! Reads the configuration and the files it names. The only part of `config` that touches files.
 
+pub mod kept;
 mod private;
 
 use std::collections::BTreeMap;
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 use super::decode::{Context, Known, decode};
 use super::diagnostic::{Diagnostic, Report, Severity};
 use super::digest::ConfigDigest;
+use super::effective::Effective;
 use super::sources::Sources;
 use super::spec::{SecretSpec, Spec};
 use super::tree::{Table, Value, merge, parse, secrets};
@@ -23,6 +25,8 @@ pub struct Loaded {
     /// What it says. Objects with errors of their own may be absent; [`Spec::declared`] has their
     /// names all the same.
     pub spec: Spec,
+    /// Every option with its place, to be shown.
+    pub effective: Effective,
     /// The texts, for rendering further diagnostics.
     pub sources: Sources,
     /// The files it names.
@@ -149,6 +153,7 @@ pub fn load_texts(files: Vec<(PathBuf, Vec<u8>)>, read: &mut ReadFile<'_>) -> Lo
     let known = Known::new(&trees);
     let hidden: Vec<Span> = trees.iter().flat_map(secrets).collect();
     let root = merge(trees, &mut diagnostics);
+    let effective = Effective::of(&root, &sources);
     let mut cx = Context::new(known, &sources, read, diagnostics, torn);
     let spec = decode(&mut cx, root);
     let mut diagnostics = cx.finish();
@@ -158,6 +163,7 @@ pub fn load_texts(files: Vec<(PathBuf, Vec<u8>)>, read: &mut ReadFile<'_>) -> Lo
     let inputs = read_inputs(&spec, &mut sources, read, &mut diagnostics);
     Loaded {
         spec,
+        effective,
         sources,
         inputs,
         diagnostics,

@@ -5,6 +5,7 @@
 mod decode;
 pub mod diagnostic;
 pub mod digest;
+pub mod effective;
 #[cfg(test)]
 pub(crate) mod golden;
 pub mod load;
@@ -21,6 +22,7 @@ pub use decode::nearest;
 pub(crate) use decode::not_a_template;
 pub use diagnostic::{Diagnostic, Report, Severity};
 pub use digest::ConfigDigest;
+pub use effective::Effective;
 pub use load::{Inputs, Loaded, load};
 pub use marked::{FileId, Marked, Span};
 pub use overlay::Overlay;

@@ -1,5 +1,6 @@
 //! Keeps secrets out of what is shown: errors quote lines of the files they are in.
 
+use super::options::{self, Kind, OptionRow};
 use super::sources::Sources;
 use super::tree::{Node, Table, Value};
 use super::{FileId, Span};
@@ -9,6 +10,35 @@ const KEYS: &[&str] = &["secret", "secrets"];
 
 /// Hexadecimal digits in a row that can only be a key; an address has at most four.
 const DIGITS: usize = 24;
+
+/// Words in the names of header fields and the like whose values nobody is shown.
+const TELLING: &[&str] = &[
+    "authorization",
+    "cookie",
+    "password",
+    "passphrase",
+    "api-key",
+    "auth-token",
+];
+
+/// Whether the value of `key`, whose option row is `row`, is nobody to be shown.
+pub(super) fn is_secret(row: Option<&OptionRow>, key: &str) -> bool {
+    let by_row = row.is_some_and(|r| match r.kind {
+        Kind::Secret => true,
+        Kind::List(of, _) | Kind::Array(of, _) => *of == Kind::Secret,
+        _ => false,
+    });
+    // A key that the user chose: the name of a header field, say.
+    let chosen = row.is_some_and(|r| {
+        let last = r.path.rsplit('.').next().unwrap_or("");
+        options::is_placeholder(last)
+    });
+    let telling = || {
+        let key = key.to_ascii_lowercase();
+        TELLING.iter().any(|word| key.contains(word))
+    };
+    by_row || KEYS.contains(&key) || (chosen && telling())
+}
 
 /// Blanks the secrets in the text of a TOML file that was read as `tree`. The text keeps its length,
 /// so places stay right.

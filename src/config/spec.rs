@@ -13,6 +13,7 @@ mod exports;
 mod features;
 mod fleet;
 mod health;
+mod history;
 mod https;
 mod listeners;
 mod protection;
@@ -31,6 +32,7 @@ pub use exports::{DnstapSpec, DnstapTarget, OtlpSpec};
 pub use features::{AuthSpec, ErrorPagesSpec, FeaturesSpec, PageSpec, RateRuleSpec};
 pub use fleet::{FleetSpec, NodeFleetSpec};
 pub use health::HealthSpec;
+pub use history::HistorySpec;
 pub use https::HttpsSpec;
 pub use listeners::{ListenerSpec, NodeProxySpec, ProtocolSpec, TcpSpec, TlsFile, UdpSpec};
 pub use protection::{AccessSpec, ChaosSpec, CookiesSpec, RateLimitSpec};
@@ -69,6 +71,8 @@ pub struct Spec {
     pub fleet: FleetSpec,
     /// `[health]`: how verdicts are reached.
     pub health: HealthSpec,
+    /// `[history]`: what is kept of what happened.
+    pub history: HistorySpec,
     /// `[telemetry]`: what is told of the traffic.
     pub telemetry: TelemetrySpec,
     /// `[admin]`

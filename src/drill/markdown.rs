@@ -250,3 +250,140 @@ fn plain(text: &str) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::drill::report::{Applied, Check, Note, Promise, Propagation, Traffic};
+    use crate::drill::{Charter, State, Step};
+    use crate::overrides::{Drill, Reach, ScopeKind};
+
+    /// 2026-01-31T12:00:00Z.
+    const NOON: u64 = 1_769_860_800_000;
+
+    fn step(at_ms: u64, end: Option<End>, text: &str) -> Step {
+        Step {
+            at_ms,
+            end,
+            node: "eu1".into(),
+            text: text.to_owned(),
+        }
+    }
+
+    fn report() -> Report {
+        let node = |n: &str| -> Arc<str> { n.into() };
+        let applied = |generation, at_ms| Some(Applied { generation, at_ms });
+        let s = |n: u64| Some(Duration::from_secs(n));
+        Report {
+            charter: Charter {
+                drill: Drill {
+                    id: "mkz1".into(),
+                    reach: Reach::Everybody,
+                },
+                effect: Effect::Fail,
+                scope: ScopeKind::Region,
+                name: "eu".into(),
+                owner: "alice".into(),
+                reason: "quarterly | *drill*".into(),
+                break_glass: None,
+                demand: Some(60),
+                max_errors: 5,
+                node: node("eu1"),
+                planned_ms: NOON,
+                ends_ms: NOON + 120_000,
+            },
+            state: State::Reported(End::RolledBack),
+            steps: vec![
+                (
+                    Phase::Planned,
+                    step(NOON, None, "fail of region eu for all clients"),
+                ),
+                (Phase::Checked, step(NOON, None, "all of 2 rules hold")),
+                (
+                    Phase::Running,
+                    step(NOON + 40, None, "in force on 2 of 2 nodes"),
+                ),
+                (
+                    Phase::Ended,
+                    step(
+                        NOON + 61_000,
+                        Some(End::RolledBack),
+                        "us-1 is down: refused",
+                    ),
+                ),
+                (Phase::Reported, step(NOON + 63_000, None, "2 nodes told")),
+            ],
+            driver: Some(node("ap1")),
+            notes: vec![Note {
+                at_ms: NOON + 30_000,
+                node: node("ap1"),
+                text: "node eu1 is gone".to_owned(),
+            }],
+            checks: vec![Check {
+                rule: "quorum".to_owned(),
+                holds: true,
+                text: "2 of 2 nodes must be there, 2 are".to_owned(),
+            }],
+            names: (vec!["www.gslb.test.".to_owned()], 3),
+            nodes: vec![
+                Propagation {
+                    node: node("ap1"),
+                    begun: applied(8, NOON + 190),
+                    over: applied(9, NOON + 61_020),
+                },
+                Propagation {
+                    node: node("eu1"),
+                    begun: applied(4, NOON + 45),
+                    over: None,
+                },
+            ],
+            promise: Some(Promise {
+                name: "www.gslb.test.".to_owned(),
+                detection: Duration::from_secs(6),
+                publish: Duration::from_millis(3_020),
+                ttl: Duration::from_secs(20),
+            }),
+            traffic: Some(Traffic {
+                nodes: vec!["eu1".to_owned()],
+                before: 120.5,
+                away: Some(Moved {
+                    half: s(7),
+                    ninety: s(19),
+                    ninety_nine: s(24),
+                }),
+                back: Some(Moved {
+                    half: s(4),
+                    ninety: None,
+                    ninety_nine: None,
+                }),
+            }),
+            now_ms: NOON + 64_000,
+        }
+    }
+
+    #[test]
+    fn o11_the_report_reads_as_in_the_golden_file() {
+        let got = markdown(&report());
+        assert_eq!(got, include_str!("report.golden.md"), "\n{got}");
+    }
+
+    #[test]
+    fn a_running_drill_has_a_report_of_what_is_known() {
+        let mut early = report();
+        early.state = State::Running;
+        early.steps.truncate(3);
+        early.traffic = None;
+        early.nodes.clear();
+        let got = markdown(&early);
+        assert!(
+            got.contains("**running**; this report is not whole yet."),
+            "{got}"
+        );
+        assert!(
+            got.contains("| Ends at the latest | 2026-01-31T12:02:00.000Z |"),
+            "{got}"
+        );
+    }
+}

@@ -183,7 +183,7 @@ impl Board {
     }
 
     /// Says who the vantages are now.
-    pub(super) fn set_vantages(&mut self, vantages: Arc<[VantageNow]>) {
+    pub fn set_vantages(&mut self, vantages: Arc<[VantageNow]>) {
         self.vantages = vantages;
     }
 

@@ -111,12 +111,12 @@ impl Drill {
     }
 
     /// As it stands in texts.
-    pub(super) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         format!("{} {}", self.id, self.reach)
     }
 
     /// Of what stands in texts.
-    pub(super) fn from_text(text: &str) -> Option<Drill> {
+    pub fn from_text(text: &str) -> Option<Drill> {
         let (id, reach) = text.split_once(' ')?;
         Drill::is_id(id).then_some(Drill {
             id: id.into(),
@@ -182,7 +182,7 @@ mod tests {
             "A label",
             "a-b label",
             "a labels",
-            "a canary=1.2.3.4",
+            "a canary=1.2.3.4/33",
             "0123456789abcdefg label",
         ] {
             assert_eq!(Drill::from_text(text), None, "{text}");

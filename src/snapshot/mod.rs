@@ -6,7 +6,9 @@ pub mod expectations;
 pub mod failover;
 pub mod orders;
 pub mod publish;
+pub mod record;
 pub mod suppose;
+pub mod then;
 pub mod transfer;
 pub mod view;
 

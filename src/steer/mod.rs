@@ -30,6 +30,7 @@ mod rules;
 mod ruling;
 pub mod shares;
 mod stages;
+pub mod stand;
 pub mod step;
 mod sticky;
 pub mod suppose;

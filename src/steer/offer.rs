@@ -2,6 +2,8 @@
 //! resolved once per published view, so that a query finds its candidates without looking at any of
 //! them.
 
+mod open;
+
 use std::sync::Arc;
 use std::time::Duration;
 

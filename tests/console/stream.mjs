@@ -8,11 +8,40 @@ const head = (page) => page.locator("#live").textContent();
 const down = (page, name) => page.locator("tr", { hasText: name }).locator(".badge.bad").count();
 
 await test(async (browser) => {
-  // By the stream: a death shows without anybody asking again.
+  // By the stream.
   const page = await page_of(browser);
   await view(page, "endpoints");
   await until("the stream is live", async () => (await head(page)) === "Live");
   assert.equal(await down(page, "eu-1"), 0);
+
+  // However the network cuts the stream, the events are the same.
+  const parsed = await page.evaluate(async () => {
+    const { parser } = await import("/ui/lib/live.js");
+    const stream = ": hello\n\nid: 7\nevent: order\ndata: {\"a\":1}\n\ndata: one\r\ndata:two\r\n\r\nevent: lost\n\n";
+    const all = new Set();
+    for (let cut = 0; cut <= stream.length; cut += 1) {
+      const got = [];
+      const feed = parser((event) => got.push(event));
+      feed(stream.slice(0, cut));
+      feed(stream.slice(cut));
+      all.add(JSON.stringify(got));
+    }
+    return [...all];
+  });
+  assert.equal(parsed.length, 1);
+  assert.deepEqual(JSON.parse(parsed[0]), [{ type: "order", data: '{"a":1}', id: "7" }, { type: "message", data: "one\ntwo", id: "7" }]);
+
+  // Half a form, and where the cursor is in it, outlive what changes around it.
+  await view(page, "overrides");
+  await page.locator("#give").getByLabel("Reason").fill("half a thou");
+  const number = () => page.locator("#generation").textContent();
+  const before = await number();
+  await until("another generation is shown", async () => (await number()) !== before);
+  await page.keyboard.type("ght");
+  assert.equal(await page.locator("#give").getByLabel("Reason").inputValue(), "half a thought");
+
+  // A death shows without anybody asking again.
+  await view(page, "endpoints");
   execFileSync("kill", ["-9", process.env.TRADEWIND_VICTIM]);
   await until("the death of eu-1 is shown", () => down(page, "eu-1"));
   await page.context().close();

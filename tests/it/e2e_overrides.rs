@@ -290,8 +290,9 @@ fn o3_the_first_node_that_answers_takes_the_order_and_mistakes_are_explained() {
         404
     );
     assert_eq!(status("DELETE", "/v1/overrides?scope=region"), 400);
-    assert_eq!(status("PUT", "/v1/overrides"), 400);
-    assert_eq!(status("POST", "/v1/switchover"), 400);
+    // A body that does not say that it is JSON.
+    assert_eq!(status("PUT", "/v1/overrides"), 415);
+    assert_eq!(status("POST", "/v1/switchover"), 415);
     assert_eq!(status("PATCH", "/v1/overrides"), 405);
     assert_eq!(node.metric("tradewind_overrides"), 1);
 }

@@ -348,7 +348,7 @@ fn h2_thirty_percent_failures_bring_a_target_down_and_keep_it_down() {
             .contains("status 500")
             .then_some(())
     });
-    node.wait_logged("endpoint is down");
+    node.wait_logged("endpoint flaky was");
     let then = flaky.count();
     wait_for("20 more probes", PATIENCE, || {
         assert_eq!(endpoint(&node, "flaky")["state"], "down");

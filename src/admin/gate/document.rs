@@ -86,7 +86,7 @@ fn add(operation: &mut Operation, all: &[(&str, &str)]) {
             continue;
         }
         let body = ContentBuilder::new()
-            .schema(Some(Ref::from_schema_name("Document")))
+            .schema(Some(Ref::from_schema_name("Problem")))
             .build();
         let response = ResponseBuilder::new()
             .description(*description)

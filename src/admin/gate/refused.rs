@@ -202,6 +202,20 @@ impl Refused {
         }
     }
 
+    /// The part of the request that is at fault.
+    fn parameter(&self) -> Option<&'static str> {
+        Some(match self {
+            Refused::Scheme | Refused::Token | Refused::Expired { .. } => "Authorization",
+            Refused::Replayed { .. } | Refused::Key => "Idempotency-Key",
+            Refused::Host(_) => "Host",
+            Refused::Body { .. } | Refused::Slow => "body",
+            Refused::Target { .. } => "target",
+            Refused::Head { .. } => "header fields",
+            Refused::Media => "Content-Type",
+            _ => return None,
+        })
+    }
+
     /// What is wrong, and what to do.
     pub fn detail(&self) -> String {
         match self {
@@ -284,11 +298,8 @@ fn seconds(wait: Duration) -> u64 {
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        let problem = Problem::of(self.status(), self.title(), self.detail());
-        let problem = match self {
-            Refused::Key => problem.about("Idempotency-Key"),
-            _ => problem,
-        };
+        let parameter = self.parameter();
+        let problem = Problem::of(self.status(), self.title(), self.detail(), parameter);
         let mut response = problem.into_response();
         let headers = response.headers_mut();
         match &self {

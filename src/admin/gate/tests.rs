@@ -344,7 +344,9 @@ fn s1_a_change_by_a_browser_must_come_from_the_own_page() {
         ),
         (&[host, ("origin", "http://gslb.example")], false, false),
         (&[host, ("origin", "http://evil.example")], false, false),
-        (&[host, ("origin", "null"), here], false, false),
+        (&[host, ("origin", "null"), here], true, true),
+        (&[host, ("origin", "null")], false, false),
+        (&[host, ("origin", "null"), there], false, false),
         (&[own], false, false),
     ];
     let peer = from("127.0.0.1");
@@ -517,4 +519,42 @@ fn s1_wrong_credentials_are_soon_not_looked_at_from_there() {
         Refused::Failures { .. }
     ));
     assert_eq!(format!("{gate:?}"), "Gate { .. }");
+}
+
+mod hostile {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Whatever the fields hold, it is judged, and nobody becomes anybody by it.
+        #[test]
+        fn s4_any_header_fields_are_judged_and_let_nobody_in(
+            authorization in prop::option::of("(Bearer |Basic )?[ -~\\xA0-\\xFF]{0,80}"),
+            host in prop::option::of("[ -~]{0,40}"),
+            cookie in prop::option::of("(tradewind=|__Host-tradewind=|;| |=|[a-f0-9]{1,64}){0,12}"),
+            origin in prop::option::of("(https?://)?[ -~]{0,20}"),
+            key in prop::option::of("[ -~]{0,300}"),
+        ) {
+            let mut fields = HeaderMap::new();
+            let mut put = |name: &'static str, value: Option<String>| {
+                let value = value.map(|v| HeaderValue::from_bytes(v.as_bytes()).unwrap());
+                fields.extend(value.map(|v| (HeaderName::from_static(name), v)));
+            };
+            put("authorization", authorization);
+            put("host", host);
+            put("cookie", cookie);
+            put("origin", origin);
+            put("idempotency-key", key);
+            let access = access();
+            let sessions = Sessions::default();
+            for peer in [from("192.0.2.9"), Peer { secure: true, ..from("2001:db8::1") }] {
+                prop_assert!(identify(&access, &sessions, &fields, &peer, NOW).is_err());
+                let _ = cross_site::check(By::Session, &fields, &peer, true);
+            }
+            let near = identify(&access, &sessions, &fields, &from("127.0.0.1"), NOW);
+            prop_assert!(near.is_err() || near.is_ok_and(|w| w.by == By::Loopback));
+            let _ = replay::key(&fields);
+        }
+    }
 }

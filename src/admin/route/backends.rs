@@ -2,12 +2,12 @@
 
 use std::net::SocketAddr;
 
-use axum::extract::Path;
-use axum::extract::rejection::JsonRejection;
 use axum::{Json, extract};
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::overrides::{owner, plain};
+use super::query::{Body, NoQuery, Path};
 use crate::admin::desk::Refusal;
 use crate::admin::gate::{Operator, Viewer, Who};
 use crate::admin::problem::Problem;
@@ -16,27 +16,47 @@ use crate::admin::view::backends::{Taken, Upstreams};
 use crate::traffic::orders::{Added, Given, Place, Wish, Word};
 
 /// An order about one backend.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schema(as = BackendOrderWanted)]
 pub struct Wanted {
     /// `add`, `remove`, `weight`, `drain`, `disable` or `enable`.
+    #[schema(pattern = "^(add|remove|weight|drain|disable|enable)$")]
     action: String,
+    /// Who gives the order.
+    #[schema(min_length = 1, max_length = 100)]
     owner: Option<String>,
+    /// Why, for whoever finds it later.
+    #[schema(min_length = 1, max_length = 500)]
     reason: String,
     /// Of `weight` and `add`; without it `weight` takes an order back.
     weight: Option<u32>,
-    /// Of `add`.
+    /// Of `add`: where it is, such as `10.0.0.1:8080`.
     address: Option<String>,
-    /// Of `add`.
+    /// Of `add`: it serves only after the others.
     backup: Option<bool>,
-    /// Of `add`.
+    /// Of `add`: its availability zone.
+    #[schema(max_length = 500)]
     zone: Option<String>,
-    /// Of `add`.
+    /// Of `add`: the most requests under way to it.
     max_connections: Option<u32>,
 }
 
 /// How the upstreams stand.
-pub async fn list(_: Viewer, extract::State(state): extract::State<State>) -> Answer<Upstreams> {
+#[utoipa::path(
+    get,
+    path = "/v1/proxy/upstreams",
+    tag = "proxy",
+    responses(
+        (status = 200, description = "The upstreams with their backends", body = Upstreams),
+        (status = 404, description = "The node has no proxy"),
+    )
+)]
+pub async fn list(
+    _: Viewer,
+    extract::State(state): extract::State<State>,
+    _: NoQuery,
+) -> Answer<Upstreams> {
     match state.backends.status() {
         Some(all) => Ok(Json(Upstreams {
             xdp: state.backends.xdp(),
@@ -47,9 +67,20 @@ pub async fn list(_: Viewer, extract::State(state): extract::State<State>) -> An
 }
 
 /// How one upstream stands.
+#[utoipa::path(
+    get,
+    path = "/v1/proxy/upstreams/{upstream}",
+    tag = "proxy",
+    params(("upstream" = String, Path, description = "Its name")),
+    responses(
+        (status = 200, description = "The upstream", body = Upstreams),
+        (status = 404, description = "The node has no proxy, or no such upstream"),
+    )
+)]
 pub async fn one(
     _: Viewer,
     extract::State(state): extract::State<State>,
+    _: NoQuery,
     Path(name): Path<String>,
 ) -> Answer<Upstreams> {
     let mut all = state.backends.status().ok_or_else(no_proxy)?;
@@ -62,13 +93,29 @@ pub async fn one(
 }
 
 /// Gives an order about a backend.
+#[utoipa::path(
+    post,
+    path = "/v1/proxy/upstreams/{upstream}/backends/{backend}",
+    tag = "proxy",
+    params(
+        ("upstream" = String, Path, description = "The upstream"),
+        ("backend" = String, Path, description = "The backend"),
+    ),
+    request_body = Wanted,
+    responses(
+        (status = 200, description = "It is in force", body = Taken),
+        (status = 404, description = "The node has no proxy, or no such upstream or backend"),
+        (status = 409, description = "It breaks rules; each is told with both numbers"),
+        (status = 503, description = "It could not be tried"),
+    )
+)]
 pub async fn give(
     Operator(who): Operator,
     extract::State(state): extract::State<State>,
+    _: NoQuery,
     Path((upstream, backend)): Path<(String, String)>,
-    body: Result<Json<Wanted>, JsonRejection>,
+    Body(wanted): Body<Wanted>,
 ) -> Answer<Taken> {
-    let Json(wanted) = body.map_err(|e| Problem::parameter("body", e.body_text()))?;
     let place = Place::new(&upstream, &backend);
     let wish = wanted.wish(&who, state.clock.wall().unix_ms(state.clock.now()))?;
     let (desk, at) = (state.backends.clone(), place.clone());
@@ -109,7 +156,7 @@ impl Wanted {
             && self.action != "add"
         {
             let detail = format!("`{}` has no `{name}`; only `add` has", self.action);
-            return Err(Problem::parameter(name, detail));
+            return Err(Problem::parameter(*name, detail));
         }
         if self.weight.is_some() && !matches!(&*self.action, "add" | "weight") {
             let detail = format!("`{}` has no weight; leave it out", self.action);

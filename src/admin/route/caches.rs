@@ -1,8 +1,10 @@
 //! `GET /v1/proxy/caches`, `POST /v1/proxy/caches/NAME/purge`
 
-use axum::extract::rejection::JsonRejection;
 use axum::{Json, extract};
 use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::query::{Body, NoQuery, Path};
 
 use crate::admin::caches::{CacheDesk, Purging};
 use crate::admin::gate::{Operator, Viewer};
@@ -11,28 +13,57 @@ use crate::admin::state::{Answer, State};
 use crate::admin::view::caches::{Caches, Purged};
 
 /// What to purge: exactly one.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schema(as = Purge)]
 pub struct Wanted {
+    /// One URL: `http://www.example.com/path`.
     url: Option<String>,
+    /// All URLs that begin so.
     prefix: Option<String>,
+    /// All responses that bear this label.
     tag: Option<String>,
+    /// `true`: everything.
     all: Option<bool>,
 }
 
 /// The caches, with what they hold and did.
-pub async fn list(_: Viewer, extract::State(state): extract::State<State>) -> Answer<Caches> {
+#[utoipa::path(
+    get,
+    path = "/v1/proxy/caches",
+    tag = "proxy",
+    responses(
+        (status = 200, description = "The caches", body = Caches),
+        (status = 404, description = "The node has no proxy"),
+    )
+)]
+pub async fn list(
+    _: Viewer,
+    extract::State(state): extract::State<State>,
+    _: NoQuery,
+) -> Answer<Caches> {
     Ok(Json(Caches::of(desk(&state)?.caches())))
 }
 
 /// Forgets what is meant.
+#[utoipa::path(
+    post,
+    path = "/v1/proxy/caches/{name}/purge",
+    tag = "proxy",
+    params(("name" = String, Path, description = "The cache")),
+    request_body = Wanted,
+    responses(
+        (status = 200, description = "What was forgotten", body = Purged),
+        (status = 404, description = "The node has no proxy, or no such cache"),
+    )
+)]
 pub async fn purge(
     _: Operator,
     extract::State(state): extract::State<State>,
-    extract::Path(name): extract::Path<String>,
-    body: Result<Json<Wanted>, JsonRejection>,
+    _: NoQuery,
+    Path(name): Path<String>,
+    Body(wanted): Body<Wanted>,
 ) -> Answer<Purged> {
-    let Json(wanted) = body.map_err(|e| Problem::parameter("body", e.body_text()))?;
     let desk = desk(&state)?;
     let purged = desk.purge(&name, &purging(wanted)?).ok_or_else(|| {
         let known: Vec<String> = desk.caches().into_iter().map(|c| c.name).collect();

@@ -1,6 +1,5 @@
 //! `/v1/drills`: failures and drains for a set time, and what they showed.
 
-use axum::extract::rejection::JsonRejection;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, extract};
@@ -8,6 +7,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::overrides::{broken, owner, plain, share};
+use super::query::{Body, NoQuery, Path};
 use crate::admin::desk::Refusal;
 use crate::admin::drills::{NotAborted, WantedDrill};
 use crate::admin::gate::{Operator, Viewer, Who};
@@ -68,7 +68,11 @@ pub struct Abort {
     tag = "drills",
     responses((status = 200, description = "At most the last fifty drills", body = Drills))
 )]
-pub async fn list(_: Viewer, extract::State(state): extract::State<State>) -> Answer<Drills> {
+pub async fn list(
+    _: Viewer,
+    extract::State(state): extract::State<State>,
+    _: NoQuery,
+) -> Answer<Drills> {
     let drills = state.drills.list();
     Ok(Json(Drills {
         drills: drills.iter().map(Drill::of).collect(),
@@ -94,9 +98,9 @@ pub async fn list(_: Viewer, extract::State(state): extract::State<State>) -> An
 pub async fn begin(
     Operator(who): Operator,
     extract::State(state): extract::State<State>,
-    body: Result<Json<Wanted>, JsonRejection>,
+    _: NoQuery,
+    Body(wanted): Body<Wanted>,
 ) -> Result<Response, Problem> {
-    let Json(wanted) = body.map_err(|e| Problem::parameter("body", e.body_text()))?;
     let wanted = wanted.read(&who)?;
     let drills = state.drills.clone();
     // On its own: a client that hangs up must not leave a drill half-way.
@@ -133,7 +137,8 @@ pub async fn begin(
 pub async fn one(
     _: Viewer,
     extract::State(state): extract::State<State>,
-    extract::Path(id): extract::Path<String>,
+    _: NoQuery,
+    Path(id): Path<String>,
 ) -> Answer<Drill> {
     match state.drills.get(&id) {
         Some(report) => Ok(Json(Drill::of(&report))),
@@ -161,7 +166,8 @@ pub async fn one(
 pub async fn abort(
     Operator(who): Operator,
     extract::State(state): extract::State<State>,
-    extract::Path(id): extract::Path<String>,
+    _: NoQuery,
+    Path(id): Path<String>,
     body: axum::body::Bytes,
 ) -> Answer<Drill> {
     let abort: Abort = match body.is_empty() {
@@ -203,7 +209,8 @@ pub async fn abort(
 pub async fn report(
     _: Viewer,
     extract::State(state): extract::State<State>,
-    extract::Path(id): extract::Path<String>,
+    _: NoQuery,
+    Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let Some(report) = state.drills.get(&id) else {

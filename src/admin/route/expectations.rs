@@ -3,6 +3,7 @@
 use axum::{Json, extract};
 use serde::Deserialize;
 
+use super::query::Query;
 use crate::admin::gate::Viewer;
 use crate::admin::problem::{Document, Problem};
 use crate::admin::state::{Answer, State};
@@ -13,6 +14,7 @@ const MOST: usize = 10_000;
 
 /// Which page.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct Page {
     /// How many at most; default 1,000.
@@ -27,6 +29,7 @@ pub struct Page {
 #[utoipa::path(
     get,
     path = "/v1/expectations",
+    tag = "steering",
     params(Page),
     responses(
         (status = 200, description = "The expectations as they were tried", body = Expectations),
@@ -37,9 +40,8 @@ pub struct Page {
 pub async fn expectations(
     _: Viewer,
     extract::State(state): extract::State<State>,
-    page: Result<extract::Query<Page>, extract::rejection::QueryRejection>,
+    Query(page): Query<Page>,
 ) -> Answer<Expectations> {
-    let extract::Query(page) = page.map_err(|e| Problem::parameter("query", e.body_text()))?;
     let limit = number("limit", page.limit.as_deref(), 1_000, 1, MOST)?;
     let after = number("after", page.after.as_deref(), 0, 0, u32::MAX as usize)?;
     let view = state.publisher.latest();

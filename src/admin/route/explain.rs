@@ -2,9 +2,13 @@
 
 use axum::{Json, extract};
 use serde::Deserialize;
+use utoipa::IntoParams;
 
+use super::query::Query;
+
+use super::then;
 use crate::admin::gate::Viewer;
-use crate::admin::problem::{Document, Problem};
+use crate::admin::problem::Problem;
 use crate::admin::state::{Answer, State};
 use crate::admin::view::explain::Explanation;
 use crate::balance::mix::mix;
@@ -15,8 +19,9 @@ use crate::net::Prefix;
 use crate::steer::Draw;
 use crate::time::Moment;
 
-/// The parameters.
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
+/// The query that is explained.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct Parameters {
     /// A steered name.
@@ -35,28 +40,31 @@ pub struct Parameters {
     /// A draw as an explanation shows it, to decide the same again.
     #[param(example = "0123456789abcdef:3")]
     draw: Option<String>,
+    /// As of this time: RFC 3339, or so long ago, such as `-15m`; as far back as `[history]` keeps.
+    #[param(example = "-15m")]
+    at: Option<String>,
 }
 
 /// Why a client gets the answer it gets, from the function that answers.
 #[utoipa::path(
     get,
     path = "/v1/explain",
+    tag = "steering",
     params(Parameters),
     responses(
         (status = 200, description = "The way to the answer, and what it would take for another",
          body = Explanation),
-        (status = 400, description = "A parameter is missing or wrong", body = Document,
-         content_type = "application/problem+json"),
-        (status = 404, description = "The name is not steered, or not for this type", body = Document,
-         content_type = "application/problem+json"),
+        (status = 400, description = "A parameter is missing or wrong"),
+        (status = 404, description = "The name is not steered, or not for this type; or nothing is \
+         recorded of that time"),
+        (status = 503, description = "The history cannot be read now"),
     )
 )]
 pub async fn explain(
     _: Viewer,
     extract::State(state): extract::State<State>,
-    parameters: Result<extract::Query<Parameters>, extract::rejection::QueryRejection>,
+    Query(p): Query<Parameters>,
 ) -> Answer<Explanation> {
-    let extract::Query(p) = parameters.map_err(|e| Problem::parameter("query", e.body_text()))?;
     let now = state.clock.now();
     let name: WireName = required(p.name.as_deref(), "name", "a steered name")?
         .parse()
@@ -80,11 +88,16 @@ pub async fn explain(
         Some(text) => draw_of(text)?,
         None => chance(now),
     };
-    // One view for all of the answer.
-    let view = state.publisher.latest();
-    explain_in_full(&view, &name, qtype.0, client, draw, now)
-        .map(|e| Json(Explanation::of(e, &view, now)))
-        .map_err(|e| Problem::not_found(e.to_string()))
+    // One view for all of the answer: the one in force, or that of another time.
+    let (view, now, based_on) = then::view(&state, p.at.as_deref()).await?;
+    let explained = explain_in_full(&view, &name, qtype.0, client, draw, now);
+    let explained = explained.map_err(|e| Problem::not_found(e.to_string()))?;
+    let mut shown = Explanation::of(explained, &view, now);
+    if let Some(based_on) = based_on {
+        shown.lines.insert(0, based_on.line());
+        shown.based_on = Some(based_on);
+    }
+    Ok(Json(shown))
 }
 
 fn required<'p>(

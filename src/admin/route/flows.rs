@@ -4,6 +4,7 @@ use axum::{Json, extract};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use super::query::Query;
 use crate::admin::gate::Viewer;
 use crate::admin::problem::{Document, Problem};
 use crate::admin::state::{Answer, State};
@@ -34,6 +35,7 @@ pub struct Parameters {
 #[utoipa::path(
     get,
     path = "/v1/flows",
+    tag = "steering",
     params(Parameters),
     responses(
         (status = 200, description = "The flows, those with the most queries first", body = [Flow]),
@@ -44,10 +46,8 @@ pub struct Parameters {
 pub async fn flows(
     _: Viewer,
     extract::State(state): extract::State<State>,
-    parameters: Result<extract::Query<Parameters>, extract::rejection::QueryRejection>,
+    Query(parameters): Query<Parameters>,
 ) -> Answer<Vec<Flow>> {
-    let extract::Query(parameters) =
-        parameters.map_err(|e| Problem::parameter("query", e.body_text()))?;
     let hours = match parameters.window.as_deref() {
         Some("1h") => 1,
         None | Some("24h") => 24,

@@ -1,91 +1,275 @@
 //! `/v1/overrides`, `/v1/switchover`, `/v1/audit`: operators' orders.
 
-use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::{Json, extract};
 use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
+
+use super::query::{Body, NoQuery, Query, limit};
 
 use crate::admin::desk::{Asked, Ends, Refusal, WantedOrder, Wish};
+use crate::admin::etag::{Conditions, ETag, Tagged};
 use crate::admin::gate::{Operator, Viewer, Who};
 use crate::admin::problem::Problem;
 use crate::admin::state::{Answer, State};
 use crate::admin::view::overrides::{Audit, Given, Overrides};
 use crate::config::quantity::parse_duration;
-use crate::overrides::{Class, Kind, ScopeKind};
+use crate::overrides::{Class, InForce, Kind, ScopeKind, Subject};
+use crate::snapshot::{View, orders};
 use crate::time::utc;
 use crate::units::Weight;
 
 /// One thing wanted.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = OrderWanted)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct One {
+    /// `endpoint`, `pool`, `region` or `name`.
+    #[schema(pattern = "^(endpoint|pool|region|name)$")]
     scope: String,
+    /// Of the scope.
     name: String,
+    /// `drain`, `disable`, `force-up`, `force-down`, `weight`, `failback`, or `clear`: no order any more.
+    #[schema(pattern = "^(drain|disable|force-up|force-down|weight|failback|clear)$")]
     kind: String,
+    /// Of `weight`.
+    #[schema(maximum = 1000000)]
     weight: Option<u32>,
 }
 
 /// An order about one scope.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = SingleOrder)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Single {
+    /// `endpoint`, `pool`, `region` or `name`.
+    #[schema(pattern = "^(endpoint|pool|region|name)$")]
     scope: String,
+    /// Of the scope.
     name: String,
+    /// `drain`, `disable`, `force-up`, `force-down`, `weight`, `failback`, or `clear`: no order any more.
+    #[schema(pattern = "^(drain|disable|force-up|force-down|weight|failback|clear)$")]
     kind: String,
+    /// Of `weight`.
+    #[schema(maximum = 1000000)]
     weight: Option<u32>,
+    /// Who gives the order.
+    #[schema(min_length = 1, max_length = 100)]
     owner: Option<String>,
+    /// Why, for whoever finds it later.
+    #[schema(min_length = 1, max_length = 500)]
     reason: String,
+    /// It ends by itself after this: `30m`, `2h`, `1d`.
     r#for: Option<String>,
+    /// It ends by itself then: `2026-01-31T12:00:00Z`.
     until: Option<String>,
+    /// The share of the capacity of each name that must go on serving: `60%`.
+    #[schema(pattern = "^(100|[1-9]?[0-9])%$")]
     demand: Option<String>,
+    /// Why rules may be broken all the same.
+    #[schema(min_length = 1, max_length = 500)]
     break_glass: Option<String>,
 }
 
 /// An order about several scopes.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = SeveralOrders)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Several {
+    /// What is ordered: all of it or nothing.
     orders: Vec<One>,
+    /// Who gives the order.
+    #[schema(min_length = 1, max_length = 100)]
     owner: Option<String>,
+    /// Why, for whoever finds it later.
+    #[schema(min_length = 1, max_length = 500)]
     reason: String,
+    /// It ends by itself after this: `30m`, `2h`, `1d`.
     r#for: Option<String>,
+    /// It ends by itself then: `2026-01-31T12:00:00Z`.
     until: Option<String>,
+    /// The share of the capacity of each name that must go on serving: `60%`.
+    #[schema(pattern = "^(100|[1-9]?[0-9])%$")]
     demand: Option<String>,
+    /// Why rules may be broken all the same.
+    #[schema(min_length = 1, max_length = 500)]
     break_glass: Option<String>,
 }
 
 /// What to clear.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct Gone {
+    /// `endpoint`, `pool`, `region` or `name`.
+    #[param(pattern = "^(endpoint|pool|region|name)$")]
     scope: String,
+    /// Of the scope.
     name: String,
     /// `state`, `weight` or `failback`; all without it.
+    #[param(pattern = "^(state|weight|failback)$")]
     class: Option<String>,
+    /// Who takes it back.
+    #[param(min_length = 1, max_length = 100)]
     owner: Option<String>,
+    /// Why.
     #[serde(default)]
+    #[param(required = false, max_length = 500)]
     reason: String,
+    /// Why rules may be broken all the same.
+    #[param(min_length = 1, max_length = 500)]
     break_glass: Option<String>,
 }
 
 /// How much of the audit record.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct Much {
+    /// So many lines at most; 100 without it.
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
 }
 
+/// Whose orders are asked for: those about one thing, or all.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct Which {
+    /// `endpoint`, `pool`, `region` or `name`; with `name`.
+    #[param(pattern = "^(endpoint|pool|region|name)$")]
+    scope: Option<String>,
+    /// Of the scope.
+    name: Option<String>,
+}
+
+/// The tag of some orders.
+fn tag_of<'o>(orders: impl Iterator<Item = &'o InForce>) -> ETag {
+    ETag::of(orders.map(|o| format!("{} {}", o.subject, o.record.stamp)))
+}
+
+fn is_about(order: &InForce, scope: ScopeKind, name: &str) -> bool {
+    order.subject.scope == scope && *order.subject.name == *name
+}
+
+/// A thing by the name that orders call it.
+fn canonical(scope: ScopeKind, name: &str, view: &View) -> (ScopeKind, String) {
+    let subject = Subject {
+        class: Class::State,
+        scope,
+        name: name.into(),
+    };
+    let known = orders::canonical(&subject, &view.snapshot.steering);
+    (scope, known.unwrap_or_else(|| name.to_owned()))
+}
+
+/// Refuses a change where `If-Match` has neither the tag of all orders nor that of those about the thing
+/// that it is about, as they are now.
+fn check(
+    conditions: &Conditions,
+    state: &State,
+    about: Option<(ScopeKind, &str)>,
+) -> Result<(), Problem> {
+    if !conditions.is_bound() {
+        return Ok(());
+    }
+    let standing = state.orders.list().standing.0;
+    let mut tags = vec![tag_of(standing.iter())];
+    if let Some((scope, name)) = about {
+        let (scope, name) = canonical(scope, name, &state.publisher.latest());
+        let about = standing.iter().filter(|o| is_about(o, scope, &name));
+        tags.insert(0, tag_of(about));
+    }
+    match conditions.allows(&tags) {
+        true => Ok(()),
+        false => Err(Problem::precondition(&tags[0])),
+    }
+}
+
 /// The orders in force, with the real state beneath them.
-pub async fn list(_: Viewer, extract::State(state): extract::State<State>) -> Answer<Overrides> {
-    let listing = state.orders.list();
-    Ok(Json(Overrides::of(listing, &state.publisher.latest())))
+#[utoipa::path(
+    get,
+    path = "/v1/overrides",
+    tag = "orders",
+    params(Which),
+    responses((status = 200, description = "The orders in force", body = Overrides,
+               headers(("ETag" = String, description = "Stands for these orders: give it as `If-Match`"))))
+)]
+pub async fn list(
+    _: Viewer,
+    extract::State(state): extract::State<State>,
+    Query(which): Query<Which>,
+) -> Result<Tagged<Overrides>, Problem> {
+    let view = state.publisher.latest();
+    let mut listing = state.orders.list();
+    match (which.scope, which.name) {
+        (None, None) => {}
+        (Some(word), Some(name)) => {
+            let (scope, name) = canonical(scope(&word)?, &name, &view);
+            listing.standing.0.retain(|o| is_about(o, scope, &name));
+        }
+        (None, Some(_)) => return Err(Problem::parameter("scope", "`name` needs `scope`, too")),
+        (Some(_), None) => return Err(Problem::parameter("name", "`scope` needs `name`, too")),
+    }
+    // What health says beneath an order goes on without it: never 304.
+    let tag = tag_of(listing.standing.0.iter());
+    Ok(Tagged::Now(tag, Overrides::of(listing, &view)))
 }
 
 /// Gives one order.
+#[utoipa::path(
+    put,
+    path = "/v1/overrides",
+    tag = "orders",
+    request_body = Single,
+    responses(
+        (status = 200, description = "It is in force", body = Given),
+        (status = 404, description = "Something that it is about is not there"),
+        (status = 409, description = "It breaks rules; each is told with both numbers"),
+        (status = 412, description = "Other orders are in force than those `If-Match` stands for"),
+        (status = 503, description = "It could not be tried"),
+    )
+)]
 pub async fn put(
+    who: Operator,
+    state: extract::State<State>,
+    conditions: Conditions,
+    _: NoQuery,
+    Body(single): Body<Single>,
+) -> Answer<Given> {
+    give_single(who, state, conditions, single).await
+}
+
+/// Gives one order; the same as PUT.
+#[utoipa::path(
+    post,
+    path = "/v1/overrides",
+    tag = "orders",
+    request_body = Single,
+    responses(
+        (status = 200, description = "It is in force", body = Given),
+        (status = 404, description = "Something that it is about is not there"),
+        (status = 409, description = "It breaks rules; each is told with both numbers"),
+        (status = 412, description = "Other orders are in force than those `If-Match` stands for"),
+        (status = 503, description = "It could not be tried"),
+    )
+)]
+pub async fn post(
+    who: Operator,
+    state: extract::State<State>,
+    conditions: Conditions,
+    _: NoQuery,
+    Body(single): Body<Single>,
+) -> Answer<Given> {
+    give_single(who, state, conditions, single).await
+}
+
+async fn give_single(
     Operator(who): Operator,
     extract::State(state): extract::State<State>,
-    body: Result<Json<Single>, JsonRejection>,
+    conditions: Conditions,
+    s: Single,
 ) -> Answer<Given> {
-    let Json(s) = body.map_err(|e| Problem::parameter("body", e.body_text()))?;
+    check(&conditions, &state, Some((scope(&s.scope)?, &s.name)))?;
     let one = One {
         scope: s.scope,
         name: s.name,
@@ -105,22 +289,51 @@ pub async fn put(
 }
 
 /// Gives several orders as one: all or none.
+#[utoipa::path(
+    post,
+    path = "/v1/switchover",
+    tag = "orders",
+    request_body = Several,
+    responses(
+        (status = 200, description = "They are in force", body = Given),
+        (status = 404, description = "Something that it is about is not there"),
+        (status = 409, description = "It breaks rules; each is told with both numbers"),
+        (status = 412, description = "Other orders are in force than those `If-Match` stands for"),
+        (status = 503, description = "It could not be tried"),
+    )
+)]
 pub async fn switchover(
     Operator(who): Operator,
     extract::State(state): extract::State<State>,
-    body: Result<Json<Several>, JsonRejection>,
+    conditions: Conditions,
+    _: NoQuery,
+    Body(several): Body<Several>,
 ) -> Answer<Given> {
-    let Json(several) = body.map_err(|e| Problem::parameter("body", e.body_text()))?;
+    check(&conditions, &state, None)?;
     give(&state, several.wanted(&who)?).await
 }
 
 /// Takes orders back.
+#[utoipa::path(
+    delete,
+    path = "/v1/overrides",
+    tag = "orders",
+    params(Gone),
+    responses(
+        (status = 200, description = "They are taken back", body = Given),
+        (status = 404, description = "Something that it is about is not there"),
+        (status = 409, description = "It breaks rules; each is told with both numbers"),
+        (status = 412, description = "Other orders are in force than those `If-Match` stands for"),
+        (status = 503, description = "It could not be tried"),
+    )
+)]
 pub async fn delete(
     Operator(who): Operator,
     extract::State(state): extract::State<State>,
-    query: Result<extract::Query<Gone>, QueryRejection>,
+    conditions: Conditions,
+    Query(gone): Query<Gone>,
 ) -> Answer<Given> {
-    let extract::Query(gone) = query.map_err(|e| Problem::parameter("query", e.body_text()))?;
+    check(&conditions, &state, Some((scope(&gone.scope)?, &gone.name)))?;
     let class = gone.class.as_deref().map(class).transpose()?;
     let wanted = WantedOrder {
         wishes: vec![Wish {
@@ -138,13 +351,19 @@ pub async fn delete(
 }
 
 /// The audit record.
+#[utoipa::path(
+    get,
+    path = "/v1/audit",
+    tag = "orders",
+    params(Much),
+    responses((status = 200, description = "Its last lines, the latest first", body = Audit))
+)]
 pub async fn audit(
     _: Viewer,
     extract::State(state): extract::State<State>,
-    query: Result<extract::Query<Much>, QueryRejection>,
+    Query(much): Query<Much>,
 ) -> Answer<Audit> {
-    let extract::Query(much) = query.map_err(|e| Problem::parameter("limit", e.body_text()))?;
-    let lines = state.orders.audit(much.limit.unwrap_or(100));
+    let lines = state.orders.audit(limit(much.limit)?);
     Ok(Json(Audit {
         audit: lines.into_iter().map(Into::into).collect(),
     }))

@@ -43,6 +43,7 @@ impl FromRequest<State> for Asked {
 #[utoipa::path(
     post,
     path = "/v1/plan",
+    tag = "steering",
     request_body = PlanRequest,
     responses(
         (status = 200, description = "What would change", body = Plan),

@@ -3,15 +3,20 @@
 use std::sync::Arc;
 
 use axum::extract;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::query::Query;
 
 use crate::admin::ReadyDesk;
 use crate::admin::gate::Viewer;
 use crate::admin::problem::Problem;
 
 /// What is asked for beyond the node itself.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct Wanted {
     /// Names of upstreams that must have a backend, with commas between them.
     upstream: Option<String>,
@@ -28,10 +33,17 @@ impl Wanted {
     }
 }
 
-/// `GET /readyz`
-///
-/// # Errors
-/// 503, with the reason for whoever may see the rest as well.
+/// Whether the node is ready to carry traffic.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    tag = "node",
+    params(Wanted),
+    responses(
+        (status = 200, description = "It is", body = String, content_type = "text/plain"),
+        (status = 503, description = "It is not; the reason is told"),
+    )
+)]
 pub async fn readyz(
     viewer: Option<Viewer>,
     extract::State(state): extract::State<crate::admin::State>,

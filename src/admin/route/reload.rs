@@ -3,9 +3,10 @@
 use axum::Json;
 use axum::extract;
 
+use super::query::NoQuery;
 use crate::admin::ReloadOutcome;
 use crate::admin::gate::Admin;
-use crate::admin::problem::{Document, Problem};
+use crate::admin::problem::Problem;
 use crate::admin::state::{Answer, State};
 use crate::admin::view::reload::Reloaded;
 
@@ -13,15 +14,18 @@ use crate::admin::view::reload::Reloaded;
 #[utoipa::path(
     post,
     path = "/v1/reload",
+    tag = "node",
     responses(
         (status = 200, description = "The new configuration is in force", body = Reloaded),
-        (status = 422, description = "It is wrong; every error is listed", body = Document,
-         content_type = "application/problem+json"),
-        (status = 503, description = "The reload could not be tried", body = Document,
-         content_type = "application/problem+json"),
+        (status = 422, description = "It is wrong; every error is listed"),
+        (status = 503, description = "The reload could not be tried"),
     )
 )]
-pub async fn reload(_: Admin, extract::State(state): extract::State<State>) -> Answer<Reloaded> {
+pub async fn reload(
+    _: Admin,
+    extract::State(state): extract::State<State>,
+    _: NoQuery,
+) -> Answer<Reloaded> {
     match state.control.reload().await {
         ReloadOutcome::Adopted {
             generation,

@@ -16,6 +16,7 @@ use crate::time::utc;
 #[utoipa::path(
     get,
     path = "/v1/session",
+    tag = "node",
     responses((status = 200, description = "Who asks", body = Session))
 )]
 pub async fn session(
@@ -38,6 +39,7 @@ pub async fn session(
 #[utoipa::path(
     post,
     path = "/v1/session",
+    tag = "node",
     request_body = Login,
     responses(
         (status = 200, description = "Signed in: `Set-Cookie` has the session", body = Session),
@@ -82,6 +84,7 @@ pub async fn sign_in(
 #[utoipa::path(
     delete,
     path = "/v1/session",
+    tag = "node",
     responses((status = 204, description = "Signed out"))
 )]
 pub async fn sign_out(

@@ -2,6 +2,9 @@
 
 use axum::{Json, extract};
 use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::query::{NoQuery, Query, limit};
 
 use crate::admin::gate::Viewer;
 use crate::admin::problem::Problem;
@@ -10,37 +13,55 @@ use crate::admin::traffic::{ClientsWanted, TrafficDesk};
 use crate::admin::view::traffic::{Clients, Listeners};
 use crate::health::clients::Order;
 
-/// Prefixes in one answer, where nothing else is asked for.
-const LIMIT: usize = 100;
-
-/// Prefixes in one answer at most.
-const LIMIT_MOST: usize = 1000;
-
-/// The parameters.
-#[derive(Debug, Default, Deserialize)]
+/// Which client prefixes are asked for.
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct Parameters {
+    /// Only those within this network, or the one that holds this address.
     prefix: Option<String>,
+    /// Those with most of it first: `samples` (where nothing is asked for), `rtt`, `retransmits` or
+    /// `recent`.
     order: Option<String>,
+    /// So many at most; 100 without it.
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
 }
 
 /// The listeners, with what they did.
+#[utoipa::path(
+    get,
+    path = "/v1/proxy/listeners",
+    tag = "proxy",
+    responses(
+        (status = 200, description = "The listeners, and the backends of layer 4", body = Listeners),
+        (status = 404, description = "The node has no proxy"),
+    )
+)]
 pub async fn listeners(
     _: Viewer,
     extract::State(state): extract::State<State>,
+    _: NoQuery,
 ) -> Answer<Listeners> {
     Ok(Json(desk(&state)?.listeners().into()))
 }
 
 /// The way to client prefixes.
+#[utoipa::path(
+    get,
+    path = "/v1/proxy/clients",
+    tag = "proxy",
+    params(Parameters),
+    responses(
+        (status = 200, description = "Some of the prefixes", body = Clients),
+        (status = 404, description = "The node has no proxy, or it remembers no clients"),
+    )
+)]
 pub async fn clients(
     _: Viewer,
     extract::State(state): extract::State<State>,
-    parameters: Result<extract::Query<Parameters>, extract::rejection::QueryRejection>,
+    Query(parameters): Query<Parameters>,
 ) -> Answer<Clients> {
-    let extract::Query(parameters) =
-        parameters.map_err(|e| Problem::parameter("query", e.body_text()))?;
     let wanted = wanted(&parameters)?;
     let facts = desk(&state)?.clients(&wanted).ok_or_else(|| {
         Problem::not_found(
@@ -79,13 +100,7 @@ fn wanted(p: &Parameters) -> Result<ClientsWanted, Problem> {
             ));
         }
     };
-    let limit = p.limit.unwrap_or(LIMIT);
-    if !(1..=LIMIT_MOST).contains(&limit) {
-        return Err(Problem::parameter(
-            "limit",
-            format!("{limit} is not between 1 and {LIMIT_MOST}"),
-        ));
-    }
+    let limit = limit(p.limit)?;
     Ok(ClientsWanted {
         order,
         within: within.transpose()?,

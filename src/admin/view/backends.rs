@@ -1,6 +1,7 @@
 //! Upstreams and backends of the proxy as shown.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::xdp::Xdp;
 use crate::admin::backends::{BackendStatus, BackendTaken, UpstreamStatus};
@@ -8,7 +9,7 @@ use crate::time::utc;
 use crate::traffic::orders::{Given, Place, Presence};
 
 /// All upstreams of this node's proxy.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Upstreams {
     /// By name.
     pub upstreams: Vec<Upstream>,
@@ -18,7 +19,7 @@ pub struct Upstreams {
 }
 
 /// An upstream.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Upstream {
     /// Its name.
     pub name: String,
@@ -45,7 +46,8 @@ pub struct Upstream {
 }
 
 /// Where requests wait.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = UpstreamQueue)]
 pub struct Queue {
     /// Now.
     pub waiting: u64,
@@ -58,7 +60,8 @@ pub struct Queue {
 }
 
 /// A backend.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = UpstreamBackend)]
 pub struct Backend {
     /// Its name.
     pub name: String,
@@ -108,7 +111,8 @@ pub struct Backend {
 }
 
 /// Requests that failed.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = FailedRequests)]
 pub struct Failed {
     /// No connection.
     pub connect: u64,
@@ -123,7 +127,8 @@ pub struct Failed {
 }
 
 /// An operator's order.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = BackendOrder)]
 pub struct Order {
     /// `added`, `removed`, `drain`, `disable` or `weight N`.
     pub kind: String,
@@ -136,7 +141,8 @@ pub struct Order {
 }
 
 /// An order that was taken.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = BackendOrderTaken)]
 pub struct Taken {
     /// The upstream.
     pub upstream: String,

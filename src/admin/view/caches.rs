@@ -3,17 +3,19 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::admin::caches::CacheFacts;
 
 /// The caches.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Caches {
     caches: Vec<One>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schema(as = CacheNow)]
 struct One {
     name: String,
     size_bytes: u64,
@@ -40,7 +42,7 @@ impl Caches {
 }
 
 /// What was purged.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Purged {
     /// The cache.
     pub cache: String,

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::health::{Monitor, MonitorKind};
+use crate::ids::EndpointId;
 use crate::snapshot::Snapshot;
 use crate::telemetry::ProbeStats;
 
@@ -18,6 +19,18 @@ pub fn not_after(snapshot: &Snapshot, probes: &ProbeStats) -> Vec<Option<u64>> {
         }
     }
     by_endpoint
+}
+
+/// When the certificate that one endpoint showed last expires, in seconds since 1970-01-01T00:00:00Z.
+pub fn of_endpoint(snapshot: &Snapshot, probes: &ProbeStats, endpoint: EndpointId) -> Option<u64> {
+    let target = snapshot
+        .target_of
+        .get(endpoint.index())
+        .copied()
+        .flatten()?;
+    let target = &snapshot.targets[target.index()];
+    let monitor = &snapshot.monitors[target.monitor.index()];
+    of(monitor, target.addr, target.port, probes)
 }
 
 /// Of a check; of a composite the one that expires first among its parts'.

@@ -7,6 +7,7 @@ mod whatif;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::events::BasedOn;
 use crate::engine;
 use crate::snapshot::View;
 use crate::steer::decision::Standing;
@@ -20,6 +21,8 @@ pub use whatif::{Condition, Counterfactual, Possible, TtlDerivation};
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Explanation {
+    /// What it is based on, where it is about another time; null: about now.
+    pub based_on: Option<BasedOn>,
     /// The view's number.
     pub generation: u64,
     /// The node that would answer.
@@ -77,6 +80,7 @@ pub struct Explanation {
 
 /// Who asks.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ExplainedClient)]
 pub struct Client {
     /// The address that decided.
     pub address: String,
@@ -126,6 +130,7 @@ impl Explanation {
         let lines = e.lines();
         let w = e.whereabouts;
         Explanation {
+            based_on: None,
             generation: e.generation.0,
             node: e.node,
             name: e.name,

@@ -1,6 +1,7 @@
 //! The fleet as shown.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::admin::fleet::{FleetStatus, Life};
 
@@ -16,7 +17,7 @@ const TROUBLES: [&str; 7] = [
 ];
 
 /// All nodes.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Fleet {
     /// The fleet's name; absent where this node is alone.
     pub cluster: Option<String>,
@@ -33,7 +34,8 @@ pub struct Fleet {
 }
 
 /// A node.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = FleetMember)]
 pub struct Member {
     /// Name.
     pub node: String,
@@ -56,7 +58,8 @@ pub struct Member {
 }
 
 /// A count.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RefusedCount)]
 pub struct Refused {
     /// What: the metric and its labels.
     pub what: String,

@@ -1,8 +1,13 @@
 //! Health as shown.
 
-use serde::Serialize;
+use std::collections::BTreeSet;
 
-use crate::health::{Cause, State};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::endpoints::{cause, rtt_ms};
+use crate::health::State;
+use crate::ids::EndpointId;
 use crate::snapshot::View;
 use crate::telemetry::ProbeStats;
 use crate::time::{Moment, Wall};
@@ -12,18 +17,22 @@ use super::certificates;
 use super::votes::Votes;
 
 /// All verdicts at one generation.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Health {
     /// The view's number.
     pub generation: u64,
     /// By endpoint name.
     pub endpoints: Vec<Endpoint>,
-    /// What probing costs each target.
+    /// What probing costs the targets of these endpoints.
     pub targets: Vec<Target>,
+    /// Give it as `after` for the endpoints that follow; absent at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
 /// An endpoint with its verdict.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = EndpointHealth)]
 pub struct Endpoint {
     /// Name.
     pub name: String,
@@ -64,7 +73,8 @@ pub struct Endpoint {
 }
 
 /// A probe target.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ProbeTarget)]
 pub struct Target {
     /// Address and port.
     pub target: String,
@@ -77,15 +87,28 @@ pub struct Target {
 }
 
 impl Health {
-    /// The health of `view` as of `now` on the calendar `wall`, with the certificates that `probes` saw.
-    pub fn of(view: &View, probes: &ProbeStats, now: Moment, wall: Wall) -> Health {
+    /// The health of `view` as of `now` on the calendar `wall`, with the certificates that `probes` saw:
+    /// of the endpoints after a name, so many at most.
+    pub fn of(
+        view: &View,
+        probes: &ProbeStats,
+        (after, limit): (Option<&str>, usize),
+        now: Moment,
+        wall: Wall,
+    ) -> Health {
         let snapshot = &view.snapshot;
-        let not_after = certificates::not_after(snapshot, probes);
         let steering = &snapshot.steering;
-        let endpoints = view
-            .board
-            .iter()
-            .map(|(id, v)| {
+        let first = after.map_or(0, |after| {
+            steering.endpoints.partition_point(|e| *e.name <= *after)
+        });
+        let end = (first + limit).min(steering.endpoints.len());
+        let shown = (first..end).map(EndpointId::from_index);
+        let next = (end < steering.endpoints.len() && end > first)
+            .then(|| steering.endpoints[end - 1].name.to_string());
+        let endpoints = shown
+            .clone()
+            .map(|id| {
+                let v = view.board.verdict(id);
                 let e = &steering.endpoints[id.index()];
                 Endpoint {
                     name: e.name.to_string(),
@@ -99,16 +122,7 @@ impl Health {
                     },
                     serves: e.enabled && v.state.serves(),
                     enabled: e.enabled,
-                    cause: match &v.cause {
-                        _ if !e.enabled => "disabled in the configuration: not probed".to_owned(),
-                        Cause::Unmonitored => {
-                            "not probed (no monitor, or this node does not probe): counts as up"
-                                .to_owned()
-                        }
-                        Cause::NotProbed => v.state.to_string(),
-                        Cause::Passing => "probes pass".to_owned(),
-                        Cause::Failing(error) => format!("probes fail: {error}"),
-                    },
+                    cause: cause(v, e.enabled),
                     for_seconds: now.since(v.since).as_secs_f64(),
                     last_probe_seconds_ago: v.last_probe.map(|at| now.since(at).as_secs_f64()),
                     last_error: v.last_error.as_deref().map(str::to_owned),
@@ -118,25 +132,19 @@ impl Health {
                     held: v.held.map(|guard| guard.to_string()),
                     share_percent: v.share,
                     votes: Votes::of(view, v, now),
-                    rtt_ms: view
-                        .measurements
-                        .rtt
-                        .get(id.index())
-                        .copied()
-                        .flatten()
-                        .map(|d| d.as_secs_f64() * 1000.0),
-                    certificate_days: not_after
-                        .get(id.index())
-                        .copied()
-                        .flatten()
+                    rtt_ms: rtt_ms(view, id),
+                    certificate_days: certificates::of_endpoint(snapshot, probes, id)
                         .map(|t| certificates::days_left(t, wall.unix(now))),
                 }
             })
             .collect();
-        let targets = snapshot
-            .targets
-            .iter()
+        let targets: BTreeSet<_> = shown
+            .filter_map(|e| snapshot.target_of[e.index()])
+            .collect();
+        let targets = targets
+            .into_iter()
             .filter(|_| snapshot.settings.council.probes_here())
+            .map(|t| &snapshot.targets[t.index()])
             .map(|t| (t, &snapshot.monitors[t.monitor.index()]))
             // Composites ask nothing.
             .filter(|(_, m)| !m.kind.is_composite())
@@ -155,6 +163,7 @@ impl Health {
             generation: view.generation.0,
             endpoints,
             targets,
+            next,
         }
     }
 }

@@ -3,22 +3,40 @@
 use std::time::Duration;
 
 use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::endpoints::contains;
 
 use crate::ids::{EndpointId, SiteId};
 use crate::snapshot::View;
 use crate::time::Moment;
 
 /// What the vantages measured, at one generation.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Latency {
     /// The view's number.
     pub generation: u64,
     /// By site.
     pub sites: Vec<Site>,
+    /// Give it as `after` for the endpoints that follow; absent at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// Which endpoints are meant.
+#[derive(Clone, Debug, Default)]
+pub struct Filter<'a> {
+    /// With this in their name.
+    pub q: Option<String>,
+    /// Whose names come after this one.
+    pub after: Option<&'a str>,
+    /// So many at most.
+    pub limit: usize,
 }
 
 /// Where vantages stand.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = LatencySite)]
 pub struct Site {
     /// Its name: the region, with the AS where a region has several.
     pub site: String,
@@ -33,7 +51,8 @@ pub struct Site {
 }
 
 /// A node that measures.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = MeasuringVantage)]
 pub struct Vantage {
     /// Its name.
     pub node: String,
@@ -47,7 +66,8 @@ pub struct Vantage {
 }
 
 /// An endpoint, seen from a site.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = EndpointLatency)]
 pub struct Endpoint {
     /// Its name.
     pub endpoint: String,
@@ -63,8 +83,9 @@ pub struct Endpoint {
 
 impl Latency {
     /// The round-trip times of `view` as of `now`.
-    pub fn of(view: &View, now: Moment) -> Latency {
+    pub fn of(view: &View, filter: &Filter<'_>, now: Moment) -> Latency {
         let steering = &view.snapshot.steering;
+        let (shown, next) = shown(view, filter);
         let (all, times) = (&steering.sites, &view.measurements.sites);
         let ms = |d: Duration| d.as_secs_f64() * 1e3;
         let vantages = |site: SiteId| {
@@ -79,7 +100,7 @@ impl Latency {
             .collect()
         };
         let endpoints = |site: SiteId| {
-            let ids = (0..steering.endpoints.len()).map(EndpointId::from_index);
+            let ids = shown.iter().copied();
             let told = ids.map(|id| (&steering.endpoints[id.index()], times.get(site, id)));
             let known = told.filter(|(_, t)| t.rtt.or(t.latest).is_some());
             known
@@ -105,6 +126,34 @@ impl Latency {
         Latency {
             generation: view.generation.0,
             sites: sites.collect(),
+            next,
         }
     }
+}
+
+/// The endpoints that are meant and that any site measured, and what comes after them.
+fn shown(view: &View, filter: &Filter<'_>) -> (Vec<EndpointId>, Option<String>) {
+    let steering = &view.snapshot.steering;
+    let times = &view.measurements.sites;
+    let after = filter.after.map_or(0, |after| {
+        steering.endpoints.partition_point(|e| *e.name <= *after)
+    });
+    let measured = |id: EndpointId| {
+        let mut sites = (0..steering.sites.sites.len()).map(SiteId::from_index);
+        sites.any(|site| {
+            let time = times.get(site, id);
+            time.rtt.or(time.latest).is_some()
+        })
+    };
+    let fits = |id: &EndpointId| {
+        let name = &steering.endpoints[id.index()].name;
+        filter.q.as_deref().is_none_or(|q| contains(name, q)) && measured(*id)
+    };
+    let ids = (after..steering.endpoints.len()).map(EndpointId::from_index);
+    let mut shown: Vec<EndpointId> = ids.filter(fits).take(filter.limit + 1).collect();
+    let more = shown.len() > filter.limit;
+    shown.truncate(filter.limit);
+    let last = shown.last().filter(|_| more);
+    let next = last.map(|id| steering.endpoints[id.index()].name.to_string());
+    (shown, next)
 }

@@ -1,6 +1,7 @@
 //! Orders as shown.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::admin::desk::{AuditLine, Listing, Taken};
 use crate::health::{Scope, State};
@@ -12,7 +13,7 @@ use crate::time::utc;
 const SHOWN: usize = 20;
 
 /// All orders, with what they lie upon.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Overrides {
     /// The view's number.
     pub generation: u64,
@@ -25,7 +26,8 @@ pub struct Overrides {
 }
 
 /// An order in force.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Override)]
 pub struct Order {
     /// `state/region/eu`.
     pub id: String,
@@ -60,7 +62,7 @@ pub struct Order {
 }
 
 /// The real state of what an order covers.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, ToSchema)]
 pub struct Beneath {
     /// Endpoints covered.
     pub endpoints: usize,
@@ -75,7 +77,7 @@ pub struct Beneath {
 }
 
 /// An endpoint that is not up beneath an order.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct NotUp {
     /// Its name.
     pub endpoint: String,
@@ -86,7 +88,8 @@ pub struct NotUp {
 }
 
 /// An order that is kept but not in force.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = QuarantinedOrder)]
 pub struct Held {
     /// What it says: `state/region/eu drain`.
     pub says: Vec<String>,
@@ -103,7 +106,8 @@ pub struct Held {
 }
 
 /// An order that was taken.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OrderGiven)]
 pub struct Given {
     /// Its stamp.
     pub stamp: String,
@@ -124,7 +128,7 @@ pub struct Given {
 }
 
 /// A node where an order is not in force yet.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Missing {
     /// The node.
     pub node: String,
@@ -133,14 +137,15 @@ pub struct Missing {
 }
 
 /// Lines of the audit record.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Audit {
     /// Latest first.
     pub audit: Vec<Event>,
 }
 
 /// A line of the audit record.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AuditEvent)]
 pub struct Event {
     /// When it was written on this node.
     pub at: String,

@@ -3,8 +3,10 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::condition::{Capacity, Counts, Ordered};
 use crate::ids::RegionId;
 use crate::snapshot::View;
+use crate::time::Moment;
 
 /// All regions at one generation.
 #[derive(Debug, Serialize, ToSchema)]
@@ -24,12 +26,17 @@ pub struct Region {
     pub latitude: f64,
     /// Degrees east.
     pub longitude: f64,
+    /// Its endpoints by condition.
+    pub endpoints: Counts,
+    /// How much of it serves.
+    pub capacity: Capacity,
     /// Its pools.
     pub pools: Vec<Pool>,
 }
 
 /// A pool of a region.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PoolOfRegion)]
 pub struct Pool {
     /// Name.
     pub name: String,
@@ -42,9 +49,14 @@ pub struct Pool {
 }
 
 impl Regions {
-    /// The regions of `view`.
-    pub fn of(view: &View) -> Regions {
+    /// The regions of `view` as of `now`.
+    pub fn of(view: &View, now: Moment) -> Regions {
         let steering = &view.snapshot.steering;
+        let ordered = Ordered::of(view, now);
+        let count = |id: RegionId| {
+            let pools = steering.pools.iter().filter(|p| p.region == id);
+            ordered.count(pools.flat_map(|p| p.endpoints.iter().copied()))
+        };
         let pools_of = |id: RegionId| {
             let pools = steering.pools.iter().filter(|p| p.region == id);
             pools
@@ -69,11 +81,16 @@ impl Regions {
                 .regions
                 .iter()
                 .enumerate()
-                .map(|(i, r)| Region {
-                    name: r.name.to_string(),
-                    latitude: r.coordinates.latitude(),
-                    longitude: r.coordinates.longitude(),
-                    pools: pools_of(RegionId::from_index(i)),
+                .map(|(i, r)| {
+                    let (endpoints, capacity) = count(RegionId::from_index(i));
+                    Region {
+                        name: r.name.to_string(),
+                        latitude: r.coordinates.latitude(),
+                        longitude: r.coordinates.longitude(),
+                        endpoints,
+                        capacity,
+                        pools: pools_of(RegionId::from_index(i)),
+                    }
                 })
                 .collect(),
         }

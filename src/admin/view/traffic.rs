@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::admin::traffic::{BackendFacts, ClientsFacts, FlowFacts, ListenerFacts, TrafficFacts};
 use crate::health::clients::ClientPath;
@@ -11,7 +12,7 @@ use crate::net::Prefix;
 use crate::time::Moment;
 
 /// The listeners of this node's proxy.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Listeners {
     /// In the order of the configuration.
     pub listeners: Vec<Listener>,
@@ -20,7 +21,7 @@ pub struct Listeners {
 }
 
 /// A listener.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Listener {
     /// Its name.
     pub name: String,
@@ -42,7 +43,8 @@ pub struct Listener {
 }
 
 /// A backend.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = FlowBackend)]
 pub struct Backend {
     /// Its upstream.
     pub upstream: String,
@@ -58,7 +60,7 @@ pub struct Backend {
 }
 
 /// What is counted of connections and sessions.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Flows {
     /// That began.
     pub total: u64,
@@ -76,7 +78,8 @@ pub struct Flows {
 }
 
 /// The way to client prefixes.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ClientPrefixes)]
 pub struct Clients {
     /// Prefixes that are known.
     pub known: usize,
@@ -93,7 +96,8 @@ pub struct Clients {
 }
 
 /// A client prefix.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ClientPrefix)]
 pub struct Client {
     /// /24, or /48 of IPv6.
     pub prefix: String,

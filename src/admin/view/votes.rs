@@ -1,6 +1,7 @@
 //! The votes behind a verdict, as shown.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::health::council::{counts, tally};
 use crate::health::{Opinion, Verdict};
@@ -8,7 +9,7 @@ use crate::snapshot::View;
 use crate::time::Moment;
 
 /// How the votes on one endpoint stand.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Votes {
     /// Sites that say "down".
     pub down: u32,
@@ -21,7 +22,8 @@ pub struct Votes {
 }
 
 /// One vantage's vote.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = VantageVote)]
 pub struct Vote {
     /// Node.
     pub vantage: String,

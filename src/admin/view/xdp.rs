@@ -1,9 +1,10 @@
 //! What is forwarded in the kernel, as shown.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// The XDP data path.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Xdp {
     /// By name.
     pub interfaces: Vec<Interface>,
@@ -26,7 +27,8 @@ pub struct Xdp {
 }
 
 /// An interface.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = XdpInterface)]
 pub struct Interface {
     /// Its name.
     pub name: String,
@@ -35,7 +37,8 @@ pub struct Interface {
 }
 
 /// A virtual address.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = XdpVip)]
 pub struct Vip {
     /// The name of its listener.
     pub listener: String,
@@ -52,7 +55,8 @@ pub struct Vip {
 }
 
 /// The table of an upstream.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = XdpTable)]
 pub struct Table {
     /// The upstream's name.
     pub upstream: String,
@@ -65,7 +69,8 @@ pub struct Table {
 }
 
 /// A backend.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = XdpMember)]
 pub struct Member {
     /// Its name.
     pub name: String,

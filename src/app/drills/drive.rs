@@ -272,7 +272,11 @@ impl Drills {
                 let subject = super::world::subject(&file.charter);
                 let begun = course.begun_ms().unwrap_or(0);
                 let cleared = self.tools.orders.cleared(&subject, begun)?;
-                let said = format!("its order was taken back by {}: {}", cleared.0, cleared.1);
+                let why = match &*cleared.1 {
+                    "" => String::new(),
+                    reason => format!(": {reason}"),
+                };
+                let said = format!("its order was taken back by {}{why}", cleared.0);
                 let at = cleared.2.max(begun);
                 self.step(id, |course| {
                     let _ = course.end(End::Aborted, (at, ends_ms), node, said);

@@ -35,6 +35,7 @@ use super::proxy::SharedCarrier;
 use super::store::Store;
 use crate::admin::desk::{Asked, AuditLine, Ends, Refusal, WantedOrder, Wish};
 use crate::admin::drills::{DrillDesk, NotAborted, WantedDrill};
+use crate::drill::report::Note;
 use crate::drill::{Charter, Course, End, Report};
 use crate::fleet::StateBus;
 use crate::overrides::{Class, Drill, Kind, ScopeKind, Stamp, Subject};
@@ -351,7 +352,16 @@ impl DrillDesk for Drills {
                 let said = format!("in force on {} of {} nodes", taken.applied, taken.of);
                 self.step(&id, |course| {
                     // A node that had the order before may have said so.
+                    let said = "its order is in force".to_owned();
                     let _ = course.begin((at_ms, charter.ends_ms), node, said);
+                });
+                let at_ms = self.now_ms();
+                self.say(&id, |word| {
+                    word.notes.push(Note {
+                        at_ms,
+                        node: node.clone(),
+                        text: said,
+                    });
                 });
             }
             Err(refusal) => {

@@ -3,7 +3,7 @@
 use crate::app::orders::assess::assess_overrides;
 use crate::drill::Charter;
 use crate::drill::report::Check;
-use crate::health::Override;
+use crate::health::{Guard, Override};
 use crate::overrides::{Kind, Standing};
 use crate::snapshot::{View, orders};
 use crate::time::Moment;
@@ -209,7 +209,10 @@ pub(super) fn failing(ground: &Ground, view: &View, since: Option<Moment>) -> Ve
     takers
         .filter(|e| {
             let verdict = view.board.verdict(**e);
-            !verdict.state.serves() && since.is_none_or(|since| verdict.since >= since)
+            // One that automation keeps in fails all the same.
+            let kept = verdict.held.is_some_and(Guard::keeps_in);
+            let down = !verdict.state.serves();
+            kept || down && since.is_none_or(|since| verdict.since >= since)
         })
         .map(|e| {
             let name = &steering.endpoints[e.index()].name;

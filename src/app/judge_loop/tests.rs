@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::geo::{Coordinates, GeoTable};
-use crate::health::{Monitor, MonitorKind, Observation, Outcome, ProbeTarget, TcpCheck};
+use crate::health::{Monitor, MonitorKind, Observation, Outcome, ProbeTarget, State, TcpCheck};
 use crate::ids::{EndpointId, MonitorId, PoolId, RegionId, TargetId};
 use crate::snapshot::Settings;
 use crate::steer::{Endpoint, Pool, Region, Steering};

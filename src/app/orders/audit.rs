@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 
 use crate::admin::desk::AuditLine;
+use crate::app::chronicle::Chronicle;
+use crate::history::What;
 use crate::overrides::{Record, Subject};
 
 /// Lines kept in memory, to be shown; the store keeps more.
@@ -14,6 +16,8 @@ pub(super) struct Audit {
     next: u64,
     lines: VecDeque<AuditLine>,
     unstored: Vec<(u64, String)>,
+    /// Where it is told as well.
+    pub(super) chronicle: Chronicle,
 }
 
 impl Audit {
@@ -31,13 +35,21 @@ impl Audit {
 
     /// Appends a line about a record.
     pub(super) fn note(&mut self, at_ms: u64, event: &str, record: &Record, text: String) {
-        self.append(AuditLine {
+        let subjects: Vec<String> = record.entries.iter().map(|e| of(&e.subject)).collect();
+        let line = AuditLine {
             at_ms,
             event: event.to_owned(),
             owner: record.owner.to_string(),
             node: record.author().to_string(),
             text,
+        };
+        self.chronicle.record(&What::Order {
+            step: step(event),
+            owner: line.owner.clone(),
+            subject: subjects.join(", "),
+            text: format!("{} (on {})", line.text, line.node),
         });
+        self.keep(line);
     }
 
     /// Appends a line, to the log as well.
@@ -46,6 +58,10 @@ impl Audit {
             owner = %line.owner, node = %line.node,
             "audit: {}: {}", line.event, line.text
         );
+        self.keep(line);
+    }
+
+    fn keep(&mut self, line: AuditLine) {
         self.unstored.push((self.next, write(&line)));
         self.next += 1;
         self.lines.push_back(line);
@@ -63,6 +79,21 @@ impl Audit {
     pub(super) fn last(&self, limit: usize) -> Vec<AuditLine> {
         self.lines.iter().rev().take(limit).cloned().collect()
     }
+}
+
+/// The word for what happened to an order.
+fn step(event: &str) -> &'static str {
+    const STEPS: [&str; 8] = [
+        "ordered",
+        "received",
+        "expired",
+        "replaced",
+        "lost",
+        "quarantined",
+        "believed",
+        "cleared",
+    ];
+    STEPS.into_iter().find(|s| *s == event).unwrap_or("noted")
 }
 
 /// A record in words: `drain of region eu, weight 5 of pool web: kernel update (until …)`.

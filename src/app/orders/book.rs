@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::audit::{Audit, describe};
+use crate::app::chronicle::Chronicle;
 use crate::app::store::{Stored, Write};
 use crate::overrides::{Accepted, Held, Ledger, Record, Stamp, StampClock, Standing};
 
@@ -85,6 +86,13 @@ impl Book {
             clock,
             seen,
         }
+    }
+
+    /// Tells `chronicle` what becomes of orders.
+    #[must_use]
+    pub fn telling(mut self, chronicle: &Chronicle) -> Book {
+        self.audit.chronicle = chronicle.clone();
+        self
     }
 
     /// What is in force.

@@ -42,7 +42,7 @@ impl fmt::Display for Disk {
 }
 
 /// Why the file cannot be used.
-pub(super) enum Trouble {
+pub(in crate::app) enum Trouble {
     /// What is in it is no store any more.
     Damaged(String),
     /// It cannot be read or written now.
@@ -72,9 +72,9 @@ impl<E: Into<redb::Error>> From<E> for Trouble {
 }
 
 /// Opens the file, or what a test puts in its place.
-type Open = dyn Fn(&Path, Builder) -> Result<Database, Trouble> + Send;
+pub(in crate::app) type Open = dyn Fn(&Path, Builder) -> Result<Database, Trouble> + Send;
 
-fn open_file(path: &Path, builder: Builder) -> Result<Database, Trouble> {
+pub(in crate::app) fn open_file(path: &Path, builder: Builder) -> Result<Database, Trouble> {
     // Orders name people; nobody else reads them.
     let file = OpenOptions::new()
         .read(true)
@@ -278,7 +278,7 @@ impl Disk {
     }
 }
 
-fn text(trouble: Trouble) -> String {
+pub(in crate::app) fn text(trouble: Trouble) -> String {
     match trouble {
         Trouble::Damaged(e) | Trouble::Disk(e) => e,
     }

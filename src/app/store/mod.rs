@@ -5,7 +5,7 @@
 //! on, and what could not be written is written again when the disk takes it. A file that is damaged
 //! is set aside and a new one begun; the fleet still has the orders.
 
-mod disk;
+pub(in crate::app) mod disk;
 mod pending;
 mod verdicts;
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
+use crate::app::chronicle;
 use crate::app::fleet::Joined;
 use crate::app::judge_loop::Order;
 use crate::app::keeper::{self, SharedLock};
@@ -29,6 +30,8 @@ pub struct Durable {
     pub keeper: keeper::Shared,
     /// The store's thread; `None` without a store.
     pub storing: Option<store::Running>,
+    /// What happened.
+    pub history: chronicle::Running,
     /// The fleet.
     pub joined: Arc<Joined>,
     /// The judge loop.
@@ -84,6 +87,7 @@ impl Durable {
             this.stop_keeping();
             // A reload that makes keys now is done with it; a later one finds the directory left.
             drop(keeper::locked(&this.keeper));
+            this.history.rest();
             this.storing.as_ref().is_none_or(store::Running::rest)
         });
         match rested.await {
@@ -121,6 +125,7 @@ impl Durable {
             let Ok(held) = this.lock.hold_soon(dir) else {
                 return false;
             };
+            this.history.resume(Some(held.clone()));
             if let Some(storing) = &this.storing {
                 storing.resume(Some(held));
             }
@@ -139,6 +144,7 @@ impl Durable {
             if let Some(storing) = &self.storing {
                 storing.end();
             }
+            self.history.end();
         });
         drop(ended.await);
     }

@@ -15,6 +15,7 @@ mod features;
 mod fleet;
 mod guards;
 mod health;
+mod history;
 mod https;
 mod known;
 mod layer4;
@@ -101,6 +102,7 @@ pub(super) fn decode(cx: &mut Context<'_>, mut root: Table) -> Spec {
         },
         admin: admin::decode(cx, root, &top),
         health: health::decode(cx, &top),
+        history: history::decode(cx, &top),
         telemetry: telemetry::decode(cx, &top),
         listeners: listeners::decode(cx, root),
         dns: dns(cx, &top),

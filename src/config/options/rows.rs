@@ -11,6 +11,7 @@ mod exports;
 mod features;
 mod fleet;
 mod health;
+mod history;
 mod layer4;
 mod listeners;
 mod monitors;
@@ -86,6 +87,7 @@ const PARTS: &[&[OptionRow]] = &[
     vips::NODE,
     fleet::ROWS,
     zones::ROWS,
+    history::ROWS,
     health::ROWS,
     monitors::ROWS,
     steering::ROWS,

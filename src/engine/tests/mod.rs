@@ -4,6 +4,7 @@ mod additional;
 mod aliases;
 mod bytes;
 mod dname;
+mod drilled;
 mod edns;
 mod explained;
 mod explained_in_full;

@@ -33,13 +33,13 @@ gossip_events! {
     /// A message received.
     Received => "tradewind_fleet_messages_total", r#"direction="in""#;
     /// Octets of messages sent.
-    OctetsOut => "tradewind_fleet_message_octets_total", r#"direction="out""#;
+    OctetsOut => "tradewind_fleet_message_bytes_total", r#"direction="out""#;
     /// Octets of messages received.
-    OctetsIn => "tradewind_fleet_message_octets_total", r#"direction="in""#;
+    OctetsIn => "tradewind_fleet_message_bytes_total", r#"direction="in""#;
     /// UDP payload sent, all of QUIC included.
-    WireOut => "tradewind_fleet_wire_octets_total", r#"direction="out""#;
+    WireOut => "tradewind_fleet_wire_bytes_total", r#"direction="out""#;
     /// UDP payload received, all of QUIC included.
-    WireIn => "tradewind_fleet_wire_octets_total", r#"direction="in""#;
+    WireIn => "tradewind_fleet_wire_bytes_total", r#"direction="in""#;
     /// A message given up because its queue was full.
     QueueFull => "tradewind_fleet_dropped_total", r#"reason="queue""#;
     /// A message given up because no connection to the member came about.

@@ -76,7 +76,7 @@ pub fn render(status: &Status, page: &mut Page) {
             })
         })
     };
-    for (unit, help) in [("packets", "Packets"), ("octets", "Octets of frames")] {
+    for (unit, help) in [("packets", "Packets"), ("bytes", "Octets of frames")] {
         let of = |count: super::kernel::Count| match unit {
             "packets" => count.packets,
             _ => count.octets,
@@ -113,5 +113,32 @@ pub fn render(status: &Status, page: &mut Page) {
         for u in &status.upstreams {
             page.sample(name, &format!("upstream=\"{}\"", escape(&u.name)), get(u));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::families::families;
+
+    const TABLE: &str = include_str!("../../docs/metrics.md");
+
+    #[test]
+    fn the_table_of_metrics_tells_these() {
+        let mut page = Page::default();
+        render(&Status::default(), &mut page);
+        let found = families(&page.into_text());
+        for family in &found {
+            let begin = format!("| `{}` | {} |", family.name, family.kind);
+            let end = format!("| {} |", family.help.replace('_', "\\_"));
+            let told = TABLE
+                .lines()
+                .any(|l| l.starts_with(&begin) && l.ends_with(&end));
+            assert!(told, "{family:?}");
+        }
+        let rows = TABLE
+            .lines()
+            .filter(|l| l.starts_with("| `tradewind_proxy_xdp_"));
+        assert_eq!(rows.count(), found.len());
     }
 }

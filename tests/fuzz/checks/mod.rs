@@ -13,6 +13,7 @@ pub mod config;
 pub mod edns;
 pub mod fleet;
 pub mod forwarded;
+pub mod history;
 pub mod http_chunked;
 pub mod http_request;
 pub mod http_response;
@@ -38,6 +39,7 @@ pub const ALL: &[(&str, Check)] = &[
     ("mmdb", mmdb::check),
     ("networks", networks::check),
     ("order", order::check),
+    ("history", history::check),
     ("proxy", proxy::check),
     ("fleet", fleet::check),
     ("push", push::check),

@@ -3,6 +3,7 @@
 
 mod client;
 mod cluster;
+mod drills;
 pub mod host;
 pub mod lab;
 mod process;

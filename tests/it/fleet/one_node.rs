@@ -113,7 +113,7 @@ fn a_jump_of_the_wall_clock_changes_neither_health_nor_answers() {
     watch.wait(&[web2], killed, DETECTION);
     watch.always_answered(begun);
     // It did believe the jump.
-    let line = ["endpoint is down", "web1"];
+    let line = ["endpoint web1 was", "is down"];
     let line = world
         .process("n1")
         .wait_logged(&line, Duration::from_secs(5));

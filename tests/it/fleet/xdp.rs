@@ -489,7 +489,7 @@ fn p5_packets_are_forwarded_in_the_kernel_and_follow_the_health_of_backends() {
     let web = "{listener=\"web\",address=\"10.66.0.100:8080\",protocol=\"tcp\"}";
     assert!(value(&format!("tradewind_proxy_xdp_vip_packets_total{web}")) > 500);
     let b1 = "{upstream=\"app\",backend=\"b1\"}";
-    assert!(value(&format!("tradewind_proxy_xdp_backend_octets_total{b1}")) > 1000);
+    assert!(value(&format!("tradewind_proxy_xdp_backend_bytes_total{b1}")) > 1000);
     assert!(value("tradewind_proxy_xdp_flows ") > 50);
     assert_eq!(value("tradewind_proxy_xdp_flows_max "), 8192);
 

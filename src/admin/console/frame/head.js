@@ -17,7 +17,7 @@ export function health(status) {
   if (!status) return null;
   const names = status.names ?? {};
   const e = status.endpoints ?? {};
-  const last = names.last_resort ?? 0;
+  const last = names["last-resort"] ?? 0;
   if (last) return badge("bad", `${plural(last, "name")} at the last resort`, "bad");
   if (names.degraded) return badge("degraded", `${plural(names.degraded, "name")} degraded`);
   if (e.down) return badge("down", `${plural(e.down, "endpoint")} down`);
