@@ -182,7 +182,6 @@ mod tests {
             "A label",
             "a-b label",
             "a labels",
-            "a canary=1.2.3.4",
             "0123456789abcdefg label",
         ] {
             assert_eq!(Drill::from_text(text), None, "{text}");
