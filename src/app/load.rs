@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use crate::compile::{Compiled, compile};
 use crate::config::load::kept::{Files, load_keeping};
-use crate::config::load::load;
 use crate::config::overlay::Overlay;
 use crate::config::{ConfigDigest, Effective, Report, Severity};
 use crate::fleet::identity::Material;

@@ -202,7 +202,7 @@ fn watch(via: &Via, id: &str) -> ExitCode {
                 if failures > PATIENCE {
                     return super::failed(e);
                 }
-                std::thread::sleep(LOOK);
+                super::terminal::pause(LOOK);
                 continue;
             }
         };
@@ -230,7 +230,7 @@ fn watch(via: &Via, id: &str) -> ExitCode {
             eprint!("{} … {left} s left", text(&json["state"]));
             drop(std::io::stderr().flush());
         }
-        std::thread::sleep(LOOK);
+        super::terminal::pause(LOOK);
     }
 }
 

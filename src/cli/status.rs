@@ -53,7 +53,7 @@ pub(super) fn status(args: &StatusArgs) -> ExitCode {
             false => "",
         };
         print!("{before}{shown}");
-        std::thread::sleep(interval);
+        super::terminal::pause(interval);
     }
 }
 

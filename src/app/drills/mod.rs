@@ -40,7 +40,7 @@ use crate::drill::{Charter, Course, End, Report};
 use crate::fleet::StateBus;
 use crate::overrides::{Class, Drill, Kind, ScopeKind, Stamp, Subject};
 use crate::snapshot::{Publisher, View, orders};
-use crate::time::Clock;
+use crate::time::{Clock, Moment};
 
 /// What drills work with.
 pub struct Tools {
@@ -82,6 +82,8 @@ struct Known {
     untold: BTreeSet<Arc<str>>,
     /// Words of others that are to be kept.
     unkept: BTreeSet<(Arc<str>, Arc<str>)>,
+    /// Since when too few nodes are there.
+    lacking: Option<Moment>,
 }
 
 /// Goes on with the drills that were stored, beside `orders`.

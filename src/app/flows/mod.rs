@@ -271,7 +271,7 @@ impl Metrics for Flows {
     fn render(&self, page: &mut Page) {
         let (entries, lost) = {
             let table = self.table();
-            (table.len(), table.lost())
+            (table.size(), table.lost())
         };
         let counters: [(&str, &str, u64); 4] = [
             (
