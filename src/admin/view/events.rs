@@ -67,7 +67,11 @@ impl From<&Told> for LoggedEvent {
 impl From<Page> for Events {
     fn from(page: Page) -> Events {
         Events {
-            events: page.events.iter().map(|e| LoggedEvent::from(&**e)).collect(),
+            events: page
+                .events
+                .iter()
+                .map(|e| LoggedEvent::from(&**e))
+                .collect(),
             next: page.next,
             partial: page.partial,
         }
