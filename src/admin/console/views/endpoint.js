@@ -44,7 +44,7 @@ function history_panel(list) {
     chart(`State of the endpoint over time. ${text}`, voted ? [times, serves, share] : [times, serves], { series: voted ? ["serves", "share of votes for up"] : ["serves"], stepped: true, height: 150 }),
     table("Changes of state", [
       { name: "At", cell: (x) => clock(x.at) },
-      { name: "State", cell: (x) => h("span", { class: "chips" }, badge(x.state, x.state, x.healthy ? "good" : "bad"), x.stale && badge("stale"), x.held && badge("held", `held: ${x.held}`)) },
+      { name: "State", cell: (x) => h("span", { class: "chips" }, badge(x.state, x.state, x.state === "awaited" ? "idle" : x.healthy ? "good" : "bad"), x.stale && badge("stale"), x.held && badge("held", `held: ${x.held}`)) },
       { name: "Votes", wrap: true, cell: (x) => x.votes.map((v) => `${v.vantage}: ${v.opinion}`).join(", ") || "—" },
       { name: "Cause", wrap: true, cell: (x) => (x.error ? `${x.cause}: ${x.error}` : x.cause) },
     ], rows.slice(-20).reverse(), { key: (x) => `${x.at} ${x.state}`, tight: true }));
