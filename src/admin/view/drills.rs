@@ -169,6 +169,7 @@ pub struct Seen {
 
 /// When a node obeyed.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DrillNode)]
 pub struct Node {
     /// The node.
     pub node: String,
