@@ -98,6 +98,8 @@ pub mod docs {
     pub mod drills {}
     #[doc = include_str!("docs/fleet.md")]
     pub mod fleet {}
+    #[doc = include_str!("docs/history.md")]
+    pub mod history {}
     #[doc = include_str!("docs/monitors.md")]
     pub mod monitors {}
     #[doc = include_str!("docs/plan.md")]

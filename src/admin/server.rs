@@ -44,6 +44,8 @@ pub(super) fn described() -> OpenApiRouter<State> {
         .routes(routes!(route::names::name))
         .routes(routes!(route::pools::pools))
         .routes(routes!(route::pools::pool))
+        .routes(routes!(route::regions::regions))
+        .routes(routes!(route::explain::explain))
         .routes(routes!(route::endpoints::endpoints))
         .routes(routes!(route::endpoints::endpoint))
         .routes(routes!(route::endpoints::votes))

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use crate::compile::{Compiled, compile};
 use crate::config::load::kept::{Files, load_keeping};
-use crate::config::load::load;
 use crate::config::overlay::Overlay;
 use crate::config::{ConfigDigest, Effective, Report, Severity};
 use crate::fleet::identity::Material;
@@ -54,7 +53,7 @@ pub struct Loaded {
 /// # Errors
 /// The report of whatever else is wrong with it.
 pub fn try_expectations(wanted: &Wanted) -> Result<Arc<[Tried]>, Report> {
-    let loaded = load(&wanted.config)?;
+    let (loaded, _) = load_keeping(&wanted.config)?;
     let node = wanted.node.as_deref();
     let (compiled, found) = compile(&loaded.spec, &loaded.inputs, &loaded.sources, node);
     let tried = compiled.map(|c| c.snapshot.settings.expectations.clone());

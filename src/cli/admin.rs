@@ -37,6 +37,9 @@ pub(super) enum AdminCommand {
         /// Write the token to this file, which nobody else can read, instead of printing it.
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
+        /// JSON instead of text.
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -49,6 +52,7 @@ pub(super) fn admin(command: &AdminCommand) -> ExitCode {
         expires,
         from,
         out,
+        json,
     } = command;
     let made = parse_duration(expires)
         .filter(|d| d.as_secs() > 0)
@@ -57,7 +61,7 @@ pub(super) fn admin(command: &AdminCommand) -> ExitCode {
             let ends = clock.wall().unix(clock.now()) + lasts.as_secs();
             let token = token()?;
             let lines = lines(name, &token, role, ends, from);
-            told(&token, lines, out.as_deref())
+            told(&token, lines, out.as_deref(), *json)
         });
     super::done(made)
 }
@@ -90,8 +94,14 @@ fn lines(name: &str, token: &str, role: &str, ends: u64, from: &[Prefix]) -> Str
     text
 }
 
-fn told(token: &str, lines: String, out: Option<&Path>) -> Result<String, String> {
+fn told(token: &str, lines: String, out: Option<&Path>, json: bool) -> Result<String, String> {
     let Some(file) = out else {
+        if json {
+            return Ok(format!(
+                "{:#}",
+                serde_json::json!({ "token": token, "configuration": lines })
+            ));
+        }
         return Ok(format!(
             "{token}\n\n# The token is above, and nowhere else. Add this to the configuration of every \
              node, and reload:\n{lines}"
@@ -104,7 +114,10 @@ fn told(token: &str, lines: String, out: Option<&Path>) -> Result<String, String
         .open(file)
         .and_then(|mut f| writeln!(f, "{token}"));
     made.map_err(|e| format!("cannot write `{}`: {e}", file.display()))?;
-    Ok(lines)
+    Ok(match json {
+        true => format!("{:#}", serde_json::json!({ "configuration": lines })),
+        false => lines,
+    })
 }
 
 /// A name as the configuration takes it.
@@ -146,11 +159,11 @@ mod tests {
         use std::os::unix::fs::PermissionsExt as _;
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("token");
-        let said = told("tradewind_00", "lines".to_owned(), Some(&file)).unwrap();
+        let said = told("tradewind_00", "lines".to_owned(), Some(&file), false).unwrap();
         assert_eq!(said, "lines");
         let mode = std::fs::metadata(&file).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         assert_eq!(std::fs::read_to_string(&file).unwrap(), "tradewind_00\n");
-        assert!(told("x", String::new(), Some(&file)).is_err());
+        assert!(told("x", String::new(), Some(&file), false).is_err());
     }
 }

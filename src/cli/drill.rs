@@ -1,5 +1,6 @@
 //! `tradewind drill`: failures and drains for a set time, through the admin API of any node.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
@@ -192,7 +193,7 @@ fn abort(args: AbortArgs) -> ExitCode {
 /// Shows steps as they come, until the report is whole.
 fn watch(via: &Via, id: &str) -> ExitCode {
     let terminal = std::io::stderr().is_terminal();
-    let (mut told, mut failures) = (0, 0);
+    let (mut told, mut failures) = (HashSet::new(), 0);
     loop {
         let json = match ask(via, "GET", &path(id), &[], None) {
             Ok(Answer { json, .. }) => json,
@@ -201,21 +202,22 @@ fn watch(via: &Via, id: &str) -> ExitCode {
                 if failures > PATIENCE {
                     return super::failed(e);
                 }
-                std::thread::sleep(LOOK);
+                super::terminal::pause(LOOK);
                 continue;
             }
         };
         failures = 0;
-        let lines = progress(&json);
         if terminal {
             eprint!("\r\x1b[K");
         }
-        for line in &lines[told.min(lines.len())..] {
-            println!("{line}");
+        for line in progress(&json) {
+            // Another node's note may come late and stand before what was told.
+            if told.insert(line.clone()) {
+                println!("{line}");
+            }
         }
         // Whoever reads through a pipe sees it now.
         drop(std::io::stdout().flush());
-        told = told.max(lines.len());
         if json["state"] == "reported" {
             print!("{}", summary(&json));
             return match json["ended"] == "finished" {
@@ -228,7 +230,7 @@ fn watch(via: &Via, id: &str) -> ExitCode {
             eprint!("{} … {left} s left", text(&json["state"]));
             drop(std::io::stderr().flush());
         }
-        std::thread::sleep(LOOK);
+        super::terminal::pause(LOOK);
     }
 }
 

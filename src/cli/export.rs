@@ -136,10 +136,13 @@ fn asks(node: &Node) -> Result<String, String> {
         return Ok(format!("--state-dir {}", word(&dir)?));
     }
     match node.admin_listen {
-        Some(admin) if admin.port() != 0 => Ok(format!("--server http://{admin}")),
+        // A check that runs every second speaks no TLS.
+        Some(admin) if admin.port() != 0 && !node.admin_tls => {
+            Ok(format!("--server http://{admin}"))
+        }
         _ => Err(format!(
             "nobody can ask node `{}` whether it is ready: give it a `state-dir`, or the role `admin` \
-             with a port of its own",
+             with a port of its own and without TLS",
             node.name
         )),
     }

@@ -53,7 +53,7 @@ pub(super) fn status(args: &StatusArgs) -> ExitCode {
             false => "",
         };
         print!("{before}{shown}");
-        std::thread::sleep(interval);
+        super::terminal::pause(interval);
     }
 }
 
@@ -97,7 +97,7 @@ fn head(json: &Value, look: Look) -> String {
         "{line}, generation {} of {}, up {}\n",
         number(json, "generation"),
         word(json, "published"),
-        span(number(json, "uptime_seconds")),
+        span(number(json, "uptime")),
     )
 }
 
@@ -174,7 +174,7 @@ mod tests {
     fn what_is_wrong_stands_first() {
         let json = json!({
             "node": "ns1", "cluster": "lab", "version": "0.1.0", "generation": 42,
-            "published": "2026-11-22T01:00:00Z", "uptime_seconds": 7300,
+            "published": "2026-11-22T01:00:00Z", "uptime": 7300,
             "names": { "total": 12, "normal": 11, "held": 0, "degraded": 0, "last-resort": 1 },
             "endpoints": { "total": 30, "serving": 28, "up": 29, "down": 1, "drained": 1 },
             "regions": [

@@ -120,6 +120,15 @@ impl Tone {
     }
 }
 
+/// Between two looks at something that a person watches.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "nothing is waited for: the next picture is due after this time"
+)]
+pub(super) fn pause(length: std::time::Duration) {
+    std::thread::sleep(length);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

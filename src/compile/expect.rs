@@ -62,6 +62,23 @@ fn try_one(
     p: &mut Problems,
 ) -> Option<Tried> {
     let question = Question::of(e, base, p)?;
+    let place = format!(
+        "{}:{}",
+        sources.path(e.span.file).display(),
+        sources.line_col(e.span)
+    );
+    let untried = Tried {
+        place: place.into(),
+        question: question.words(e).into(),
+        wanted: wanted(e).into(),
+        got: "not tried: nobody measures round-trip times for this node".into(),
+        because: e.because.as_deref().map(Into::into),
+        broken: Vec::new(),
+        lines: Vec::new(),
+    };
+    if !e.rtt.is_empty() && base.view.snapshot.steering.sites.sites.is_empty() {
+        return Some(untried);
+    }
     let clients = question.clients(base);
     let steering = &base.view.snapshot.steering;
     let mut worst = None;
@@ -87,18 +104,9 @@ fn try_one(
         _ => got(&prospect, steering),
     };
     let mut tried = Tried {
-        place: format!(
-            "{}:{}",
-            sources.path(e.span.file).display(),
-            sources.line_col(e.span)
-        )
-        .into(),
-        question: question.words(e).into(),
-        wanted: wanted(e).into(),
         got: got.into(),
-        because: e.because.as_deref().map(Into::into),
         broken: broken.iter().map(|b| b.text.clone()).collect(),
-        lines: Vec::new(),
+        ..untried
     };
     if !tried.holds() {
         *explained += 1;
@@ -134,10 +142,15 @@ fn told(tried: &Tried, broken: &[Broken]) -> Diagnostic {
 
 /// The way to the answer on one line: what each stage made of the pools, and who was held back.
 fn why(tried: &Tried) -> Option<String> {
-    const FRAME: [&str; 8] = [
+    const FRAME: [&str; 13] = [
         "client ",
         "place ",
         "members: ",
+        "candidates: ",
+        "weighted by ",
+        "random by ",
+        "round-robin by ",
+        "sticky by ",
         "draw ",
         "answer",
         "ttl ",

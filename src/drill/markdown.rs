@@ -229,7 +229,7 @@ fn span(d: Duration) -> String {
     let ms = d.as_millis();
     match ms {
         0..1000 => format!("{ms} ms"),
-        1000..120_000 if ms % 1000 == 0 => format!("{} s", ms / 1000),
+        1000..120_000 if ms.is_multiple_of(1000) => format!("{} s", ms / 1000),
         1000..120_000 => format!("{:.1} s", d.as_secs_f64()),
         _ => format!("{:.1} min", d.as_secs_f64() / 60.0),
     }

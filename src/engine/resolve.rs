@@ -8,8 +8,8 @@ use crate::dns::name::{NameRef, is_at_or_below};
 use crate::dns::{Ede, Owner, Rcode, Section, rtype};
 use crate::ids::{EndpointId, NameId};
 use crate::net::Family;
+use crate::snapshot::View;
 use crate::snapshot::drills::ScopedDrill;
-use crate::snapshot::{Snapshot, View};
 use crate::steer::decision::{Picks, Standing};
 use crate::steer::{Ask, Chosen, Decision, Group, LastResort, NoTrace, Steering, decide};
 use crate::telemetry::DnsEvent;
@@ -366,9 +366,7 @@ pub(super) fn tell(view: &View, decision: &Decision, scratch: &Scratch, r: &mut 
     if let Chosen::Endpoints(picks) = &decision.chosen
         && let Some(first) = picks.as_slice().first()
     {
-        let Snapshot {
-            steering, settings, ..
-        } = &*view.snapshot;
+        let (steering, settings) = (&view.snapshot.steering, &view.snapshot.settings);
         let pool = steering.endpoints[first.index()].pool;
         let region = steering.pools[pool.index()].region;
         let place = settings.regions.place(region.index());

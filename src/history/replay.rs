@@ -10,6 +10,9 @@ use std::sync::Arc;
 use super::batch::Batch;
 use super::fact::{Fact, Order, SiteTime, Verdict};
 
+/// What a vantage is worth, and what it says of itself, each in one word.
+type Standing = (Arc<str>, Option<Arc<str>>);
+
 /// Everything that facts can speak of, by name.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct State {
@@ -18,7 +21,7 @@ pub struct State {
     /// Round-trip times by endpoint.
     pub times: BTreeMap<Arc<str>, Arc<[SiteTime]>>,
     /// Vantages: worth and voice, each in one word.
-    pub vantages: BTreeMap<Arc<str>, (Arc<str>, Option<Arc<str>>)>,
+    pub vantages: BTreeMap<Arc<str>, Standing>,
     /// Orders in force by subject.
     pub orders: BTreeMap<Arc<str>, Arc<Order>>,
     /// The digest of the configuration in force; empty: not known.

@@ -182,7 +182,7 @@ mod tests {
             "A label",
             "a-b label",
             "a labels",
-            "a canary=1.2.3.4",
+            "a canary=1.2.3.4/33",
             "0123456789abcdefg label",
         ] {
             assert_eq!(Drill::from_text(text), None, "{text}");

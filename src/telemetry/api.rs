@@ -25,7 +25,10 @@ struct Tally {
 
 /// Counters of the admin API; one for the process.
 #[derive(Debug, Default)]
-pub struct ApiStats(Mutex<BTreeMap<(Box<str>, Box<str>), Tally>>);
+pub struct ApiStats(Mutex<Tallies>);
+
+/// By route and method.
+type Tallies = BTreeMap<(Box<str>, Box<str>), Tally>;
 
 impl ApiStats {
     /// Counts an answer. `route` is the pattern that matched, such as `/v1/names/{name}`, never a path
@@ -46,7 +49,7 @@ impl ApiStats {
         tally.time += took;
     }
 
-    fn tallies(&self) -> MutexGuard<'_, BTreeMap<(Box<str>, Box<str>), Tally>> {
+    fn tallies(&self) -> MutexGuard<'_, Tallies> {
         // Counters stay counters where a thread that held them panicked.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -235,6 +235,17 @@ fn s1_a_reload_changes_who_is_let_in() {
         1,
     );
     node.rewrite(&gone);
+    let checked = tradewind()
+        .arg("check")
+        .arg(node.file("tradewind.toml"))
+        .output()
+        .unwrap();
+    let said = String::from_utf8([checked.stdout, checked.stderr].concat()).unwrap();
+    assert!(checked.status.success(), "{said}");
+    assert!(
+        said.contains("token `vroni` expired at 2020-01-01T00:00:00Z"),
+        "{said}"
+    );
     assert_eq!(by(node.admin, ADMIN, "POST", "/v1/reload", "").status, 200);
     assert_eq!(by(node.admin, VIEWER, "GET", "/v1/regions", "").status, 401);
     assert_eq!(ask(node.admin, "GET", "/metrics", &[], "").status, 200);

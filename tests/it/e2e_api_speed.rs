@@ -21,11 +21,17 @@ const IN_A_POOL: usize = 20;
 const BOUND: Duration = Duration::from_millis(if cfg!(debug_assertions) { 1_000 } else { 50 });
 
 fn configuration() -> String {
-    let mut text = HEAD.replace("version = 1\n", "version = 1\n\n[admin]\nrequests-per-second = 0\n");
+    let mut text = HEAD.replace(
+        "version = 1\n",
+        "version = 1\n\n[admin]\nrequests-per-second = 0\n",
+    );
     text.push_str("\n[policies.split]\nstages = [{ weighted = {} }]\n");
     let pools = ENDPOINTS / IN_A_POOL;
     for pool in 0..pools {
-        let _ = write!(text, "\n[pools.p{pool:05}]\nregion = \"eu\"\nendpoints = [\n");
+        let _ = write!(
+            text,
+            "\n[pools.p{pool:05}]\nregion = \"eu\"\nendpoints = [\n"
+        );
         for i in 0..IN_A_POOL {
             let n = pool * IN_A_POOL + i;
             let (a, b, c) = (n >> 16 & 255, n >> 8 & 255, n & 255);
@@ -39,7 +45,11 @@ fn configuration() -> String {
     }
     for name in 0..NAMES {
         let (one, other) = (name % pools, (name * 7 + 1) % pools);
-        let other = if one == other { (one + 1) % pools } else { other };
+        let other = if one == other {
+            (one + 1) % pools
+        } else {
+            other
+        };
         let _ = write!(
             text,
             "\n[names.\"n{name:06}.gslb.test\"]\npools = [\"p{one:05}\", \"p{other:05}\"]\npolicy = \"split\"\n"
@@ -50,7 +60,11 @@ fn configuration() -> String {
 
 fn node() -> Node {
     let dir = tempfile::tempdir().unwrap();
-    std::fs::write(dir.path().join("gslb.test.zone"), crate::support::node::ZONE).unwrap();
+    std::fs::write(
+        dir.path().join("gslb.test.zone"),
+        crate::support::node::ZONE,
+    )
+    .unwrap();
     std::fs::write(dir.path().join("tradewind.toml"), configuration()).unwrap();
     Node::start_in(dir)
 }
@@ -89,7 +103,10 @@ fn api_reads_are_quick_with_10_000_names_and_100_000_endpoints() {
         "/v1/config?limit=100&after=50000".to_owned(),
         "/v1/overrides".to_owned(),
         "/v1/audit".to_owned(),
-        format!("/v1/explain?name=n{:06}.gslb.test&client=192.0.2.1", NAMES / 2),
+        format!(
+            "/v1/explain?name=n{:06}.gslb.test&client=192.0.2.1",
+            NAMES / 2
+        ),
         "/v1/openapi.json".to_owned(),
     ];
     let mut slow = Vec::new();
@@ -98,7 +115,11 @@ fn api_reads_are_quick_with_10_000_names_and_100_000_endpoints() {
             .map(|_| {
                 let start = Instant::now();
                 let answer = http::get(node.admin, path);
-                assert!(matches!(answer.status, 200 | 404), "{path}: {}", answer.body);
+                assert!(
+                    matches!(answer.status, 200 | 404),
+                    "{path}: {}",
+                    answer.body
+                );
                 start.elapsed()
             })
             .collect();
@@ -124,7 +145,11 @@ fn api_under_load_does_not_slow_dns() {
             dns::query(&name, RecordType::A, None)
         })
         .collect();
-    let (over, hammer, asked) = (AtomicBool::new(false), AtomicBool::new(false), AtomicU64::new(0));
+    let (over, hammer, asked) = (
+        AtomicBool::new(false),
+        AtomicBool::new(false),
+        AtomicU64::new(0),
+    );
     let paths = [
         "/v1/endpoints?limit=1000",
         "/v1/names?limit=1000",
@@ -164,7 +189,10 @@ fn api_under_load_does_not_slow_dns() {
         load.join().unwrap()
     });
     assert_eq!(outcome.answered, outcome.sent, "every query has its answer");
-    assert!(asked.load(Ordering::Relaxed) > 20, "the API was hardly asked");
+    assert!(
+        asked.load(Ordering::Relaxed) > 20,
+        "the API was hardly asked"
+    );
     let p99 = |on: bool| {
         let mut all: Vec<Duration> = windows
             .iter()
@@ -179,5 +207,8 @@ fn api_under_load_does_not_slow_dns() {
     eprintln!("dns p99 quiet {quiet:?}, API hammered {loaded:?}, ratio {ratio:.2}");
     // 1.2 on a quiet machine with an optimised build (`src/docs/performance.md`); here others may run.
     let most = if cfg!(debug_assertions) { 3.0 } else { 1.5 };
-    assert!(ratio <= most, "query p99 {quiet:?} → {loaded:?}: {ratio:.2} times, {most} are allowed");
+    assert!(
+        ratio <= most,
+        "query p99 {quiet:?} → {loaded:?}: {ratio:.2} times, {most} are allowed"
+    );
 }

@@ -5,13 +5,13 @@
 
 use std::fmt::Write;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Child, Command};
 use std::time::Duration;
 
 use tempfile::TempDir;
 
 use crate::support::backend::Backend;
-use crate::support::demo::{Demo, package};
+use crate::support::demo::{Demo, package, signal};
 use crate::support::wait_for;
 
 /// A script may take so long; the slowest looks at every view twice.
@@ -19,6 +19,19 @@ const BOUND: Duration = Duration::from_secs(170);
 
 /// Steered names beside those of the demo: more than a page of them.
 const NAMES: usize = 120;
+
+/// A script that runs; ended with its browser when a test gives up.
+struct Script(Child);
+
+impl Drop for Script {
+    fn drop(&mut self) {
+        if let Ok(None) = self.0.try_wait() {
+            // Told, so that it can end its browser.
+            signal("-TERM", self.0.id());
+            self.0.wait().unwrap();
+        }
+    }
+}
 
 /// The demo's world with a proxy, a state directory and many names.
 struct World {
@@ -48,14 +61,19 @@ impl World {
         );
         for (i, backend) in backends.iter().enumerate() {
             let address = backend.addr;
-            write!(
+            writeln!(
                 text,
-                "\n[[upstreams.app.backends]]\nname = \"b{i}\"\naddress = \"{address}\"\n"
+                "\n[[upstreams.app.backends]]\nname = \"b{i}\"\naddress = \"{address}\""
             )
             .unwrap();
         }
         for i in 0..NAMES {
-            write!(text, "\n[names.\"n{i:03}.gslb.example\"]\npools = [\"eu\", \"us\", \"ap\"]\npolicy = \"nearest\"\n").unwrap();
+            writeln!(
+                text,
+                "\n[names.\"n{i:03}.gslb.example\"]\npools = [\"eu\", \"us\", \"ap\"]\n\
+                 policy = \"nearest\""
+            )
+            .unwrap();
         }
         std::fs::write(dir.path().join("4-more.toml"), text + more).unwrap();
         let demo = Demo::start_with(&["--config", dir.path().to_str().unwrap()]);
@@ -73,7 +91,7 @@ impl World {
 
     /// Runs a script against this node.
     fn run(&self, script: &str, more: &[(&str, &str)]) {
-        let mut child = Command::new("node")
+        let child = Command::new("node")
             .arg(package().join("tests/console").join(script))
             .env("TRADEWIND_NPM", npm())
             .env("TRADEWIND_ADMIN", format!("http://{}", self.demo.admin))
@@ -84,7 +102,8 @@ impl World {
             .envs(more.iter().copied())
             .spawn()
             .expect("node is installed by tests/run");
-        let status = wait_for(script, BOUND, || child.try_wait().unwrap());
+        let mut running = Script(child);
+        let status = wait_for(script, BOUND, || running.0.try_wait().unwrap());
         assert!(
             status.success(),
             "{script}: {status}; see what it said above"

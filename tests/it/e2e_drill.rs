@@ -168,10 +168,10 @@ fn a_whole_drill_moves_answers_ends_by_itself_and_is_reported() {
 #[test]
 fn while_a_drill_runs_clients_move_and_its_end_bounds_the_ttl() {
     let mut node = start();
-    let id = begin(&node, &["drill", "drain", "pool", "eu", "--for", "6s"]);
+    let id = begin(&node, &["drill", "drain", "pool", "eu", "--for", "20s"]);
     let (address, ttl, _) = ask(&node, "www.gslb.test", None);
     assert_eq!(address, US);
-    assert!(ttl <= 6, "{ttl}");
+    assert!(ttl <= 5, "{ttl}");
     // Another may not begin beside it; the rule says so with both numbers.
     let refused = told(&node, &["drill", "fail", "region", "us", "--for", "5s"], 1);
     assert!(
@@ -181,7 +181,7 @@ fn while_a_drill_runs_clients_move_and_its_end_bounds_the_ttl() {
     // It outlives a crash of the only node, and ends in time.
     node.crash_and_restart();
     assert_eq!(www(&node), US);
-    wait_for("the drill ends", Duration::from_secs(10), || {
+    wait_for("the drill ends", Duration::from_secs(30), || {
         (www(&node) == EU).then_some(())
     });
     let json = reported(&node, &id);

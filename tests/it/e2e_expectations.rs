@@ -156,8 +156,12 @@ fn o4_expectations_are_tried_by_test_check_and_start() {
     assert_eq!((code, &json["broken"]), (Some(1), &1.into()));
     assert_eq!(json["expectations"][1]["holds"], true);
 
-    for args in [&["check"][..], &["run", "--node", "n1", "--config"]] {
-        let (code, _, err) = tradewind_says(&[args, &[&path(&bad)]].concat());
+    let bad_path = path(&bad);
+    for args in [
+        &["check", &bad_path][..],
+        &["run", "--node", "n1", "--config", &bad_path],
+    ] {
+        let (code, _, err) = tradewind_says(args);
         assert_eq!(code, Some(78), "{args:?}: {err}");
         assert!(
             err.contains("does not get what is expected"),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::process::Output;
+use std::time::Duration;
 
 use hickory_proto::op::Message;
 use hickory_proto::rr::RecordType;
@@ -9,7 +10,7 @@ use serde_json::Value;
 
 use crate::support::demo::tradewind;
 use crate::support::node::Node;
-use crate::support::{dns, http};
+use crate::support::{dns, http, wait_for};
 
 /// Three regions of which nothing is probed, and a name for each kind of policy. The last resorts are
 /// endpoints that nobody drains.
@@ -207,9 +208,12 @@ fn what_is_supposed_comes_true_when_it_is_ordered() {
             (&overrides[0]["kind"], &overrides[0]["name"]),
             (&"drain".into(), &region.into())
         );
-        let m = dig(&node, name, "1.2.3.0/24");
         let said = texts(&one["answer"], "address");
-        assert_eq!(said, got(&m).iter().map(String::as_str).collect());
+        // Each query is drawn anew.
+        wait_for("a query is drawn so", Duration::from_secs(10), || {
+            let m = dig(&node, name, "1.2.3.0/24");
+            (said == got(&m).iter().map(String::as_str).collect()).then_some(())
+        });
         // And that the order ends would bring the first answer back.
         let back = after["counterfactuals"].as_array().unwrap();
         let ended = back

@@ -287,8 +287,8 @@ fn s1_wrong_parameters_are_named_and_times_without_record_are_refused() {
         ("limit=0", "limit"),
         ("limit=1001", "limit"),
         ("before=0", "before"),
-        ("limit=x", "query"),
-        ("colour=red", "query"),
+        ("limit=x", "limit"),
+        ("colour=red", "colour"),
     ] {
         let answer = http::get(node.admin, &format!("/v1/events?{query}"));
         assert_eq!(answer.status, 400, "{query}");

@@ -98,6 +98,7 @@ const SERDE: &[&str] = &[
     "config/spec",
     "admin/view",
     "admin/problem",
+    "admin/etag",
     "admin/route",
     "fleet/protocol",
     "geo/mmdb",

@@ -1,10 +1,10 @@
 // The page: which view is shown, what keeps it new, and the frame around it.
 
-import { forget, get, maybe, session } from "./lib/api.js";
+import { forget, maybe, send, session } from "./lib/api.js";
 import { repaint } from "./lib/chart.js";
 import { h, say, show } from "./lib/dom.js";
 import { follow } from "./lib/live.js";
-import { empty, heading, link, loading, trouble } from "./lib/parts.js";
+import { heading, loading, trouble } from "./lib/parts.js";
 import { head, jump } from "./frame/head.js";
 import { login } from "./frame/login.js";
 import { GROUPS, find } from "./routes.js";
@@ -171,10 +171,9 @@ function frame() {
         repaint();
       },
       leave: async () => {
-        const { send } = await import("./lib/api.js");
         await send("DELETE", "/v1/session");
         forget();
-        world.who = null;
+        Object.assign(world, { who: null, status: null });
         await begin();
       },
       enter: () => login(begin),

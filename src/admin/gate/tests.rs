@@ -328,7 +328,8 @@ fn s1_a_change_by_a_browser_must_come_from_the_own_page() {
         ("sec-fetch-site", "same-origin"),
         ("sec-fetch-site", "cross-site"),
     );
-    let cases: &[(&[(&str, &str)], bool, bool)] = &[
+    type Case<'a> = (&'a [(&'a str, &'a str)], bool, bool);
+    let cases: &[Case<'_>] = &[
         // What is told; whether a session's is taken; whether this machine's is.
         (&[host], false, true),
         (&[host, own], true, true),

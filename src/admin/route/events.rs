@@ -12,7 +12,7 @@ use super::then::time;
 use crate::admin::gate::Viewer;
 use crate::admin::problem::{Document, Problem};
 use crate::admin::state::{Answer, State};
-use crate::admin::view::events::{Change, EndpointHistory, Events};
+use crate::admin::view::events::{EndpointHistory, Events, VerdictChange};
 use crate::history::{Filter, KINDS, Level};
 
 /// Events of a page, where nothing else is asked for.
@@ -210,6 +210,6 @@ pub async fn endpoint(
     }
     Ok(Json(EndpointHistory {
         endpoint,
-        changes: changes.iter().map(Change::of).collect(),
+        changes: changes.iter().map(VerdictChange::of).collect(),
     }))
 }

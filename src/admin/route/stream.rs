@@ -18,7 +18,7 @@ use tokio::time::MissedTickBehavior;
 use crate::admin::history::{Listening, StreamEnd};
 use crate::admin::problem::Problem;
 use crate::admin::state::State;
-use crate::admin::view::events::Event;
+use crate::admin::view::events::LoggedEvent;
 use crate::history::{Filter, Told};
 
 /// Pieces that a slow reader may be behind before the stream ends.
@@ -93,7 +93,7 @@ impl Feed {
     }
 
     fn told(&self, told: &Told) -> Result<(), End> {
-        let Ok(data) = serde_json::to_string(&Event::from(told)) else {
+        let Ok(data) = serde_json::to_string(&LoggedEvent::from(told)) else {
             debug_assert!(false, "an event is text and numbers");
             return Ok(());
         };

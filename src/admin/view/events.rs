@@ -14,7 +14,7 @@ use crate::time::when;
 #[serde(rename_all = "kebab-case")]
 pub struct Events {
     /// Latest first.
-    pub events: Vec<Event>,
+    pub events: Vec<LoggedEvent>,
     /// Give it back as `before=` for earlier ones; null: there are no more.
     pub next: Option<u64>,
     /// What is missing, and why; null: nothing is.
@@ -24,7 +24,7 @@ pub struct Events {
 /// Something that happened.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
-pub struct Event {
+pub struct LoggedEvent {
     /// Its number on this node; later events have higher ones.
     pub number: u64,
     /// When (RFC 3339).
@@ -45,12 +45,12 @@ pub struct Event {
     pub details: BTreeMap<String, String>,
 }
 
-impl From<&Told> for Event {
-    fn from(told: &Told) -> Event {
+impl From<&Told> for LoggedEvent {
+    fn from(told: &Told) -> LoggedEvent {
         let detail = |(name, value): &(std::sync::Arc<str>, std::sync::Arc<str>)| {
             (name.to_string(), value.to_string())
         };
-        Event {
+        LoggedEvent {
             number: told.number,
             at: when::show(told.at_ms),
             node: told.node.to_string(),
@@ -67,7 +67,11 @@ impl From<&Told> for Event {
 impl From<Page> for Events {
     fn from(page: Page) -> Events {
         Events {
-            events: page.events.iter().map(|e| Event::from(&**e)).collect(),
+            events: page
+                .events
+                .iter()
+                .map(|e| LoggedEvent::from(&**e))
+                .collect(),
             next: page.next,
             partial: page.partial,
         }
@@ -81,13 +85,13 @@ pub struct EndpointHistory {
     /// The endpoint.
     pub endpoint: String,
     /// Latest first.
-    pub changes: Vec<Change>,
+    pub changes: Vec<VerdictChange>,
 }
 
 /// A verdict that came into force.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
-pub struct Change {
+pub struct VerdictChange {
     /// When (RFC 3339).
     pub at: String,
     /// `up`, `down`, `awaited` (not probed yet) or `presumed` (not probed in time: counts as up).
@@ -117,12 +121,12 @@ pub struct HistoricVote {
     pub opinion: &'static str,
 }
 
-impl Change {
+impl VerdictChange {
     /// A change as shown.
-    pub fn of((at_ms, verdict): &Turn) -> Change {
+    pub fn of((at_ms, verdict): &Turn) -> VerdictChange {
         let votes = verdict.votes.iter().flat_map(|v| v.iter());
         let error = verdict.failure.as_ref().or(verdict.last_error.as_ref());
-        Change {
+        VerdictChange {
             at: when::show(*at_ms),
             state: verdict.state,
             cause: verdict.cause,

@@ -145,7 +145,7 @@ pub struct Audit {
 
 /// A line of the audit record.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = AuditLine)]
+#[schema(as = AuditEvent)]
 pub struct Event {
     /// When it was written on this node.
     pub at: String,

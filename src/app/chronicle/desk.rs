@@ -9,7 +9,7 @@ use tokio::sync::{Semaphore, oneshot, watch};
 
 use super::files::short;
 use super::shelf::{Job, NotRecalled, Recalled};
-use super::then::{NoSnapshot, Workshop};
+use super::then::{Unreadable, Workshop};
 use super::{Shared, add};
 use crate::admin::history::{
     Based, HistoryDesk, Listening, NoThen, Page, StreamEnd, Then, TooMany, Turn,
@@ -99,10 +99,10 @@ impl HistoryKeeper {
                 }
                 Ok(snapshot)
             }
-            Err(NoSnapshot::Busy) => Err(NoThen::Trouble(
+            Err(Unreadable::Busy) => Err(NoThen::Trouble(
                 "others wait for configurations of other times; ask again in a moment".to_owned(),
             )),
-            Err(NoSnapshot::Unknown(why)) => Err(NoThen::Unknown(why)),
+            Err(Unreadable::Unknown(why)) => Err(NoThen::Unknown(why)),
         }
     }
 }

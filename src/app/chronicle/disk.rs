@@ -288,7 +288,12 @@ impl Disk {
         }
         stored.events.reverse();
         if events > 0 {
-            let last = stored.segments.iter().rev().take(SEGMENTS_SHOWN).last();
+            let last = stored
+                .segments
+                .iter()
+                .rev()
+                .take(SEGMENTS_SHOWN)
+                .next_back();
             let first = last.map_or(u64::MAX, |s| s.first);
             for row in read.open_table(ROWS)?.range(first..)? {
                 let (number, packed) = row?;

@@ -28,7 +28,7 @@ pub(super) struct Workshop {
 
 /// Why there is no snapshot.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum NoSnapshot {
+pub(super) enum Unreadable {
     /// Too many ask.
     Busy,
     /// The configuration cannot be had; why.
@@ -41,8 +41,8 @@ impl Workshop {
         &self,
         kept: Kept,
         wanted: &Wanted,
-    ) -> Result<(Arc<Snapshot>, bool), NoSnapshot> {
-        let waiting = Waiting::begin(&self.waiting).ok_or(NoSnapshot::Busy)?;
+    ) -> Result<(Arc<Snapshot>, bool), Unreadable> {
+        let waiting = Waiting::begin(&self.waiting).ok_or(Unreadable::Busy)?;
         let mut compiled = self.compiled.lock().await;
         if let Some(at) = compiled.iter().position(|(d, _)| *d == kept.digest) {
             // The one used last is kept longest.
@@ -55,8 +55,8 @@ impl Workshop {
         let made = tokio::task::spawn_blocking(move || make(&kept, &wanted)).await;
         drop(waiting);
         let snapshot = match made {
-            Ok(made) => made.map_err(NoSnapshot::Unknown)?,
-            Err(panic) => return Err(NoSnapshot::Unknown(panic.to_string())),
+            Ok(made) => made.map_err(Unreadable::Unknown)?,
+            Err(panic) => return Err(Unreadable::Unknown(panic.to_string())),
         };
         compiled.push((digest, snapshot.clone()));
         if compiled.len() > COMPILED {

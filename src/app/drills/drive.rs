@@ -33,6 +33,10 @@ const SECOND: Duration = Duration::from_secs(1);
 /// A drill that was planned, and of which no order came, is given up after so many milliseconds.
 const PATIENCE_MS: u64 = 30_000;
 
+/// A node that sees too few others waits so long before it believes that they are gone: it may have
+/// just started, or they may.
+const LACKING: Duration = Duration::from_secs(10);
+
 /// After its end a drill waits at least so long for the words of others, in milliseconds.
 const SETTLE_MS: u64 = 1_500;
 
@@ -136,7 +140,8 @@ impl Drills {
             all.filter(|f| open(f) || ordered(f)).cloned().collect()
         };
         let drives = self.live_peers().first() == Some(&self.tools.node)
-            && self.tools.peers.contains(&self.tools.node);
+            && self.tools.peers.contains(&self.tools.node)
+            && self.knows_who_is_there();
         let mut lifts = Vec::new();
         let mut own = Grounds::default();
         let grounds = grounds.unwrap_or(&mut own);
@@ -159,6 +164,19 @@ impl Drills {
             }
         }
         lifts
+    }
+
+    /// Whether most are there, or have been missing for so long that it is not this node which has yet
+    /// to hear of them.
+    fn knows_who_is_there(&self) -> bool {
+        let now = self.tools.clock.now();
+        let enough = self.present().is_enough();
+        let mut known = self.known();
+        if enough {
+            known.lacking = None;
+            return true;
+        }
+        now.since(*known.lacking.get_or_insert(now)) >= LACKING
     }
 
     /// Makes a file of each drill that is known by its order only.
@@ -272,7 +290,11 @@ impl Drills {
                 let subject = super::world::subject(&file.charter);
                 let begun = course.begun_ms().unwrap_or(0);
                 let cleared = self.tools.orders.cleared(&subject, begun)?;
-                let said = format!("its order was taken back by {}: {}", cleared.0, cleared.1);
+                let why = match &*cleared.1 {
+                    "" => String::new(),
+                    reason => format!(": {reason}"),
+                };
+                let said = format!("its order was taken back by {}{why}", cleared.0);
                 let at = cleared.2.max(begun);
                 self.step(id, |course| {
                     let _ = course.end(End::Aborted, (at, ends_ms), node, said);
@@ -453,6 +475,7 @@ impl Drills {
                 files,
                 untold,
                 unkept,
+                ..
             } = &mut *known;
             let own = &self.tools.node;
             let mut told = Vec::new();

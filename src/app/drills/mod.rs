@@ -35,11 +35,12 @@ use super::proxy::SharedCarrier;
 use super::store::Store;
 use crate::admin::desk::{Asked, AuditLine, Ends, Refusal, WantedOrder, Wish};
 use crate::admin::drills::{DrillDesk, NotAborted, WantedDrill};
+use crate::drill::report::Note;
 use crate::drill::{Charter, Course, End, Report};
 use crate::fleet::StateBus;
 use crate::overrides::{Class, Drill, Kind, ScopeKind, Stamp, Subject};
 use crate::snapshot::{Publisher, View, orders};
-use crate::time::Clock;
+use crate::time::{Clock, Moment};
 
 /// What drills work with.
 pub struct Tools {
@@ -81,6 +82,8 @@ struct Known {
     untold: BTreeSet<Arc<str>>,
     /// Words of others that are to be kept.
     unkept: BTreeSet<(Arc<str>, Arc<str>)>,
+    /// Since when too few nodes are there.
+    lacking: Option<Moment>,
 }
 
 /// Goes on with the drills that were stored, beside `orders`.
@@ -351,7 +354,16 @@ impl DrillDesk for Drills {
                 let said = format!("in force on {} of {} nodes", taken.applied, taken.of);
                 self.step(&id, |course| {
                     // A node that had the order before may have said so.
+                    let said = "its order is in force".to_owned();
                     let _ = course.begin((at_ms, charter.ends_ms), node, said);
+                });
+                let at_ms = self.now_ms();
+                self.say(&id, |word| {
+                    word.notes.push(Note {
+                        at_ms,
+                        node: node.clone(),
+                        text: said,
+                    });
                 });
             }
             Err(refusal) => {

@@ -118,9 +118,9 @@ pub(super) fn under(charter: &Charter, view: &View, now: Moment) -> View {
 }
 
 /// The first of `names` that answers worse than from what is up and meant for it, with how.
-pub(super) fn lesser<'v>(
+pub(super) fn lesser(
     live: &crate::steer::Live,
-    view: &'v View,
+    view: &View,
     names: &[NameId],
 ) -> Option<(String, &'static str)> {
     let steering = &view.snapshot.steering;

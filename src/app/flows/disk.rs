@@ -142,7 +142,7 @@ mod tests {
         let damaged = kept.replace("12.5", "12.x") + "500001 www.example. 192.0.2.0/24 eu eu NaN\n";
         let mut again = Table::default();
         assert_eq!(read(&damaged, &mut again), 2);
-        assert_eq!(again.len(), 1);
+        assert_eq!(again.size(), 1);
         assert_eq!(read("something else\n", &mut Table::default()), 1);
     }
 

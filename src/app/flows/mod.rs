@@ -269,7 +269,11 @@ impl FlowDesk for Flows {
 
 impl Metrics for Flows {
     fn render(&self, page: &mut Page) {
-        let counters: [(&str, &str, u64); 3] = [
+        let (entries, lost) = {
+            let table = self.table();
+            (table.size(), table.lost())
+        };
+        let counters: [(&str, &str, u64); 4] = [
             (
                 "tradewind_dns_samples_total",
                 "Answers that were looked at to know which clients are sent where.",
@@ -285,25 +289,21 @@ impl Metrics for Flows {
                 "Samples that were no answer of a steered name with addresses.",
                 self.others.load(Ordering::Relaxed),
             ),
+            (
+                "tradewind_flows_lost_queries_total",
+                "Queries that the table of flows had no room for, not even by country.",
+                lost as u64,
+            ),
         ];
         for (name, help, value) in counters {
             page.family(name, "counter", help);
             page.sample(name, "", value);
         }
-        let (entries, lost) = {
-            let table = self.table();
-            (table.len(), table.lost())
-        };
-        let gauges: [(&str, &str, u64); 3] = [
+        let gauges: [(&str, &str, u64); 2] = [
             (
                 "tradewind_flows_entries",
                 "Entries of the table of flows: client network, name and pool, by hour.",
                 entries as u64,
-            ),
-            (
-                "tradewind_flows_lost_queries",
-                "Queries that the table had no room for, not even by country.",
-                lost as u64,
             ),
             (
                 "tradewind_flows_not_kept",

@@ -191,7 +191,7 @@ impl Table {
     }
 
     /// Entries of all hours.
-    pub fn len(&self) -> usize {
+    pub fn size(&self) -> usize {
         self.hours
             .iter()
             .map(|h| h.flows.len() + h.rest.len())
@@ -265,13 +265,13 @@ mod tests {
         assert_eq!(sum(t.window(1, 129, 0.5)), 15.0);
         assert_eq!(sum(t.window(24, 129, 0.0)), 250.0);
         assert_eq!(sum(t.window(24, 129, 1.0)), 240.0);
-        assert_eq!(t.len(), 25);
+        assert_eq!(t.size(), 25);
         // Too old for anybody.
         t.add(90, f, 1.0, &nowhere);
-        assert_eq!(t.len(), 25);
+        assert_eq!(t.size(), 25);
         t.turn_to(200);
         // Nobody speaks of its name any more.
-        assert_eq!((t.len(), t.texts.len()), (0, 0));
+        assert_eq!((t.size(), t.texts.len()), (0, 0));
     }
 
     #[test]
@@ -287,7 +287,7 @@ mod tests {
             let a = std::net::Ipv4Addr::from(0x0a00_0000 + (i << 8));
             let seldom = flow(&mut t, &format!("{a}/24"), "eu");
             t.add(7, seldom, 1.0, &country);
-            assert!(t.len() <= 64 + 2);
+            assert!(t.size() <= 64 + 2);
         }
         let window = t.window(1, 7, 0.5);
         assert_eq!(window[0], (often, 10_000.0));

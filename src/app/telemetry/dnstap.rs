@@ -140,8 +140,8 @@ impl Writer {
         let mut pause = RETRY.0;
         loop {
             let ended = match &target {
-                DnstapTarget::Socket(path) => self.to_collector(path, &mut pause).await,
-                DnstapTarget::File(path, size) => self.to_file(path, *size).await,
+                DnstapTarget::Socket(path) => self.feed_collector(path, &mut pause).await,
+                DnstapTarget::File(path, size) => self.feed_file(path, *size).await,
             };
             self.stats.connected.store(false, Ordering::Relaxed);
             let error = match ended {
@@ -201,7 +201,7 @@ impl Writer {
     }
 
     /// The two-way handshake of Frame Streams, then data until something ends it.
-    async fn to_collector(&mut self, path: &Path, pause: &mut Duration) -> Ended {
+    async fn feed_collector(&mut self, path: &Path, pause: &mut Duration) -> Ended {
         let opened = timeout(PATIENCE, greet(path)).await;
         let mut stream = match opened.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into())) {
             Ok(stream) => stream,
@@ -231,7 +231,7 @@ impl Writer {
     }
 
     /// A one-way stream in a new file; the one before it is kept under another name.
-    async fn to_file(&mut self, path: &Path, most: u64) -> Ended {
+    async fn feed_file(&mut self, path: &Path, most: u64) -> Ended {
         match self.fill(path, most).await {
             Ok(ended) | Err(ended) => ended,
         }

@@ -82,7 +82,10 @@ fn every_option_says_which_line_or_that_it_is_the_default() {
     let file = |line| Said::File("a.toml".to_owned(), line);
     assert_eq!(told("version"), (Setting::Integer(1), file(1)));
     assert_eq!(told("monitors.web.interval"), (text("1s"), file(14)));
-    assert_eq!(told("policies.split.stages[0].weighted"), (Setting::Empty, file(26)));
+    assert_eq!(
+        told("policies.split.stages[0].weighted"),
+        (Setting::Empty, file(26))
+    );
     assert_eq!(told("monitors.web.fall").1, Said::Default);
     assert_eq!(
         told("pools.eu.endpoints[1].weight"),

@@ -173,7 +173,7 @@ fn a_label_is_answered_under_the_drill_in_every_type_and_its_name_is_not() {
         let name = format!("{name}.x.test");
         let label = format!("Drill-K2F9.{name}");
         let got = of(&label, A);
-        assert_eq!(got.rcode(), "No Error", "{label}");
+        assert_eq!(got.rcode(), "NoError", "{label}");
         let before = at(&plain, &name, "192.0.2.0/24");
         assert_ne!(got.data(), before.data(), "{label}");
         assert_eq!(got.scope(), before.scope(), "{label}");
@@ -190,7 +190,7 @@ fn a_label_is_answered_under_the_drill_in_every_type_and_its_name_is_not() {
         let got = of(name, t);
         assert_eq!(
             (got.rcode(), got.answers().len()),
-            ("No Error".to_owned(), 0),
+            ("NoError".to_owned(), 0),
             "{name} {t}"
         );
         assert_eq!(got.authorities().len(), 1);

@@ -208,7 +208,7 @@ fn the_words_of_counterfactuals_are_plain() {
     // 90 ms and a tenth of it are as good; beyond, us alone is better.
     has(
         &fast,
-        "if the round-trip time to pool eu rose to 99.1 ms for 30 s",
+        "if the round-trip time to pool eu rose to 99.0 ms for 60 s",
     );
     // us comes beside eu when it is within 5 ms of it.
     has(

@@ -81,7 +81,7 @@ cache = "c"
 waf = "basic"
 
 [upstreams.app]
-circuit-breaker = { consecutive-failures = 5 }
+circuit = {}
 [[upstreams.app.backends]]
 name = "b"
 address = "127.0.0.1:BACKEND"

@@ -78,29 +78,6 @@ export function repaint() {
   for (const box of document.querySelectorAll(".chart")) if (box.plot) box.draw();
 }
 
-/** A line of numbers without axes. */
-export function sparkline(list, { text, low = 0, high } = {}) {
-  const known = list.filter((v) => v !== null && v !== undefined);
-  if (known.length < 2) return h("span", { class: "quiet" }, "—");
-  const [w, t] = [96, 22];
-  const top = high ?? Math.max(...known, low + 1e-9);
-  const x = (i) => (i / (list.length - 1)) * (w - 2) + 1;
-  const y = (v) => t - 2 - ((v - low) / (top - low || 1)) * (t - 4);
-  let pen = "M";
-  const d = list
-    .map((v, i) => {
-      if (v === null || v === undefined) {
-        pen = "M";
-        return "";
-      }
-      const step = `${pen}${x(i).toFixed(1)},${y(v).toFixed(1)}`;
-      pen = "L";
-      return step;
-    })
-    .join("");
-  return s("svg", { class: "spark", viewBox: `0 0 ${w} ${t}`, role: "img", "aria-label": text ?? "trend" }, s("path", { d }));
-}
-
 /** States over time as a strip: `parts` are `{from, to, kind}` in milliseconds, within `from`..`to`. */
 export function strip(parts, from, to, text) {
   const [w, t] = [120, 14];

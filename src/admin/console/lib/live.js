@@ -72,6 +72,8 @@ export function follow({ changed, happened, state }) {
       });
       const kind = response.headers.get("content-type") ?? "";
       if (response.status === 401) session.wanted();
+      // Another process may not know this number.
+      if (response.status === 400) last = undefined;
       if (!response.ok) return `the node answers ${response.status}`;
       if (!kind.startsWith("text/event-stream")) return "the node has no event stream";
       fails = 0;
@@ -81,11 +83,11 @@ export function follow({ changed, happened, state }) {
       changed();
       const feed = parser((event) => {
         if (event.id) last = event.id;
-        let data;
+        let data = null;
         try {
           data = JSON.parse(event.data);
         } catch {
-          return;
+          // That something happened is told all the same.
         }
         happened(event.type, data, event.id);
         changed();

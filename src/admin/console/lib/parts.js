@@ -68,8 +68,6 @@ export function heading(title, lead, ...actions) {
   );
 }
 
-let serial = 0;
-
 /** A panel with a heading. `id` keeps it the same from one rendering to the next. */
 export function panel(title, { note, actions, wide, id, flush, level = 2 } = {}, ...body) {
   const name = id ?? `p-${title.toLowerCase().replace(/[^a-z0-9]+/g, "-")}`;
@@ -234,9 +232,6 @@ export function values(form) {
   }
   return out;
 }
-
-/** A name no other part of the page has. */
-export const unique = (stem) => `${stem}-${(serial += 1)}`;
 
 /** A share as a bar that also says its number. */
 export function bar(share, text, kind = "") {

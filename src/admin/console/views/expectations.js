@@ -1,30 +1,32 @@
-// What the configuration promises of its answers, and whether that holds now.
+// What the configuration promises of its answers, as it was tried when it was loaded.
 
-import { maybe } from "../lib/api.js";
+import { get } from "../lib/api.js";
 import { h } from "../lib/dom.js";
-import { badge, empty, heading, table } from "../lib/parts.js";
+import { number } from "../lib/format.js";
+import { at, pager } from "../lib/paging.js";
+import { badge, heading, table } from "../lib/parts.js";
 
 export const title = () => "Expectations";
-export const calm = 3000;
+/** They change by a reload only. */
+export const calm = 5000;
 
 export async function load(r) {
-  return (await maybe("/v1/expectations", { signal: r.abort.signal })) ?? { expectations: [] };
+  return get("/v1/expectations", { query: at(r), signal: r.abort.signal });
 }
 
 export function render(r, data) {
-  const list = data.expectations ?? [];
   return [
-    heading("Expectations", "Tests in the configuration: who must get which answer, also with something down."),
+    heading("Expectations", "Tests in the configuration: who must get which answer, also with something down. A configuration that breaks one is refused.",
+      data.total > 0 && badge(data.broken ? "fails" : "holds", data.broken ? `${number(data.broken)} broken` : `all ${number(data.total)} hold`)),
     h("section", { class: "panel flush", "aria-label": "Expectations" },
-      list.length
-        ? table("Expectations", [
-            { name: "Name", cell: (x) => x.name },
-            { name: "Holds", cell: (x) => badge(x.holds ?? x.passed ? "holds" : "fails") },
-            { name: "Client", cell: (x) => h("code", {}, x.client) },
-            { name: "Down", cell: (x) => (x.down?.length ? x.down.join(", ") : "—") },
-            { name: "Expected", cell: (x) => (Array.isArray(x.answer) ? x.answer.join(", ") : (x.answer ?? x.expected)) },
-            { name: "Answered", wrap: true, cell: (x) => x.problem ?? (Array.isArray(x.got) ? x.got.join(", ") : (x.got ?? "—")) },
-          ], list, {})
-        : empty("The configuration has no [[expect]] table.")),
+      table("Expectations", [
+        { name: "Question", cell: (x) => x.question },
+        { name: "Holds", cell: (x) => badge(x.holds ? "holds" : "fails") },
+        { name: "Wanted", wrap: true, cell: (x) => x.wanted },
+        { name: "Answered", wrap: true, cell: (x) => x.got },
+        { name: "Because", wrap: true, cell: (x) => x.because },
+        { name: "Stands in", cell: (x) => h("code", {}, x.place) },
+      ], data.expectations, { key: (x) => x.place, none: "The configuration has no [[expect]] table." }),
+      pager(r, data.next)),
   ];
 }

@@ -5,6 +5,7 @@ import { h } from "../lib/dom.js";
 import { number, percent, plural, short } from "../lib/format.js";
 import { legend, map } from "../lib/map.js";
 import { badge, empty, figures, heading, link, panel, path, table } from "../lib/parts.js";
+import { running } from "./drills.js";
 import { events_list } from "./events.js";
 import { capacity_of, flows_on, region_kind, region_word } from "./world.js";
 
@@ -15,14 +16,15 @@ const LATEST = 7;
 
 export async function load(r) {
   const o = { signal: r.abort.signal };
-  const [status, regions, flows, events, down] = await Promise.all([
+  const [status, regions, flows, events, down, drills] = await Promise.all([
     maybe("/v1/status", o),
     get("/v1/regions", o),
     maybe("/v1/flows", { ...o, query: { window: "1h" } }),
     maybe("/v1/events", { ...o, query: { limit: LATEST } }),
     maybe("/v1/endpoints", { ...o, query: { state: "down", limit: 20 } }),
+    maybe("/v1/drills", o),
   ]);
-  return { status, regions: regions.regions, flows: flows ?? [], events: events?.events ?? [], down: down?.endpoints ?? [] };
+  return { status, regions: regions.regions, flows: flows ?? [], events: events?.events ?? [], down: down?.endpoints ?? [], drills: (drills?.drills ?? []).filter(running) };
 }
 
 /** What a person should look at, worst first: `[kind, text, way]`. */
@@ -52,8 +54,8 @@ function wrongs({ status, regions, down }) {
 
 function wrong(data) {
   const list = wrongs(data);
-  const orders = count(data.status?.overrides);
-  const drills = count(data.status?.drills);
+  const orders = data.status?.overrides ?? 0;
+  const drills = data.drills.length;
   const told = [
     orders > 0 && h("li", {}, badge("weight", "in force"), h("span", {}, `${plural(orders, "override")} by an operator. `, link("overrides", "Overrides"))),
     drills > 0 && h("li", {}, badge("running", "drill"), h("span", {}, `${plural(drills, "drill")} under way. `, link("drills", "Drills"))),
@@ -71,8 +73,6 @@ function wrong(data) {
       : h("p", { class: "quiet" }, "Every name answers from its first choice, every endpoint that is probed is up."),
   );
 }
-
-const count = (v) => (Array.isArray(v) ? v.length : typeof v === "number" ? v : (v?.total ?? v?.running ?? 0));
 
 function places(regions) {
   return regions.map((x) => ({
@@ -106,7 +106,7 @@ export function render(r, data) {
             ["Answer normally", number(status.names?.normal), status.names?.normal === status.names?.total ? "good" : "warn", "names"],
             ["Endpoints up", e && `${number(e.up)} of ${number(e.total)}`, e?.down ? "bad" : null, "endpoints"],
             ["Drained or disabled", e && number((e.drained ?? 0) + (e.disabled ?? 0)), null, "overrides"],
-            ["Overrides", number(count(status.overrides)), count(status.overrides) ? "warn" : null, "overrides"],
+            ["Overrides", number(status.overrides), status.overrides ? "warn" : null, "overrides"],
             total > 0 && ["Queries, last hour", short(total), null, "plan"],
           ]),
         ),
