@@ -20,6 +20,7 @@ mod deploy;
 mod e2e_admin;
 mod e2e_admin_tls;
 mod e2e_api;
+mod e2e_api_speed;
 mod e2e_check;
 mod e2e_cli;
 mod e2e_compare;
