@@ -53,6 +53,13 @@ impl Problem {
         Problem::new(StatusCode::NOT_FOUND, "not found", detail)
     }
 
+    /// A parameter names an object that is not there: 404.
+    pub fn unknown(name: &'static str, detail: impl Into<String>) -> Problem {
+        let mut p = Problem::not_found(detail);
+        p.body.parameter = Some(name.into());
+        p
+    }
+
     /// The path takes another method: 405.
     pub fn method(detail: impl Into<String>) -> Problem {
         Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method not allowed", detail)
