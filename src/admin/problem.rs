@@ -53,8 +53,8 @@ impl Problem {
         Problem::new(StatusCode::NOT_FOUND, "not found", detail)
     }
 
-    /// A parameter names an object that is not there: 404.
-    pub fn unknown(name: &'static str, detail: impl Into<String>) -> Problem {
+    /// What a parameter names does not exist: 404.
+    pub fn no_such(name: impl Into<Cow<'static, str>>, detail: impl Into<String>) -> Problem {
         let mut p = Problem::not_found(detail);
         p.body.parameter = Some(name.into());
         p

@@ -214,13 +214,13 @@ fn announce(ready: &Ready, origins: &[Origin]) {
         };
         println!("  {program} explain www.gslb.example --client 198.51.100.0/24{server}");
         println!("  curl 'http://{admin}/v1/explain?name=www.gslb.example&client=198.51.100.0/24'");
-        println!("  curl http://{admin}/v1/health     # /v1/openapi.json describes all of it; /metrics");
+        println!(
+            "  curl http://{admin}/v1/health     # /v1/openapi.json describes all of it; /metrics"
+        );
         println!("see all of it, and steer:");
         println!("  http://{admin}/ui/     # in a browser");
         println!("  {program} status{server}");
-        println!(
-            "  {program} drill fail region eu --for 30s --reason rehearsal --watch{server}"
-        );
+        println!("  {program} drill fail region eu --for 30s --reason rehearsal --watch{server}");
     }
     let of = |region: &str| {
         let pids: Vec<String> = origins

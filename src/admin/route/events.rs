@@ -207,9 +207,10 @@ pub async fn endpoint(
         let names = endpoints.iter().map(|e| &*e.name);
         let near = crate::config::nearest(&endpoint, names);
         let hint = near.map_or_else(String::new, |n| format!("; did you mean `{n}`?"));
-        return Err(Problem::not_found(format!(
-            "no endpoint `{endpoint}`{hint}"
-        )));
+        return Err(Problem::no_such(
+            "endpoint",
+            format!("no endpoint `{endpoint}`{hint}"),
+        ));
     }
     Ok(Json(EndpointHistory {
         endpoint,

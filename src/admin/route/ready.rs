@@ -29,7 +29,7 @@ impl Wanted {
         match desk.ready(&upstreams) {
             Ok(()) => Ok("ready\n"),
             Err(NotReady::Now(why)) => Err(Problem::unavailable(why)),
-            Err(NotReady::Unknown(why)) => Err(Problem::unknown("upstream", why)),
+            Err(NotReady::Unknown(why)) => Err(Problem::no_such("upstream", why)),
         }
     }
 }
