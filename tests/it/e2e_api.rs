@@ -227,6 +227,8 @@ fn the_document_holds_against_whatever_schemathesis_asks() {
     let (proxy, _backend) = world();
     let document = format!("http://{}/v1/openapi.json", proxy.node.admin);
     let out = Command::new(tool)
+        .arg("--config-file")
+        .arg(package().join("tests/schemathesis.toml"))
         .args(["run", &document, "--checks", CHECKS])
         .args(["--max-examples", "15", "--max-time", "70", "--seed", "7"])
         .args([
@@ -235,7 +237,7 @@ fn the_document_holds_against_whatever_schemathesis_asks() {
             "--continue-on-failure",
         ])
         .args(["--phases", "examples,coverage,fuzzing", "--warnings", "off"])
-        .args(["--generation-database", "none", "--request-timeout", "10"])
+        .args(["--request-timeout", "10"])
         .env("NO_PROXY", "127.0.0.1")
         .output()
         .unwrap();
