@@ -74,6 +74,7 @@ pub async fn purge(
                 false => known.join(", "),
             }
         ))
+        .about("name")
     })?;
     Ok(Json(Purged {
         cache: name,

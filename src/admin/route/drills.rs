@@ -114,7 +114,7 @@ pub async fn begin(
         Ok(Err(Refusal::Invalid { parameter, detail })) => {
             Err(Problem::parameter(parameter, detail))
         }
-        Ok(Err(Refusal::Unknown(detail))) => Err(Problem::not_found(detail)),
+        Ok(Err(Refusal::Unknown(detail))) => Err(Problem::not_found(detail).about("name")),
         Ok(Err(Refusal::Breaks(rules))) => Err(Problem::conflict(rules)),
         Ok(Err(Refusal::Failed(why))) => Err(Problem::unavailable(why)),
         Err(panic) => Err(Problem::unavailable(format!(
@@ -181,7 +181,7 @@ pub async fn abort(
     let ended = tokio::spawn(async move { drills.abort(&id, &by, &reason).await });
     match ended.await {
         Ok(Ok(report)) => Ok(Json(Drill::of(&report))),
-        Ok(Err(NotAborted::Unknown(detail))) => Err(Problem::not_found(detail)),
+        Ok(Err(NotAborted::Unknown(detail))) => Err(Problem::not_found(detail).about("id")),
         Ok(Err(NotAborted::Over(detail))) => Err(Problem::too_late(detail)),
         Ok(Err(NotAborted::Failed(why))) => Err(Problem::unavailable(why)),
         Err(panic) => Err(Problem::unavailable(format!(
@@ -233,6 +233,7 @@ fn none(id: &str) -> Problem {
     Problem::not_found(format!(
         "there is no drill `{shown}`; `GET /v1/drills` lists those that are known"
     ))
+    .about("id")
 }
 
 impl Wanted {

@@ -20,8 +20,32 @@ pub fn pool(view: &View, name: &str) -> Result<PoolId, Problem> {
     let found = pools.binary_search_by(|p| (*p.name).cmp(name));
     found.map(PoolId::from_index).map_err(|at| {
         let near = nearest(name, window(pools, at).iter().map(|p| &*p.name));
-        unknown("pool", name, "/v1/pools", near)
+        unknown("pool", name, "/v1/pools", near).about("pool")
     })
+}
+
+/// Objects that a list is to be limited to. One that is not there is a mistake, and no empty list.
+///
+/// # Errors
+/// 404 with the nearest, naming the parameter.
+pub fn filters(
+    view: &View,
+    wanted_pool: Option<&str>,
+    wanted_region: Option<&str>,
+) -> Result<(), Problem> {
+    if let Some(name) = wanted_pool {
+        pool(view, name)?;
+    }
+    let Some(name) = wanted_region else {
+        return Ok(());
+    };
+    let regions = || view.snapshot.steering.regions.iter().map(|r| &*r.name);
+    match regions().any(|r| r == name) {
+        true => Ok(()),
+        false => {
+            Err(unknown("region", name, "/v1/regions", nearest(name, regions())).about("region"))
+        }
+    }
 }
 
 /// The endpoint called `name`.
@@ -33,7 +57,7 @@ pub fn endpoint(view: &View, name: &str) -> Result<EndpointId, Problem> {
     let found = endpoints.binary_search_by(|e| (*e.name).cmp(name));
     found.map(EndpointId::from_index).map_err(|at| {
         let near = nearest(name, window(endpoints, at).iter().map(|e| &*e.name));
-        unknown("endpoint", name, "/v1/endpoints", near)
+        unknown("endpoint", name, "/v1/endpoints", near).about("endpoint")
     })
 }
 
@@ -60,7 +84,7 @@ pub fn name(view: &View, name: &str) -> Result<NameId, Problem> {
         .map(|n| n.owner.to_string())
         .collect();
     let near = nearest(name, owners.iter().map(String::as_str));
-    Err(unknown("steered name", name, "/v1/names", near))
+    Err(unknown("steered name", name, "/v1/names", near).about("name"))
 }
 
 /// The items around a place in a sorted list.

@@ -39,7 +39,8 @@ pub(super) async fn view(
         Err(NoThen::Blank(why) | NoThen::Unknown(why)) => Err(Problem::not_found(format!(
             "nothing can be told of {}: {why}",
             when::show(at_ms)
-        ))),
+        ))
+        .about("at")),
         Err(NoThen::Trouble(why)) => Err(Problem::unavailable(format!(
             "the history cannot be read: {why}"
         ))),
