@@ -9,7 +9,7 @@ use utoipa::IntoParams;
 use super::query::{Path, Query};
 use super::stream;
 use super::then::time;
-use crate::admin::gate::Viewer;
+use crate::admin::gate::{Peer, Viewer};
 use crate::admin::problem::{Document, Problem};
 use crate::admin::state::{Answer, State};
 use crate::admin::view::events::{EndpointHistory, Events, VerdictChange};
@@ -78,6 +78,7 @@ pub struct Parameters {
 pub async fn events(
     _: Viewer,
     extract::State(state): extract::State<State>,
+    extract::Extension(peer): extract::Extension<Peer>,
     headers: HeaderMap,
     Query(p): Query<Parameters>,
 ) -> Result<Response, Problem> {
@@ -109,7 +110,7 @@ pub async fn events(
                 ),
             ));
         }
-        return stream::open(&state, filter, &headers);
+        return stream::open(&state, filter, peer, headers);
     }
     let page = state.history.page(filter, limit).await;
     Ok(Json(Events::from(page)).into_response())
@@ -204,9 +205,9 @@ pub async fn endpoint(
         let names = endpoints.iter().map(|e| &*e.name);
         let near = crate::config::nearest(&endpoint, names);
         let hint = near.map_or_else(String::new, |n| format!("; did you mean `{n}`?"));
-        return Err(Problem::not_found(format!(
-            "no endpoint `{endpoint}`{hint}"
-        )));
+        return Err(
+            Problem::not_found(format!("no endpoint `{endpoint}`{hint}")).about("endpoint"),
+        );
     }
     Ok(Json(EndpointHistory {
         endpoint,
