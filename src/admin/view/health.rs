@@ -6,7 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::endpoints::{cause, rtt_ms};
-use crate::health::State;
+use crate::health::{ProbeTarget, State};
 use crate::ids::EndpointId;
 use crate::snapshot::View;
 use crate::telemetry::ProbeStats;
@@ -138,13 +138,23 @@ impl Health {
                 }
             })
             .collect();
-        let targets: BTreeSet<_> = shown
-            .filter_map(|e| snapshot.target_of[e.index()])
+        let addresses: BTreeSet<_> = shown
+            .clone()
+            .filter_map(|e| steering.endpoints[e.index()].address)
             .collect();
-        let targets = targets
-            .into_iter()
+        // The parts of composites give no verdict of their own.
+        let is_of_these = |t: &&ProbeTarget| match t.endpoints.is_empty() {
+            true => addresses.contains(&t.addr),
+            false => t
+                .endpoints
+                .iter()
+                .any(|e| (first..end).contains(&e.index())),
+        };
+        let targets = snapshot
+            .targets
+            .iter()
             .filter(|_| snapshot.settings.council.probes_here())
-            .map(|t| &snapshot.targets[t.index()])
+            .filter(is_of_these)
             .map(|t| (t, &snapshot.monitors[t.monitor.index()]))
             // Composites ask nothing.
             .filter(|(_, m)| !m.kind.is_composite())
