@@ -21,7 +21,7 @@ pub struct Page {
     #[param(value_type = Option<u32>, minimum = 1, maximum = 10000)]
     limit: Option<String>,
     /// How many to pass over: `next` of the page before.
-    #[param(value_type = Option<u32>, minimum = 0)]
+    #[param(value_type = Option<u64>, minimum = 0, maximum = 4294967295u64)]
     after: Option<String>,
 }
 
