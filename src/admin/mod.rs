@@ -34,6 +34,6 @@ pub use desk::OrderDesk;
 pub use fleet::{FleetStatus, Life, MemberStatus};
 pub use gate::Gate;
 pub use listen::{Door, Tls};
-pub use ready::{ReadyDesk, serve_ready};
+pub use ready::{NotReady, ReadyDesk, serve_ready};
 pub use server::serve;
 pub use state::State;

@@ -90,36 +90,9 @@ pub(super) fn complete(document: &utoipa::openapi::OpenApi) -> Value {
             }
         }
     }
-    if let Some(schemas) = components(&mut all) {
-        schemas.values_mut().for_each(perhaps_flat);
-    }
-    let Some(paths) = all["paths"].as_object_mut() else {
-        return all;
-    };
     // In an order that does not depend on where a handler was registered.
     paths.sort_keys();
     all
-}
-
-fn components(document: &mut Value) -> Option<&mut Map<String, Value>> {
-    document["components"]["schemas"].as_object_mut()
-}
-
-/// Fields of another type that stand flat in a type or not at all: utoipa has "that type or null" for
-/// them, which no object is.
-fn perhaps_flat(schema: &mut Value) {
-    let parts = schema.get_mut("allOf").and_then(Value::as_array_mut);
-    for part in parts.into_iter().flatten() {
-        let Some(either) = part.get("oneOf").and_then(Value::as_array) else {
-            continue;
-        };
-        let null = json!({"type": "null"});
-        if either.contains(&null) {
-            let of = either.iter().filter(|s| **s != null).cloned();
-            let any: Vec<Value> = of.chain([json!({"type": "object"})]).collect();
-            *part = json!({"anyOf": any});
-        }
-    }
 }
 
 fn finish(path: &str, method: &str, operation: &mut Map<String, Value>) {

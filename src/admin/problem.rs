@@ -53,6 +53,13 @@ impl Problem {
         Problem::new(StatusCode::NOT_FOUND, "not found", detail)
     }
 
+    /// What a parameter names does not exist: 404.
+    pub fn no_such(name: impl Into<Cow<'static, str>>, detail: impl Into<String>) -> Problem {
+        let mut p = Problem::not_found(detail);
+        p.body.parameter = Some(name.into());
+        p
+    }
+
     /// The path takes another method: 405.
     pub fn method(detail: impl Into<String>) -> Problem {
         Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method not allowed", detail)

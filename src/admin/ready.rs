@@ -14,8 +14,23 @@ pub trait ReadyDesk: Send + Sync + 'static {
     /// Whether the node takes traffic, and each of `upstreams` has a backend that is used.
     ///
     /// # Errors
-    /// Why not, in one line.
-    fn ready(&self, upstreams: &[&str]) -> Result<(), String>;
+    /// Why not.
+    fn ready(&self, upstreams: &[&str]) -> Result<(), NotReady>;
+}
+
+/// Why a node is not ready, in one line.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum NotReady {
+    /// It is not now.
+    Now(String),
+    /// There is no such upstream to be ready.
+    Unknown(String),
+}
+
+impl From<String> for NotReady {
+    fn from(why: String) -> NotReady {
+        NotReady::Now(why)
+    }
 }
 
 /// Serves `/livez` and `/readyz`, and nothing else, until `shutdown` turns true: for a node without

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::net::UnixListener;
 use tokio::sync::watch;
 
-use crate::admin::{BackendDesk, ReadyDesk, serve_ready};
+use crate::admin::{BackendDesk, NotReady, ReadyDesk, serve_ready};
 
 use super::proxy::SharedCarrier;
 
@@ -98,31 +98,34 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
 }
 
 impl ReadyDesk for Readiness {
-    fn ready(&self, upstreams: &[&str]) -> Result<(), String> {
+    fn ready(&self, upstreams: &[&str]) -> Result<(), NotReady> {
         match self.phase.load(Ordering::Acquire) {
             STARTING => {
-                return Err(
-                    "the first round of probes is not complete; nothing is served yet".to_owned(),
-                );
+                let why = "the first round of probes is not complete; nothing is served yet";
+                return Err(NotReady::Now(why.to_owned()));
             }
             SERVING => {}
-            _ => return Err("it is stopping: drains what is under way".to_owned()),
+            _ => {
+                return Err(NotReady::Now(
+                    "it is stopping: drains what is under way".to_owned(),
+                ));
+            }
         }
         let Some(carrier) = &self.carrier else {
             return match upstreams.first() {
                 None => Ok(()),
-                Some(name) => Err(format!(
+                Some(name) => Err(NotReady::Unknown(format!(
                     "this node has no proxy, and so no upstream `{name}`"
-                )),
+                ))),
             };
         };
         let plan = &carrier.proxy().tier().plan;
         let wanted: usize = plan.listeners.iter().map(|l| l.bind.len()).sum();
         let bound = carrier.addresses().len();
         if bound < wanted {
-            return Err(format!(
+            return Err(NotReady::Now(format!(
                 "{bound} of {wanted} addresses of the proxy's listeners are bound"
-            ));
+            )));
         }
         if upstreams.is_empty() {
             return Ok(());
@@ -130,13 +133,14 @@ impl ReadyDesk for Readiness {
         let all = self.backends.status().unwrap_or_default();
         for name in upstreams {
             let Some(upstream) = all.iter().find(|u| u.name == *name) else {
-                return Err(format!("the proxy has no upstream `{name}`"));
+                let why = format!("the proxy has no upstream `{name}`");
+                return Err(NotReady::Unknown(why));
             };
             let count = upstream.backends.len();
             if !upstream.backends.iter().any(|b| b.used) {
-                return Err(format!(
+                return Err(NotReady::Now(format!(
                     "of the backends of upstream `{name}`, {count} in number, none is usable"
-                ));
+                )));
             }
         }
         Ok(())

@@ -214,7 +214,13 @@ fn announce(ready: &Ready, origins: &[Origin]) {
         };
         println!("  {program} explain www.gslb.example --client 198.51.100.0/24{server}");
         println!("  curl 'http://{admin}/v1/explain?name=www.gslb.example&client=198.51.100.0/24'");
-        println!("  curl http://{admin}/v1/health     # also /v1/names /v1/regions /metrics");
+        println!(
+            "  curl http://{admin}/v1/health     # /v1/openapi.json describes all of it; /metrics"
+        );
+        println!("see all of it, and steer:");
+        println!("  http://{admin}/ui/     # in a browser");
+        println!("  {program} status{server}");
+        println!("  {program} drill fail region eu --for 30s --reason rehearsal --watch{server}");
     }
     let of = |region: &str| {
         let pids: Vec<String> = origins
@@ -224,7 +230,7 @@ fn announce(ready: &Ready, origins: &[Origin]) {
             .collect();
         pids.join(" ")
     };
-    println!("rehearse a failure: kill the origins of a region, dig again, ask why again:");
+    println!("make a failure real: kill the origins of a region, dig again, ask why again:");
     println!(
         "  kill -9 {}    # eu is dead; its clients go to the next best region",
         of("eu-")

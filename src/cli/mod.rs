@@ -297,6 +297,13 @@ pub fn main() -> ExitCode {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let cli = Cli::parse();
     terminal::choose(cli.color);
+    let serves = matches!(
+        cli.command,
+        Command::Run(_) | Command::Demo(_) | Command::Origin(_)
+    );
+    if !serves {
+        crate::sys::pipe::end_with_the_reader();
+    }
     match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Demo(args) => demo::demo(&args),

@@ -14,6 +14,7 @@ mod option;
 pub mod packet;
 pub mod pass;
 pub mod peek;
+pub mod pipe;
 pub mod splice;
 mod tcp_info;
 pub mod unsent;

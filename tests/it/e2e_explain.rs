@@ -189,7 +189,7 @@ fn run(node: &Node, args: &[&str]) -> String {
 #[test]
 fn what_is_supposed_comes_true_when_it_is_ordered() {
     let node = Node::start(WORLD);
-    for name in ["geo", "order", "near", "sticky"] {
+    for name in ["geo", "order"] {
         let before = explained(&node, name, "1.2.3.0/24");
         let all = before["counterfactuals"].as_array().unwrap();
         let one = all.iter().find(|c| {

@@ -87,7 +87,7 @@ pub async fn one(
     all.retain(|u| u.name == name);
     if all.is_empty() {
         let detail = format!("there is no upstream `{name}` here; see /v1/proxy/upstreams");
-        return Err(Problem::not_found(detail));
+        return Err(Problem::no_such("upstream", detail));
     }
     Ok(Json(all.into()))
 }

@@ -67,13 +67,12 @@ pub async fn purge(
     let desk = desk(&state)?;
     let purged = desk.purge(&name, &purging(wanted)?).ok_or_else(|| {
         let known: Vec<String> = desk.caches().into_iter().map(|c| c.name).collect();
-        Problem::not_found(format!(
-            "the proxy of this node has no cache `{name}`; it has: {}",
-            match known.is_empty() {
-                true => "none".to_owned(),
-                false => known.join(", "),
-            }
-        ))
+        let known = match known.is_empty() {
+            true => "none".to_owned(),
+            false => known.join(", "),
+        };
+        let detail = format!("the proxy of this node has no cache `{name}`; it has: {known}");
+        Problem::no_such("name", detail)
     })?;
     Ok(Json(Purged {
         cache: name,

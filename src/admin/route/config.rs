@@ -56,7 +56,7 @@ pub async fn config(
             Some(near) => format!("; did you mean `{near}`?"),
             None => String::new(),
         };
-        Problem::not_found(format!("nothing stands at `{path}`{near}"))
+        Problem::no_such("path", format!("nothing stands at `{path}`{near}"))
     })?;
     let tag = ETag::of([digest.as_str()]);
     Tagged::unless_known(&conditions, tag, || Ok(Config::of(digest, page)))

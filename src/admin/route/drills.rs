@@ -7,7 +7,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::overrides::{broken, owner, plain, share};
-use super::query::{Body, NoQuery, Path};
+use super::query::{Body, NoQuery, Path, wrong};
 use crate::admin::desk::Refusal;
 use crate::admin::drills::{NotAborted, WantedDrill};
 use crate::admin::gate::{Operator, Viewer, Who};
@@ -114,7 +114,7 @@ pub async fn begin(
         Ok(Err(Refusal::Invalid { parameter, detail })) => {
             Err(Problem::parameter(parameter, detail))
         }
-        Ok(Err(Refusal::Unknown(detail))) => Err(Problem::not_found(detail)),
+        Ok(Err(Refusal::Unknown(detail))) => Err(Problem::no_such("name", detail)),
         Ok(Err(Refusal::Breaks(rules))) => Err(Problem::conflict(rules)),
         Ok(Err(Refusal::Failed(why))) => Err(Problem::unavailable(why)),
         Err(panic) => Err(Problem::unavailable(format!(
@@ -172,8 +172,7 @@ pub async fn abort(
 ) -> Answer<Drill> {
     let abort: Abort = match body.is_empty() {
         true => Abort::default(),
-        false => serde_json::from_slice(&body)
-            .map_err(|e| Problem::parameter("body", format!("it is not as it must be: {e}")))?,
+        false => serde_json::from_slice(&body).map_err(|e| wrong("body", &e.to_string()))?,
     };
     let by = owner(&who, abort.owner)?;
     let reason = plain("reason", abort.reason)?;
@@ -181,7 +180,7 @@ pub async fn abort(
     let ended = tokio::spawn(async move { drills.abort(&id, &by, &reason).await });
     match ended.await {
         Ok(Ok(report)) => Ok(Json(Drill::of(&report))),
-        Ok(Err(NotAborted::Unknown(detail))) => Err(Problem::not_found(detail)),
+        Ok(Err(NotAborted::Unknown(detail))) => Err(Problem::no_such("id", detail)),
         Ok(Err(NotAborted::Over(detail))) => Err(Problem::too_late(detail)),
         Ok(Err(NotAborted::Failed(why))) => Err(Problem::unavailable(why)),
         Err(panic) => Err(Problem::unavailable(format!(
@@ -230,9 +229,9 @@ pub async fn report(
 
 fn none(id: &str) -> Problem {
     let shown: String = id.chars().take(40).collect();
-    Problem::not_found(format!(
-        "there is no drill `{shown}`; `GET /v1/drills` lists those that are known"
-    ))
+    let detail =
+        format!("there is no drill `{shown}`; `GET /v1/drills` lists those that are known");
+    Problem::no_such("id", detail)
 }
 
 impl Wanted {

@@ -15,6 +15,9 @@ use crate::admin::state::{Answer, State};
 use crate::admin::view::events::{EndpointHistory, Events, VerdictChange};
 use crate::history::{Filter, KINDS, Level};
 
+/// The highest number of an event: the highest that every reader of JSON takes (RFC 8259 section 6).
+const LAST: u64 = (1 << 53) - 1;
+
 /// Events of a page, where nothing else is asked for.
 const LIMIT: usize = 100;
 
@@ -49,7 +52,7 @@ pub struct Parameters {
     #[param(minimum = 1, maximum = 1_000, default = 100)]
     limit: Option<usize>,
     /// With numbers below this one: `next` of the page before. Not with a stream.
-    #[param(minimum = 1)]
+    #[param(minimum = 1, maximum = 9_007_199_254_740_991_i64)]
     before: Option<u64>,
 }
 
@@ -141,10 +144,10 @@ fn filter(state: &State, p: &Parameters) -> Result<Filter, Problem> {
             )
         })?),
     };
-    if p.before == Some(0) {
+    if let Some(number) = p.before.filter(|n| !(1..=LAST).contains(n)) {
         return Err(Problem::parameter(
             "before",
-            "0 is not a number of an event; the first one is 1",
+            format!("{number} is not a number of an event; they go from 1 to {LAST}"),
         ));
     }
     Ok(Filter {
@@ -204,9 +207,10 @@ pub async fn endpoint(
         let names = endpoints.iter().map(|e| &*e.name);
         let near = crate::config::nearest(&endpoint, names);
         let hint = near.map_or_else(String::new, |n| format!("; did you mean `{n}`?"));
-        return Err(Problem::not_found(format!(
-            "no endpoint `{endpoint}`{hint}"
-        )));
+        return Err(Problem::no_such(
+            "endpoint",
+            format!("no endpoint `{endpoint}`{hint}"),
+        ));
     }
     Ok(Json(EndpointHistory {
         endpoint,

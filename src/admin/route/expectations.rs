@@ -21,7 +21,7 @@ pub struct Page {
     #[param(value_type = Option<u32>, minimum = 1, maximum = 10000)]
     limit: Option<String>,
     /// How many to pass over: `next` of the page before.
-    #[param(value_type = Option<u64>, minimum = 0, maximum = 4294967295u64)]
+    #[param(value_type = Option<u32>, minimum = 0, maximum = 1_000_000)]
     after: Option<String>,
 }
 
@@ -43,7 +43,7 @@ pub async fn expectations(
     Query(page): Query<Page>,
 ) -> Answer<Expectations> {
     let limit = number("limit", page.limit.as_deref(), 1_000, 1, MOST)?;
-    let after = number("after", page.after.as_deref(), 0, 0, u32::MAX as usize)?;
+    let after = number("after", page.after.as_deref(), 0, 0, 1_000_000)?;
     let view = state.publisher.latest();
     Ok(Json(Expectations::of(&view, after, limit)))
 }

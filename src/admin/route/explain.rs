@@ -14,7 +14,7 @@ use crate::admin::view::explain::Explanation;
 use crate::balance::mix::mix;
 use crate::dns::Rtype;
 use crate::dns::name::WireName;
-use crate::engine::{ExplainClient, explain_in_full};
+use crate::engine::{ExplainClient, ExplainError, explain_in_full};
 use crate::net::Prefix;
 use crate::steer::Draw;
 use crate::time::Moment;
@@ -91,13 +91,21 @@ pub async fn explain(
     // One view for all of the answer: the one in force, or that of another time.
     let (view, now, based_on) = then::view(&state, p.at.as_deref()).await?;
     let explained = explain_in_full(&view, &name, qtype.0, client, draw, now);
-    let explained = explained.map_err(|e| Problem::not_found(e.to_string()))?;
+    let explained = explained.map_err(|e| Problem::no_such(at_fault(&e), e.to_string()))?;
     let mut shown = Explanation::of(explained, &view, now);
     if let Some(based_on) = based_on {
         shown.lines.insert(0, based_on.line());
         shown.based_on = Some(based_on);
     }
     Ok(Json(shown))
+}
+
+/// The parameter that names what does not exist.
+fn at_fault(error: &ExplainError) -> &'static str {
+    match error {
+        ExplainError::TypeNotSteered { .. } => "type",
+        _ => "name",
+    }
 }
 
 fn required<'p>(

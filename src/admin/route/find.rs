@@ -20,7 +20,7 @@ pub fn pool(view: &View, name: &str) -> Result<PoolId, Problem> {
     let found = pools.binary_search_by(|p| (*p.name).cmp(name));
     found.map(PoolId::from_index).map_err(|at| {
         let near = nearest(name, window(pools, at).iter().map(|p| &*p.name));
-        unknown("pool", name, "/v1/pools", near)
+        unknown("pool", "pool", name, "/v1/pools", near)
     })
 }
 
@@ -33,7 +33,7 @@ pub fn endpoint(view: &View, name: &str) -> Result<EndpointId, Problem> {
     let found = endpoints.binary_search_by(|e| (*e.name).cmp(name));
     found.map(EndpointId::from_index).map_err(|at| {
         let near = nearest(name, window(endpoints, at).iter().map(|e| &*e.name));
-        unknown("endpoint", name, "/v1/endpoints", near)
+        unknown("endpoint", "endpoint", name, "/v1/endpoints", near)
     })
 }
 
@@ -60,7 +60,7 @@ pub fn name(view: &View, name: &str) -> Result<NameId, Problem> {
         .map(|n| n.owner.to_string())
         .collect();
     let near = nearest(name, owners.iter().map(String::as_str));
-    Err(unknown("steered name", name, "/v1/names", near))
+    Err(unknown("name", "steered name", name, "/v1/names", near))
 }
 
 /// The items around a place in a sorted list.
@@ -69,9 +69,14 @@ fn window<T>(all: &[T], at: usize) -> &[T] {
     &all[start..(start + COMPARED).min(all.len())]
 }
 
-fn unknown(kind: &str, name: &str, list: &str, near: Option<&str>) -> Problem {
+fn unknown(
+    parameter: &'static str,
+    kind: &str,
+    name: &str,
+    list: &str,
+    near: Option<&str>,
+) -> Problem {
     let near = near.map_or_else(String::new, |near| format!("did you mean `{near}`? "));
-    Problem::not_found(format!(
-        "there is no {kind} `{name}`; {near}`{list}` has all of them"
-    ))
+    let detail = format!("there is no {kind} `{name}`; {near}`{list}` has all of them");
+    Problem::no_such(parameter, detail)
 }

@@ -378,7 +378,7 @@ async fn give(state: &State, wanted: WantedOrder) -> Answer<Given> {
         Ok(Err(Refusal::Invalid { parameter, detail })) => {
             Err(Problem::parameter(parameter, detail))
         }
-        Ok(Err(Refusal::Unknown(detail))) => Err(Problem::not_found(detail)),
+        Ok(Err(Refusal::Unknown(detail))) => Err(Problem::no_such("name", detail)),
         Ok(Err(Refusal::Breaks(rules))) => Err(Problem::conflict(rules)),
         Ok(Err(Refusal::Failed(why))) => Err(Problem::unavailable(why)),
         Err(panic) => Err(Problem::unavailable(format!(

@@ -93,7 +93,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
 
 /// A problem out of the text of a refusal, with the parameter that it speaks of; `whole` where it speaks
 /// of none.
-fn wrong(whole: &'static str, text: &str) -> Problem {
+pub(super) fn wrong(whole: &'static str, text: &str) -> Problem {
     let detail = text.split_once(": ").map_or(text, |(_, detail)| detail);
     match culprit(detail) {
         Some(name) => Problem::parameter(name.to_owned(), detail),

@@ -9,9 +9,9 @@ use utoipa::IntoParams;
 
 use super::query::Query;
 
-use crate::admin::ReadyDesk;
 use crate::admin::gate::Viewer;
 use crate::admin::problem::Problem;
+use crate::admin::{NotReady, ReadyDesk};
 
 /// What is asked for beyond the node itself.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -28,7 +28,8 @@ impl Wanted {
         let upstreams: Vec<&str> = upstreams.filter(|name| !name.is_empty()).collect();
         match desk.ready(&upstreams) {
             Ok(()) => Ok("ready\n"),
-            Err(why) => Err(Problem::unavailable(why)),
+            Err(NotReady::Now(why)) => Err(Problem::unavailable(why)),
+            Err(NotReady::Unknown(why)) => Err(Problem::no_such("upstream", why)),
         }
     }
 }
@@ -41,6 +42,7 @@ impl Wanted {
     params(Wanted),
     responses(
         (status = 200, description = "It is", body = String, content_type = "text/plain"),
+        (status = 404, description = "There is no such upstream"),
         (status = 503, description = "It is not; the reason is told"),
     )
 )]

@@ -36,10 +36,10 @@ pub(super) async fn view(
     }
     match state.history.then(at_ms.min(now_ms)).await {
         Ok(then) => Ok((then.view, then.now, Some(then.based.into()))),
-        Err(NoThen::Blank(why) | NoThen::Unknown(why)) => Err(Problem::not_found(format!(
-            "nothing can be told of {}: {why}",
-            when::show(at_ms)
-        ))),
+        Err(NoThen::Blank(why) | NoThen::Unknown(why)) => Err(Problem::no_such(
+            "at",
+            format!("nothing can be told of {}: {why}", when::show(at_ms)),
+        )),
         Err(NoThen::Trouble(why)) => Err(Problem::unavailable(format!(
             "the history cannot be read: {why}"
         ))),

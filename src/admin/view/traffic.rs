@@ -39,7 +39,26 @@ pub struct Listener {
     pub requests: Option<u64>,
     /// What is counted of layer 4.
     #[serde(flatten)]
+    #[schema(value_type = MaybeFlows)]
     pub flows: Option<Flows>,
+}
+
+/// [`Flows`] as they stand in the document, where layer 7 has none of it.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only the document reads it")]
+struct MaybeFlows {
+    /// That began.
+    total: Option<u64>,
+    /// Octets from clients.
+    received_bytes: Option<u64>,
+    /// Octets to clients.
+    sent_bytes: Option<u64>,
+    /// Refused, by the option that says so.
+    refused: Option<BTreeMap<&'static str, u64>>,
+    /// Ended, by the reason.
+    ended: Option<BTreeMap<&'static str, u64>>,
+    /// Mean time that they lasted; null before the first end.
+    duration_ms: Option<f64>,
 }
 
 /// A backend.

@@ -2,7 +2,8 @@
 //! disk: what the log and streams say never waits for one.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError};
+use std::time::Duration;
 
 use super::Shared;
 use super::counts::add;
@@ -11,6 +12,9 @@ use super::tell;
 use crate::overrides::Standing;
 use crate::snapshot::View;
 use crate::snapshot::record::{self, Seen};
+
+/// What the disk's thread could not take is handed over again after this time.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// What was published.
 pub(super) struct Published {
@@ -23,7 +27,23 @@ pub(super) fn run(shared: &Shared, views: &Receiver<Published>, shelf: &SyncSend
     let mut before: Option<Seen> = None;
     // Since when the disk's thread knows nothing, where it was too slow.
     let mut unknown_since = None;
-    while let Ok(Published { view, standing }) = views.recv() {
+    loop {
+        let published = match (&before, unknown_since) {
+            // What it lacks is handed over again, also where nothing is published for long.
+            (Some(seen), Some(since)) => match views.recv_timeout(AGAIN) {
+                Err(RecvTimeoutError::Timeout) => {
+                    if shelf.try_send(Job::Seen(seen.clone(), Err(since))).is_ok() {
+                        unknown_since = None;
+                    }
+                    continue;
+                }
+                published => published.ok(),
+            },
+            _ => views.recv().ok(),
+        };
+        let Some(Published { view, standing }) = published else {
+            return;
+        };
         let at_ms = view.wall.unix_ms(view.published);
         let seen = Seen {
             config: shared.digest_of(&view.snapshot),

@@ -79,6 +79,8 @@ pub(super) fn breaches(
                 .sum(),
             _ => 0.0,
         };
+        // The sum of nothing is -0.0, which would be shown.
+        let is = is + 0.0;
         // What differs by less than rounding is equal.
         if (is - f64::from(*percent)).abs() > f64::from(e.tolerance) + 1e-9 {
             broken.push(Broken {

@@ -1,7 +1,7 @@
 //! An explanation with all that can be said: for programs, and for people who ask further.
 
 use crate::dns::name::WireName;
-use crate::snapshot::View;
+use crate::snapshot::{Supposed, View};
 use crate::steer::Draw;
 use crate::time::Moment;
 
@@ -63,14 +63,31 @@ pub fn explain_in_full(
     let told = told.asked_by(client);
     let shares = decided.shares(view, &query);
     let stages = members::stages(&told.steps);
+    // Under a drill with a scope its orders are in force for who asks, as if they were for everybody.
+    let drilled = decided.under.drill.map(|drill| {
+        let (slot, _) = view
+            .snapshot
+            .steering
+            .slot(query.id, decided.who.client.addr);
+        let supposed = Supposed {
+            overrides: drill.overrides.clone(),
+            ..Supposed::of(view)
+        };
+        view.supposing(&supposed, (query.id, slot.plan), view.published)
+    });
+    let under = drilled.as_ref().unwrap_or(view);
+    let asked = Query {
+        label: None,
+        ..query
+    };
     let (candidates, candidates_in_all) =
-        members::candidates(view, &query, &decided, &shares, &stages);
-    let (counterfactuals, searched) = whatif::counterfactuals(view, &query, &decided);
+        members::candidates(under, &asked, &decided, &shares, &stages);
+    let (counterfactuals, searched) = whatif::counterfactuals(under, &asked, &decided);
     Ok(FullExplanation {
         eliminations: eliminations::of(view, &query, &told.steps, &shares),
         bounds: ScopeBounds::of(view, &query, &decided),
         ttl: TtlDerivation::of(view, &query, &told),
-        orders: members::orders(view, &query),
+        orders: members::orders(under, &asked),
         candidates,
         candidates_in_all,
         stages,

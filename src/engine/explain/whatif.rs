@@ -65,14 +65,11 @@ pub struct Counterfactual {
 }
 
 /// What it would take for another answer than `told`, and whether all was looked for. Under a drill with
-/// a scope nothing is: what would end it is its end.
+/// a scope `view` is one in which its orders are in force.
 pub(super) fn counterfactuals(
     view: &View,
     q: &Query<'_>,
     told: &Told<'_>,
 ) -> (Vec<Counterfactual>, bool) {
-    if told.under.drill.is_some() {
-        return (Vec::new(), false);
-    }
     search::Search::new(view, q, told).run()
 }

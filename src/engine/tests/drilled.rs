@@ -9,13 +9,15 @@ use proptest::prelude::*;
 
 use crate::dns::rtype::{self, A, AAAA};
 use crate::dnssec::Denial;
-use crate::engine::testkit::{Desk, Got, Outcome, Steer, Validator, World, ask};
+use crate::engine::testkit::{Desk, Got, Outcome, Steer, Validator, World, ask, name};
+use crate::engine::{ExplainClient, explain_in_full};
 use crate::health::{Override, OverrideKind, Scope};
 use crate::ids::RegionId;
 use crate::net::{Family, Prefix};
 use crate::overrides::Reach;
 use crate::snapshot::View;
 use crate::snapshot::drills::DrillOrders;
+use crate::steer::Draw;
 use crate::time::Moment;
 
 const ZONE: &str = r#"
@@ -78,6 +80,11 @@ fn at(view: &Arc<View>, name: &str, net: &str) -> Got {
 }
 
 const EU: u32 = 0;
+
+const DRAW: Draw = Draw {
+    random: 0x0123_4567_89ab_cdef,
+    turn: 3,
+};
 
 #[test]
 fn a_canary_is_answered_under_the_drill_and_others_as_before() {
@@ -201,7 +208,7 @@ fn a_label_is_answered_under_the_drill_in_every_type_and_its_name_is_not() {
         "a.drill-k2f9.geo.x.test",
         "drill-k2f9.x.test",
     ] {
-        assert_eq!(of(name, A).rcode(), "Non-Existent Domain", "{name}");
+        assert_eq!(of(name, A).rcode(), "NXDomain", "{name}");
     }
     // A wildcard of the zone answers as ever.
     assert_eq!(of("drill-k2f9.far.x.test", A).data(), ["192.0.2.99"]);
@@ -322,5 +329,46 @@ fn flip(a: IpAddr, bit: u128) -> IpAddr {
     match a {
         IpAddr::V4(a) => IpAddr::V4(Ipv4Addr::from(u32::from(a) ^ bit as u32)),
         IpAddr::V6(a) => IpAddr::V6(Ipv6Addr::from(u128::from(a) ^ bit)),
+    }
+}
+
+#[test]
+fn who_is_answered_under_a_drill_is_told_its_order_and_what_would_change_the_answer() {
+    let world = world();
+    let client = ExplainClient {
+        addr: "192.0.2.0".parse().unwrap(),
+        source: Some(24),
+        resolver: None,
+    };
+    let cases = [
+        (Reach::Label, "drill-k2f9.geo.x.test"),
+        (canary("192.0.2.0/24"), "geo.x.test"),
+    ];
+    for (reach, asked) in cases {
+        let view = drilled(&world, EU, reach);
+        let explain = |text: &str| {
+            let told = explain_in_full(&view, &name(text), A, client, DRAW, Moment::ZERO);
+            told.unwrap()
+        };
+        let full = explain(asked);
+        let orders: Vec<_> = full.orders.iter().map(|o| (o.kind, &*o.subject)).collect();
+        assert_eq!(orders, [("force-down", "eu")], "{asked}");
+        let ordered = full
+            .candidates
+            .iter()
+            .any(|c| c.ordered == Some("force-down"));
+        assert!(ordered, "{asked}");
+        assert!(full.searched && !full.counterfactuals.is_empty(), "{asked}");
+        // The end of the drill brings back what all others get.
+        let plain = drilled(&world, EU, canary("203.0.113.0/24"));
+        let plain = explain_in_full(&plain, &name("geo.x.test"), A, client, DRAW, Moment::ZERO);
+        let before = plain.unwrap();
+        assert!(before.orders.is_empty());
+        let ended = full
+            .counterfactuals
+            .iter()
+            .find(|c| c.text.contains("ended"));
+        let ended = ended.unwrap_or_else(|| panic!("{asked}: {:?}", full.counterfactuals));
+        assert_eq!(ended.answered, before.told.answered, "{asked}");
     }
 }

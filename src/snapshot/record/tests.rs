@@ -348,7 +348,7 @@ fn in_force(endpoint: &str, kind: Kind) -> InForce {
         },
         owner: "bob".into(),
         reason: "a/b\tc".into(),
-        expires: Some(1_767_225_600_000 + 200_000),
+        expires: Some(1_767_225_600_000 + 2_000_000),
         broke: None,
         drill: None,
         entries: vec![Entry {

@@ -13,6 +13,10 @@ const TAKEN_OVER: Duration = Duration::from_secs(30);
 
 /// Begins a drill at `node`; gives its name.
 fn begin(world: &World, node: &str, words: &str) -> String {
+    // A drill needs most of the nodes, and they have only just started.
+    for other in DNS.into_iter().filter(|other| *other != node) {
+        world.wait_life(node, other, "alive");
+    }
     let words: Vec<&str> = words.split(' ').collect();
     let how = ["--json", "--no-watch", "--server", "http://127.0.0.1:8053"];
     let said = succeeds(&world.cli(node, &[&["drill"], &words[..], &how].concat()));

@@ -141,7 +141,7 @@ function place(p) {
   );
 }
 
-/** How much of the capacity is used: a ring that fills. */
+/** How much of the capacity serves: a ring that is whole when all does. */
 function ring(r, share) {
   const full = 2 * Math.PI * r;
   const part = Math.max(0, Math.min(1, share));
@@ -149,7 +149,7 @@ function ring(r, share) {
     "g",
     { class: "ring", transform: "rotate(-90)" },
     s("circle", { class: "ring-track", r }),
-    s("circle", { class: `ring-fill${share > 0.9 ? " full" : ""}`, r, "stroke-dasharray": `${r1(full * part)} ${r1(full)}` }),
+    s("circle", { class: `ring-fill${share < 0.5 ? " low" : ""}`, r, "stroke-dasharray": `${r1(full * part)} ${r1(full)}` }),
   );
 }
 

@@ -6,6 +6,7 @@ import { h } from "../lib/dom.js";
 import { ago, clock, date, ms, number, plural, span } from "../lib/format.js";
 import { badge, empty, facts, heading, link, panel, path, table } from "../lib/parts.js";
 import { state } from "./endpoints.js";
+import { change_kind } from "./world.js";
 
 export const title = (r) => `Endpoint ${r.args.name}`;
 
@@ -44,9 +45,9 @@ function history_panel(list) {
     chart(`State of the endpoint over time. ${text}`, voted ? [times, serves, share] : [times, serves], { series: voted ? ["serves", "share of votes for up"] : ["serves"], stepped: true, height: 150 }),
     table("Changes of state", [
       { name: "At", cell: (x) => clock(x.at) },
-      { name: "State", cell: (x) => h("span", { class: "chips" }, badge(x.state, x.state, x.healthy ? "good" : "bad"), x.stale && badge("stale"), x.held && badge("held", `held: ${x.held}`)) },
+      { name: "State", cell: (x) => h("span", { class: "chips" }, badge(x.state, x.state, x.healthy ? "good" : change_kind(x)), x.stale && badge("stale"), x.held && badge("held", `held: ${x.held}`)) },
       { name: "Votes", wrap: true, cell: (x) => x.votes.map((v) => `${v.vantage}: ${v.opinion}`).join(", ") || "—" },
-      { name: "Cause", wrap: true, cell: (x) => (x.error ? `${x.cause}: ${x.error}` : x.cause) },
+      { name: "Cause", wrap: true, cell: (x) => (x.error && x.cause !== "passing" ? `${x.cause}: ${x.error}` : x.cause) },
     ], rows.slice(-20).reverse(), { key: (x) => `${x.at} ${x.state}`, tight: true }));
 }
 

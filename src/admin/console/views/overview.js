@@ -151,7 +151,7 @@ export function render(r, data) {
               { name: "Region", cell: (x) => link(path("regions", x.name), x.name) },
               { name: "Health", cell: (x) => badge(region_kind(x), region_word(x), region_kind(x)) },
               { name: "Capacity", num: true, cell: (x) => percent(capacity_of(x)) },
-              total > 0 && { name: "Load", num: true, cell: (x) => percent((flows.filter((f) => f.region === x.name).reduce((n, f) => n + f.queries, 0)) / total) },
+              total > 0 && { name: "Queries", num: true, cell: (x) => percent((flows.filter((f) => f.region === x.name).reduce((n, f) => n + f.queries, 0)) / total) },
             ].filter(Boolean),
             regions,
             { key: (x) => x.name, none: "The configuration has no regions." },

@@ -6,6 +6,7 @@ import { h } from "../lib/dom.js";
 import { date, ms, span } from "../lib/format.js";
 import { filters, at, pager } from "../lib/paging.js";
 import { badge, heading, link, panel, path, table, tone } from "../lib/parts.js";
+import { change_kind } from "./world.js";
 
 export const title = () => "Votes";
 
@@ -35,7 +36,7 @@ export function history_strip(history, state) {
   const to = Date.now();
   const from = to - BACK_MS;
   const rows = [...(history ?? [])].sort((a, b) => date(a.at) - date(b.at));
-  const parts = rows.map((x, i) => ({ from: date(x.at).getTime(), to: rows[i + 1] ? date(rows[i + 1].at).getTime() : to, kind: x.healthy ? (x.stale || x.held ? "warn" : "good") : "bad" }));
+  const parts = rows.map((x, i) => ({ from: date(x.at).getTime(), to: rows[i + 1] ? date(rows[i + 1].at).getTime() : to, kind: change_kind(x) }));
   if (!parts.length) parts.push({ from, to, kind: tone(state) });
   else if (parts[0].from > from) parts.unshift({ from, to: parts[0].from, kind: "idle" });
   const changes = rows.filter((x) => date(x.at) > from).length;

@@ -39,6 +39,12 @@ export function region_word(region) {
   return `all ${endpoints} serve`;
 }
 
+/** `good`, `warn`, `bad` or `idle`, of a change of an endpoint's verdict: one not probed yet is not down. */
+export function change_kind(x) {
+  if (!x.healthy) return x.state === "awaited" ? "idle" : "bad";
+  return x.stale || x.held ? "warn" : "good";
+}
+
 /** How much of the capacity serves, 0 to 1. */
 export const capacity_of = (x) => (x.capacity ? x.capacity.percent / 100 : null);
 

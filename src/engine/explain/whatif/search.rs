@@ -46,7 +46,7 @@ pub(super) struct Search<'v> {
     view: &'v View,
     q: &'v Query<'v>,
     plan: PlanId,
-    /// What the answer follows from now: under a drill its orders are among those in force.
+    /// What the answer follows from now.
     known: Supposed,
     /// Endpoints that a decision looks at.
     cost: usize,
@@ -69,13 +69,7 @@ impl<'v> Search<'v> {
             view,
             q,
             plan: steering.slot(q.id, told.who.client.addr).0.plan,
-            known: Supposed {
-                overrides: match told.under.drill {
-                    Some(drill) => drill.overrides.clone(),
-                    None => view.overrides.clone(),
-                },
-                ..Supposed::of(view)
-            },
+            known: Supposed::of(view),
             cost: (cost + beyond).max(1),
             left: LOOKS,
             out: false,
