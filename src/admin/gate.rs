@@ -268,6 +268,16 @@ impl Gate {
         session::cookie(peer.secure, "", Duration::ZERO)
     }
 
+    /// Whether a request with these fields would still be let in: what lasts, such as a stream, asks again.
+    pub(super) fn still_knows(&self, headers: &HeaderMap, peer: &Peer) -> bool {
+        let moment = self.clock.now();
+        let unix = self.clock.wall().unix(moment);
+        let now = identify::Now { moment, unix };
+        let access = self.access();
+        let who = identify::identify(&access, &self.sessions(), headers, peer, now);
+        who.is_ok_and(|who| who.role >= Role::Viewer)
+    }
+
     /// Until when whoever asks is known, in Unix time; `None`: for as long as they ask.
     pub(super) fn known_until(&self, who: &Who, headers: &HeaderMap, peer: &Peer) -> Option<u64> {
         let now = self.clock.now();

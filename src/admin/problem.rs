@@ -60,6 +60,12 @@ impl Problem {
         p
     }
 
+    /// The same, and the parameter that it is about.
+    pub fn about(mut self, parameter: &'static str) -> Problem {
+        self.body.parameter = Some(parameter.into());
+        self
+    }
+
     /// The path takes another method: 405.
     pub fn method(detail: impl Into<String>) -> Problem {
         Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method not allowed", detail)

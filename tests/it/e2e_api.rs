@@ -120,6 +120,18 @@ fn whatever_is_wrong_is_named() {
         ("/v1/audit?limit=-1", 400, "limit"),
         ("/v1/pools/%FF", 400, "path"),
         ("/v1/overrides?scope=region", 400, "name"),
+        ("/v1/endpoints?pool=mian", 404, "pool"),
+        ("/v1/endpoints?region=nowhere", 404, "region"),
+        ("/v1/pools?region=nowhere", 404, "region"),
+        ("/v1/votes?pool=mian", 404, "pool"),
+        ("/v1/flows?name=ww.gslb.test", 404, "name"),
+        ("/v1/pools/mian", 404, "pool"),
+        ("/v1/config?path=monitor", 404, "path"),
+        (
+            "/v1/explain?name=ww.gslb.test&client=192.0.2.1",
+            404,
+            "name",
+        ),
     ] {
         let answer = http::get(node.admin, path);
         assert_eq!(answer.status, status, "{path}: {}", answer.body);

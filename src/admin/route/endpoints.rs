@@ -45,6 +45,7 @@ pub struct Wanted {
         (status = 200, description = "A page of the endpoints", body = Endpoints,
          headers(("ETag" = String, description = "Stands for the view"))),
         (status = 304, description = "As `If-None-Match` has it"),
+        (status = 404, description = "No such pool or region; the nearest is told"),
     )
 )]
 pub async fn endpoints(
@@ -56,6 +57,7 @@ pub async fn endpoints(
     let limit = limit(wanted.limit)?;
     let now = state.clock.now();
     let view = state.publisher.latest();
+    find::filters(&view, wanted.pool.as_deref(), wanted.region.as_deref())?;
     Tagged::unless_known(&conditions, ETag::of_view(&view), || {
         let filter = Filter {
             pool: wanted.pool.as_deref(),
@@ -115,7 +117,10 @@ pub struct VotesWanted {
     path = "/v1/votes",
     tag = "health",
     params(VotesWanted),
-    responses((status = 200, description = "A page of the matrix", body = Matrix))
+    responses(
+        (status = 200, description = "A page of the matrix", body = Matrix),
+        (status = 404, description = "No such pool; the nearest is told"),
+    )
 )]
 pub async fn votes(
     _: Viewer,
@@ -130,5 +135,6 @@ pub async fn votes(
     };
     let now = state.clock.now();
     let view = state.publisher.latest();
+    find::filters(&view, wanted.pool.as_deref(), None)?;
     Ok(Json(Matrix::of(&view, &filter, now)))
 }

@@ -9,7 +9,7 @@ use utoipa::IntoParams;
 use super::query::{Path, Query};
 use super::stream;
 use super::then::time;
-use crate::admin::gate::Viewer;
+use crate::admin::gate::{Peer, Viewer};
 use crate::admin::problem::{Document, Problem};
 use crate::admin::state::{Answer, State};
 use crate::admin::view::events::{EndpointHistory, Events, VerdictChange};
@@ -81,6 +81,7 @@ pub struct Parameters {
 pub async fn events(
     _: Viewer,
     extract::State(state): extract::State<State>,
+    extract::Extension(peer): extract::Extension<Peer>,
     headers: HeaderMap,
     Query(p): Query<Parameters>,
 ) -> Result<Response, Problem> {
@@ -112,7 +113,7 @@ pub async fn events(
                 ),
             ));
         }
-        return stream::open(&state, filter, &headers);
+        return stream::open(&state, filter, peer, headers);
     }
     let page = state.history.page(filter, limit).await;
     Ok(Json(Events::from(page)).into_response())

@@ -24,6 +24,31 @@ pub fn pool(view: &View, name: &str) -> Result<PoolId, Problem> {
     })
 }
 
+/// Objects that a list is to be limited to. One that is not there is a mistake, and no empty list.
+///
+/// # Errors
+/// 404 with the nearest, naming the parameter.
+pub fn filters(
+    view: &View,
+    wanted_pool: Option<&str>,
+    wanted_region: Option<&str>,
+) -> Result<(), Problem> {
+    if let Some(name) = wanted_pool {
+        pool(view, name)?;
+    }
+    let Some(name) = wanted_region else {
+        return Ok(());
+    };
+    let regions = || view.snapshot.steering.regions.iter().map(|r| &*r.name);
+    match regions().any(|r| r == name) {
+        true => Ok(()),
+        false => {
+            let near = nearest(name, regions());
+            Err(unknown("region", "region", name, "/v1/regions", near))
+        }
+    }
+}
+
 /// The endpoint called `name`.
 ///
 /// # Errors

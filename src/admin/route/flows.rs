@@ -4,6 +4,7 @@ use axum::{Json, extract};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use super::find;
 use super::query::Query;
 use crate::admin::gate::Viewer;
 use crate::admin::problem::{Document, Problem};
@@ -41,6 +42,8 @@ pub struct Parameters {
         (status = 200, description = "The flows, those with the most queries first", body = [Flow]),
         (status = 400, description = "A parameter is wrong", body = Document,
          content_type = "application/problem+json"),
+        (status = 404, description = "No such steered name; the nearest is told", body = Document,
+         content_type = "application/problem+json"),
     )
 )]
 pub async fn flows(
@@ -69,9 +72,12 @@ pub async fn flows(
     let view = state.publisher.latest();
     let flows = state.flows.within(hours).into_iter();
     let flows = flows.filter(|f| name.as_ref().is_none_or(|n| *n == f.name));
-    Ok(Json(
-        flows.take(limit).map(|f| Flow::of(f, &view)).collect(),
-    ))
+    let flows: Vec<Flow> = flows.take(limit).map(|f| Flow::of(f, &view)).collect();
+    if let (Some(name), true) = (&name, flows.is_empty()) {
+        // One that was steered until lately may still have some.
+        find::name(&view, name)?;
+    }
+    Ok(Json(flows))
 }
 
 /// The name as the table writes it.

@@ -1,5 +1,7 @@
 //! `/v1/overrides`, `/v1/switchover`, `/v1/audit`: operators' orders.
 
+use std::time::Duration;
+
 use axum::{Json, extract};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
@@ -459,6 +461,9 @@ fn scope(word: &str) -> Result<ScopeKind, Problem> {
     })
 }
 
+/// How long an order may last. Its end is a time of RFC 3339, whose years have four digits.
+const LONGEST: Duration = Duration::from_secs(36_500 * 86_400);
+
 fn ends(r#for: Option<&str>, until: Option<&str>) -> Result<Option<Ends>, Problem> {
     match (r#for, until) {
         (None, None) => Ok(None),
@@ -467,6 +472,10 @@ fn ends(r#for: Option<&str>, until: Option<&str>) -> Result<Option<Ends>, Proble
             "`for` and `until` exclude each other; give one of them",
         )),
         (Some(text), None) => match parse_duration(text).filter(|d| !d.is_zero()) {
+            Some(d) if d > LONGEST => Err(Problem::parameter(
+                "for",
+                format!("`{text}` is longer than 36500d, the longest an order may last"),
+            )),
             Some(d) => Ok(Some(Ends::After(d))),
             None => Err(Problem::parameter(
                 "for",

@@ -38,6 +38,7 @@ pub struct Wanted {
         (status = 200, description = "A page of the pools", body = Pools,
          headers(("ETag" = String, description = "Stands for the view"))),
         (status = 304, description = "As `If-None-Match` has it"),
+        (status = 404, description = "No such region; the nearest is told"),
     )
 )]
 pub async fn pools(
@@ -50,6 +51,7 @@ pub async fn pools(
     let now = state.clock.now();
     let q = wanted.q.map(|q| q.to_ascii_lowercase());
     let view = state.publisher.latest();
+    find::filters(&view, None, wanted.region.as_deref())?;
     Tagged::unless_known(&conditions, ETag::of_view(&view), || {
         let filter = (q.as_deref(), wanted.region.as_deref());
         Ok(Pools::of(

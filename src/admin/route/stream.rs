@@ -15,6 +15,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
+use crate::admin::gate::Peer;
 use crate::admin::history::{Listening, StreamEnd};
 use crate::admin::problem::Problem;
 use crate::admin::state::State;
@@ -30,11 +31,15 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 /// Another generation is told so often at most.
 const GENERATION: Duration = Duration::from_millis(250);
 
-/// Opens a stream.
+/// Whoever listens is asked for so often whether they still may.
+const KNOWN: Duration = Duration::from_secs(1);
+
+/// Opens a stream, which ends when whoever asks with these fields would no longer be let in.
 pub(super) fn open(
     state: &State,
     filter: Filter,
-    headers: &HeaderMap,
+    peer: Peer,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let after = match headers.get("last-event-id") {
         None => None,
@@ -56,7 +61,9 @@ pub(super) fn open(
         ))
     })?;
     let (to, frames) = mpsc::channel(BEHIND);
-    tokio::spawn(feed(listening, filter, Feed(to)));
+    let gate = state.gate.clone();
+    let known = move || gate.still_knows(&headers, &peer);
+    tokio::spawn(feed(listening, filter, Feed(to), known));
     let mut response = Body::new(Frames(frames)).into_response();
     let head = response.headers_mut();
     head.insert(
@@ -74,6 +81,7 @@ enum End {
     Gone,
     Slow,
     Closing,
+    Unknown,
 }
 
 /// The way to one reader.
@@ -107,10 +115,15 @@ fn words(event: &str, detail: &str) -> String {
     format!("event: {event}\ndata: {data}\n\n")
 }
 
-/// Tells one reader what happens, until it leaves, is too slow, or the node ends.
-async fn feed(mut listening: Listening, filter: Filter, feed: Feed) {
+/// Tells one reader what happens, until it leaves, is too slow, is not `known` any more, or the node ends.
+async fn feed(
+    mut listening: Listening,
+    filter: Filter,
+    feed: Feed,
+    known: impl Fn() -> bool + Send,
+) {
     let end = match begin(&mut listening, &filter, &feed) {
-        Ok(()) => tell(&mut listening, &filter, &feed).await,
+        Ok(()) => tell(&mut listening, &filter, &feed, known).await,
         Err(end) => end,
     };
     let farewell = match end {
@@ -122,6 +135,11 @@ async fn feed(mut listening: Listening, filter: Filter, feed: Feed) {
         End::Closing => Some(words(
             "closing",
             "this process ends; connect again with the last `id`",
+        )),
+        End::Unknown => Some(words(
+            "signed-out",
+            "the token, session or certificate of this stream is not good any more; show a new one, and \
+             connect again with the last `id`",
         )),
     };
     if let Some(farewell) = farewell {
@@ -163,7 +181,14 @@ fn begin(listening: &mut Listening, filter: &Filter, feed: &Feed) -> Result<(), 
     Ok(())
 }
 
-async fn tell(listening: &mut Listening, filter: &Filter, feed: &Feed) -> End {
+async fn tell(
+    listening: &mut Listening,
+    filter: &Filter,
+    feed: &Feed,
+    known: impl Fn() -> bool,
+) -> End {
+    let mut ask = tokio::time::interval(KNOWN);
+    ask.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut heartbeat = tokio::time::interval(HEARTBEAT);
     heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     heartbeat.reset();
@@ -174,6 +199,10 @@ async fn tell(listening: &mut Listening, filter: &Filter, feed: &Feed) -> End {
             biased;
             _ = listening.closing.wait_for(|closing| *closing) => return End::Closing,
             () = feed.0.closed() => return End::Gone,
+            _ = ask.tick() => match known() {
+                true => Ok(()),
+                false => return End::Unknown,
+            },
             told = listening.news.recv() => match told {
                 Ok(told) if filter.wants(&told) => feed.told(&told),
                 Ok(_) => Ok(()),
