@@ -238,7 +238,10 @@ fn the_document_holds_against_whatever_schemathesis_asks() {
     );
     let (proxy, _backend) = world();
     let document = format!("http://{}/v1/openapi.json", proxy.node.admin);
+    // It keeps what it found where it runs.
+    let dir = tempfile::tempdir().unwrap();
     let out = Command::new(tool)
+        .current_dir(dir.path())
         .arg("--config-file")
         .arg(package().join("tests/schemathesis.toml"))
         .args(["run", &document, "--checks", CHECKS])
