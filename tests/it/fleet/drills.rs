@@ -13,13 +13,15 @@ const TAKEN_OVER: Duration = Duration::from_secs(30);
 
 /// Begins a drill at `node`; gives its name.
 fn begin(world: &World, node: &str, words: &str) -> String {
-    // A drill needs most of the nodes, and they have only just started.
-    for other in DNS.into_iter().filter(|other| *other != node) {
-        world.wait_life(node, other, "alive");
-    }
     let words: Vec<&str> = words.split(' ').collect();
     let how = ["--json", "--no-watch", "--server", "http://127.0.0.1:8053"];
-    let said = succeeds(&world.cli(node, &[&["drill"], &words[..], &how].concat()));
+    // A drill needs most of the nodes, and of those that have only just started none is known for sure.
+    let given = wait_for("the nodes know of each other", PATIENCE, || {
+        let given = world.cli(node, &[&["drill"], &words[..], &how].concat());
+        let too_few = String::from_utf8_lossy(&given.stderr).contains("quorum: ");
+        (!too_few).then_some(given)
+    });
+    let said = succeeds(&given);
     let json: Value = serde_json::from_str(&said).unwrap();
     json["id"].as_str().unwrap().to_owned()
 }
@@ -45,7 +47,9 @@ fn a_drill_goes_on_and_is_rolled_back_and_reported_after_its_node_was_killed() {
     let begun = Instant::now();
     all_get(&watches, &[web2], begun, AT_ONCE);
     // It was acknowledged, so all nodes have it; now the one that was asked and drives dies.
-    assert_eq!(drill(&world, "dns2", &id)["state"], "running");
+    wait_for("the others know that it runs", PATIENCE, || {
+        (drill(&world, "dns2", &id)["state"] == "running").then_some(())
+    });
     world.take("dns1").kill9();
     for node in others {
         wait_for("the next node drives", TAKEN_OVER, || {
@@ -83,7 +87,11 @@ fn a_drill_ends_in_time_on_every_node_though_all_that_know_of_it_died_meanwhile(
     let id = begin(&world, "dns3", "drain region eu --for 15s");
     let begun = Instant::now();
     for node in DNS {
-        assert_eq!(drill(&world, node, &id)["state"], "running", "{node}");
+        wait_for("the node knows that it runs", PATIENCE, || {
+            (drill(&world, node, &id)["state"] == "running").then_some(())
+        });
+    }
+    for node in DNS {
         world.take(node).kill9();
     }
     world.start_nodes(&DNS);

@@ -96,7 +96,7 @@ fn a_flood_of_half_open_connections_takes_nothing_of_the_proxy() {
             panic!("{to} is no address of IPv4");
         };
         assert!(flooder.inside(|| is_echoed(to)));
-        let before = proxy.node.memory("VmRSS");
+        let before = proxy.node.settled_memory();
         flooder.inside(|| flood(v4));
         let most = wait_for("some are half open", Duration::from_secs(10), || {
             Some(half_open()).filter(|n| *n >= 100)

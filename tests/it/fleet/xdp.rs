@@ -437,7 +437,7 @@ fn p5_packets_are_forwarded_in_the_kernel_and_follow_the_health_of_backends() {
             let mut stream = TcpStream::connect(admin).unwrap();
             write!(
                 stream,
-                "POST /v1/proxy/upstreams/app/backends/b2 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+                "POST /v1/proxy/upstreams/app/backends/b2 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
                  Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
                 body.len()
             )

@@ -179,6 +179,19 @@ impl Node {
         digits.parse().unwrap()
     }
 
+    /// `VmRSS` once what a start takes is taken: when it has not grown for a while.
+    #[allow(dead_code, reason = "for the bench, which shares this code")]
+    pub fn settled_memory(&self) -> u64 {
+        let (mut most, mut since) = (0, std::time::Instant::now());
+        wait_for("the start is over", Duration::from_secs(30), || {
+            let now = self.memory("VmRSS");
+            if now > most {
+                (most, since) = (now, std::time::Instant::now());
+            }
+            (since.elapsed() > Duration::from_millis(1_500)).then_some(most)
+        })
+    }
+
     /// Whether the log has `text`.
     pub fn logged(&self, text: &str) -> bool {
         self.log.lock().unwrap().contains(text)
