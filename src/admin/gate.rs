@@ -1,9 +1,9 @@
 //! Who asks: a value that every handler must be given before it does anything (requirement S1).
 //!
 //! A request passes the [`guard`](guard::guard) first. It counts the request of its source, measures it,
-//! finds out who asks ([`identify`]), sees that a change does not come from another site
-//! ([`cross_site`]) or for the second time ([`replay`]), and writes down what was changed or refused
-//! ([`audit`]). Handlers take a [`Viewer`], an [`Operator`] or an [`Admin`], and so nobody else's request
+//! finds out who asks (`identify`), sees that a change does not come from another site
+//! (`cross_site`) or for the second time (`replay`), and writes down what was changed or refused
+//! (`audit`). Handlers take a [`Viewer`], an [`Operator`] or an [`Admin`], and so nobody else's request
 //! reaches them.
 
 pub mod audit;

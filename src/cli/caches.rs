@@ -25,7 +25,7 @@ pub(super) struct PurgeArgs {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 struct What {
-    /// One URL, such as http://www.example.com/path?query.
+    /// One URL, whole: with its scheme, host, path and query.
     #[arg(long)]
     url: Option<String>,
     /// All URLs that begin so, such as www.example.com/images/.

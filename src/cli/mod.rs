@@ -190,7 +190,7 @@ struct DemoArgs {
     /// The demo's configuration.
     #[arg(long, default_value = "config/demo")]
     config: PathBuf,
-    /// DNS port on 127.0.0.1 and [::1]; 0 picks free ones.
+    /// DNS port on both loopback addresses; 0 picks free ones.
     #[arg(long, default_value_t = 5300)]
     dns_port: u16,
     /// Admin port on 127.0.0.1; 0 picks a free one.

@@ -1,6 +1,6 @@
 //! The configuration in force, option by option: what each is, and which line of which file says so.
 //!
-//! Built from the merged files before they are read into a [`Spec`](super::Spec), kept small, and shown a
+//! Built from the merged files before they are read into a [`Spec`], kept small, and shown a
 //! page at a time: a configuration may have 100,000 endpoints. Secrets are not in it.
 
 mod defaults;

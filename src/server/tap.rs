@@ -1,6 +1,6 @@
 //! The tap: a few queries with their answers, for whoever looks at traffic, at no cost to the rest.
 //!
-//! Each desk has a [`Tap`]. It counts down, so a query that is no sample costs one subtraction and one
+//! Each desk has a `Tap`. It counts down, so a query that is no sample costs one subtraction and one
 //! branch. A sample is copied into a buffer that was used before, and put into a bounded queue; where
 //! that is full the sample is dropped and counted, and the query never waits.
 //!

@@ -2,7 +2,7 @@
 //!
 //! The flow inside this module: [`refine`](mod@refine) orders the members of a shape for one
 //! location, [`partition`] does so for every address ahead of time, [`offer`] puts health over the
-//! order whenever a view is published, and [`decide`](mod@decide) picks for one query. Health is
+//! order whenever a view is published, and [`decide`](fn@decide) picks for one query. Health is
 //! not a stage one can forget: it is applied in [`offer`] for every policy.
 //!
 //! Each rule is written once and runs with a [`Trace`]: with [`NoTrace`] when shapes are compiled,
