@@ -5,6 +5,8 @@ use super::safety::{self, Present};
 use super::world::{Ground, lesser};
 use crate::app::orders::assess::assess_overrides;
 use crate::drill::Charter;
+use crate::health::State;
+use crate::ids::EndpointId;
 use crate::overrides::{InForce, Kind, Reach, Standing};
 use crate::snapshot::View;
 use crate::time::{Moment, Wall};
@@ -70,6 +72,19 @@ pub(super) fn trouble(sight: &Sight<'_>) -> Option<String> {
             present.all,
             present.alive
         ));
+    }
+    // A node that has just started has yet to hear of their health, and says nothing of it meanwhile.
+    let awaited = |e: &EndpointId| {
+        let state = view.board.verdict(*e).state;
+        matches!(
+            state,
+            State::Unknown {
+                counts_as_up: false
+            }
+        )
+    };
+    if ground.takers.iter().any(awaited) {
+        return None;
     }
     if minds(safety::TAKERS) {
         let since = sight.wall.moment(since_ms);
