@@ -228,16 +228,29 @@ fn what_is_supposed_comes_true_when_it_is_ordered() {
 #[test]
 fn explain_shows_people_what_bounds_the_scope_and_what_if() {
     let node = Node::start(WORLD);
-    let text = run(
-        &node,
-        &["explain", "geo.gslb.test", "--client", "1.2.3.0/24"],
-    );
-    for part in [
-        "scope: below is 1.2.2.0/24 with plan",
-        "inside 1.2.2.0/23: no shorter scope holds",
-        "what if: us-1 of pool us in region us would answer if",
-    ] {
-        assert!(text.contains(part), "{part} is missing:\n{text}");
+    // Behind the named region the two others are equal, and the draw says which of them would be next: a
+    // small one takes the first, a large one the last.
+    for (draw, next) in [("0000000000000001", "eu"), ("f000000000000000", "us")] {
+        let text = run(
+            &node,
+            &[
+                "explain",
+                "geo.gslb.test",
+                "--client",
+                "1.2.3.0/24",
+                "--draw",
+                draw,
+            ],
+        );
+        let what_if =
+            format!("what if: {next}-1 of pool {next} in region {next} would answer if region ap");
+        for part in [
+            "scope: below is 1.2.2.0/24 with plan",
+            "inside 1.2.2.0/23: no shorter scope holds",
+            &what_if,
+        ] {
+            assert!(text.contains(part), "{part} is missing:\n{text}");
+        }
     }
     let wrong = http::get(
         node.admin,
