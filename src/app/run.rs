@@ -429,6 +429,7 @@ async fn serve_after(
         node: &node,
         publisher: &wiring.publisher,
         controller: &controller,
+        carrier: &carrier,
         clock: &clock,
         stopped: &stopped,
     };
