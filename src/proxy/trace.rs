@@ -2,7 +2,7 @@
 //! and below it one for each try at a backend.
 //!
 //! What a request that is traced pays for is a few copies of what is gone later; what they mean in
-//! OpenTelemetry's words is worked out by who exports them ([`told`]). A request that is not traced pays
+//! OpenTelemetry's words is worked out by who exports them. A request that is not traced pays
 //! for one look at whether it is.
 
 mod told;
