@@ -37,6 +37,7 @@ use super::control::{Controller, Ordered};
 use super::descriptors;
 use super::drills;
 use super::fleet::{self, FleetDesk, Joined, SharedSessions};
+use super::fleetwide;
 use super::flows;
 use super::judge_loop::{JudgeLoop, Kept, Order};
 use super::keeper::{Keeper, SharedLock};
@@ -370,6 +371,14 @@ async fn serve_after(
             stopped: &stopped,
         },
     );
+    let fleetwide = fleetwide::start(&fleetwide::Given {
+        joined: &joined,
+        fleet: &desk,
+        orders: &order_desk,
+        flows: &flows,
+        publisher: &wiring.publisher,
+        clock: &clock,
+    });
     let query_log = telemetry::log_queries(&mut taps, &node, &clock, &stopped);
     let controller = Controller::new(Ordered {
         entrance: entrance.clone(),
@@ -455,8 +464,14 @@ async fn serve_after(
                 .clone()
                 .map(|c| c as Arc<dyn admin::traffic::TrafficDesk>),
             backends,
-            plans: Planner::new(&options.wanted, &wiring.publisher, &clock, &flows),
-            flows,
+            plans: Planner::new(
+                &options.wanted,
+                &wiring.publisher,
+                &clock,
+                fleetwide.clone(),
+            ),
+            audit: fleetwide.clone(),
+            flows: fleetwide,
             history: durable
                 .history
                 .desk(&wiring.publisher, &options.wanted, &left),

@@ -34,6 +34,7 @@ mod e2e_dot;
 mod e2e_drill;
 mod e2e_expectations;
 mod e2e_explain;
+mod e2e_fleetwide;
 mod e2e_guard;
 mod e2e_history;
 mod e2e_hostile;
