@@ -70,7 +70,7 @@ pub(super) fn start(
 }
 
 /// What the socket of a place is called between processes.
-fn label(place: &sockets::Place) -> Label {
+pub(super) fn label(place: &sockets::Place) -> Label {
     Label {
         kind: match place.is_datagram {
             true => Kind::ProxyDatagram,
@@ -78,6 +78,15 @@ fn label(place: &sockets::Place) -> Label {
         },
         configured: place.address,
         name: place.listener.clone(),
+    }
+}
+
+/// Of [`label`].
+pub(super) fn place(label: &Label) -> sockets::Place {
+    sockets::Place {
+        listener: label.name.clone(),
+        address: label.configured,
+        is_datagram: label.kind.is_datagram(),
     }
 }
 
