@@ -59,6 +59,7 @@ pub(super) fn start(
     let seed = u64::from_ne_bytes(seed);
     let proxy = Proxy::start(over.clone(), clock, seed, share, &mut inherited)
         .map_err(|e| RunError::Other(e.to_string()))?;
+    proxy.inherit_maps(came.take_named(Kind::KernelMap));
     let probes = Probes::new(descriptors::for_probes(descriptors::raise()));
     probes.follow(&over);
     let base = plan.clone();
@@ -103,6 +104,14 @@ impl Carrier {
     pub fn copy_sockets(&self, bag: &mut Bag) -> std::io::Result<()> {
         for (place, socket) in self.proxy.sockets()? {
             bag.put(label(&place), socket);
+        }
+        for (name, map) in self.proxy.maps()? {
+            let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+            let label = Label {
+                name,
+                ..Label::new(Kind::KernelMap, nowhere)
+            };
+            bag.put(label, map);
         }
         Ok(())
     }

@@ -271,6 +271,24 @@ impl Proxy {
         Ok(copies)
     }
 
+    /// Further descriptors of the kernel's maps that the process that comes after this one goes on from,
+    /// with their names.
+    ///
+    /// # Errors
+    /// When this process may not open as many files.
+    pub fn maps(&self) -> io::Result<Vec<(Box<str>, OwnedFd)>> {
+        let inner = self.inner();
+        let maps = inner.xdp.as_ref().map(Forwarder::maps).transpose()?;
+        Ok(maps.unwrap_or_default())
+    }
+
+    /// Goes on from the kernel's maps of the process before; to be called before it serves.
+    pub fn inherit_maps(&self, maps: Vec<(Box<str>, OwnedFd)>) {
+        if let Some(xdp) = self.inner().xdp.as_ref().filter(|_| !maps.is_empty()) {
+            xdp.inherit(maps);
+        }
+    }
+
     /// Another process takes what comes in: connections that stand are served on, and end with their
     /// next answer.
     pub fn retire(&self) {

@@ -302,7 +302,7 @@ async fn pass(link: &Link, label: &Label, nth: usize, sessions: &[Handed]) -> io
 }
 
 #[cfg(test)]
-pub mod tests {
+pub(super) mod tests {
     use super::*;
     use proptest::prelude::*;
     use std::net::{IpAddr, SocketAddr};
@@ -311,7 +311,7 @@ pub mod tests {
         (any::<IpAddr>(), any::<u16>()).prop_map(SocketAddr::from)
     }
 
-    pub fn passed() -> impl Strategy<Value = Passed> {
+    pub(crate) fn passed() -> impl Strategy<Value = Passed> {
         let spans = (any::<u32>(), any::<u32>());
         let counts = (any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>());
         let rest = (any::<u32>(), any::<bool>(), "[a-z0-9 .-]{1,20}");
@@ -336,7 +336,7 @@ pub mod tests {
         )
     }
 
-    pub fn ids(most: usize) -> impl Strategy<Value = HandedIds> {
+    pub(crate) fn ids(most: usize) -> impl Strategy<Value = HandedIds> {
         let backends = prop::collection::vec(("[a-z0-9 .-]{1,20}", address()), 1..4);
         let one = (any::<u64>(), any::<u8>(), any::<u32>(), any::<bool>());
         let ids = prop::collection::vec(one, 0..most);

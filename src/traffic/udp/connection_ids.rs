@@ -279,9 +279,9 @@ mod tests {
     fn p2_another_process_goes_on_with_what_was_learned() {
         let ids = ConnectionIds::new(1000, [1, 2]);
         for n in 0..100_u64 {
-            ids.learn(&long(&n.to_be_bytes()), n, at(n));
+            ids.learn(&long(&n.to_be_bytes()), n, at(n + 1));
         }
-        ids.learn(&long(&[1; 20]), 900, at(100));
+        ids.learn(&long(&[1; 20]), 900, at(101));
         assert_eq!(ask(&ids, &7_u64.to_be_bytes()), Some(7));
         let told = ids.learned(usize::MAX, at(200));
         assert_eq!(told.ids.len(), 101);
