@@ -64,6 +64,7 @@ pub(super) fn start(
     let spans = tracing.as_ref().map(|t| t.spans.clone());
     let proxy = Proxy::start(over.clone(), clock, seed, share, tracing, &mut inherited)
         .map_err(|e| RunError::Other(e.to_string()))?;
+    proxy.inherit_maps(came.take_named(Kind::KernelMap));
     let probes = Probes::new(descriptors::for_probes(descriptors::raise()));
     probes.follow(&over);
     let base = plan.clone();
@@ -76,7 +77,7 @@ pub(super) fn start(
 }
 
 /// What the socket of a place is called between processes.
-fn label(place: &sockets::Place) -> Label {
+pub(super) fn label(place: &sockets::Place) -> Label {
     Label {
         kind: match place.is_datagram {
             true => Kind::ProxyDatagram,
@@ -84,6 +85,15 @@ fn label(place: &sockets::Place) -> Label {
         },
         configured: place.address,
         name: place.listener.clone(),
+    }
+}
+
+/// Of [`label`].
+pub(super) fn place(label: &Label) -> sockets::Place {
+    sockets::Place {
+        listener: label.name.clone(),
+        address: label.configured,
+        is_datagram: label.kind.is_datagram(),
     }
 }
 
@@ -100,6 +110,14 @@ impl Carrier {
     pub fn copy_sockets(&self, bag: &mut Bag) -> std::io::Result<()> {
         for (place, socket) in self.proxy.sockets()? {
             bag.put(label(&place), socket);
+        }
+        for (name, map) in self.proxy.maps()? {
+            let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+            let label = Label {
+                name,
+                ..Label::new(Kind::KernelMap, nowhere)
+            };
+            bag.put(label, map);
         }
         Ok(())
     }

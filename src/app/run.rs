@@ -551,11 +551,8 @@ async fn serve_after(
     ));
     // What reading the configuration took is free by now.
     server::give_back_memory();
-    if let Some(carrier) = &carrier {
-        carrier.serve();
-    }
-    // Now that both read, the old process leaves.
-    let generation = Generation(arrival.serving().await?);
+    // Once both read, the old process leaves.
+    let generation = Generation(arrival.serving(carrier.as_deref()).await?);
     arrival.count_on(&stats);
     let (gone_on, goes_on) = oneshot::channel();
     if generation > Generation::default()

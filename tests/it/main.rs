@@ -83,6 +83,7 @@ mod e2e_reload;
 mod e2e_scale;
 mod e2e_steer;
 mod e2e_takeover;
+mod e2e_takeover_sessions;
 mod e2e_tcp;
 mod e2e_telemetry;
 mod e2e_transfer;
