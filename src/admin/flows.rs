@@ -1,11 +1,16 @@
 //! What the API needs of whoever knows which clients are sent where; `app` implements it.
 
+use async_trait::async_trait;
+
+use super::audit::Gathered;
 use crate::net::Prefix;
 
 /// Knows the flows of the last day.
+#[async_trait]
 pub trait FlowDesk: Send + Sync + 'static {
-    /// What was seen within the last `hours`, 1 to 24, the most first.
-    fn within(&self, hours: u64) -> Vec<FlowFacts>;
+    /// What was seen within the last `hours`, 1 to 24, the most first: by all nodes that answer DNS, or by
+    /// `node`. Other nodes are waited for a second at most.
+    async fn within(&self, hours: u64, node: Option<&str>) -> Gathered<FlowFacts>;
 }
 
 /// How often clients of a network were sent to a pool.

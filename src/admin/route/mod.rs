@@ -16,6 +16,7 @@ pub mod health;
 pub mod latency;
 pub mod metrics;
 pub mod names;
+pub mod object;
 pub mod overrides;
 pub mod plan;
 pub mod pools;

@@ -6,6 +6,7 @@
 
 pub mod forwarder;
 mod group;
+mod flows;
 pub mod kernel;
 pub mod layout;
 pub mod metrics;
