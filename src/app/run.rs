@@ -357,8 +357,6 @@ async fn serve_after(
         stopped: &stopped,
     };
     let entrance = Entrance::new(making).map_err(RunError::Other)?;
-    let beside = (&desk, &carrier);
-    let drills = drills::start(&order_desk, beside, &chronicle, drilled, &stopped);
     let mut taps = Taps::default();
     let (flows, reading) = flows::start(
         &mut taps,
@@ -370,6 +368,8 @@ async fn serve_after(
             stopped: &stopped,
         },
     );
+    let beside = (&desk, &carrier, &flows);
+    let drills = drills::start(&order_desk, beside, &chronicle, drilled, &stopped);
     let query_log = telemetry::log_queries(&mut taps, &node, &clock, &stopped);
     let controller = Controller::new(Ordered {
         entrance: entrance.clone(),

@@ -6,6 +6,9 @@
 //! restart.
 
 pub mod disk;
+pub mod recent;
+pub mod samples;
+pub mod seen_by;
 pub mod table;
 
 use std::net::IpAddr;
@@ -46,6 +49,8 @@ const HOUR: u64 = 3600;
 /// Knows the flows of the last day.
 pub struct Flows {
     table: Mutex<Table>,
+    samples: Mutex<samples::Samples>,
+    recent: Mutex<recent::Recent>,
     publisher: Publisher,
     clock: Arc<dyn Clock>,
     counters: Arc<TapCounters>,
@@ -107,6 +112,8 @@ pub fn start(taps: &mut Taps, given: &Given<'_>) -> (Arc<Flows>, Reading) {
     }
     let flows = Arc::new(Flows {
         table: Mutex::new(table),
+        samples: Mutex::new(seen_by::load(file.as_deref())),
+        recent: Mutex::default(),
         publisher: given.publisher.clone(),
         clock: given.clock.clone(),
         counters: inlet.counters().clone(),
@@ -186,6 +193,7 @@ impl Flows {
                 (s.weight, seen(view, index, s.query(), s.answer(), peer))
             })
             .collect();
+        self.note(view, samples, &found);
         let country = |network: Prefix| country_of(view, network.addr());
         let steering = &view.snapshot.steering;
         let hour = self.unix() / HOUR;
@@ -231,7 +239,10 @@ impl Flows {
             return;
         };
         let text = disk::text(&self.table());
-        let written = tokio::task::spawn_blocking(move || disk::save(&file, &text)).await;
+        let beside = seen_by::keep(&file, &self.samples);
+        let written =
+            tokio::task::spawn_blocking(move || disk::save(&file, &text).and_then(|()| beside()))
+                .await;
         let failed = !matches!(written, Ok(Ok(())));
         // Said once, and once when it is over.
         let before = self.failing.swap(u64::from(failed), Ordering::Relaxed) == 1;

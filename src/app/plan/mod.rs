@@ -6,13 +6,14 @@ mod tests;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
 use crate::admin::plan::{PlanAsked, PlanDesk, PlanRefusal, Planned};
 use crate::config::Report as Findings;
-use crate::plan::{self, Report, Traffic, Weigh};
+use crate::plan::{self, Report, Sampled, Traffic, Weigh};
 use crate::snapshot::{Publisher, View};
 use crate::time::{Clock, Moment};
 
@@ -77,6 +78,18 @@ fn traffic(flows: &Flows) -> Traffic {
         // What the table knows were names of a configuration.
         if let Ok(name) = flow.name.parse() {
             traffic.add(name, flow.network, queries);
+        }
+    }
+    let (sampled, seconds) = flows.sampled(24);
+    traffic.over = Duration::from_secs(seconds);
+    for (name, s) in sampled {
+        if let Ok(name) = name.parse() {
+            let of = Sampled {
+                samples: s.samples,
+                queries: s.queries,
+                squares: s.squares,
+            };
+            traffic.rests_on(name, of);
         }
     }
     traffic
