@@ -89,6 +89,20 @@ impl Before {
         whole
     }
 
+    /// What was counted of one sample, by its name with its labels as they stand on the page; `None` where
+    /// nothing was.
+    pub fn of(&self, sample: &str) -> Option<f64> {
+        self.counts().get(sample).map(|value| value.real())
+    }
+
+    /// As [`Before::of`], of a sample of whole numbers; 0 where nothing was counted.
+    pub fn whole(&self, sample: &str) -> u64 {
+        match self.counts().get(sample) {
+            Some(Value::Whole(whole)) => *whole,
+            _ => 0,
+        }
+    }
+
     /// What the next process is told: the counters of a page to which [`Before::add_to`] has added, and
     /// those that the page does not show now but may show again.
     pub fn hand_on(&self, page: &str) -> String {
@@ -176,6 +190,9 @@ mod tests {
         assert_eq!(value(&sum, "q_total{path=\"/c\"}"), Some(26.0));
         assert_eq!(value(&sum, "t_seconds_bucket{le=\"+Inf\"}"), Some(13.0));
         assert_eq!(value(&sum, "t_seconds_sum"), Some(1.75));
+        assert_eq!(after.whole("q_total{path=\"/c\"}"), 20);
+        assert_eq!(after.of("t_seconds_sum"), Some(1.5));
+        assert_eq!((after.whole("open"), after.of("open")), (0, None));
         assert_eq!(value(&sum, "open"), Some(2.0));
         assert!(sum.contains("# TYPE q_total counter\n"));
         assert!(

@@ -292,7 +292,15 @@ fn an_order_about_a_backend_is_taken_only_where_its_tag_still_stands() {
         let condition = format!("If-Match: {tag}");
         let body = format!(r#"{{"action": "{action}", "reason": "x", "owner": "ann"}}"#);
         let json = "Content-Type: application/json";
-        curl(&["-H", &condition, "-H", json, "-d", &body, &url("/app/backends/b0")])
+        curl(&[
+            "-H",
+            &condition,
+            "-H",
+            json,
+            "-d",
+            &body,
+            &url("/app/backends/b0"),
+        ])
     };
     let (one, all) = (tag_in(&curl(&[&url("/app")])), tag_in(&curl(&[&url("")])));
     assert!(one.starts_with('"'), "a strong tag: {one}");

@@ -6,6 +6,7 @@ use axum::{Json, extract};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::object::Object;
 use super::overrides::{broken, owner, plain, share};
 use super::query::{Body, NoQuery, Path, wrong};
 use crate::admin::desk::Refusal;
@@ -212,7 +213,9 @@ pub async fn abort(
 ) -> Answer<Drill> {
     let abort: Abort = match body.is_empty() {
         true => Abort::default(),
-        false => serde_json::from_slice(&body).map_err(|e| wrong("body", &e.to_string()))?,
+        false => serde_json::from_slice(&body)
+            .map(|Object(abort)| abort)
+            .map_err(|e| wrong("body", &e.to_string()))?,
     };
     let by = owner(&who, abort.owner)?;
     let reason = plain("reason", abort.reason)?;
@@ -334,6 +337,7 @@ impl Wanted {
                 .transpose()?,
             max_errors: max_errors.unwrap_or(Charter::MAX_ERRORS),
             break_glass: broken(self.break_glass)?,
+            mark: asks.mark,
         })
     }
 }

@@ -5,6 +5,7 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, body};
 
+use super::object::Object;
 use crate::admin::gate::Viewer;
 use crate::admin::plan::{MOST_FILES, MOST_OCTETS, PlanAsked, PlanRefusal};
 use crate::admin::problem::{Document, Problem};
@@ -33,7 +34,7 @@ impl FromRequest<State> for Asked {
                 )
             })?;
         serde_json::from_slice(&octets)
-            .map(Asked)
+            .map(|Object(request)| Asked(request))
             .map_err(|e| Problem::parameter("body", format!("it is not what is asked for: {e}")))
     }
 }

@@ -3,7 +3,8 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::admin::desk::{AuditLine, Listing, Taken};
+use crate::admin::audit::{Gathered, Recorded};
+use crate::admin::desk::{Listing, Taken};
 use crate::health::{Scope, State};
 use crate::overrides::{Drill, InForce, Quarantined, Reach};
 use crate::snapshot::{View, orders};
@@ -179,31 +180,46 @@ pub struct Missing {
 pub struct Audit {
     /// Latest first.
     pub audit: Vec<Event>,
+    /// The nodes that did not answer in time: what only they wrote is not there.
+    pub missing: Vec<String>,
 }
 
 /// A line of the audit record.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = AuditEvent)]
 pub struct Event {
-    /// When it was written on this node.
+    /// When it was written, on the first node that did.
     pub at: String,
-    /// `ordered`, `received`, `replaced`, `lost`, `expired`, `quarantined`, `believed` or `refused`.
+    /// Of orders `ordered`, `received`, `replaced`, `lost`, `expired`, `quarantined`, `believed` or
+    /// `refused`; of requests `changed`, `refused`, `signed-in` or `signed-out`.
     pub event: String,
-    /// Who gave the order.
+    /// Who gave the order, or asked.
     pub owner: String,
-    /// The node that took it.
+    /// The node where it happened: of an order the one that took it.
     pub node: String,
+    /// The nodes in whose records it stands.
+    pub records: Vec<String>,
     /// What exactly.
     pub text: String,
 }
 
-impl From<AuditLine> for Event {
-    fn from(line: AuditLine) -> Event {
+impl From<Gathered<Recorded>> for Audit {
+    fn from(found: Gathered<Recorded>) -> Audit {
+        Audit {
+            audit: found.all.into_iter().map(Into::into).collect(),
+            missing: found.missing,
+        }
+    }
+}
+
+impl From<Recorded> for Event {
+    fn from(Recorded { line, records }: Recorded) -> Event {
         Event {
             at: utc::show(line.at_ms / 1000),
             event: line.event,
             owner: line.owner,
             node: line.node,
+            records,
             text: line.text,
         }
     }

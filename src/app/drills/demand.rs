@@ -188,9 +188,7 @@ impl Drills {
             .filter(|(region, _)| weights.contains_key(*region));
         let arrivals: u64 = mine.map(|(_, c)| c.arrivals).sum();
         if (arrivals as f64) < ENOUGH {
-            return Err(format!(
-                "proxies report {arrivals} of {ENOUGH} arrivals"
-            ));
+            return Err(format!("proxies report {arrivals} of {ENOUGH} arrivals"));
         }
         let loads = weights.iter().map(|(region, weight)| {
             let of = carried.get(region).copied().unwrap_or_default();

@@ -41,7 +41,7 @@ use crate::admin::drills::{DrillDesk, NotAborted, WantedDrill};
 use crate::drill::report::Note;
 use crate::drill::{Charter, Course, End, Report};
 use crate::fleet::StateBus;
-use crate::overrides::{Class, Drill, Kind, ScopeKind, Stamp, Subject};
+use crate::overrides::{Class, Drill, Kind, Mark, ScopeKind, Stamp, Subject};
 use crate::snapshot::{Publisher, View, orders};
 use crate::time::{Clock, Moment};
 
@@ -246,7 +246,11 @@ impl Drills {
     }
 
     /// The order that a drill's effect is.
-    async fn order(&self, charter: &Charter) -> Result<crate::admin::desk::Taken, Refusal> {
+    async fn order(
+        &self,
+        charter: &Charter,
+        mark: Option<Mark>,
+    ) -> Result<crate::admin::desk::Taken, Refusal> {
         let wanted = WantedOrder {
             wishes: vec![Wish {
                 scope: charter.scope,
@@ -258,6 +262,7 @@ impl Drills {
             ends: Some(Ends::At(charter.ends_ms)),
             demand: charter.demand,
             break_glass: charter.break_glass.as_deref().map(str::to_owned),
+            mark,
         };
         let drill = Some(charter.drill.clone());
         self.tools.orders.take_with(wanted, drill).await
@@ -277,6 +282,7 @@ impl Drills {
             demand: None,
             // The end of a drill is never refused.
             break_glass: Some("the end of a drill".to_owned()),
+            mark: None,
         };
         let drill = Some(charter.drill.clone());
         match self.tools.orders.take_with(wanted, drill).await {
@@ -359,7 +365,7 @@ impl DrillDesk for Drills {
         }
         // Told before it begins: whoever has its order shall know what it is.
         self.tell();
-        match self.order(&charter).await {
+        match self.order(&charter, wanted.mark).await {
             Ok(taken) => {
                 let stamp = taken.stamp.parse::<Stamp>();
                 let at_ms = stamp.map_or(charter.planned_ms, |s| s.ms);

@@ -86,6 +86,7 @@ pub(super) fn supposed(charter: &Charter) -> InForce {
         expires: Some(charter.ends_ms),
         broke: None,
         drill: Some(charter.drill.clone()),
+        mark: None,
         entries: vec![Entry {
             subject: subject(charter),
             kind: Some(kind),

@@ -1,7 +1,8 @@
 //! Which clients are sent where: reads the samples that the DNS threads leave, adds them up by hour,
 //! and keeps the last day, over restarts too where there is a state directory.
 //!
-//! Each node knows the queries that came to it. Nothing here is waited for by DNS: a sample that finds
+//! Each node knows the queries that came to it; what all of them know is put together by
+//! [`super::fleetwide`]. Nothing here is waited for by DNS: a sample that finds
 //! the queue full is dropped, and a disk that takes nothing costs the memory of the day after a
 //! restart.
 
@@ -20,7 +21,10 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::admin::flows::{FlowDesk, FlowFacts};
+use async_trait::async_trait;
+
+use crate::admin::audit::Gathered;
+use crate::admin::flows::{FlowDesk, FlowFacts, SampledFacts};
 use crate::engine::sampled::{Index, Seen, seen};
 use crate::geo::Code;
 use crate::net::Prefix;
@@ -30,7 +34,7 @@ use crate::telemetry::{Metrics, Page};
 use crate::time::Clock;
 
 use super::keeper::SharedLock;
-pub use table::{Flow, Table};
+pub use table::{Flow, Table, condense, sort};
 
 /// Samples that may wait to be read.
 const WAITING: usize = 8192;
@@ -233,6 +237,13 @@ impl Flows {
         self.table().window(hours, unix / HOUR, gone)
     }
 
+    /// As [`Flows::within`], with at most so many networks, and as many sums by country of the others.
+    pub fn told(&self, hours: u64, most: usize) -> Vec<(Flow, f64)> {
+        let view = self.publisher.latest();
+        let country = |network: Prefix| country_of(&view, network.addr());
+        condense(self.within(hours), most, &country)
+    }
+
     /// Writes the file, unless the directory is another process's by now.
     async fn save(&self, lock: &SharedLock) {
         let Some(file) = self.file.clone().filter(|_| !lock.is_left()) else {
@@ -264,17 +275,27 @@ fn country_of(view: &View, addr: IpAddr) -> Option<Code> {
     geo.location(geo.locate(addr).id).country
 }
 
+/// Those of this node alone.
+#[async_trait]
 impl FlowDesk for Flows {
-    fn within(&self, hours: u64) -> Vec<FlowFacts> {
+    async fn within(&self, hours: u64, _: Option<&str>) -> Gathered<FlowFacts> {
         let all = Flows::within(self, hours).into_iter();
-        all.map(|(flow, queries)| FlowFacts {
-            name: flow.name.to_string(),
-            network: flow.network,
-            region: flow.region.to_string(),
-            pool: flow.pool.to_string(),
-            queries,
-        })
-        .collect()
+        Gathered::alone(all.map(|(flow, queries)| facts(flow, queries)).collect())
+    }
+
+    async fn sampled(&self, hours: u64) -> SampledFacts {
+        self.sampled_facts(hours)
+    }
+}
+
+/// A flow as the API knows it.
+pub fn facts(flow: Flow, queries: f64) -> FlowFacts {
+    FlowFacts {
+        name: flow.name.to_string(),
+        network: flow.network,
+        region: flow.region.to_string(),
+        pool: flow.pool.to_string(),
+        queries,
     }
 }
 

@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use hashbrown::HashMap;
 
 use super::recent::Heard;
 use super::samples::{self, Sampled, Samples};
 use super::{Flows, disk};
+use crate::admin::flows::{NameSamples, SampledFacts};
 use crate::engine::sampled::Seen;
 use crate::server::tap::Sample;
 use crate::snapshot::{Snapshot, View};
@@ -63,6 +65,21 @@ impl Flows {
     pub fn sampled(&self, hours: u64) -> (HashMap<Arc<str>, Sampled>, u64) {
         let samples = self.samples.lock().unwrap_or_else(PoisonError::into_inner);
         samples.within(hours, self.unix())
+    }
+
+    /// The same, as others are told.
+    pub fn sampled_facts(&self, hours: u64) -> SampledFacts {
+        let (sums, seconds) = self.sampled(hours);
+        let names = sums.into_iter().map(|(name, s)| NameSamples {
+            name: name.to_string(),
+            samples: s.samples,
+            queries: s.queries,
+            squares: s.squares,
+        });
+        SampledFacts {
+            names: names.collect(),
+            over: Duration::from_secs(seconds),
+        }
     }
 
     /// How often clients who asked for one of `names` were sent to each region.

@@ -114,22 +114,36 @@ fn of_drill(drill: &Value) -> Option<String> {
     Some(format!("drill {id}: {whom}"))
 }
 
-/// The audit record.
+/// The audit record. Where a line does not stand in the record of the node that it is about, those in whose
+/// it stands are told.
 pub(super) fn audit(json: &Value) -> String {
     let mut out = String::new();
     for e in array(&json["audit"]) {
+        let node = text(&e["node"]);
+        let records: Vec<&str> = strings(&e["records"]).collect();
+        let elsewhere = match records.is_empty() || records == [node] {
+            true => String::new(),
+            false => format!(" [{}]", records.join(", ")),
+        };
         let _ = writeln!(
             out,
-            "{} {:<11} {} ({}): {}",
+            "{} {:<11} {} ({node}): {}{elsewhere}",
             text(&e["at"]),
             text(&e["event"]),
             text(&e["owner"]),
-            text(&e["node"]),
             text(&e["text"])
         );
     }
     if out.is_empty() {
-        out.push_str("nothing was ordered yet\n");
+        out.push_str("nothing was written down yet\n");
+    }
+    let missing: Vec<&str> = strings(&json["missing"]).collect();
+    if !missing.is_empty() {
+        let _ = writeln!(
+            out,
+            "warning: no answer from {} within a second; what only they wrote down is not here",
+            missing.join(", ")
+        );
     }
     out
 }
