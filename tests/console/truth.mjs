@@ -92,8 +92,13 @@ await test(async (browser) => {
     const strip = (name) => page.getByRole("row", { name: new RegExp(`^${name}`) }).locator(".strip").first();
     await until("the death is in the strip", async () => (await strip("eu-1").locator(".fill.bad").count()) > 0);
     assert.match(await strip("eu-1").getAttribute("aria-label"), /\d+ changes?, down now$/);
-    assert.equal(await strip("us-1").locator(".fill.bad").count(), 0);
-    assert.ok((await strip("us-1").locator(".fill.good").count()) > 0);
+    // Of one that lives: down in the strip only where the record has it so, which a slow machine can bring about.
+    await agree(page, "the strip of us-1 is what the record says",
+      async () => [(await strip("us-1").locator(".fill.bad").count()) > 0, (await strip("us-1").locator(".fill.good").count()) > 0],
+      async () => {
+        const { changes } = (await api(`/v1/votes/history?since=-${back}&q=us-1`)).endpoints[0];
+        return [changes.some((c) => !c.healthy && c.state !== "awaited"), changes.some((c) => c.healthy)];
+      });
   }
   await page.getByText("The record begins at").waitFor();
 
