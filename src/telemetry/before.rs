@@ -113,13 +113,13 @@ impl Before {
     /// What was counted of one sample, by its name with its labels as they stand on the page; `None` where
     /// nothing was.
     pub fn of(&self, sample: &str) -> Option<f64> {
-        self.counts().get(sample).map(|value| value.real())
+        self.counts().get(sample).map(|c| c.value.real())
     }
 
     /// As [`Before::of`], of a sample of whole numbers; 0 where nothing was counted.
     pub fn whole(&self, sample: &str) -> u64 {
-        match self.counts().get(sample) {
-            Some(Value::Whole(whole)) => *whole,
+        match self.counts().get(sample).map(|c| c.value) {
+            Some(Value::Whole(whole)) => whole,
             _ => 0,
         }
     }
