@@ -358,8 +358,6 @@ async fn serve_after(
         stopped: &stopped,
     };
     let entrance = Entrance::new(making).map_err(RunError::Other)?;
-    let beside = (&desk, &carrier);
-    let drills = drills::start(&order_desk, beside, &chronicle, drilled, &stopped);
     let mut taps = Taps::default();
     let (flows, reading) = flows::start(
         &mut taps,
@@ -371,6 +369,8 @@ async fn serve_after(
             stopped: &stopped,
         },
     );
+    let beside = (&desk, &carrier, &flows);
+    let drills = drills::start(&order_desk, beside, &chronicle, drilled, &stopped);
     let fleetwide = fleetwide::start(&fleetwide::Given {
         joined: &joined,
         fleet: &desk,

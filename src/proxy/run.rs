@@ -194,8 +194,7 @@ impl Proxy {
         let Some(waiting) = &mut inner.waiting else {
             return;
         };
-        let is_stream =
-            |(_, order): &mut (usize, Order)| !matches!(order, Order::Listen(l) if l.place.is_datagram);
+        let is_stream = |(_, order): &mut (usize, Order)| !matches!(order, Order::Listen(l) if l.place.is_datagram);
         let streams: Vec<_> = waiting.extract_if(.., is_stream).collect();
         drop(inner);
         self.send(streams);

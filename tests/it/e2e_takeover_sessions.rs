@@ -18,7 +18,10 @@ use crate::support::{http, wait_for};
 
 /// A listener `game` before these backends, each worker with a socket of its own.
 fn game(workers: u32, udp: &str, backends: &[SocketAddr]) -> TempDir {
-    let head = head().replace("roles =", &format!("proxy = {{ workers = {workers} }}\nroles ="));
+    let head = head().replace(
+        "roles =",
+        &format!("proxy = {{ workers = {workers} }}\nroles ="),
+    );
     let entries = backends.iter().enumerate();
     let entries: String = entries
         .map(|(i, a)| backend_entry("app", &format!("b{i}"), *a))
@@ -108,7 +111,9 @@ fn p2_no_datagram_is_lost_in_either_direction() {
         for n in 0.. {
             let text = format!("question {n}");
             client.send(text.as_bytes());
-            let answer = client.next().unwrap_or_else(|| panic!("no answer to {text}"));
+            let answer = client
+                .next()
+                .unwrap_or_else(|| panic!("no answer to {text}"));
             let answer = String::from_utf8(answer).unwrap();
             assert!(answer.ends_with(&text), "{answer} to {text}");
             let (_, from) = who(&answer);
@@ -214,7 +219,11 @@ fn p5_connection_ids_are_known_to_the_next_process() {
         })
     }
     let backends = [quic(b'0'), quic(b'1')];
-    let dir = game(2, "affinity = \"quic\"", &[backends[0].addr, backends[1].addr]);
+    let dir = game(
+        2,
+        "affinity = \"quic\"",
+        &[backends[0].addr, backends[1].addr],
+    );
     let mut old = Process::start(dir.path(), &[]);
     let was = old.ready();
     let mut hello = vec![0xc0, 0, 0, 0, 1, 8, 1, 2, 3, 4, 5, 6, 7, 8, 0];
@@ -245,7 +254,11 @@ fn p5_connection_ids_are_known_to_the_next_process() {
 
 async fn hear(link: &Link) -> Message {
     let heard = tokio::time::timeout(PATIENCE, link.hear()).await;
-    heard.unwrap().unwrap().expect("the other process is there").0
+    heard
+        .unwrap()
+        .unwrap()
+        .expect("the other process is there")
+        .0
 }
 
 fn in_runtime<T>(f: impl Future<Output = T>) -> T {
@@ -317,12 +330,17 @@ fn p2_a_new_process_speaks_as_an_older_one_that_runs() {
         // It has yet to be seen that the first try has ended.
         let (link, version) = next().await;
         assert_eq!(version, 1);
-        let why = format!("process {} is taking this node over already; wait", new.pid());
+        let why = format!(
+            "process {} is taking this node over already; wait",
+            new.pid()
+        );
         link.say(&Message::Refused(why)).await.unwrap();
         link.until_gone().await;
         let (link, version) = next().await;
         assert_eq!(version, 1);
-        link.say(&Message::AllSockets { generation: 7 }).await.unwrap();
+        link.say(&Message::AllSockets { generation: 7 })
+            .await
+            .unwrap();
         assert_eq!(hear(&link).await, Message::Release);
         link.say(&Message::Released).await.unwrap();
         assert_eq!(hear(&link).await, Message::Serving);

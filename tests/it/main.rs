@@ -32,6 +32,7 @@ mod e2e_doh;
 mod e2e_doq;
 mod e2e_dot;
 mod e2e_drill;
+mod e2e_drill_answers;
 mod e2e_expectations;
 mod e2e_explain;
 mod e2e_fleetwide;

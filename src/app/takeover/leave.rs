@@ -93,7 +93,11 @@ impl Leave {
         if let Some(carrier) = &self.carrier {
             let (given, lost) = sessions::give(&self.link, carrier).await;
             if given + lost > 0 {
-                tracing::info!(given, lost, "sessions of datagrams go on in the new process");
+                tracing::info!(
+                    given,
+                    lost,
+                    "sessions of datagrams go on in the new process"
+                );
             }
         }
         // Who does not hear it waits for a while, and serves.

@@ -316,8 +316,11 @@ mod tests {
 
     fn sessions() -> impl Strategy<Value = Message> {
         let list = prop::collection::vec(passed(), 0..5);
-        (labels(), 0..9_usize, list)
-            .prop_map(|(label, nth, list)| Message::Sessions { label, nth, list })
+        (labels(), 0..9_usize, list).prop_map(|(label, nth, list)| Message::Sessions {
+            label,
+            nth,
+            list,
+        })
     }
 
     fn messages() -> impl Strategy<Value = Message> {

@@ -343,12 +343,14 @@ pub(super) mod tests {
         (backends, ids, any::<[u64; 2]>(), any::<u32>()).prop_map(
             |(backends, ids, seed, lengths)| {
                 let count = backends.len() as u64;
-                let ids = ids.into_iter().map(|(hash, backend, silent, used)| LearnedId {
-                    hash,
-                    backend: u64::from(backend) % count,
-                    silent: Duration::from_millis(silent.into()),
-                    used,
-                });
+                let ids = ids
+                    .into_iter()
+                    .map(|(hash, backend, silent, used)| LearnedId {
+                        hash,
+                        backend: u64::from(backend) % count,
+                        silent: Duration::from_millis(silent.into()),
+                        used,
+                    });
                 HandedIds {
                     listener: "quic".into(),
                     learned: Learned {

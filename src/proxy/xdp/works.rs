@@ -235,7 +235,11 @@ impl Works {
         copied.flows += self.copy_flows(theirs.as_ref()).flows;
         if theirs.is_some() {
             let Copied { flows, nobodys } = copied;
-            tracing::info!(flows, nobodys, "flows go on that the process before remembered");
+            tracing::info!(
+                flows,
+                nobodys,
+                "flows go on that the process before remembered"
+            );
         }
         self.flows_taken_over += u64::from(copied.flows);
         Ok(())
