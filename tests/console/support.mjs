@@ -61,16 +61,17 @@ export async function settled(page, at) {
   );
 }
 
-/** What axe-core finds, of serious and critical level. */
-export async function violations(page) {
+/** What axe-core finds, of serious and critical level; of these rules only, where some are named. */
+export async function violations(page, rules) {
   // By the debugger, which the page's policy does not bind.
   await page.evaluate(axe);
-  return page.evaluate(async () => {
-    const result = await globalThis.axe.run(document, { resultTypes: ["violations"] });
+  return page.evaluate(async (only) => {
+    const how = only ? { runOnly: { type: "rule", values: only } } : {};
+    const result = await globalThis.axe.run(document, { resultTypes: ["violations"], ...how });
     return result.violations
       .filter((v) => v.impact === "serious" || v.impact === "critical")
       .flatMap((v) => v.nodes.map((n) => `${v.id} (${v.impact}) at ${n.target.join(" ")}: ${n.failureSummary}`));
-  });
+  }, rules);
 }
 
 /** How far the page is wider than its window. */

@@ -47,7 +47,15 @@ function both(_, value) {
   return value;
 }
 
-async function read(response, path) {
+/** When somebody signed in last. */
+let entered = 0;
+
+/** Somebody is not known. Of what was asked before they signed in, that is no news. */
+export function refused(begun) {
+  if (begun >= entered) session.wanted();
+}
+
+async function read(response, path, begun) {
   const kind = response.headers.get("content-type") ?? "";
   const text = await response.text();
   let body = text;
@@ -59,7 +67,7 @@ async function read(response, path) {
     }
   }
   if (response.ok) return body;
-  if (response.status === 401) session.wanted();
+  if (response.status === 401) refused(begun);
   throw new Problem(response.status, typeof body === "object" ? body : { detail: body.trim() }, path);
 }
 
@@ -81,9 +89,10 @@ export async function get(path, { query, signal, accept } = {}) {
   const before = known.get(id);
   const headers = { accept: accept ?? "application/json" };
   if (before) headers["if-none-match"] = before.etag;
+  const begun = performance.now();
   const response = await ask(whole, { headers, signal });
   if (response.status === 304 && before) return before.body;
-  const body = await read(response, whole);
+  const body = await read(response, whole, begun);
   // Of a list, the nodes whose part is not in it.
   const missing = response.headers.get("tradewind-missing");
   if (missing && Array.isArray(body)) body.missing = missing.split(/, */);
@@ -109,6 +118,7 @@ export async function maybe(path, options) {
 /** Forgets answers, of who was signed in before. */
 export function forget() {
   known.clear();
+  entered = performance.now();
 }
 
 /** The tag under which `path` was read last, for `If-Match`. */
@@ -136,11 +146,12 @@ export async function send(method, path, body, { query, match, patience } = {}) 
   if (body !== undefined) headers["content-type"] = "application/json";
   if (match) headers["if-match"] = match;
   const whole = url(path, query);
+  const begun = performance.now();
   const response = await ask(whole, {
     method,
     headers,
     patience,
     body: body === undefined ? undefined : JSON.stringify(body),
   });
-  return read(response, whole);
+  return read(response, whole, begun);
 }

@@ -3,7 +3,7 @@
 // The stream is read with fetch rather than EventSource: events have many kinds, of which EventSource
 // delivers only those named ahead, and it keeps the status of a refusal to itself.
 
-import { session } from "./api.js";
+import { refused } from "./api.js";
 
 /** A stream this silent is dead: the node says something every 15 seconds. */
 const SILENCE_MS = 40_000;
@@ -62,6 +62,7 @@ export function follow({ changed, happened, state }) {
     const headers = { accept: "text/event-stream" };
     if (last !== undefined) headers["last-event-id"] = last;
     abort = new AbortController();
+    const begun = performance.now();
     let watch = setTimeout(() => abort.abort(), SILENCE_MS);
     try {
       const response = await fetch("/v1/events", {
@@ -71,7 +72,7 @@ export function follow({ changed, happened, state }) {
         credentials: "same-origin",
       });
       const kind = response.headers.get("content-type") ?? "";
-      if (response.status === 401) session.wanted();
+      if (response.status === 401) refused(begun);
       // Another process may not know this number.
       if (response.status === 400) last = undefined;
       if (!response.ok) return `the node answers ${response.status}`;
