@@ -166,7 +166,7 @@ impl Answers for Parrot {
             Some(("say", what)) => Some(format!("{} {what}", asker.node).into_bytes()),
             Some(("octets", n)) => Some(vec![7; n.parse().unwrap()]),
             Some(("late", ms)) => {
-                std::thread::sleep(Duration::from_millis(ms.parse().unwrap()));
+                std::thread::park_timeout(Duration::from_millis(ms.parse().unwrap()));
                 Some(Vec::new())
             }
             _ => None,
