@@ -18,6 +18,7 @@ pub mod history;
 pub mod listen;
 mod meter;
 pub mod metrics;
+pub mod metrics_form;
 mod metrics_state;
 pub mod openapi;
 pub mod plan;

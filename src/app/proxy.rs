@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::compile::Node;
 use crate::proxy::run::{AdoptError, Proxy};
 use crate::proxy::sockets;
+use crate::telemetry::spans::Spans;
 use crate::time::Clock;
 use crate::traffic::orders::{Given, Place, Refused, Wish};
 use crate::traffic::{BackendOrders, Plan};
@@ -17,6 +18,7 @@ use super::fleet::SharedSessions;
 use super::limits;
 use super::run::RunError;
 use super::takeover::{Bag, Kind, Label};
+use super::telemetry;
 
 /// How often it is looked whether all is done.
 const LOOK: Duration = Duration::from_millis(20);
@@ -26,6 +28,7 @@ pub struct Carrier {
     proxy: Proxy,
     laid: Mutex<Laid>,
     probes: Probes,
+    spans: Option<Arc<Spans>>,
 }
 
 /// What the configuration says, and what operators laid over it.
@@ -57,8 +60,11 @@ pub(super) fn start(
     let share = node.fleet.as_ref().map(|_| sessions.clone().share());
     let mut inherited = |place: &sockets::Place| came.take(&label(place));
     let seed = u64::from_ne_bytes(seed);
-    let proxy = Proxy::start(over.clone(), clock, seed, share, &mut inherited)
+    let tracing = telemetry::tracing(node);
+    let spans = tracing.as_ref().map(|t| t.spans.clone());
+    let proxy = Proxy::start(over.clone(), clock, seed, share, tracing, &mut inherited)
         .map_err(|e| RunError::Other(e.to_string()))?;
+    proxy.inherit_maps(came.take_named(Kind::KernelMap));
     let probes = Probes::new(descriptors::for_probes(descriptors::raise()));
     probes.follow(&over);
     let base = plan.clone();
@@ -66,11 +72,12 @@ pub(super) fn start(
         proxy,
         laid: Mutex::new(Laid { base, orders }),
         probes,
+        spans,
     })))
 }
 
 /// What the socket of a place is called between processes.
-fn label(place: &sockets::Place) -> Label {
+pub(super) fn label(place: &sockets::Place) -> Label {
     Label {
         kind: match place.is_datagram {
             true => Kind::ProxyDatagram,
@@ -78,6 +85,15 @@ fn label(place: &sockets::Place) -> Label {
         },
         configured: place.address,
         name: place.listener.clone(),
+    }
+}
+
+/// Of [`label`].
+pub(super) fn place(label: &Label) -> sockets::Place {
+    sockets::Place {
+        listener: label.name.clone(),
+        address: label.configured,
+        is_datagram: label.kind.is_datagram(),
     }
 }
 
@@ -94,6 +110,14 @@ impl Carrier {
     pub fn copy_sockets(&self, bag: &mut Bag) -> std::io::Result<()> {
         for (place, socket) in self.proxy.sockets()? {
             bag.put(label(&place), socket);
+        }
+        for (name, map) in self.proxy.maps()? {
+            let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+            let label = Label {
+                name,
+                ..Label::new(Kind::KernelMap, nowhere)
+            };
+            bag.put(label, map);
         }
         Ok(())
     }
@@ -141,6 +165,11 @@ impl Carrier {
     /// The orders that stand.
     pub fn orders(&self) -> BackendOrders {
         self.laid().orders.clone()
+    }
+
+    /// Its requests' spans that wait to be exported; `None`: they are not traced.
+    pub fn spans(&self) -> Option<&Arc<Spans>> {
+        self.spans.as_ref()
     }
 
     /// Its probes of backends.

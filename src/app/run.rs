@@ -358,8 +358,6 @@ async fn serve_after(
         stopped: &stopped,
     };
     let entrance = Entrance::new(making).map_err(RunError::Other)?;
-    let beside = (&desk, &carrier);
-    let drills = drills::start(&order_desk, beside, &chronicle, drilled, &stopped);
     let mut taps = Taps::default();
     let (flows, reading) = flows::start(
         &mut taps,
@@ -371,6 +369,8 @@ async fn serve_after(
             stopped: &stopped,
         },
     );
+    let beside = (&desk, &carrier, &flows);
+    let drills = drills::start(&order_desk, beside, &chronicle, drilled, &stopped);
     let fleetwide = fleetwide::start(&fleetwide::Given {
         joined: &joined,
         fleet: &desk,
@@ -438,6 +438,7 @@ async fn serve_after(
         node: &node,
         publisher: &wiring.publisher,
         controller: &controller,
+        carrier: &carrier,
         clock: &clock,
         stopped: &stopped,
     };
@@ -550,11 +551,8 @@ async fn serve_after(
     ));
     // What reading the configuration took is free by now.
     server::give_back_memory();
-    if let Some(carrier) = &carrier {
-        carrier.serve();
-    }
-    // Now that both read, the old process leaves.
-    let generation = Generation(arrival.serving().await?);
+    // Once both read, the old process leaves.
+    let generation = Generation(arrival.serving(carrier.as_deref()).await?);
     arrival.count_on(&stats);
     let (gone_on, goes_on) = oneshot::channel();
     if generation > Generation::default()

@@ -3,6 +3,7 @@
 pub mod backends;
 pub mod caches;
 pub mod config;
+pub mod course;
 pub mod drills;
 pub mod endpoints;
 pub mod events;

@@ -192,7 +192,7 @@ fn check(
     }
     match conditions.allows(&tags) {
         true => Ok(()),
-        false => Err(Problem::precondition(&tags[0])),
+        false => Err(conditions.broken(&tags[0])),
     }
 }
 

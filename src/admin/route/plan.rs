@@ -76,12 +76,13 @@ pub async fn plan(
 async fn answer(state: &State, request: PlanRequest) -> Result<Plan, (Problem, bool)> {
     let (asked, max_shift) = asked(request).map_err(|p| (p, false))?;
     match state.plans.plan(asked).await {
-        Ok(planned) => Ok(Plan {
-            node: state.publisher.latest().snapshot.settings.node.to_string(),
-            generation: Some(planned.generation),
-            warnings: planned.warnings,
-            ..Plan::of(planned.report, max_shift)
-        }),
+        Ok(planned) => {
+            let mut plan = Plan::of(planned.report, max_shift);
+            plan.node = state.publisher.latest().snapshot.settings.node.to_string();
+            plan.generation = Some(planned.generation);
+            plan.warnings.extend(planned.warnings);
+            Ok(plan)
+        }
         Err(PlanRefusal::Busy) => Err((
             Problem::unavailable("another plan is under way on this node; try again in a moment"),
             true,

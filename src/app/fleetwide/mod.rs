@@ -7,6 +7,7 @@
 
 mod audit;
 mod flows;
+mod samples;
 mod words;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,7 +22,7 @@ use super::flows::{Flow, Flows};
 use super::orders::Desk;
 use crate::admin::audit::{AuditDesk, Gathered, Recorded};
 use crate::admin::desk::AuditLine;
-use crate::admin::flows::{FlowDesk, FlowFacts};
+use crate::admin::flows::{FlowDesk, FlowFacts, SampledFacts};
 use crate::fleet::{Answers, Asking, Peer};
 use crate::snapshot::Publisher;
 use crate::time::{Clock, Moment};
@@ -108,6 +109,7 @@ impl Answers for Own {
             Question::Flows { hours } => {
                 words::of_flows(&self.flows.told(hours, words::MOST_FLOWS))
             }
+            Question::Samples { hours } => samples::of(&self.flows.sampled_facts(hours)),
         })
     }
 }
@@ -246,5 +248,16 @@ impl FlowDesk for Fleetwide {
             all: flows::merge(own, &others.all),
             missing: others.missing.clone(),
         }
+    }
+
+    async fn sampled(&self, hours: u64) -> SampledFacts {
+        let question = Question::Samples { hours };
+        // Whoever does not answer is told of with the flows; here the sums are less sure by that.
+        let (others, _) = self
+            .ask(self.others(&["dns"]), &question, samples::read)
+            .await;
+        let others = others.into_iter().map(|(_, said)| said);
+        let own = self.own.flows.sampled_facts(hours);
+        samples::merge(std::iter::once(own).chain(others))
     }
 }

@@ -24,7 +24,7 @@ pub(super) const MOST_FLOWS: usize = 10_000;
 const MOST_LINES: usize = 1_000;
 
 /// Octets of an answer before it is compressed: no answer becomes longer than it may be by that.
-const MOST_TEXT: usize = MAX_ANSWER - 4096;
+pub(super) const MOST_TEXT: usize = MAX_ANSWER - 4096;
 
 /// Later times are none: years have four digits.
 const LAST_MS: u64 = 253_402_300_799_999;
@@ -44,6 +44,11 @@ pub(super) enum Question {
         /// How many hours.
         hours: u64,
     },
+    /// On how many samples that rests.
+    Samples {
+        /// How many hours.
+        hours: u64,
+    },
 }
 
 impl fmt::Display for Question {
@@ -55,6 +60,7 @@ impl fmt::Display for Question {
                 node: Some(node),
             } => write!(f, "audit 1 {limit} {node}"),
             Question::Flows { hours } => write!(f, "flows 1 {hours}"),
+            Question::Samples { hours } => write!(f, "samples 1 {hours}"),
         }
     }
 }
@@ -70,6 +76,9 @@ impl Question {
                 node: node.map(str::to_owned),
             },
             ("flows", "1", hours, None) => Question::Flows {
+                hours: hours.parse().ok().filter(|n| (1..=24).contains(n))?,
+            },
+            ("samples", "1", hours, None) => Question::Samples {
                 hours: hours.parse().ok().filter(|n| (1..=24).contains(n))?,
             },
             _ => return None,
@@ -156,7 +165,7 @@ pub(super) fn read_flows(octets: &[u8]) -> Option<Vec<(Flow, f64)>> {
     Some(flows.take(2 * MOST_FLOWS).collect())
 }
 
-fn packed(text: &str) -> Vec<u8> {
+pub(super) fn packed(text: &str) -> Vec<u8> {
     let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
     // Writing to a Vec cannot fail.
     let _ = packer.write_all(text.as_bytes());
@@ -164,7 +173,7 @@ fn packed(text: &str) -> Vec<u8> {
 }
 
 /// `None` for what is no text, or too long.
-fn unpacked(octets: &[u8]) -> Option<String> {
+pub(super) fn unpacked(octets: &[u8]) -> Option<String> {
     let mut text = String::new();
     let most = MOST_TEXT as u64 + 1;
     GzDecoder::new(octets)
@@ -192,6 +201,7 @@ mod tests {
                 node: Some("n 1".to_owned()),
             },
             Question::Flows { hours: 24 },
+            Question::Samples { hours: 1 },
         ] {
             assert_eq!(Question::parse(&question.to_string()), Some(question));
         }

@@ -7,6 +7,9 @@
 //! restart.
 
 pub mod disk;
+pub mod recent;
+pub mod samples;
+pub mod seen_by;
 pub mod table;
 
 use std::net::IpAddr;
@@ -21,7 +24,7 @@ use tokio::task::JoinHandle;
 use async_trait::async_trait;
 
 use crate::admin::audit::Gathered;
-use crate::admin::flows::{FlowDesk, FlowFacts};
+use crate::admin::flows::{FlowDesk, FlowFacts, SampledFacts};
 use crate::engine::sampled::{Index, Seen, seen};
 use crate::geo::Code;
 use crate::net::Prefix;
@@ -50,6 +53,8 @@ const HOUR: u64 = 3600;
 /// Knows the flows of the last day.
 pub struct Flows {
     table: Mutex<Table>,
+    samples: Mutex<samples::Samples>,
+    recent: Mutex<recent::Recent>,
     publisher: Publisher,
     clock: Arc<dyn Clock>,
     counters: Arc<TapCounters>,
@@ -111,6 +116,8 @@ pub fn start(taps: &mut Taps, given: &Given<'_>) -> (Arc<Flows>, Reading) {
     }
     let flows = Arc::new(Flows {
         table: Mutex::new(table),
+        samples: Mutex::new(seen_by::load(file.as_deref())),
+        recent: Mutex::default(),
         publisher: given.publisher.clone(),
         clock: given.clock.clone(),
         counters: inlet.counters().clone(),
@@ -190,6 +197,7 @@ impl Flows {
                 (s.weight, seen(view, index, s.query(), s.answer(), peer))
             })
             .collect();
+        self.note(view, samples, &found);
         let country = |network: Prefix| country_of(view, network.addr());
         let steering = &view.snapshot.steering;
         let hour = self.unix() / HOUR;
@@ -242,7 +250,10 @@ impl Flows {
             return;
         };
         let text = disk::text(&self.table());
-        let written = tokio::task::spawn_blocking(move || disk::save(&file, &text)).await;
+        let beside = seen_by::keep(&file, &self.samples);
+        let written =
+            tokio::task::spawn_blocking(move || disk::save(&file, &text).and_then(|()| beside()))
+                .await;
         let failed = !matches!(written, Ok(Ok(())));
         // Said once, and once when it is over.
         let before = self.failing.swap(u64::from(failed), Ordering::Relaxed) == 1;
@@ -270,6 +281,10 @@ impl FlowDesk for Flows {
     async fn within(&self, hours: u64, _: Option<&str>) -> Gathered<FlowFacts> {
         let all = Flows::within(self, hours).into_iter();
         Gathered::alone(all.map(|(flow, queries)| facts(flow, queries)).collect())
+    }
+
+    async fn sampled(&self, hours: u64) -> SampledFacts {
+        self.sampled_facts(hours)
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use crate::admin::flows::FlowDesk;
 use crate::admin::plan::{PlanAsked, PlanDesk, PlanRefusal, Planned};
 use crate::config::Report as Findings;
-use crate::plan::{self, Report, Traffic, Weigh};
+use crate::plan::{self, Report, Sampled, Traffic, Weigh};
 use crate::snapshot::{Publisher, View};
 use crate::time::{Clock, Moment};
 
@@ -83,6 +83,18 @@ async fn traffic(flows: &dyn FlowDesk) -> (Traffic, Vec<String>) {
         // What the table knows were names of a configuration.
         if let Ok(name) = flow.name.parse() {
             traffic.add(name, flow.network, flow.queries);
+        }
+    }
+    let sampled = flows.sampled(24).await;
+    traffic.over = sampled.over;
+    for n in sampled.names {
+        if let Ok(name) = n.name.parse() {
+            let of = Sampled {
+                samples: n.samples,
+                queries: n.queries,
+                squares: n.squares,
+            };
+            traffic.rests_on(name, of);
         }
     }
     (traffic, found.missing)

@@ -51,6 +51,9 @@ pub(super) fn overrides(json: &Value) -> String {
             (Some(end), Some(left)) => writeln!(out, " (until {end}, {})", span(left)),
             _ => writeln!(out, " (until cleared)"),
         };
+        if let Some(said) = of_drill(&o["drill"]) {
+            let _ = writeln!(out, "  {said}");
+        }
         let _ = writeln!(out, "  given {} on {}", text(&o["given"]), text(&o["node"]));
         if let Some(broke) = o["break_glass"].as_str() {
             let _ = writeln!(out, "  break-glass: {broke}");
@@ -98,6 +101,17 @@ pub(super) fn overrides(json: &Value) -> String {
         );
     }
     out
+}
+
+/// Which drill an order is of and whom it concerns; `None`: it is an operator's.
+fn of_drill(drill: &Value) -> Option<String> {
+    let id = drill["id"].as_str()?;
+    let whom = match (drill["canary"].as_str(), drill["label"].as_str()) {
+        (Some(prefix), _) => format!("only clients in {prefix} are concerned"),
+        (_, Some(label)) => format!("only who asks for {label}.NAME is concerned"),
+        _ => "all clients are concerned".to_owned(),
+    };
+    Some(format!("drill {id}: {whom}"))
 }
 
 /// The audit record. Where a line does not stand in the record of the node that it is about, those in whose
