@@ -142,4 +142,28 @@ await test(async (browser) => {
     await agree(page, `${at} are those of the API`, async () => (await rows(page, name)).map(([a, b]) => [a, b]), async () => told(await api(path)));
   }
   await settled(page, "nodes");
+  await page.context().close();
+
+  // Narrow, by keyboard alone: past the head, the views and back, and tables that are still tables.
+  const narrow = await page_of(browser, { width: 360, height: 740, theme: "dark" });
+  await view(narrow, "");
+  const focus = () => narrow.evaluate(() => document.activeElement?.id);
+  for (const role of ["banner", "navigation", "main"]) {
+    // What is behind the button is no landmark until it is opened.
+    assert.equal(await narrow.getByRole(role, { includeHidden: true }).count(), 1, role);
+  }
+  await narrow.keyboard.press("Tab");
+  assert.equal(await focus(), "skip");
+  await narrow.keyboard.press("Enter");
+  assert.equal(await focus(), "main");
+  await narrow.locator("#menu").focus();
+  await narrow.keyboard.press("Enter");
+  await narrow.getByRole("link", { name: "Expectations" }).waitFor();
+  assert.equal(await narrow.locator("#menu").getAttribute("aria-expanded"), "true");
+  await narrow.keyboard.press("Escape");
+  assert.equal(await focus(), "menu");
+  assert.ok(await narrow.getByRole("link", { name: "Expectations" }).isHidden());
+  const table = narrow.getByRole("table", { name: "Regions, their health and load" });
+  assert.equal(await table.getByRole("row").count(), 1 + (await api("/v1/regions")).regions.length);
+  assert.ok((await table.getByRole("rowheader").count()) > 0);
 });
