@@ -90,7 +90,7 @@ export function repaint() {
 export function strip(parts, from, to, text, kind = "") {
   const [w, t] = [120, 14];
   const x = (at) => ((Math.max(from, Math.min(to, at)) - from) / Math.max(1, to - from)) * w;
-  const tall = { good: 6, warn: 10, bad: 14, idle: 4 };
+  const tall = { good: 6, warn: 10, bad: 14, idle: 2 };
   return s(
     "svg",
     { class: `strip ${kind}`.trim(), viewBox: `0 0 ${w} ${t}`, preserveAspectRatio: "none", role: "img", "aria-label": text },
