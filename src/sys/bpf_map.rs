@@ -34,7 +34,8 @@ pub fn read_all<const K: usize, const V: usize>(
 ) -> io::Result<()> {
     if (sizes.0 as usize, sizes.1 as usize) != (K, V) {
         let (keys, values) = sizes;
-        let what = format!("keys and values have {keys} and {values} octets; {K} and {V} are known");
+        let what =
+            format!("keys and values have {keys} and {values} octets; {K} and {V} are known");
         return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
     }
     let mut keys = vec![[0_u8; K]; at_once as usize];

@@ -10,15 +10,19 @@ use tempfile::TempDir;
 use tradewind::app::takeover::link::{Door, Link};
 use tradewind::app::takeover::message::{Message, ONLY_THE_FIRST};
 
+use crate::support::backend::{After, Backend, send};
 use crate::support::datagram::{Client, DatagramBackend};
 use crate::support::node::folder;
-use crate::support::proxy::{backend_entry, head};
+use crate::support::proxy::{Raw, backend_entry, head};
 use crate::support::takeover::{PATIENCE, Process, Scrapes, Up};
 use crate::support::{http, wait_for};
 
 /// A listener `game` before these backends, each worker with a socket of its own.
 fn game(workers: u32, udp: &str, backends: &[SocketAddr]) -> TempDir {
-    let head = head().replace("roles =", &format!("proxy = {{ workers = {workers} }}\nroles ="));
+    let head = head().replace(
+        "roles =",
+        &format!("proxy = {{ workers = {workers} }}\nroles ="),
+    );
     let entries = backends.iter().enumerate();
     let entries: String = entries
         .map(|(i, a)| backend_entry("app", &format!("b{i}"), *a))
@@ -108,7 +112,9 @@ fn p2_no_datagram_is_lost_in_either_direction() {
         for n in 0.. {
             let text = format!("question {n}");
             client.send(text.as_bytes());
-            let answer = client.next().unwrap_or_else(|| panic!("no answer to {text}"));
+            let answer = client
+                .next()
+                .unwrap_or_else(|| panic!("no answer to {text}"));
             let answer = String::from_utf8(answer).unwrap();
             assert!(answer.ends_with(&text), "{answer} to {text}");
             let (_, from) = who(&answer);
@@ -214,7 +220,11 @@ fn p5_connection_ids_are_known_to_the_next_process() {
         })
     }
     let backends = [quic(b'0'), quic(b'1')];
-    let dir = game(2, "affinity = \"quic\"", &[backends[0].addr, backends[1].addr]);
+    let dir = game(
+        2,
+        "affinity = \"quic\"",
+        &[backends[0].addr, backends[1].addr],
+    );
     let mut old = Process::start(dir.path(), &[]);
     let was = old.ready();
     let mut hello = vec![0xc0, 0, 0, 0, 1, 8, 1, 2, 3, 4, 5, 6, 7, 8, 0];
@@ -245,7 +255,11 @@ fn p5_connection_ids_are_known_to_the_next_process() {
 
 async fn hear(link: &Link) -> Message {
     let heard = tokio::time::timeout(PATIENCE, link.hear()).await;
-    heard.unwrap().unwrap().expect("the other process is there").0
+    heard
+        .unwrap()
+        .unwrap()
+        .expect("the other process is there")
+        .0
 }
 
 fn in_runtime<T>(f: impl Future<Output = T>) -> T {
@@ -317,12 +331,17 @@ fn p2_a_new_process_speaks_as_an_older_one_that_runs() {
         // It has yet to be seen that the first try has ended.
         let (link, version) = next().await;
         assert_eq!(version, 1);
-        let why = format!("process {} is taking this node over already; wait", new.pid());
+        let why = format!(
+            "process {} is taking this node over already; wait",
+            new.pid()
+        );
         link.say(&Message::Refused(why)).await.unwrap();
         link.until_gone().await;
         let (link, version) = next().await;
         assert_eq!(version, 1);
-        link.say(&Message::AllSockets { generation: 7 }).await.unwrap();
+        link.say(&Message::AllSockets { generation: 7 })
+            .await
+            .unwrap();
         assert_eq!(hear(&link).await, Message::Release);
         link.say(&Message::Released).await.unwrap();
         assert_eq!(hear(&link).await, Message::Serving);
@@ -333,4 +352,68 @@ fn p2_a_new_process_speaks_as_an_older_one_that_runs() {
     assert!(up.generation() > 7);
     let client = Client::of(up.proxy("game"));
     assert_eq!(who(&client.ask("after")).0, "b0");
+}
+
+/// A server of HTTP that says its name.
+fn page(name: &'static str) -> Backend {
+    Backend::with(move |_, stream| {
+        let length = name.len();
+        send(
+            stream,
+            format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{name}").as_bytes(),
+        );
+        After::Next
+    })
+}
+
+#[test]
+fn p2_clients_of_http_stay_with_their_backends() {
+    let backends = [page("b0"), page("b1"), page("b2")];
+    let entries = backends.iter().enumerate();
+    let entries = |upstream: &str| -> String {
+        let of = |(i, b): (usize, &Backend)| backend_entry(upstream, &format!("b{i}"), b.addr);
+        entries.clone().map(of).collect()
+    };
+    let dir = folder(&format!(
+        "{}[listeners.web]\nbind = [\"127.0.0.1:0\"]\n\
+         [routes.told]\npath-prefixes = [\"/told\"]\nforward = \"told\"\n\
+         [routes.kept]\npath-prefixes = [\"/kept\"]\nforward = \"kept\"\n\
+         [upstreams.told]\nsession = {{ cookie.name = \"SRV\" }}\n{}\
+         [upstreams.kept]\nsession = {{ on = \"header:X-User\" }}\n{}",
+        head(),
+        entries("told"),
+        entries("kept")
+    ));
+    let mut process = Process::start(dir.path(), &[]);
+    let web = process.ready().proxy("web");
+    let ask = |path: &str, field: &str| {
+        let mut raw = Raw::connect(web);
+        let text = format!(
+            "GET {path} HTTP/1.1\r\nHost: www.example\r\nConnection: close\r\n{field}\r\n\r\n"
+        );
+        raw.send(text.as_bytes());
+        raw.last_answer()
+    };
+    let first = ask("/told", "X-Nothing: 1");
+    let cookie = first
+        .field("set-cookie")
+        .unwrap()
+        .split(';')
+        .next()
+        .unwrap();
+    let cookie = format!("Cookie: {cookie}");
+    let user = |n: usize| ask("/kept", &format!("X-User: {n}")).text();
+    let users: Vec<String> = (0..9).map(user).collect();
+    assert!(users.iter().any(|name| *name != users[0]));
+    for _ in 0..2 {
+        (process, _) = take_over(dir.path(), &mut process);
+        for _ in 0..4 {
+            let again = ask("/told", &cookie);
+            assert_eq!(again.text(), first.text());
+            assert_eq!(again.field("set-cookie"), None, "it is known");
+        }
+        for _ in 0..2 {
+            assert_eq!((0..9).map(user).collect::<Vec<_>>(), users);
+        }
+    }
 }

@@ -45,7 +45,9 @@ impl Bag {
         let (taken, rest) = all.into_iter().partition(|(label, _)| label.kind == kind);
         self.0 = rest;
         let taken: Vec<(Label, OwnedFd)> = taken;
-        let named = taken.into_iter().map(|(label, socket)| (label.name, socket));
+        let named = taken
+            .into_iter()
+            .map(|(label, socket)| (label.name, socket));
         named.collect()
     }
 

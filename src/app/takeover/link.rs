@@ -58,11 +58,7 @@ impl Link {
     ///
     /// # Errors
     /// As [`Link::say`].
-    pub async fn send(
-        &self,
-        message: &Message,
-        descriptors: &[BorrowedFd<'_>],
-    ) -> io::Result<()> {
+    pub async fn send(&self, message: &Message, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
         let packet = message.encode();
         let send = |socket: &OwnedFd| pass::send(socket, &packet, descriptors);
         self.socket.when_writable(send).await

@@ -58,11 +58,9 @@ fn add_flows(flows: &mut FlowFacts, word: &str, labels: &str, before: &Before) {
     let reason = |suffix: &str, word: &str| {
         before.whole(&format!("{}{{{labels},reason=\"{word}\"}}", name(suffix)))
     };
-    flows.ended = merged(
-        &flows.ended,
-        Ended::ALL.iter().map(|e| e.word()),
-        |word| reason("flows_ended_total", word),
-    );
+    flows.ended = merged(&flows.ended, Ended::ALL.iter().map(|e| e.word()), |word| {
+        reason("flows_ended_total", word)
+    });
     if word == "listener" {
         flows.refused = Refused::ALL
             .iter()

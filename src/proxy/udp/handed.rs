@@ -141,7 +141,12 @@ mod tests {
 
     #[test]
     fn p2_sessions_are_found_by_their_socket_also_where_its_listener_is_called_otherwise() {
-        let all = [("game", 0, 0), ("game", 0, 1), ("voice", 70, 0), ("chat", 80, 0)];
+        let all = [
+            ("game", 0, 0),
+            ("game", 0, 1),
+            ("voice", 70, 0),
+            ("chat", 80, 0),
+        ];
         let mut came = Inheritance {
             batches: all.map(|(name, port, nth)| batch(name, port, nth)).into(),
             ids: Vec::new(),

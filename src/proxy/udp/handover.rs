@@ -161,9 +161,8 @@ impl Relay {
 
 /// The server at an address, the one of this name where several are there.
 pub fn same<'g>(group: &'g Group, name: &str, address: SocketAddr) -> Option<&'g Arc<Server>> {
-    let here = |s: &&Arc<Server>| {
-        (s.address.ip(), s.address.port()) == (address.ip(), address.port())
-    };
+    let here =
+        |s: &&Arc<Server>| (s.address.ip(), s.address.port()) == (address.ip(), address.port());
     let mut there = group.servers.iter().filter(here);
     let named = there.clone().find(|s| *s.name == *name);
     named.or_else(|| there.next())
@@ -222,6 +221,10 @@ pub fn remember(tier: &Tier, came: &[HandedIds], now: Moment) {
             server.is_some()
         });
         let ids = ids.remember(&learned, now);
-        tracing::info!(listener = name, ids, "connection ids are known from the process before");
+        tracing::info!(
+            listener = name,
+            ids,
+            "connection ids are known from the process before"
+        );
     }
 }

@@ -55,11 +55,7 @@ struct Woken {
     sweep: bool,
 }
 
-async fn run(
-    worker: Rc<Worker>,
-    listener: Rc<str>,
-    served: Served,
-) -> io::Result<()> {
+async fn run(worker: Rc<Worker>, listener: Rc<str>, served: Served) -> io::Result<()> {
     let Served {
         socket,
         open,

@@ -41,8 +41,11 @@ fn wait_told(up: &Up) {
 
 fn metric(up: &Up, name: &str) -> String {
     let page = http::get(up.admin, "/metrics").body;
-    let line = page.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(' '));
-    line.unwrap_or_else(|| panic!("no {name} in {page}")).to_owned()
+    let line = page
+        .lines()
+        .find_map(|l| l.strip_prefix(name)?.strip_prefix(' '));
+    line.unwrap_or_else(|| panic!("no {name} in {page}"))
+        .to_owned()
 }
 
 /// A small disk at `at`, with nothing left on it but what lies there.
@@ -100,10 +103,7 @@ fn p2_f4_a_takeover_with_a_full_disk_for_the_history_loses_only_the_past() {
         assert!(page.json()["partial"].is_string(), "{page:?}");
         assert_eq!(metric(&up, "tradewind_history_recording"), "0");
         assert!(new.logged("cannot use"));
-        let now = http::get(
-            up.admin,
-            "/v1/explain?name=www.gslb.test&client=192.0.2.9",
-        );
+        let now = http::get(up.admin, "/v1/explain?name=www.gslb.test&client=192.0.2.9");
         assert_eq!(now.status, 200, "{now:?}");
         let given = up.order("full-disk");
         assert_eq!(given.status, 200, "orders have another file: {given:?}");
@@ -113,7 +113,11 @@ fn p2_f4_a_takeover_with_a_full_disk_for_the_history_loses_only_the_past() {
         let up = newer.ready();
         assert!(new.ended().success());
         assert_eq!(just_now(&up).status, 503);
-        assert!(http::get(up.admin, "/v1/overrides").body.contains("full-disk"));
+        assert!(
+            http::get(up.admin, "/v1/overrides")
+                .body
+                .contains("full-disk")
+        );
         clients.assert_nothing_lost();
         // Once there is room it is told again, without a restart.
         fs::remove_file(disk.join("ballast")).unwrap();
