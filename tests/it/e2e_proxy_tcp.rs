@@ -215,3 +215,34 @@ fn p1_who_breaks_off_in_the_queue_leaves_its_place() {
     last.read_exact(&mut byte).unwrap();
     assert_eq!(&byte, b"2");
 }
+
+#[test]
+fn p1_who_has_only_ended_its_direction_keeps_its_place_in_the_queue() {
+    let backend = StreamBackend::echo();
+    let proxy = Proxy::start(&format!(
+        "{}\n[upstreams.app.queue]\nsize = 1\ntimeout = \"60s\"\n",
+        config("", &[backend.addr]).replace(
+            "connect-timeout = \"2s\"\n",
+            "connect-timeout = \"2s\"\nmax-connections = 1\n"
+        )
+    ));
+    let mut first = connect(&proxy);
+    first.write_all(b"1").unwrap();
+    first.read_exact(&mut [0]).unwrap();
+    // A question, whole, and nothing more: now it waits for its answer.
+    let mut asker = connect(&proxy);
+    asker.write_all(b"a question").unwrap();
+    asker.shutdown(std::net::Shutdown::Write).unwrap();
+    asker
+        .set_read_timeout(Some(Duration::from_millis(500)))
+        .unwrap();
+    let early = asker.read(&mut [0; 32]).unwrap_err();
+    assert!([ErrorKind::WouldBlock, ErrorKind::TimedOut].contains(&early.kind()));
+    drop(first);
+    asker
+        .set_read_timeout(Some(Duration::from_secs(30)))
+        .unwrap();
+    let mut answer = String::new();
+    asker.read_to_string(&mut answer).unwrap();
+    assert_eq!(answer, "a question");
+}
