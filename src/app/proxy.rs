@@ -17,7 +17,7 @@ use super::descriptors;
 use super::fleet::SharedSessions;
 use super::limits;
 use super::run::RunError;
-use super::takeover::{Bag, Kind, Label};
+use super::takeover::{Bag, Kind, Label, kept};
 use super::telemetry;
 
 /// How often it is looked whether all is done.
@@ -65,6 +65,7 @@ pub(super) fn start(
     let proxy = Proxy::start(over.clone(), clock, seed, share, tracing, &mut inherited)
         .map_err(|e| RunError::Other(e.to_string()))?;
     proxy.inherit_maps(came.take_named(Kind::KernelMap));
+    proxy.remember(&kept::take(came));
     let probes = Probes::new(descriptors::for_probes(descriptors::raise()));
     probes.follow(&over);
     let base = plan.clone();
@@ -118,6 +119,19 @@ impl Carrier {
                 ..Label::new(Kind::KernelMap, nowhere)
             };
             bag.put(label, map);
+        }
+        let (name, secret) = self.proxy.secret();
+        kept::put(bag, name, &secret)?;
+        self.copy_remembered(bag)
+    }
+
+    /// Adds what it remembers of clients to `bag`.
+    ///
+    /// # Errors
+    /// When the system has no descriptor or no memory left.
+    pub fn copy_remembered(&self, bag: &mut Bag) -> std::io::Result<()> {
+        for (name, octets) in self.proxy.remembered() {
+            kept::put(bag, name, &octets)?;
         }
         Ok(())
     }

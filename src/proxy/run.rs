@@ -14,6 +14,7 @@ use hashbrown::HashSet;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::{JoinHandle as Task, LocalSet, spawn_local};
 
+use crate::limit::Secret;
 use crate::time::{Clock, Moment};
 use crate::traffic::Plan;
 
@@ -289,6 +290,25 @@ impl Proxy {
     pub fn inherit_maps(&self, maps: Vec<(Box<str>, OwnedFd)>) {
         if let Some(xdp) = self.inner().xdp.as_ref().filter(|_| !maps.is_empty()) {
             xdp.inherit(maps);
+        }
+    }
+
+    /// The secret with which this process names backends in cookies.
+    pub(super) fn own_secret(&self) -> Secret {
+        self.inner().registry.choosers.own()
+    }
+
+    /// Another one; heeded as long as nobody is served.
+    pub(super) fn set_own_secret(&self, secret: Secret) {
+        let mut inner = self.inner();
+        if inner.waiting.is_none() {
+            return;
+        }
+        inner.registry.choosers.set_own(secret);
+        drop(inner);
+        let plan = self.tier().plan.clone();
+        if let Err(error) = self.adopt(&plan) {
+            tracing::warn!(%error, "clients' cookies of the process before bind them anew");
         }
     }
 

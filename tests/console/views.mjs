@@ -23,7 +23,7 @@ let key = 0;
 /** Asks for a change. */
 async function order(method, path, body) {
   key += 1;
-  const headers = { "content-type": "application/json", "x-tradewind": "console", "idempotency-key": `views-test-${key}` };
+  const headers = { "content-type": "application/json", "x-tradewind": "console", "idempotency-key": `views-${process.pid}-${key}` };
   const answer = await fetch(`${base}${path}`, { method, headers, body: JSON.stringify(body) });
   assert.ok(answer.ok, `${path}: ${answer.status} ${await answer.clone().text()}`);
   return answer.json();
@@ -35,7 +35,8 @@ async function furnish() {
   await order("PUT", "/v1/overrides", { kind: "drain", scope: "endpoint", name: "ap-2", ...by });
   await order("PUT", "/v1/overrides", { kind: "weight", scope: "endpoint", name: "us-2", weight: 5, for: "1h", ...by });
   await order("POST", "/v1/proxy/upstreams/app/backends/b1", { action: "drain", ...by });
-  const { id } = await order("POST", "/v1/drills", { effect: "drain", scope: "endpoint", name: "us-1", for: "1s", label: true, ...by });
+  // Whatever a slow machine makes probes say: this is not about the rules.
+  const { id } = await order("POST", "/v1/drills", { effect: "drain", scope: "endpoint", name: "us-1", for: "1s", label: true, "break-glass": "only to be looked at", ...by });
   await until("the drill is reported", async () => (await (await fetch(`${base}/v1/drills/${id}`)).json()).state === "reported", 2 * PATIENCE);
   return [`drills/${id}`];
 }
@@ -81,10 +82,11 @@ await test(async (browser) => {
     await page.getByRole("button", { name: "Plan" }).click();
     await page.getByText("Beyond the bound").waitFor({ timeout: 2 * PATIENCE });
     assert.ok((await page.locator(".map .arc.moved").count()) > 0, "the map of a plan shows who moves");
-    assert.equal(await page.locator("#main .badge", { hasText: "beyond the bound" }).count(), 1);
+    assert.equal(await page.locator("#main .badge", { hasText: "the gate fails" }).count(), 1);
     await both(`planned, ${screen.width} px`, "planned");
     await page.context().close();
   };
-  await Promise.all(SCREENS.map(look));
+  const looked = await Promise.allSettled(SCREENS.map(look));
   assert.deepEqual(wrong, []);
+  for (const { reason } of looked) if (reason) throw reason;
 });

@@ -23,10 +23,10 @@ const SOON: Duration = Duration::from_millis(1_500);
 
 const NODES: [&str; 3] = ["n1", "n2", "n3"];
 
-const DRAIN: &str =
-    r#"{"scope":"region","name":"eu","kind":"drain","reason":"new kernel","for":"1h"}"#;
-const OTHER: &str =
-    r#"{"scope":"region","name":"us","kind":"drain","reason":"new kernel","for":"1h"}"#;
+const DRAIN: &str = r#"{"scope":"region","name":"eu","kind":"drain","reason":"new kernel","for":"1h",
+    "break-glass":"a test"}"#;
+const OTHER: &str = r#"{"scope":"region","name":"us","kind":"drain","reason":"new kernel","for":"1h",
+    "break-glass":"a test"}"#;
 
 struct Answer {
     status: u16,
@@ -150,15 +150,23 @@ impl Member {
         })
     }
 
-    fn cli(&self, args: &[&str]) -> (i32, String) {
+    /// The record, when all have answered.
+    fn whole_audit(&self, query: &str) -> Value {
+        wait_for("all answer", PATIENCE, || {
+            let found = self.audit(query);
+            (found["missing"] == json!([])).then_some(found)
+        })
+    }
+
+    /// What a command prints that goes well.
+    fn cli(&self, args: &[&str]) -> String {
         let server = format!("http://{}", self.admin);
-        let out = tradewind()
-            .args(args)
-            .args(["--server", &server])
-            .output()
-            .unwrap();
-        let text = [&out.stdout[..], &out.stderr].concat();
-        (out.status.code().unwrap(), String::from_utf8(text).unwrap())
+        let mut command = tradewind();
+        let out = command.args(args).args(["--server", &server]);
+        let out = out.output().unwrap();
+        let told = String::from_utf8_lossy(&out.stderr);
+        assert!(out.status.success(), "{args:?}: {told}");
+        String::from_utf8(out.stdout).unwrap()
     }
 
     fn kill9(mut self) {
@@ -250,22 +258,18 @@ fn folder() -> TempDir {
 fn fleet(dir: &Path) -> [Member; 3] {
     let members = NODES.map(|name| Member::start(dir, name));
     for member in &members {
-        wait_for("all answer", PATIENCE, || {
-            (member.audit("")["missing"] == json!([])).then_some(())
-        });
+        member.whole_audit("");
     }
     members
 }
 
-/// Asks until the dead one is named and the answer came soon; it is never not named.
+/// Asks until the dead one, and nobody else, is named and the answer came soon.
 fn names_the_dead<T>(dead: &str, mut ask: impl FnMut() -> (Vec<String>, T)) -> T {
     let what = format!("an answer without {dead} comes soon");
     wait_for(&what, PATIENCE, || {
         let begun = Instant::now();
         let (missing, rest) = ask();
-        let took = begun.elapsed();
-        assert!(missing.contains(&dead.to_owned()), "{missing:?}");
-        (missing == [dead] && took < SOON).then_some(rest)
+        (missing == [dead] && begun.elapsed() < SOON).then_some(rest)
     })
 }
 
@@ -331,7 +335,7 @@ fn s1_the_audit_record_of_the_fleet_is_shown_by_any_node_and_a_change_is_made_on
         let words = [("event", "refused"), ("node", node)];
         n2.wait_line(&words, "change with this `Idempotency-Key` came");
     }
-    let record = n2.audit("");
+    let record = n2.whole_audit("");
     let count = |event: &str, text: &str| {
         let fits = |l: &&Value| l["event"] == *event && l["text"].as_str().unwrap().contains(text);
         lines(&record).iter().filter(fits).count()
@@ -347,6 +351,10 @@ fn s1_the_audit_record_of_the_fleet_is_shown_by_any_node_and_a_change_is_made_on
     let key = [("Idempotency-Key", "d-1")];
     let begun = n2.ask("POST", "/v1/drills", &key, drill);
     assert_eq!(begun.status, 201, "{}", begun.body);
+    wait_for("all have received it", PATIENCE, || {
+        let line = n3.wait_line(&[("event", "received"), ("node", "n2")], "drill-drain of");
+        (line["records"] == json!(["n1", "n3"])).then_some(())
+    });
     for node in [&n1, &n3, &n2] {
         let again = node.ask("POST", "/v1/drills", &key, drill);
         assert_eq!(again.status, 409, "{}", again.body);
@@ -354,38 +362,38 @@ fn s1_the_audit_record_of_the_fleet_is_shown_by_any_node_and_a_change_is_made_on
     }
 
     // Of one node only, by its name, in the API and on the command line.
-    let of_n2 = n1.audit("&node=n2");
+    let of_n2 = n1.whole_audit("&node=n2");
     assert!(lines(&of_n2).len() >= 3, "{of_n2}");
     assert!(lines(&of_n2).iter().all(|l| l["node"] == "n2"), "{of_n2}");
     let unknown = n1.get("/v1/audit?node=n22");
     assert_eq!(unknown.status, 404, "{}", unknown.body);
     assert_eq!(unknown.json()["parameter"], "node");
-    let (code, told) = n3.cli(&["audit", "--node", "n2"]);
-    assert_eq!(code, 0, "{told}");
+    let told = wait_for("all answer", PATIENCE, || {
+        let told = n3.cli(&["audit", "--node", "n2"]);
+        (!told.contains("warning")).then_some(told)
+    });
     assert!(
         told.contains("refused     unknown (n2): GET /v1/names"),
         "{told}"
     );
-    assert!(
-        !told.contains("(n1)") && !told.contains("warning"),
-        "{told}"
-    );
+    assert!(!told.contains("(n1)"), "{told}");
 
     // Who is dead is named, soon; the rest is there, also what the dead one said to others.
     n1.kill9();
     let found = names_the_dead("n1", || {
         let found = n3.audit("");
-        (names(&found["missing"]), found)
+        let missing = names(&found["missing"]);
+        assert!(missing.contains(&"n1".to_owned()), "{found}");
+        (missing, found)
     });
     let of_n1 = |l: &Value| l["node"] == "n1" && l["event"] == "received";
     assert!(lines(&found).iter().any(of_n1), "{found}");
     assert!(lines(&found).iter().any(|l| l["node"] == "n2"), "{found}");
-    let (code, told) = n3.cli(&["audit"]);
-    assert_eq!(code, 0, "{told}");
-    assert!(
-        told.contains("warning: no answer from n1 within a second"),
-        "{told}"
-    );
+    wait_for("the others answer", PATIENCE, || {
+        let told = n3.cli(&["audit"]);
+        let warning = "warning: no answer from n1 within a second; what only they";
+        told.contains(warning).then_some(())
+    });
 
     // Keys outlive the process that took them: they lie with their orders.
     let n1 = Member::start(dir.path(), "n1");
@@ -395,8 +403,7 @@ fn s1_the_audit_record_of_the_fleet_is_shown_by_any_node_and_a_change_is_made_on
         &[("event", "ordered"), ("node", "n1")],
         "drain of region eu",
     );
-    let found = n2.audit("&node=n1");
-    assert_eq!(found["missing"], json!([]), "{found}");
+    assert!(!lines(&n2.whole_audit("&node=n1")).is_empty());
 }
 
 /// What dig gets for a client network; sent again where the machine was too busy.
@@ -475,8 +482,7 @@ fn o11_who_is_sent_where_is_known_of_all_nodes_and_plans_weigh_the_queries_of_al
     std::fs::write(new.path().join("networks.csv"), NETWORKS).unwrap();
     let config = new.path().join("tradewind.toml").display().to_string();
     let plan = || {
-        let (code, told) = n3.cli(&["plan", &config, "--json"]);
-        assert_eq!(code, 0, "{told}");
+        let told = n3.cli(&["plan", &config, "--json"]);
         serde_json::from_str::<Value>(&told).unwrap_or_else(|e| panic!("{e} in {told}"))
     };
     wait_for("all are weighed", PATIENCE, || {

@@ -158,6 +158,11 @@ fn p6_what_is_under_way_is_cut_when_the_drain_timeout_is_over() {
         (one.busy() == 0).then_some(())
     });
     assert_eq!(two.busy(), 1);
+    wait_for("its client to be told", PATIENCE, || {
+        let mut all = tunnels.iter_mut();
+        all.any(|raw| raw.is_closed_within(Duration::from_millis(50)))
+            .then_some(())
+    });
     let mut ended = 0;
     for raw in &mut tunnels {
         ended += usize::from(raw.is_closed_within(Duration::from_millis(200)));

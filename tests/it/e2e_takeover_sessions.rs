@@ -10,9 +10,10 @@ use tempfile::TempDir;
 use tradewind::app::takeover::link::{Door, Link};
 use tradewind::app::takeover::message::{Message, ONLY_THE_FIRST};
 
+use crate::support::backend::{After, Backend, send};
 use crate::support::datagram::{Client, DatagramBackend};
 use crate::support::node::folder;
-use crate::support::proxy::{backend_entry, head};
+use crate::support::proxy::{Raw, backend_entry, head};
 use crate::support::takeover::{PATIENCE, Process, Scrapes, Up};
 use crate::support::{http, wait_for};
 
@@ -351,4 +352,68 @@ fn p2_a_new_process_speaks_as_an_older_one_that_runs() {
     assert!(up.generation() > 7);
     let client = Client::of(up.proxy("game"));
     assert_eq!(who(&client.ask("after")).0, "b0");
+}
+
+/// A server of HTTP that says its name.
+fn page(name: &'static str) -> Backend {
+    Backend::with(move |_, stream| {
+        let length = name.len();
+        send(
+            stream,
+            format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{name}").as_bytes(),
+        );
+        After::Next
+    })
+}
+
+#[test]
+fn p2_clients_of_http_stay_with_their_backends() {
+    let backends = [page("b0"), page("b1"), page("b2")];
+    let entries = backends.iter().enumerate();
+    let entries = |upstream: &str| -> String {
+        let of = |(i, b): (usize, &Backend)| backend_entry(upstream, &format!("b{i}"), b.addr);
+        entries.clone().map(of).collect()
+    };
+    let dir = folder(&format!(
+        "{}[listeners.web]\nbind = [\"127.0.0.1:0\"]\n\
+         [routes.told]\npath-prefixes = [\"/told\"]\nforward = \"told\"\n\
+         [routes.kept]\npath-prefixes = [\"/kept\"]\nforward = \"kept\"\n\
+         [upstreams.told]\nsession = {{ cookie.name = \"SRV\" }}\n{}\
+         [upstreams.kept]\nsession = {{ on = \"header:X-User\" }}\n{}",
+        head(),
+        entries("told"),
+        entries("kept")
+    ));
+    let mut process = Process::start(dir.path(), &[]);
+    let web = process.ready().proxy("web");
+    let ask = |path: &str, field: &str| {
+        let mut raw = Raw::connect(web);
+        let text = format!(
+            "GET {path} HTTP/1.1\r\nHost: www.example\r\nConnection: close\r\n{field}\r\n\r\n"
+        );
+        raw.send(text.as_bytes());
+        raw.last_answer()
+    };
+    let first = ask("/told", "X-Nothing: 1");
+    let cookie = first
+        .field("set-cookie")
+        .unwrap()
+        .split(';')
+        .next()
+        .unwrap();
+    let cookie = format!("Cookie: {cookie}");
+    let user = |n: usize| ask("/kept", &format!("X-User: {n}")).text();
+    let users: Vec<String> = (0..9).map(user).collect();
+    assert!(users.iter().any(|name| *name != users[0]));
+    for _ in 0..2 {
+        (process, _) = take_over(dir.path(), &mut process);
+        for _ in 0..4 {
+            let again = ask("/told", &cookie);
+            assert_eq!(again.text(), first.text());
+            assert_eq!(again.field("set-cookie"), None, "it is known");
+        }
+        for _ in 0..2 {
+            assert_eq!((0..9).map(user).collect::<Vec<_>>(), users);
+        }
+    }
 }

@@ -11,6 +11,8 @@ import { GROUPS, find } from "./routes.js";
 
 /** Between two readings of what is shown. */
 const CALM_MS = 1000;
+/** A node that did not answer is asked again after this. */
+const AGAIN_MS = 5000;
 
 const main = document.getElementById("main");
 /** What all views may use. */
@@ -192,6 +194,8 @@ async function summary() {
     maybe("/v1/session").catch(() => world.who),
   ]);
   world.lost = lost;
+  // A stream may stay open without saying anything: it is not waited for.
+  if (lost) setTimeout(changed, AGAIN_MS);
   world.status = status;
   world.who = who;
   frame();

@@ -395,6 +395,6 @@ async fn s1_the_request_that_made_an_order_is_known_where_the_order_is() {
     assert!(made(&fleet, "b", HOUR).is_none());
     assert!(made(&fleet, "b", 2 * HOUR).unwrap().ago >= HOUR);
     // Orders without a key are nobody's.
-    fleet.desk("a").give(drain("us")).await.unwrap();
+    fleet.desk("a").give(drain("eu")).await.unwrap();
     assert_eq!(fleet.desk("a").made_with(&[0; 16], DAY), None);
 }

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
 use tokio::time::{Instant, sleep, timeout};
 
+use super::bag::Bag;
 use super::link::Link;
 use super::message::{Message, SESSIONS_SINCE};
 use super::old::Counts;
@@ -102,6 +103,15 @@ impl Leave {
         }
         // Who does not hear it waits for a while, and serves.
         drop(timeout(SOON, self.link.say(&Message::AllSessions)).await);
+        if let Some(carrier) = &self.carrier {
+            // Whom this process has bound since it gave its sockets.
+            let mut bag = Bag::default();
+            let copied = carrier.copy_remembered(&mut bag);
+            if let Err(error) = copied {
+                tracing::warn!(%error, "not all remembered sessions go over");
+            }
+            drop(timeout(SOON, self.link.give(&bag)).await);
+        }
     }
 
     async fn drain(&mut self) {

@@ -14,7 +14,7 @@ use crate::proxy::udp::HandedIds;
 /// The version of what is said. Two processes speak the older one of theirs.
 pub const VERSION: u32 = 2;
 
-/// Since when sessions of datagrams and flows in the kernel go over.
+/// Since when sessions of datagrams, flows in the kernel and what is remembered go over.
 pub const SESSIONS_SINCE: u32 = 2;
 
 /// How a process of version 1, which knows no other, refuses one.
@@ -47,10 +47,12 @@ pub enum Kind {
     Takeover,
     /// A map of the kernel that the proxy forwards by; its name is the label's.
     KernelMap,
+    /// A file in memory with what a process remembers; its name is the label's.
+    Kept,
 }
 
 impl Kind {
-    const WORDS: [(Kind, &'static str); 12] = [
+    const WORDS: [(Kind, &'static str); 13] = [
         (Kind::DnsUdp, "dns-udp"),
         (Kind::DnsTcp, "dns-tcp"),
         (Kind::Dot, "dot"),
@@ -63,12 +65,13 @@ impl Kind {
         (Kind::ProxyDatagram, "proxy-datagram"),
         (Kind::Takeover, "takeover"),
         (Kind::KernelMap, "kernel-map"),
+        (Kind::Kept, "kept"),
     ];
 
     /// The version since which it is understood.
     pub fn since(self) -> u32 {
         match self {
-            Kind::KernelMap => SESSIONS_SINCE,
+            Kind::KernelMap | Kind::Kept => SESSIONS_SINCE,
             _ => 1,
         }
     }

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use super::bag::Bag;
 use super::link::Link;
 use super::message::{Label, Message, ONLY_THE_FIRST, SESSIONS_SINCE, VERSION};
-use super::sessions;
+use super::{kept, sessions};
 use crate::app::proxy::Carrier;
 use crate::app::run::RunError;
 use crate::compile::Node;
@@ -20,9 +20,8 @@ use crate::telemetry::Stats;
 /// For the old process to answer. It answers at once, or has to write to its disk before.
 const ANSWER: Duration = Duration::from_secs(30);
 
-/// For the sessions of datagrams, which wait in their sockets meanwhile: more than giving them may take, and
-/// less than buffers hold out.
-const SESSIONS: Duration = Duration::from_secs(2);
+/// For the sessions of datagrams, which wait in their sockets meanwhile: more than giving them may take.
+const SESSIONS: Duration = Duration::from_secs(5);
 
 /// Between two tries while the old process has yet to let go of this one's first try.
 const AGAIN: Duration = Duration::from_millis(50);
@@ -221,6 +220,10 @@ impl Arrival {
         }
         if left.is_none() {
             left = self.until_left().await?;
+        }
+        if let Some(carrier) = carrier {
+            // Whom the old process bound while this one started.
+            carrier.proxy().remember(&kept::take(&mut self.sockets));
         }
         Ok(match left {
             Some(Message::Left { generation }) => generation.max(self.generation),

@@ -27,8 +27,8 @@ pub const MOST_SESSIONS: usize = 65_536;
 /// Connection ids of one listener that go over at most.
 pub const MOST_IDS: usize = 131_072;
 
-/// How long giving may take.
-pub const GIVING: Duration = Duration::from_secs(1);
+/// How long giving may take; milliseconds on a machine that is not overloaded.
+pub const GIVING: Duration = Duration::from_secs(2);
 
 /// Between two tries while as many descriptors are under way as this user may have.
 const AGAIN: Duration = Duration::from_millis(2);

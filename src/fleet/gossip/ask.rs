@@ -92,16 +92,35 @@ impl Links {
     ) -> Result<Vec<u8>, Unanswered> {
         let connection = match self.existing(to) {
             Some(connection) => connection,
-            None => self
-                .connect(to)
-                .await
-                .map_err(|_| Unanswered::Unreachable)?,
+            None => self.connected(to).await?,
         };
+        match self.ask_over(&connection, node, question).await {
+            // Of two connections that members made to each other at once one is closed, as are those of a
+            // process that is gone: another may do.
+            Err(Unanswered::Unreachable) if connection.close_reason().is_some() => {
+                let connection = self.connected(to).await?;
+                self.ask_over(&connection, node, question).await
+            }
+            answer => answer,
+        }
+    }
+
+    async fn connected(self: &Arc<Self>, to: SocketAddr) -> Result<Connection, Unanswered> {
+        let connection = self.connect(to).await;
+        connection.map_err(|_| Unanswered::Unreachable)
+    }
+
+    async fn ask_over(
+        &self,
+        connection: &Connection,
+        node: &str,
+        question: &str,
+    ) -> Result<Vec<u8>, Unanswered> {
         // Gossip says where a node is; its certificate says who it is.
-        let peer = self.peer_of(&connection);
+        let peer = self.peer_of(connection);
         if peer.is_ok_and(|peer| *peer.node == *node) {
             let question = frame_of(QUESTION, &self.cluster, question.as_bytes());
-            return ask_over(&connection, &question).await;
+            return ask_over(connection, &question).await;
         }
         Err(Unanswered::Unreachable)
     }

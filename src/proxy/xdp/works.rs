@@ -209,6 +209,10 @@ impl Works {
     /// backends are: a table without those that were not probed yet would move their connections.
     pub(super) fn take_over(&mut self, now: Moment) -> io::Result<()> {
         self.takes_over = self.ports.values().any(|p| p.is_theirs).then_some(now);
+        if self.takes_over.is_none() {
+            // Nobody is replaced, so nobody's flows come here.
+            self.theirs = None;
+        }
         self.step(now)
     }
 

@@ -42,7 +42,10 @@ fn o_metrics_and_traces_reach_an_opentelemetry_collector() {
                 }
             } else {
                 assert_eq!(path, "/v1/traces");
-                traces = Some(body);
+                let spans = &body["resourceSpans"][0]["scopeSpans"][0]["spans"];
+                if find(spans, "GET /v1/regions").is_some() {
+                    traces = Some(spans.clone());
+                }
             }
         }
         (metrics.is_some() && traces.is_some()).then_some(())
@@ -55,8 +58,12 @@ fn o_metrics_and_traces_reach_an_opentelemetry_collector() {
             .map(|a| &a["value"]["stringValue"])
             .eq([&Value::from("n1")])
     );
-    let spans = &traces.unwrap()["resourceSpans"][0]["scopeSpans"][0]["spans"];
-    assert!(find(spans, "GET /v1/regions").is_some(), "{spans}");
+    let spans = traces.unwrap();
+    let asked = find(&spans, "GET /v1/regions").unwrap();
+    assert_eq!(
+        (&asked["kind"], asked["traceId"].as_str().unwrap().len()),
+        (&2.into(), 32)
+    );
     assert!(node.metric("tradewind_otlp_exports_total{outcome=\"taken\"}") >= 2);
 }
 

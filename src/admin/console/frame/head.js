@@ -27,6 +27,7 @@ export function health(status) {
 }
 
 function live(world) {
+  if (world.lost && world.live === "live") return h("span", { class: "live", id: "live", title: "The stream is open, but the node does not answer" }, badge("polling", "No answer"));
   switch (world.live) {
     case "live":
       return h("span", { class: "live", id: "live", title: "Changes arrive as they happen" }, badge("live", "Live"));
@@ -46,7 +47,7 @@ export function head(world, act) {
     h("a", { class: "brand", href: "#/" }, h("img", { src: "icon.svg", alt: "", width: 27, height: 27 }), "Tradewind"),
     h(
       "button",
-      { class: "menu", id: "menu", type: "button", "aria-expanded": "false", "aria-controls": "nav", onclick: act.menu },
+      { class: "menu", id: "menu", type: "button", "aria-expanded": String(document.getElementById("nav").classList.contains("shown")), "aria-controls": "nav", onclick: act.menu },
       "Views",
     ),
     h(

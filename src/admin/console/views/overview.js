@@ -92,8 +92,9 @@ function places(regions) {
 export function render(r, data) {
   const { status, regions, flows } = data;
   const e = status?.endpoints;
-  const { arcs, points, total, text: flowing } = flows_on(flows, regions);
-  const text = `${plural(regions.length, "region")}. ${regions.map((x) => `${x.name}: ${region_word(x)}`).join("; ")}. ${flowing} The tables on this page say the same.`;
+  const { arcs, points, total, text } = flows_on(flows, regions);
+  const flowing = flows.missing ? `${text} Not among them: what came to ${flows.missing.join(", ")}, which did not answer.` : text;
+  const words = `${plural(regions.length, "region")}. ${regions.map((x) => `${x.name}: ${region_word(x)}`).join("; ")}. ${flowing} The tables on this page say the same.`;
   return [
     heading("Overview", null),
     h(
@@ -120,7 +121,7 @@ export function render(r, data) {
           "section",
           { class: "panel flush", key: "map", "aria-labelledby": "world" },
           h("div", { class: "panel-head" }, h("h2", { id: "world" }, "World"), h("p", { class: "quiet" }, flowing)),
-          map(r, { title: "World map of the regions", text, places: places(regions), arcs, points }),
+          map(r, { title: "World map of the regions", text: words, places: places(regions), arcs, points }),
           legend(
             [["good", "healthy"], ["warn", "weakened or drained"], ["bad", "out"], ["idle", "no endpoints"]],
             [["ring", "capacity that serves"], ...(total > 0 ? [["point", "clients"], ["flow", "answered with that region; thicker is more"]] : [])],

@@ -118,7 +118,7 @@ function result(r, p, regions) {
     ]),
     h("section", { class: "panel flush", "aria-labelledby": "h-shifts" },
       h("div", { class: "panel-head" }, h("h2", { id: "h-shifts" }, "Who moves"),
-        p.gate && badge(p.gate.passes ? "passed" : "failed", p.gate.passes ? "within the bound" : "beyond the bound"),
+        p.gate && badge(p.gate.passes ? "passed" : "failed", p.gate.passes ? "the gate passes" : "the gate fails"),
         h("p", { class: "quiet" }, `${percent(p.shift, 2)} of clients${p.gate ? `; ${percent(p.gate.max_shift, 2)} may` : ""}`)),
       moved_map(r, p, regions),
       legend([["good", "healthy now"], ["warn", "weakened or drained"], ["bad", "out"], ["idle", "no endpoints"]],
