@@ -261,7 +261,7 @@ pub enum Answers {
         /// The nodes.
         nodes: Vec<String>,
         /// All of them together.
-        tally: Tally,
+        tally: Box<Tally>,
     },
 }
 

@@ -497,7 +497,7 @@ mod tests {
             }),
             answers: Answers::Seen {
                 nodes: vec!["ap1".to_owned(), "eu1".to_owned()],
-                tally: tally(),
+                tally: Box::new(tally()),
             },
             now_ms: NOON + 64_000,
         }

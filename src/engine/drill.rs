@@ -96,11 +96,7 @@ fn canaries<'v>(
         {
             continue;
         }
-        // Of a wider network only a part is meant, and it is answered as before.
-        let whole = match source {
-            ClientSource::Ecs(len) => len >= canary.len(),
-            ClientSource::Resolver | ClientSource::ResolverForBogon(_) => true,
-        };
+        let whole = is_whole(source, canary);
         let narrow = match canary.contains(addr) {
             true if whole && under.drill.is_none() => {
                 under.live = &drill.live;
@@ -113,6 +109,31 @@ fn canaries<'v>(
         under.narrow = under.narrow.max(narrow);
     }
     under
+}
+
+/// Whether all of the client's network is meant by a canary that holds its address. Of a wider one only a
+/// part is, and it is answered as before.
+fn is_whole(source: ClientSource, canary: Prefix) -> bool {
+    match source {
+        ClientSource::Ecs(len) => len >= canary.len(),
+        ClientSource::Resolver | ClientSource::ResolverForBogon(_) => true,
+    }
+}
+
+/// The drill whose canary the client is of, also where it changes nothing of what the client is answered
+/// now: it would as soon as something else changes.
+pub(super) fn concerning<'v>(view: &'v View, who: &Who, now: Moment) -> Option<&'v ScopedDrill> {
+    let Client { addr, source } = who.client;
+    let family = Prefix::containing(addr, 0).family();
+    view.scoped.iter().find(|drill| match drill.reach {
+        Reach::Canary(canary) => {
+            canary.family() == family
+                && drill.ends > now
+                && canary.contains(addr)
+                && is_whole(source, canary)
+        }
+        Reach::Everybody | Reach::Label => false,
+    })
 }
 
 /// How many leading bits two prefixes of one family share.

@@ -44,7 +44,7 @@ pub struct Plan {
     pub queries: f64,
     /// How sure `shift` is, where it is of traffic; null: it is of addresses, and exact.
     pub certainty: Option<Certainty>,
-    /// Names of both that nobody asked for as far as this node knows: they count in no sum of traffic.
+    /// Names of both that nobody asked for, as far as the nodes that answered know: they count in no sum of traffic.
     pub unasked: Unasked,
     /// The part of all clients that would be sent to another region, 0 to 1.
     pub shift: f64,

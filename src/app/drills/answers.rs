@@ -130,7 +130,10 @@ pub(super) fn together(file: &File) -> Answers {
     }
     match nodes.is_empty() {
         true => Answers::NotAsked,
-        false => Answers::Seen { nodes, tally },
+        false => Answers::Seen {
+            nodes,
+            tally: Box::new(tally),
+        },
     }
 }
 

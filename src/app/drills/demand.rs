@@ -4,7 +4,7 @@
 //! In this order: what was said; what proxies report, where those of every region do; the flows of DNS
 //! answers; nothing, which is said.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::Drills;
@@ -12,6 +12,7 @@ use super::world::Ground;
 use crate::drill::Charter;
 use crate::drill::demand::{By, ENOUGH, Load, Measured};
 use crate::fleet::{Change, Key};
+use crate::ids::PoolId;
 use crate::overrides::Reach;
 use crate::snapshot::View;
 use crate::time::Moment;
@@ -276,13 +277,22 @@ impl Drills {
 /// The weight of the enabled endpoints of the drill's names, by region.
 fn weights(ground: &Ground, view: &View) -> BTreeMap<Box<str>, u64> {
     let steering = &view.snapshot.steering;
+    // A region has pools of other names, too: what they can bear is not theirs.
+    let names = ground.names.iter();
+    let members = names.flat_map(|n| &steering.group_of(*n).members);
+    let pools: BTreeSet<PoolId> = members.map(|m| m.pool).collect();
     let mut out: BTreeMap<Box<str>, u64> = BTreeMap::new();
-    for e in ground.covered.iter().chain(&ground.takers) {
-        let endpoint = &steering.endpoints[e.index()];
-        if endpoint.enabled {
-            let region = steering.pools[endpoint.pool.index()].region;
-            let region = steering.regions[region.index()].name.clone();
-            *out.entry(region).or_default() += u64::from(endpoint.weight.0.max(1));
+    for pool in pools {
+        let pool = &steering.pools[pool.index()];
+        let endpoints = pool
+            .endpoints
+            .iter()
+            .map(|e| &steering.endpoints[e.index()]);
+        let enabled = endpoints.filter(|e| e.enabled);
+        let weight: u64 = enabled.map(|e| u64::from(e.weight.0.max(1))).sum();
+        if weight > 0 {
+            let region = steering.regions[pool.region.index()].name.clone();
+            *out.entry(region).or_default() += weight;
         }
     }
     out

@@ -1,6 +1,7 @@
 //! An explanation with all that can be said: for programs, and for people who ask further.
 
 use crate::dns::name::WireName;
+use crate::engine::drill::concerning;
 use crate::snapshot::{Supposed, View};
 use crate::steer::Draw;
 use crate::time::Moment;
@@ -64,7 +65,9 @@ pub fn explain_in_full(
     let shares = decided.shares(view, &query);
     let stages = members::stages(&told.steps);
     // Under a drill with a scope its orders are in force for who asks, as if they were for everybody.
-    let drilled = decided.under.drill.map(|drill| {
+    let drill = decided.under.drill;
+    let drill = drill.or_else(|| concerning(view, &decided.who, now));
+    let drilled = drill.map(|drill| {
         let (slot, _) = view
             .snapshot
             .steering

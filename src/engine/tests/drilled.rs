@@ -457,8 +457,8 @@ proptest! {
         let from = ExplainClient { addr: prefix.addr(), source: Some(24), resolver: None };
         let draw = Draw { random, turn };
         let full = explain_in_full(&view, &name(&asked), A, from, draw, Moment::ZERO).unwrap();
-        let about = full.orders.iter().filter(|o| o.drill.is_some()).count();
-        prop_assert!(about <= 1);
+        let of_drill = full.orders.iter().filter(|o| o.drill.is_some()).count();
+        prop_assert_eq!(of_drill, 1, "whom it concerns is told of it, whether or not it changes the answer");
         for c in &full.counterfactuals {
             let then = applied(&view, &operators, &c.supposed);
             let over = c.supposed.contains(&Supposition::Ended(0));
