@@ -3,6 +3,7 @@
 //! Bound to loopback by default; who asks from elsewhere must say who they are ([`gate`]). Every answer is
 //! taken from one view.
 
+pub mod audit;
 pub mod backends;
 pub mod caches;
 pub mod console;

@@ -4,11 +4,15 @@ use std::net::SocketAddr;
 
 use crate::health::clients::{ClientPath, Order};
 use crate::net::Prefix;
+use crate::telemetry::Before;
 
 /// Knows the traffic of this node's proxy.
 pub trait TrafficDesk: Send + Sync + 'static {
     /// The listeners, and the backends of layer 4.
     fn listeners(&self) -> TrafficFacts;
+
+    /// The same, with what earlier processes of this node counted.
+    fn listeners_since(&self, before: &Before) -> TrafficFacts;
 
     /// The way to client prefixes; `None` where nothing is remembered.
     fn clients(&self, wanted: &ClientsWanted) -> Option<ClientsFacts>;

@@ -17,7 +17,7 @@ use super::descriptors;
 use super::fleet::SharedSessions;
 use super::limits;
 use super::run::RunError;
-use super::takeover::{Bag, Kind, Label};
+use super::takeover::{Bag, Kind, Label, kept};
 use super::telemetry;
 
 /// How often it is looked whether all is done.
@@ -64,6 +64,8 @@ pub(super) fn start(
     let spans = tracing.as_ref().map(|t| t.spans.clone());
     let proxy = Proxy::start(over.clone(), clock, seed, share, tracing, &mut inherited)
         .map_err(|e| RunError::Other(e.to_string()))?;
+    proxy.inherit_maps(came.take_named(Kind::KernelMap));
+    proxy.remember(&kept::take(came));
     let probes = Probes::new(descriptors::for_probes(descriptors::raise()));
     probes.follow(&over);
     let base = plan.clone();
@@ -76,7 +78,7 @@ pub(super) fn start(
 }
 
 /// What the socket of a place is called between processes.
-fn label(place: &sockets::Place) -> Label {
+pub(super) fn label(place: &sockets::Place) -> Label {
     Label {
         kind: match place.is_datagram {
             true => Kind::ProxyDatagram,
@@ -84,6 +86,15 @@ fn label(place: &sockets::Place) -> Label {
         },
         configured: place.address,
         name: place.listener.clone(),
+    }
+}
+
+/// Of [`label`].
+pub(super) fn place(label: &Label) -> sockets::Place {
+    sockets::Place {
+        listener: label.name.clone(),
+        address: label.configured,
+        is_datagram: label.kind.is_datagram(),
     }
 }
 
@@ -100,6 +111,27 @@ impl Carrier {
     pub fn copy_sockets(&self, bag: &mut Bag) -> std::io::Result<()> {
         for (place, socket) in self.proxy.sockets()? {
             bag.put(label(&place), socket);
+        }
+        for (name, map) in self.proxy.maps()? {
+            let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+            let label = Label {
+                name,
+                ..Label::new(Kind::KernelMap, nowhere)
+            };
+            bag.put(label, map);
+        }
+        let (name, secret) = self.proxy.secret();
+        kept::put(bag, name, &secret)?;
+        self.copy_remembered(bag)
+    }
+
+    /// Adds what it remembers of clients to `bag`.
+    ///
+    /// # Errors
+    /// When the system has no descriptor or no memory left.
+    pub fn copy_remembered(&self, bag: &mut Bag) -> std::io::Result<()> {
+        for (name, octets) in self.proxy.remembered() {
+            kept::put(bag, name, &octets)?;
         }
         Ok(())
     }

@@ -4,12 +4,19 @@ use crate::admin::traffic::{
     BackendFacts, ClientsFacts, ClientsWanted, FlowFacts, ListenerFacts, TrafficDesk, TrafficFacts,
 };
 use crate::proxy::layer4::FlowSums;
+use crate::telemetry::Before;
 use crate::traffic::{Protocol, Target};
 
 use super::proxy::Carrier;
 
+mod before;
+
 impl TrafficDesk for Carrier {
     fn listeners(&self) -> TrafficFacts {
+        self.listeners_since(&Before::default())
+    }
+
+    fn listeners_since(&self, before: &Before) -> TrafficFacts {
         let proxy = self.proxy();
         let tier = proxy.tier();
         let open = proxy.open();
@@ -53,7 +60,11 @@ impl TrafficDesk for Carrier {
         let upstreams = tier.plan.upstreams.iter().zip(&tier.upstreams);
         let backends = upstreams.flat_map(|(upstream, group)| {
             group.servers.iter().filter_map(|server| {
-                let sums = server.flows.sums()?;
+                let sums = server.flows.sums();
+                if sums.is_none() && !before::has_backend(before, &upstream.name, &server.name) {
+                    return None;
+                }
+                let sums = sums.unwrap_or_default();
                 Some(BackendFacts {
                     upstream: upstream.name.to_string(),
                     backend: server.name.to_string(),
@@ -63,10 +74,12 @@ impl TrafficDesk for Carrier {
                 })
             })
         });
-        TrafficFacts {
+        let mut facts = TrafficFacts {
             listeners: listeners.collect(),
             backends: backends.collect(),
-        }
+        };
+        before::add(&mut facts, before);
+        facts
     }
 
     fn clients(&self, wanted: &ClientsWanted) -> Option<ClientsFacts> {

@@ -158,6 +158,9 @@ pub(super) struct AuditArgs {
     /// Lines.
     #[arg(long, default_value_t = 50)]
     limit: usize,
+    /// Only what happened at this node.
+    #[arg(long, value_name = "NODE")]
+    node: Option<String>,
     #[command(flatten)]
     via: Via,
 }
@@ -246,9 +249,10 @@ pub(super) fn list(via: &Via) -> ExitCode {
     shown(via, "/v1/overrides", &[], show::overrides)
 }
 
-/// Shows the audit record.
+/// Shows the audit record of the fleet.
 pub(super) fn audit(args: &AuditArgs) -> ExitCode {
-    let query = [("limit", args.limit.to_string())];
+    let mut query = vec![("limit", args.limit.to_string())];
+    query.extend(args.node.clone().map(|node| ("node", node)));
     shown(&args.via, "/v1/audit", &query, show::audit)
 }
 

@@ -90,6 +90,18 @@ impl Choosers {
         self.share = Some(share);
     }
 
+    /// The secret that this process drew, or was given.
+    pub fn own(&self) -> Secret {
+        self.own
+    }
+
+    /// Goes on with the secret of the process before, whose cookies clients have; to be called before
+    /// anybody is served: who was remembered so far is forgotten.
+    pub fn set_own(&mut self, own: Secret) {
+        self.own = own;
+        self.by_name.clear();
+    }
+
     /// Goes over to `plan`; gives those of its upstreams, by [`crate::ids::UpstreamId`].
     pub fn adopt(&mut self, plan: &Plan) -> Vec<Arc<Chooser>> {
         let mut kept = HashMap::with_capacity(plan.upstreams.len());

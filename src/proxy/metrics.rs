@@ -13,7 +13,8 @@ use super::stats::WorkerStats;
 use super::tally::{BUCKETS_MS, Sums};
 use super::xdp;
 
-const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+/// Classes of statuses, in the order of their numbers.
+pub const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
 /// With more things of a kind than this their durations are told as sums only.
 const HISTOGRAMS: usize = 1000;

@@ -22,6 +22,7 @@ pub mod glance;
 pub mod h1;
 pub mod h2;
 pub mod io;
+pub mod keepsakes;
 pub mod layer4;
 pub mod local;
 pub mod message;

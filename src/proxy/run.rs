@@ -14,6 +14,7 @@ use hashbrown::HashSet;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::{JoinHandle as Task, LocalSet, spawn_local};
 
+use crate::limit::Secret;
 use crate::time::{Clock, Moment};
 use crate::traffic::Plan;
 
@@ -52,13 +53,35 @@ pub enum AdoptError {
 /// What a worker is told.
 enum Order {
     /// Take what comes in on this socket.
-    Listen(Place, Listening, Arc<AtomicU32>),
+    Listen(Box<Listen>),
     /// Accept there no longer.
     Leave(Place),
     /// End connections as they become idle; or no longer.
     Drain(bool),
     /// Take nothing new; end connections with their next answer.
     Retire,
+    /// Give the sessions of datagrams away, so many of each socket at most.
+    HandOver(usize, UnboundedSender<udp::Batch>),
+}
+
+/// A socket to listen on.
+struct Listen {
+    place: Place,
+    /// Which of the sockets of the place it is.
+    nth: usize,
+    socket: Listening,
+    open: Arc<AtomicU32>,
+    /// Sessions of the process before.
+    sessions: Vec<udp::Handed>,
+}
+
+/// What a worker listens on.
+struct Listener {
+    place: Place,
+    nth: usize,
+    task: Task<()>,
+    /// Of datagrams.
+    asks: Option<UnboundedSender<udp::Asked>>,
 }
 
 /// One address that is listened on.
@@ -159,15 +182,77 @@ impl Proxy {
 
     /// Takes what comes in from now on.
     pub fn serve(&self) {
+        self.serve_after(udp::Inheritance::default());
+    }
+
+    /// Takes connections that come in from now on, and packets that the kernel forwards; datagrams wait in
+    /// their sockets.
+    pub fn serve_connections(&self) {
         let mut inner = self.inner();
         if let Some(xdp) = &inner.xdp {
             xdp.take_over();
         }
-        let waiting = inner.waiting.take();
+        let Some(waiting) = &mut inner.waiting else {
+            return;
+        };
+        let is_stream = |(_, order): &mut (usize, Order)| !matches!(order, Order::Listen(l) if l.place.is_datagram);
+        let streams: Vec<_> = waiting.extract_if(.., is_stream).collect();
         drop(inner);
-        for (number, order) in waiting.into_iter().flatten() {
+        self.send(streams);
+    }
+
+    /// Takes whatever comes in from now on, and goes on with the sessions of the process before.
+    pub fn serve_after(&self, mut came: udp::Inheritance) {
+        self.serve_connections();
+        let mut inner = self.inner();
+        let Some(mut waiting) = inner.waiting.take() else {
+            return;
+        };
+        drop(inner);
+        udp::remember(&self.tier(), &came.ids, self.clock.now());
+        for (_, order) in &mut waiting {
+            if let Order::Listen(listen) = order {
+                listen.sessions = came.take(&listen.place, listen.nth);
+            }
+        }
+        self.send(waiting);
+        let nobodys: usize = came.batches.iter().map(|b| b.sessions.len()).sum();
+        if nobodys > 0 {
+            tracing::info!(
+                sessions = nobodys,
+                "no listener goes on with these sessions of datagrams of the process before"
+            );
+        }
+    }
+
+    fn send(&self, orders: Vec<(usize, Order)>) {
+        for (number, order) in orders {
             let _ = self.hands[number].orders.send(order);
         }
+    }
+
+    /// Gives away the sessions of datagrams, `most` of each socket at most: to be called once the proxy is
+    /// [retired](Proxy::retire). All have come when the channel ends.
+    pub fn hand_over(&self, most: usize) -> UnboundedReceiver<udp::Batch> {
+        let (to, batches) = unbounded_channel();
+        for hand in &self.hands {
+            let _ = hand.orders.send(Order::HandOver(most, to.clone()));
+        }
+        batches
+    }
+
+    /// So many sessions of a listener could not be given away.
+    pub fn count_lost(&self, listener: &str, sessions: usize) {
+        let tier = self.tier();
+        let state = tier.listener(listener).and_then(|(at, _)| tier.udp.get(at));
+        if let Some(Some(state)) = state {
+            state.lose(sessions);
+        }
+    }
+
+    /// QUIC connection ids that the listeners have learned, `most` of each at most.
+    pub fn learned(&self, most: usize) -> Vec<udp::HandedIds> {
+        udp::learned(&self.tier(), most, self.clock.now())
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -188,6 +273,43 @@ impl Proxy {
             copies.extend(xdp.links()?);
         }
         Ok(copies)
+    }
+
+    /// Further descriptors of the kernel's maps that the process that comes after this one goes on from,
+    /// with their names.
+    ///
+    /// # Errors
+    /// When this process may not open as many files.
+    pub fn maps(&self) -> io::Result<Vec<(Box<str>, OwnedFd)>> {
+        let inner = self.inner();
+        let maps = inner.xdp.as_ref().map(Forwarder::maps).transpose()?;
+        Ok(maps.unwrap_or_default())
+    }
+
+    /// Goes on from the kernel's maps of the process before; to be called before it serves.
+    pub fn inherit_maps(&self, maps: Vec<(Box<str>, OwnedFd)>) {
+        if let Some(xdp) = self.inner().xdp.as_ref().filter(|_| !maps.is_empty()) {
+            xdp.inherit(maps);
+        }
+    }
+
+    /// The secret with which this process names backends in cookies.
+    pub(super) fn own_secret(&self) -> Secret {
+        self.inner().registry.choosers.own()
+    }
+
+    /// Another one; heeded as long as nobody is served.
+    pub(super) fn set_own_secret(&self, secret: Secret) {
+        let mut inner = self.inner();
+        if inner.waiting.is_none() {
+            return;
+        }
+        inner.registry.choosers.set_own(secret);
+        drop(inner);
+        let plan = self.tier().plan.clone();
+        if let Err(error) = self.adopt(&plan) {
+            tracing::warn!(%error, "clients' cookies of the process before bind them anew");
+        }
     }
 
     /// Another process takes what comes in: connections that stand are served on, and end with their
@@ -261,8 +383,15 @@ impl Proxy {
                 tracing::error!(listener = %name, %error, "it cannot be passed to a new process");
             }
             // There may be more sockets than workers.
-            for (number, socket) in (0..self.hands.len()).cycle().zip(sockets) {
-                let order = Order::Listen(place.clone(), socket, open.clone());
+            let numbers = (0..self.hands.len()).cycle();
+            for (nth, (number, socket)) in numbers.zip(sockets).enumerate() {
+                let order = Order::Listen(Box::new(Listen {
+                    place: place.clone(),
+                    nth,
+                    socket,
+                    open: open.clone(),
+                    sessions: Vec::new(),
+                }));
                 match &mut inner.waiting {
                     Some(waiting) => waiting.push((number, order)),
                     None => drop(self.hands[number].orders.send(order)),
@@ -280,7 +409,7 @@ impl Proxy {
             .partition(|b| wanted.contains(&b.place));
         inner.bound = stay;
         for bound in leave {
-            let leaves = |o: &Order| matches!(o, Order::Listen(place, ..) if *place == bound.place);
+            let leaves = |o: &Order| matches!(o, Order::Listen(l) if l.place == bound.place);
             inner
                 .waiting
                 .iter_mut()
@@ -412,44 +541,78 @@ async fn work(worker: Rc<Worker>, mut told: UnboundedReceiver<Order>) {
             pool.set_wall();
         }
     });
-    let mut accepting: Vec<(Place, Task<()>)> = Vec::new();
+    let mut accepting: Vec<Listener> = Vec::new();
     while let Some(order) = told.recv().await {
         match order {
-            Order::Listen(place, socket, open) => {
-                let name: Rc<str> = (*place.listener).into();
-                let task = match socket {
-                    Listening::Stream(socket) => tokio::net::TcpListener::from_std(socket)
-                        .map(|l| spawn_local(accept(worker.clone(), name.clone(), l, open))),
-                    Listening::Datagram(socket) => tokio::net::UdpSocket::from_std(socket)
-                        .map(|s| spawn_local(udp::serve(worker.clone(), name.clone(), s, open))),
-                };
-                match task {
-                    Ok(task) => accepting.push((place, task)),
+            Order::Listen(listen) => {
+                let name = listen.place.listener.clone();
+                match begin(&worker, *listen) {
+                    Ok(listener) => accepting.push(listener),
                     Err(error) => {
                         tracing::error!(listener = %name, %error, "cannot take what comes in");
                     }
                 }
             }
-            Order::Leave(place) => accepting.retain(|(at, task)| {
-                if *at == place {
-                    task.abort();
+            Order::Leave(place) => accepting.retain(|listener| {
+                if listener.place == place {
+                    listener.task.abort();
                 }
-                *at != place
+                listener.place != place
             }),
             Order::Drain(draining) => worker.set_draining(draining),
             Order::Retire => {
                 worker.retire();
                 // Those of datagrams go on for what backends still answer.
-                accepting.retain(|(place, task)| {
-                    if !place.is_datagram {
-                        task.abort();
+                accepting.retain(|listener| {
+                    if !listener.place.is_datagram {
+                        listener.task.abort();
                     }
-                    place.is_datagram
+                    listener.place.is_datagram
                 });
+            }
+            Order::HandOver(most, to) => {
+                for listener in &accepting {
+                    let asked = udp::Asked {
+                        place: listener.place.clone(),
+                        nth: listener.nth,
+                        most,
+                        to: to.clone(),
+                    };
+                    // One that has ended has no sessions.
+                    listener.asks.as_ref().map(|asks| asks.send(asked));
+                }
             }
         }
     }
     sweeper.abort();
+}
+
+/// Takes what comes in on a socket.
+fn begin(worker: &Rc<Worker>, listen: Listen) -> io::Result<Listener> {
+    let name: Rc<str> = (*listen.place.listener).into();
+    let (worker, open) = (worker.clone(), listen.open);
+    let (task, asks) = match listen.socket {
+        Listening::Stream(socket) => {
+            let socket = tokio::net::TcpListener::from_std(socket)?;
+            (spawn_local(accept(worker, name, socket, open)), None)
+        }
+        Listening::Datagram(socket) => {
+            let (asks, asked) = unbounded_channel();
+            let served = udp::Served {
+                socket: tokio::net::UdpSocket::from_std(socket)?,
+                open,
+                sessions: listen.sessions,
+                asked,
+            };
+            (spawn_local(udp::serve(worker, name, served)), Some(asks))
+        }
+    };
+    Ok(Listener {
+        place: listen.place,
+        nth: listen.nth,
+        task,
+        asks,
+    })
 }
 
 async fn accept(

@@ -88,8 +88,9 @@ impl Listening {
 }
 
 /// One socket per worker, all on the same address: the kernel spreads clients over them. Inherited
-/// sockets are all used, however many they are: what waits in one must find somebody. `moves`: the
-/// address is one that this machine may get later.
+/// sockets are all used, however many they are: what waits in one must find somebody. Those of datagrams
+/// are not added to: among more sockets the kernel would deal clients out anew, away from their sessions.
+/// `moves`: the address is one that this machine may get later.
 ///
 /// # Errors
 /// When the address cannot be had.
@@ -106,7 +107,16 @@ pub fn open(
         address = socket.local_addr().unwrap_or(address);
         sockets.push(socket);
     }
-    while sockets.len() < workers {
+    let keeps_number = place.is_datagram && !sockets.is_empty();
+    if keeps_number && sockets.len() < workers {
+        let (listener, sockets) = (&place.listener, sockets.len());
+        tracing::info!(
+            %listener, sockets, workers,
+            "datagrams keep the sockets that they have, so that clients keep their sessions; a restart \
+             gives each worker one"
+        );
+    }
+    while sockets.len() < workers && !keeps_number {
         // A socket that was bound for itself alone lets no other beside it: workers share it.
         let shared = || match sockets.first().map(Listening::copy) {
             Some(Ok(copy)) => Listening::inherit(copy, place.is_datagram).ok(),
@@ -191,6 +201,20 @@ mod tests {
             for socket in &new {
                 assert_eq!(socket.local_addr().unwrap(), at);
             }
+        }
+    }
+
+    #[test]
+    fn p2_datagrams_keep_the_number_of_their_sockets() {
+        let place = Place {
+            is_datagram: true,
+            ..place()
+        };
+        let old = open(&place, 2, false, &mut nothing).unwrap();
+        let mut heir = |_: &Place| old.iter().map(|s| s.copy().unwrap()).collect();
+        for (workers, wanted) in [(1, 2), (2, 2), (4, 2)] {
+            let new = open(&place, workers, false, &mut heir).unwrap();
+            assert_eq!(new.len(), wanted);
         }
     }
 

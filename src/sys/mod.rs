@@ -8,6 +8,7 @@
 
 mod address;
 mod batch;
+pub mod bpf_map;
 pub mod datagrams;
 mod memory;
 mod option;

@@ -43,7 +43,8 @@ pub async fn listeners(
     extract::State(state): extract::State<State>,
     _: NoQuery,
 ) -> Answer<Listeners> {
-    Ok(Json(desk(&state)?.listeners().into()))
+    let before = state.stats.before();
+    Ok(Json(desk(&state)?.listeners_since(before).into()))
 }
 
 /// The way to client prefixes.

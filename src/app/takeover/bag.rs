@@ -39,6 +39,18 @@ impl Bag {
         self.take(label).into_iter().next()
     }
 
+    /// Takes out all of a kind, with their names.
+    pub fn take_named(&mut self, kind: Kind) -> Vec<(Box<str>, OwnedFd)> {
+        let all = std::mem::take(&mut self.0);
+        let (taken, rest) = all.into_iter().partition(|(label, _)| label.kind == kind);
+        self.0 = rest;
+        let taken: Vec<(Label, OwnedFd)> = taken;
+        let named = taken
+            .into_iter()
+            .map(|(label, socket)| (label.name, socket));
+        named.collect()
+    }
+
     fn take_those(&mut self, wanted: impl Fn(&Label, &OwnedFd) -> bool) -> Vec<OwnedFd> {
         let all = std::mem::take(&mut self.0);
         let (taken, rest) = all

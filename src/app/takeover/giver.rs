@@ -67,15 +67,22 @@ pub struct Giver {
     node: String,
     stage: Stage,
     round: Duration,
+    speaks: u32,
 }
 
 impl Giver {
+    /// The version that both speak.
+    pub fn speaks(&self) -> u32 {
+        self.speaks
+    }
+
     /// The side of the process that runs `node`, when somebody has come.
     pub fn new(node: &str) -> Giver {
         Giver {
             node: node.to_owned(),
             stage: Stage::Greeting,
             round: Duration::ZERO,
+            speaks: 1,
         }
     }
 
@@ -135,15 +142,9 @@ impl Giver {
     }
 
     fn greet(&mut self, version: u32, node: &str, patience: Duration) -> Vec<Step> {
-        if version != VERSION {
-            let told = format!(
-                "the running process speaks version {VERSION} of the takeover, this one {version}; \
-                 restart the node instead"
-            );
-            return self.end(
-                &format!("the new process speaks version {version}"),
-                Some(&told),
-            );
+        if version == 0 {
+            let why = "the new process speaks no version that there is";
+            return self.end(why, Some("that is no version; restart the node instead"));
         }
         if node != self.node {
             let told = format!(
@@ -155,7 +156,12 @@ impl Giver {
         }
         self.round = patience.min(LONGEST_ROUND);
         self.stage = Stage::Given;
-        vec![Step::GiveSockets]
+        self.speaks = version.min(VERSION);
+        if self.speaks == 1 {
+            // It knows of no other.
+            return vec![Step::GiveSockets];
+        }
+        vec![Step::Say(Message::Speaks(self.speaks)), Step::GiveSockets]
     }
 
     fn end(&mut self, why: &str, told: Option<&str>) -> Vec<Step> {
@@ -212,13 +218,28 @@ mod tests {
         assert_eq!(
             done,
             [
-                vec![Step::GiveSockets],
+                vec![Step::Say(Message::Speaks(VERSION)), Step::GiveSockets],
                 vec![Step::Release],
                 vec![Step::Say(Message::Released)],
                 vec![Step::HandOver],
             ]
         );
         assert_eq!(giver.on(Event::Gone), [], "it is over");
+    }
+
+    #[test]
+    fn p2_the_older_version_is_spoken_and_the_first_knows_of_no_other() {
+        for (version, speaks) in [(1, 1), (VERSION, VERSION), (VERSION + 1, VERSION)] {
+            let mut giver = Giver::new("n1");
+            let done = giver.on(Event::Said(Message::Hello {
+                version,
+                node: "n1".to_owned(),
+                patience: Duration::ZERO,
+            }));
+            assert_eq!(giver.speaks(), speaks);
+            let told = done.contains(&Step::Say(Message::Speaks(speaks)));
+            assert_eq!((told, done.last()), (version > 1, Some(&Step::GiveSockets)));
+        }
     }
 
     #[test]
@@ -253,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn another_node_and_another_version_are_refused_with_what_to_do() {
+    fn another_node_and_no_version_are_refused_with_what_to_do() {
         let of = |version, node: &str| {
             let hello = Message::Hello {
                 version,
@@ -267,7 +288,7 @@ mod tests {
             assert!(!done.contains(&Step::TakeBack));
             why.clone()
         };
-        assert!(of(VERSION + 1, "n1").contains("restart the node instead"));
+        assert!(of(0, "n1").contains("restart the node instead"));
         assert!(of(VERSION, "n2").contains("give each node a `state-dir` of its own"));
     }
 

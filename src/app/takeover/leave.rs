@@ -9,9 +9,11 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
 use tokio::time::{Instant, sleep, timeout};
 
+use super::bag::Bag;
 use super::link::Link;
-use super::message::Message;
+use super::message::{Message, SESSIONS_SINCE};
 use super::old::Counts;
+use super::sessions;
 use crate::app::proxy::SharedCarrier;
 use crate::server::udp::UdpServer;
 
@@ -67,6 +69,7 @@ impl Leave {
         if let Some(carrier) = &self.carrier {
             carrier.proxy().retire();
         }
+        self.give_sessions().await;
         self.udp.iter().for_each(UdpServer::tell_to_stop);
         let udp = std::mem::take(&mut self.udp);
         let stopped = spawn_blocking(move || udp.into_iter().for_each(UdpServer::stop));
@@ -81,6 +84,34 @@ impl Leave {
             tracing::error!(%error, "the new process has ended while this one left: start the node");
         }
         self.drain().await;
+    }
+
+    /// Passes on the proxy's sessions of datagrams: first of all, since their clients wait.
+    async fn give_sessions(&self) {
+        if self.link.speaks < SESSIONS_SINCE {
+            return;
+        }
+        if let Some(carrier) = &self.carrier {
+            let (given, lost) = sessions::give(&self.link, carrier).await;
+            if given + lost > 0 {
+                tracing::info!(
+                    given,
+                    lost,
+                    "sessions of datagrams go on in the new process"
+                );
+            }
+        }
+        // Who does not hear it waits for a while, and serves.
+        drop(timeout(SOON, self.link.say(&Message::AllSessions)).await);
+        if let Some(carrier) = &self.carrier {
+            // Whom this process has bound since it gave its sockets.
+            let mut bag = Bag::default();
+            let copied = carrier.copy_remembered(&mut bag);
+            if let Err(error) = copied {
+                tracing::warn!(%error, "not all remembered sessions go over");
+            }
+            drop(timeout(SOON, self.link.give(&bag)).await);
+        }
     }
 
     async fn drain(&mut self) {

@@ -16,6 +16,8 @@ pub const NAME: &str = "takeover.sock";
 pub struct Link {
     socket: Waited,
     peer: Peer,
+    /// The version that both speak.
+    pub speaks: u32,
 }
 
 impl Link {
@@ -32,7 +34,11 @@ impl Link {
     fn new(socket: OwnedFd) -> io::Result<Link> {
         let peer = pass::peer(&socket)?;
         let socket = Waited::new(socket)?;
-        Ok(Link { socket, peer })
+        Ok(Link {
+            socket,
+            peer,
+            speaks: 1,
+        })
     }
 
     /// Who is at the other end.
@@ -48,18 +54,23 @@ impl Link {
         self.send(message, &[]).await
     }
 
-    async fn send(&self, message: &Message, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+    /// Says something with descriptors beside it.
+    ///
+    /// # Errors
+    /// As [`Link::say`].
+    pub async fn send(&self, message: &Message, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
         let packet = message.encode();
         let send = |socket: &OwnedFd| pass::send(socket, &packet, descriptors);
         self.socket.when_writable(send).await
     }
 
-    /// Gives sockets away.
+    /// Gives sockets away, those that the other side knows of.
     ///
     /// # Errors
     /// As [`Link::say`].
     pub async fn give(&self, sockets: &Bag) -> io::Result<()> {
-        let all: Vec<_> = sockets.iter().collect();
+        let known = |(label, _): &&(Label, OwnedFd)| label.kind.since() <= self.speaks;
+        let all: Vec<_> = sockets.iter().filter(known).collect();
         for some in all.chunks(DESCRIPTORS) {
             let labels: Vec<Label> = some.iter().map(|(label, _)| label.clone()).collect();
             let descriptors: Vec<_> = some.iter().map(|(_, socket)| socket.as_fd()).collect();

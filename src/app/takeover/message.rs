@@ -8,8 +8,17 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// The version of what is said. A process refuses others: then a restart is the way.
-pub const VERSION: u32 = 1;
+use super::sessions::{Passed, read_ids, write_ids};
+use crate::proxy::udp::HandedIds;
+
+/// The version of what is said. Two processes speak the older one of theirs.
+pub const VERSION: u32 = 2;
+
+/// Since when sessions of datagrams, flows in the kernel and what is remembered go over.
+pub const SESSIONS_SINCE: u32 = 2;
+
+/// How a process of version 1, which knows no other, refuses one.
+pub const ONLY_THE_FIRST: &str = "the running process speaks version 1 of the takeover";
 
 /// What a passed socket is for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -36,10 +45,14 @@ pub enum Kind {
     ProxyDatagram,
     /// Where takeovers are asked for.
     Takeover,
+    /// A map of the kernel that the proxy forwards by; its name is the label's.
+    KernelMap,
+    /// A file in memory with what a process remembers; its name is the label's.
+    Kept,
 }
 
 impl Kind {
-    const WORDS: [(Kind, &'static str); 11] = [
+    const WORDS: [(Kind, &'static str); 13] = [
         (Kind::DnsUdp, "dns-udp"),
         (Kind::DnsTcp, "dns-tcp"),
         (Kind::Dot, "dot"),
@@ -51,7 +64,17 @@ impl Kind {
         (Kind::ProxyStream, "proxy-stream"),
         (Kind::ProxyDatagram, "proxy-datagram"),
         (Kind::Takeover, "takeover"),
+        (Kind::KernelMap, "kernel-map"),
+        (Kind::Kept, "kept"),
     ];
+
+    /// The version since which it is understood.
+    pub fn since(self) -> u32 {
+        match self {
+            Kind::KernelMap | Kind::Kept => SESSIONS_SINCE,
+            _ => 1,
+        }
+    }
 
     /// Its word.
     pub fn word(self) -> &'static str {
@@ -133,6 +156,8 @@ pub enum Message {
         /// How long its first round of probes may take.
         patience: Duration,
     },
+    /// ← The version that both speak. A process of version 1 is not told.
+    Speaks(u32),
     /// ← Sockets; the descriptors come beside it, in the same order.
     Sockets(Vec<Label>),
     /// ← That were all.
@@ -146,6 +171,19 @@ pub enum Message {
     Released,
     /// → Clients are served.
     Serving,
+    /// ← Sessions of a listening socket; their sockets come beside it, in the same order.
+    Sessions {
+        /// The place of the socket.
+        label: Label,
+        /// Which of the sockets of the place it is.
+        nth: usize,
+        /// The sessions.
+        list: Vec<Passed>,
+    },
+    /// ← Some of the connection ids that a listener has learned.
+    Ids(HandedIds),
+    /// ← That were all sessions and ids.
+    AllSessions,
     /// ← A part of the metrics page; the parts make one text.
     Counts(String),
     /// ← The page is whole.
@@ -175,6 +213,17 @@ impl Message {
                 (b's', lines.collect::<Vec<_>>().join("\n"))
             }
             Message::AllSockets { generation } => (b'S', generation.to_string()),
+            Message::Speaks(version) => (b'p', version.to_string()),
+            Message::Sessions { label, nth, list } => {
+                let mut text = format!("{nth} {label}");
+                for passed in list {
+                    text.push('\n');
+                    text.push_str(&passed.to_string());
+                }
+                (b'u', text)
+            }
+            Message::Ids(ids) => (b'i', write_ids(ids)),
+            Message::AllSessions => (b'U', String::new()),
             Message::Release => (b'r', String::new()),
             Message::Released => (b'R', String::new()),
             Message::Serving => (b'v', String::new()),
@@ -221,6 +270,21 @@ impl Message {
             b'S' => Ok(Message::AllSockets {
                 generation: number()?,
             }),
+            b'p' => text.parse().map(Message::Speaks).map_err(|_| Garbled),
+            b'u' => {
+                let mut lines = text.split('\n');
+                let (nth, label) = lines
+                    .next()
+                    .and_then(|line| line.split_once(' '))
+                    .ok_or(Garbled)?;
+                Ok(Message::Sessions {
+                    label: label.parse()?,
+                    nth: nth.parse().map_err(|_| Garbled)?,
+                    list: lines.map(Passed::from_str).collect::<Result<_, _>>()?,
+                })
+            }
+            b'i' => read_ids(text).map(Message::Ids),
+            b'U' => bare(Message::AllSessions),
             b'r' => bare(Message::Release),
             b'R' => bare(Message::Released),
             b'v' => bare(Message::Serving),
@@ -239,6 +303,7 @@ impl Message {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::takeover::sessions::tests::{ids, passed};
     use proptest::prelude::*;
 
     fn labels() -> impl Strategy<Value = Label> {
@@ -252,6 +317,15 @@ mod tests {
         )
     }
 
+    fn sessions() -> impl Strategy<Value = Message> {
+        let list = prop::collection::vec(passed(), 0..5);
+        (labels(), 0..9_usize, list).prop_map(|(label, nth, list)| Message::Sessions {
+            label,
+            nth,
+            list,
+        })
+    }
+
     fn messages() -> impl Strategy<Value = Message> {
         prop_oneof![
             (any::<u32>(), any::<u32>(), ".*").prop_map(|(version, ms, node)| Message::Hello {
@@ -262,6 +336,10 @@ mod tests {
             prop::collection::vec(labels(), 0..5).prop_map(Message::Sockets),
             any::<u64>().prop_map(|generation| Message::AllSockets { generation }),
             any::<u64>().prop_map(|generation| Message::Left { generation }),
+            any::<u32>().prop_map(Message::Speaks),
+            sessions(),
+            ids(5).prop_map(Message::Ids),
+            Just(Message::AllSessions),
             Just(Message::Release),
             Just(Message::Released),
             Just(Message::Serving),

@@ -10,18 +10,21 @@
 //! - [`bag`]: sockets with their labels. [`link`]: how messages and sockets travel.
 //! - [`old`], [`new`]: the two sides. [`durable`]: what is given up and taken back. [`leave`]: the end
 //!   of the old one.
+//! - [`sessions`]: sessions of datagrams on their way. [`kept`]: octets beside the sockets.
 //! - [`host`]: what the node does for both. [`program`]: SIGUSR2. [`supervisor`]: what systemd is told.
 
 pub mod bag;
 pub mod durable;
 pub mod giver;
 pub mod host;
+pub mod kept;
 pub mod leave;
 pub mod link;
 pub mod message;
 pub mod new;
 pub mod old;
 pub mod program;
+pub mod sessions;
 pub mod supervisor;
 
 pub use bag::{Bag, Sockets};

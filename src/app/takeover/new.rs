@@ -9,13 +9,25 @@ use tokio::time::timeout;
 
 use super::bag::Bag;
 use super::link::Link;
-use super::message::{Label, Message, VERSION};
+use super::message::{Label, Message, ONLY_THE_FIRST, SESSIONS_SINCE, VERSION};
+use super::{kept, sessions};
+use crate::app::proxy::Carrier;
 use crate::app::run::RunError;
 use crate::compile::Node;
+use crate::proxy::udp::Inheritance;
 use crate::telemetry::Stats;
 
 /// For the old process to answer. It answers at once, or has to write to its disk before.
 const ANSWER: Duration = Duration::from_secs(30);
+
+/// For the sessions of datagrams, which wait in their sockets meanwhile: more than giving them may take.
+const SESSIONS: Duration = Duration::from_secs(5);
+
+/// Between two tries while the old process has yet to let go of this one's first try.
+const AGAIN: Duration = Duration::from_millis(50);
+
+/// How often it is tried.
+const TRIES: usize = 100;
 
 /// Counts of the old process that are taken: some ten times what a large node has.
 const MOST_COUNTS: usize = 64 << 20;
@@ -29,6 +41,8 @@ pub struct Arrival {
     pub sockets: Bag,
     /// The view that was in force there.
     pub generation: u64,
+    /// Its sessions of datagrams, as they come.
+    inheritance: Inheritance,
     counts: Counts,
 }
 
@@ -67,26 +81,57 @@ pub async fn ask(node: &Node) -> Result<Arrival, RunError> {
                 .to_owned(),
         ));
     };
-    let Some(link) = connect(dir)? else {
-        tracing::info!(
-            state_dir = %dir.display(),
-            "no process of this node is running to take over from: a usual start"
-        );
-        return Ok(Arrival::default());
-    };
+    for version in [VERSION, 1] {
+        for _ in 0..TRIES {
+            let Some(link) = connect(dir)? else {
+                tracing::info!(
+                    state_dir = %dir.display(),
+                    "no process of this node is running to take over from: a usual start"
+                );
+                return Ok(Arrival::default());
+            };
+            let asked = ask_at(link, node, version).await;
+            match &asked {
+                Err(RunError::Other(why)) if version > 1 && why.contains(ONLY_THE_FIRST) => {
+                    tracing::info!(
+                        "the running process speaks an older version: sessions of datagrams begin anew"
+                    );
+                    break;
+                }
+                // It has yet to see that the first try has ended.
+                Err(RunError::Other(why)) if version == 1 && why.contains(&own_first_try()) => {
+                    tokio::time::sleep(AGAIN).await;
+                }
+                _ => return asked,
+            }
+        }
+    }
+    Err(out_of_turn())
+}
+
+fn own_first_try() -> String {
+    format!("process {} is taking this node over", std::process::id())
+}
+
+async fn ask_at(link: Link, node: &Node, version: u32) -> Result<Arrival, RunError> {
     let mut arrival = Arrival {
         link: Some(link),
         began: true,
         ..Arrival::default()
     };
     let hello = Message::Hello {
-        version: VERSION,
+        version,
         node: node.name.clone(),
         patience: node.first_round,
     };
     arrival.say(&hello).await;
     while arrival.link.is_some() {
         match arrival.hear().await? {
+            Some(Message::Speaks(speaks)) => {
+                if let Some(link) = &mut arrival.link {
+                    link.speaks = speaks.min(version);
+                }
+            }
             Some(Message::AllSockets { generation }) => {
                 arrival.generation = generation;
                 tracing::info!(
@@ -144,20 +189,51 @@ impl Arrival {
             .map(drop)
     }
 
-    /// Tells the old process that clients are served; returns when that one reads nothing any more that
-    /// comes anew, with the last generation of its views, or has died.
+    /// Has the proxy serve, and tells the old process that clients are served; returns when that one reads
+    /// nothing any more that comes anew, with the last generation of its views, or has died. Datagrams of the
+    /// proxy's clients are read when the old process has passed its sessions, or that takes too long.
     ///
     /// # Errors
     /// When it goes on itself: then this process must end.
-    pub async fn serving(&mut self) -> Result<u64, RunError> {
+    pub async fn serving(&mut self, carrier: Option<&Carrier>) -> Result<u64, RunError> {
+        if let Some(carrier) = carrier.filter(|_| self.link.is_some()) {
+            carrier.proxy().serve_connections();
+        }
         self.say(&Message::Serving).await;
-        let left = self
-            .until(|message| matches!(message, Message::Left { .. }))
-            .await?;
+        let speaks = self.link.as_ref().map_or(0, |link| link.speaks);
+        let mut left = None;
+        if speaks >= SESSIONS_SINCE {
+            let all = self.until(|m| matches!(m, Message::AllSessions));
+            match timeout(SESSIONS, all).await {
+                Ok(heard) => drop(heard?),
+                Err(_) => tracing::warn!(
+                    "sessions of datagrams have not all come within {SESSIONS:?}: those that are \
+                     missing begin anew"
+                ),
+            }
+        } else {
+            left = self.until_left().await?;
+        }
+        if let Some(carrier) = carrier {
+            let came = std::mem::take(&mut self.inheritance);
+            carrier.proxy().serve_after(came);
+        }
+        if left.is_none() {
+            left = self.until_left().await?;
+        }
+        if let Some(carrier) = carrier {
+            // Whom the old process bound while this one started.
+            carrier.proxy().remember(&kept::take(&mut self.sockets));
+        }
         Ok(match left {
             Some(Message::Left { generation }) => generation.max(self.generation),
             _ => self.generation,
         })
+    }
+
+    async fn until_left(&mut self) -> Result<Option<Message>, RunError> {
+        self.until(|message| matches!(message, Message::Left { .. }))
+            .await
     }
 
     /// Returns, with why, when the old process says that this one must end. When that one dies there is
@@ -209,6 +285,8 @@ impl Arrival {
         while self.link.is_some() {
             match self.hear().await? {
                 Some(message) if wanted(&message) => return Ok(Some(message)),
+                // They took too long.
+                Some(Message::AllSessions) => {}
                 Some(_) => return Err(out_of_turn()),
                 None => {}
             }
@@ -236,7 +314,7 @@ impl Arrival {
         }
     }
 
-    /// The next message that is not about sockets or counts, which are put where they belong; `None`
+    /// The next message that is not about sockets, sessions or counts, which are put where they belong; `None`
     /// when the old process has died.
     async fn hear_now(&mut self) -> Result<Option<Message>, RunError> {
         while let Some(link) = &self.link {
@@ -249,6 +327,11 @@ impl Arrival {
                 Message::Sockets(labels) if labels.len() == descriptors.len() => {
                     self.put(labels.into_iter().zip(descriptors));
                 }
+                Message::Sessions { label, nth, list } if list.len() == descriptors.len() => {
+                    let batch = sessions::batch(&label, nth, list, descriptors);
+                    self.inheritance.batches.push(batch);
+                }
+                Message::Ids(ids) => sessions::gather(&mut self.inheritance.ids, ids),
                 Message::Refused(why) => {
                     return Err(other(format!("the running process goes on: {why}")));
                 }

@@ -136,7 +136,9 @@ impl Talk {
         loop {
             let mut events = VecDeque::from([self.next(&giver).await]);
             while let Some(event) = events.pop_front() {
-                for step in giver.on(event) {
+                let steps = giver.on(event);
+                self.link.speaks = giver.speaks();
+                for step in steps {
                     let done = match step {
                         Step::GiveSockets => bounded(self.give()).await,
                         Step::Say(message) => {

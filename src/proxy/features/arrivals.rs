@@ -105,6 +105,11 @@ impl Arrivals {
         Ok(counted)
     }
 
+    /// Counts a connection that was let in elsewhere, unless its source has `most` already.
+    pub(super) fn resume(&self, most: u32, source: IpAddr) -> Option<Counted> {
+        self.open.open(source, most)
+    }
+
     /// The seed is random: nobody can choose an address that shares another's place.
     fn key(&self, source: IpAddr, seed: [u64; 2]) -> u64 {
         let source = source.to_canonical();

@@ -136,6 +136,16 @@ impl Guards {
         }
     }
 
+    /// Counts a session that another process let in: what it may bound is how many there are, and no rate.
+    pub fn resume(&self, plan: &Plan, listener: ListenerId, source: IpAddr) -> Option<Counted> {
+        let features = &plan.listeners[listener.index()].features;
+        let door = self.doors.get(listener.index())?;
+        if features.reading.trusts(source) {
+            return None;
+        }
+        door.resume(features.connections_per_source?, source)
+    }
+
     /// Counts a request against a rate; `None` when there is no such rate.
     pub fn meter(
         &self,

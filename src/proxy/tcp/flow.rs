@@ -161,6 +161,8 @@ pub struct Flow {
     pub client: SocketAddr,
     /// When it was accepted.
     pub began: Moment,
+    /// How long it had lasted in other processes before that.
+    pub earlier: Duration,
     /// The server name that its TLS asks for, where it was looked at.
     pub sni: Option<Box<str>>,
     /// The upstream that it was to go to.
@@ -219,6 +221,7 @@ impl Flow {
             listener: listener.into(),
             client: peer.source,
             began: now,
+            earlier: Duration::ZERO,
             sni: None,
             upstream: None,
             server: None,
@@ -306,7 +309,7 @@ impl Flow {
     /// Counts the end, and writes it down.
     fn tell(&self, worker: &Worker, told: &Told, counted: (u64, u64), path: Option<PathFacts>) {
         let lane = worker.number;
-        let lasted = worker.now().since(self.began);
+        let lasted = self.earlier + worker.now().since(self.began);
         // A datagram needs no connection to have a backend.
         let has_backend = self.connect.is_some() || told.protocol == "udp";
         let served = self.server.as_deref().filter(|_| has_backend);
@@ -358,8 +361,9 @@ impl Flow {
         if !is_written {
             return;
         }
+        let earlier = u64::try_from(self.earlier.as_millis()).unwrap_or(u64::MAX);
         let line = FlowLine {
-            unix_ms: worker.unix_ms(self.began),
+            unix_ms: worker.unix_ms(self.began).saturating_sub(earlier),
             listener: &self.listener,
             protocol: told.protocol,
             client: self.client.ip().to_canonical(),

@@ -105,6 +105,8 @@ events! {
     ListenerClosed = "listener-closed",
     /// A session went on with another backend.
     Moved = "moved",
+    /// A session came from the process before and goes on.
+    TakenOver = "taken-over",
     /// A datagram was dropped: a new session has no room.
     NoRoom = "no-room",
     /// A datagram was dropped: its source has as many sessions as it may, or begins them too fast.
@@ -197,6 +199,7 @@ mod tests {
         for (i, event) in Event::ALL.iter().enumerate() {
             assert_eq!(counters.get(*event), i as u64 + 1);
         }
-        assert_eq!(ENDS.len() + DROPS.len() + 1, Event::ALL.len());
+        // It moves, or came from another process.
+        assert_eq!(ENDS.len() + DROPS.len() + 2, Event::ALL.len());
     }
 }

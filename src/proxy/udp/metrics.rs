@@ -58,6 +58,26 @@ pub fn render(tier: &Tier, page: &mut Page) {
     for (labels, state) in &listeners {
         page.sample(name, labels, sum(state, |c| c.get(Event::Moved)));
     }
+    type Get = fn(&UdpState) -> u64;
+    let takeovers: [(&str, &str, Get); 2] = [
+        (
+            "taken_over",
+            "Sessions of datagrams that came from the process before, at a takeover.",
+            |state| sum(state, |c| c.get(Event::TakenOver)),
+        ),
+        (
+            "not_passed",
+            "Sessions of datagrams that a takeover could not pass on: their clients begin others.",
+            UdpState::lost,
+        ),
+    ];
+    for (what, help, get) in takeovers {
+        let name = format!("tradewind_proxy_udp_sessions_{what}_total");
+        page.family(&name, "counter", help);
+        for (labels, state) in &listeners {
+            page.sample(&name, labels, get(state));
+        }
+    }
     events(
         "tradewind_proxy_udp_datagrams_dropped_total",
         "Datagrams that were dropped, by reason.",

@@ -8,6 +8,8 @@
 pub mod buffers;
 pub mod choice;
 pub mod counters;
+pub mod handed;
+pub mod handover;
 pub mod metrics;
 pub mod one_way;
 pub mod ours;
@@ -19,5 +21,7 @@ pub mod state;
 
 pub use buffers::Buffers;
 pub use counters::Traffic;
-pub use serve::serve;
+pub use handed::{Asked, Batch, Handed, HandedIds, Inheritance};
+pub use handover::{learned, remember};
+pub use serve::{Served, serve};
 pub use state::{States, UdpState};

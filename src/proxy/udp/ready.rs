@@ -51,6 +51,12 @@ impl Ready {
         Ok(())
     }
 
+    /// Watches a socket no longer that lives on in another process: closing it here would not end that.
+    pub fn forget(&self, socket: &UdpSocket) {
+        // One that is not watched is none that wakes anybody.
+        let _ = epoll::delete(self.epoll.get_ref(), socket);
+    }
+
     /// Waits until there is something to read somewhere.
     pub fn poll(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         // Whether it is ready is found out by looking.

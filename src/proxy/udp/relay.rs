@@ -47,6 +47,10 @@ const SWEPT: usize = 128;
 /// While the proxy drains, a session that was silent for so long is over.
 const DRAIN_IDLE: Duration = Duration::from_secs(1);
 
+/// The table counts its times from so long before this process began: sessions may have been silent for
+/// longer than it runs.
+pub(super) const EARLIER: Duration = Duration::from_secs(7 * 24 * 3600);
+
 /// The sessions of one socket.
 pub struct Relay {
     /// The thread.
@@ -56,9 +60,10 @@ pub struct Relay {
     /// Whether clients can send to several addresses of this machine.
     is_wildcard: bool,
     /// Sessions that a draining proxy waits for.
-    open: Arc<AtomicU32>,
-    ready: Ready,
-    table: Table<Session>,
+    pub(super) open: Arc<AtomicU32>,
+    pub(super) ready: Ready,
+    /// Its times are later by [`EARLIER`].
+    pub(super) table: Table<Session>,
     ours: Option<Rc<Ours>>,
     one_way: OneWay,
     /// Whose the datagrams of a batch are.
@@ -107,7 +112,7 @@ impl Relay {
     }
 
     /// What is in force now; `None` when this is no listener for datagrams any more.
-    fn ours(&mut self) -> Option<Rc<Ours>> {
+    pub(super) fn ours(&mut self) -> Option<Rc<Ours>> {
         let tier = self.worker.tier();
         if let Some(ours) = &self.ours
             && Arc::ptr_eq(&ours.tier, &tier)
@@ -216,7 +221,7 @@ impl Relay {
         run: Range<usize>,
     ) -> usize {
         let now = self.worker.watches.coarse();
-        self.table.heard(id, now);
+        self.table.heard(id, now + EARLIER);
         let Some(session) = self.table.get_mut(id) else {
             return run.end;
         };
@@ -332,6 +337,7 @@ impl Relay {
             source,
             header: self.header(ours, &key),
             began,
+            earlier: Duration::ZERO,
             requests: 0,
             octets_in: 0,
             answers: 0,
@@ -344,7 +350,7 @@ impl Relay {
             drain: upstream.resilience.drain_timeout,
             leave_by: None,
         };
-        let id = match self.table.insert(key, session, now) {
+        let id = match self.table.insert(key, session, now + EARLIER) {
             Ok(id) => id,
             Err(Full(_)) => return Err(Event::NoRoom),
         };
@@ -474,7 +480,7 @@ impl Relay {
         outbound: &mut Datagrams,
         now: Moment,
     ) {
-        self.table.heard(id, now);
+        self.table.heard(id, now + EARLIER);
         let Some(session) = self.table.get_mut(id) else {
             return;
         };
@@ -496,7 +502,8 @@ impl Relay {
                 now
             };
             // Any answer is a good one; what it says is between the two.
-            server.answered(200, exact.since(session.began), exact);
+            let took = session.earlier + exact.since(session.began);
+            server.answered(200, took, exact);
         }
         session.answers += answers.len() as u64;
         session.octets_out += octets as u64;
@@ -529,6 +536,7 @@ impl Relay {
         let (upstream, _) = ours.tier.upstream(ours.rules.upstream);
         flow.upstream = Some(upstream.name.clone());
         flow.server = Some(session.server().clone());
+        flow.earlier = session.earlier;
         flow.tries = session.tries;
         flow.octets_in = session.octets_in;
         flow.octets_out = session.octets_out;
@@ -548,7 +556,7 @@ impl Relay {
             ours.rules.idle
         };
         for _ in 0..SWEPT {
-            let Some(id) = self.table.expired(now, idle) else {
+            let Some(id) = self.table.expired(now + EARLIER, idle) else {
                 return false;
             };
             self.end(&ours, id, Event::IdleTimeout, Ended::IdleTimeout);

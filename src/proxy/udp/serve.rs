@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
+use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::proxy::watch::Watch;
 use crate::proxy::worker::Worker;
@@ -18,6 +19,7 @@ use crate::sys::datagrams::BATCH;
 use crate::sys::report_destination;
 
 use super::buffers::Pair;
+use super::handed::{Asked, Batch, Handed};
 use super::relay::Relay;
 
 /// How often old sessions are looked for.
@@ -26,26 +28,40 @@ const SWEEP: Duration = Duration::from_millis(250);
 /// Pause after the system refused to give datagrams.
 const ERROR_PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves the datagrams of one socket. `open` counts the sessions that a draining proxy waits for.
-pub async fn serve(worker: Rc<Worker>, listener: Rc<str>, socket: UdpSocket, open: Arc<AtomicU32>) {
-    if let Err(error) = run(worker, listener.clone(), socket, open).await {
+/// A socket with what it begins with.
+pub struct Served {
+    /// Bound.
+    pub socket: UdpSocket,
+    /// Counts the sessions that a draining proxy waits for.
+    pub open: Arc<AtomicU32>,
+    /// Sessions of the process before.
+    pub sessions: Vec<Handed>,
+    /// Who asks for its sessions.
+    pub asked: UnboundedReceiver<Asked>,
+}
+
+/// Serves the datagrams of one socket.
+pub async fn serve(worker: Rc<Worker>, listener: Rc<str>, served: Served) {
+    if let Err(error) = run(worker, listener.clone(), served).await {
         tracing::error!(%listener, %error, "cannot take datagrams");
     }
 }
 
 /// Who has something to do.
 struct Woken {
+    asked: Option<Asked>,
     clients: bool,
     backends: bool,
     sweep: bool,
 }
 
-async fn run(
-    worker: Rc<Worker>,
-    listener: Rc<str>,
-    socket: UdpSocket,
-    open: Arc<AtomicU32>,
-) -> io::Result<()> {
+async fn run(worker: Rc<Worker>, listener: Rc<str>, served: Served) -> io::Result<()> {
+    let Served {
+        socket,
+        open,
+        sessions,
+        mut asked,
+    } = served;
     let address = socket.local_addr()?;
     if address.ip().is_unspecified() {
         // Answers leave from the address that was asked.
@@ -53,16 +69,22 @@ async fn run(
         report_destination(&plain, address.is_ipv6())?;
     }
     let mut relay = Relay::new(worker.clone(), listener.clone(), address, open)?;
+    relay.adopt(sessions);
     let watch = Watch::new(&worker.watches);
     watch.set(SWEEP);
     loop {
         let woken = poll_fn(|cx| {
             let woken = Woken {
+                // Nobody who could ask: then it is nobody.
+                asked: match asked.poll_recv(cx) {
+                    Poll::Ready(asked) => asked,
+                    Poll::Pending => None,
+                },
                 clients: !worker.retired() && socket.poll_recv_ready(cx).is_ready(),
                 backends: relay.poll_backends(cx).is_ready(),
                 sweep: watch.poll(cx).is_ready(),
             };
-            if woken.clients || woken.backends || woken.sweep {
+            if woken.asked.is_some() || woken.clients || woken.backends || woken.sweep {
                 Poll::Ready(woken)
             } else {
                 Poll::Pending
@@ -70,6 +92,23 @@ async fn run(
         })
         .await;
         let mut more = false;
+        if let Some(Asked {
+            place,
+            nth,
+            most,
+            to,
+        }) = woken.asked
+        {
+            let sessions = relay.hand_over(most);
+            let batch = Batch {
+                place,
+                nth,
+                sessions,
+            };
+            if let Err(unsent) = to.send(batch) {
+                relay.lost(unsent.0.sessions.len());
+            }
+        }
         if woken.clients {
             match from_clients(&worker, &mut relay, &socket) {
                 Ok(full) => more |= full,

@@ -28,6 +28,8 @@ pub struct Session {
     pub header: Box<[u8]>,
     /// When it began; exact where the backend's times are listened to.
     pub began: Moment,
+    /// How long it had lasted when this process got it.
+    pub earlier: Duration,
     /// Datagrams of the client.
     pub requests: u64,
     /// Their octets.

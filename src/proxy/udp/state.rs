@@ -1,6 +1,7 @@
 //! What the workers share of a UDP listener, kept over reloads by its name.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use hashbrown::HashMap;
 
@@ -23,9 +24,22 @@ pub struct UdpState {
     ids: Option<Arc<ConnectionIds>>,
     /// How many ids were asked for.
     asked: usize,
+    /// Sessions that could not be passed between two processes.
+    lost: Arc<AtomicU64>,
 }
 
 impl UdpState {
+    /// So many sessions could not be passed between two processes: their clients' next datagrams begin
+    /// others.
+    pub fn lose(&self, sessions: usize) {
+        self.lost.fetch_add(sessions as u64, Ordering::Relaxed);
+    }
+
+    /// How many sessions could not be passed between two processes.
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+
     /// What a worker counts.
     pub fn counters(&self, worker: usize) -> Option<&Counters> {
         self.counters.get(worker)
@@ -64,6 +78,7 @@ impl States {
                         .then(|| Arc::new(ConnectionIds::new(asked, [mix(seed), mix(seed ^ 1)])));
                     Arc::new(UdpState {
                         counters: old.map_or_else(fresh, |old| old.counters.clone()),
+                        lost: old.map(|old| old.lost.clone()).unwrap_or_default(),
                         ids,
                         asked,
                     })

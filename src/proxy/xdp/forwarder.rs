@@ -106,6 +106,20 @@ impl Forwarder {
         lock(&self.works).links()
     }
 
+    /// Has flows go on that the process before remembered; to be called before [`Forwarder::take_over`].
+    pub fn inherit(&self, maps: Vec<(Box<str>, OwnedFd)>) {
+        lock(&self.works).inherit(maps);
+    }
+
+    /// Further descriptors of the maps that remember flows, with their names, for the process that comes
+    /// after this one.
+    ///
+    /// # Errors
+    /// When this process may not open as many files.
+    pub fn maps(&self) -> io::Result<Vec<(Box<str>, OwnedFd)>> {
+        lock(&self.works).maps()
+    }
+
     /// Forwards by another tier, whose interfaces were prepared.
     pub fn follow(&self, tier: &Arc<Tier>) {
         let mut works = lock(&self.works);

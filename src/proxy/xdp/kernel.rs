@@ -3,13 +3,13 @@
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 
-use aya::maps::{Array, HashMap as KernelMap, MapData, PerCpuArray, PerCpuValues};
+use aya::maps::{Array, HashMap as KernelMap, Map, MapData, PerCpuArray, PerCpuValues};
 use aya::programs::Xdp;
 use aya::{Ebpf, EbpfLoader};
 
 use crate::sys::xdp_link;
 
-use super::layout::{EVENTS, Mac, SLOTS_PADDED, VipKey, backend, link, vip};
+use super::layout::{EVENTS, FlowKey, Mac, SLOTS_PADDED, VipKey, backend, link, vip};
 use super::places::Place;
 
 /// What the kernel runs: `program/forward.bpf.c`, as `program/build` makes it.
@@ -67,10 +67,13 @@ pub(super) struct Kernel {
     vip_counts: PerCpuArray<MapData, [u64; 2]>,
     backend_counts: PerCpuArray<MapData, [u64; 2]>,
     events: PerCpuArray<MapData, u64>,
+    flows: KernelMap<MapData, FlowKey, [u8; 4]>,
+    /// The maps of flows and of backends, for the process that comes after this one.
+    for_next: [OwnedFd; 2],
 }
 
 /// An error of the maps or of the program as an error of the system where it is one.
-fn other(error: impl std::error::Error + Send + Sync + 'static) -> io::Error {
+pub(super) fn other(error: impl std::error::Error + Send + Sync + 'static) -> io::Error {
     let mut source: Option<&dyn std::error::Error> = Some(&error);
     while let Some(e) = source {
         if let Some(code) = e.downcast_ref::<io::Error>().and_then(|e| e.raw_os_error()) {
@@ -91,6 +94,14 @@ where
     T::try_from(map).map_err(other)
 }
 
+/// Another descriptor of the map called `name`.
+fn copy(program: &Ebpf, name: &str) -> io::Result<OwnedFd> {
+    match program.map(name) {
+        Some(Map::LruHashMap(map) | Map::Array(map)) => map.fd().as_fd().try_clone_to_owned(),
+        _ => Err(io::Error::other(format!("the program has no map {name}"))),
+    }
+}
+
 impl Kernel {
     /// Loads the program with room for so many flows. Each CPU writes down at most `pace` new ones in a
     /// second.
@@ -102,8 +113,11 @@ impl Kernel {
             .map_err(other)?;
         let mut most: Array<MapData, u64> = map(&mut program, "MOST")?;
         most.set(0, pace, 0).map_err(other)?;
+        let for_next = [copy(&program, "FLOW")?, copy(&program, "BACKEND")?];
         let p = &mut program;
         let mut kernel = Kernel {
+            for_next,
+            flows: map(p, "FLOW")?,
             links: map(p, "LINK")?,
             vips: map(p, "VIP")?,
             backends: map(p, "BACKEND")?,
@@ -217,6 +231,22 @@ impl Kernel {
     /// Begins to count a backend anew.
     pub(super) fn clear_backend_count(&mut self, place: Place) -> io::Result<()> {
         clear(&mut self.backend_counts, place.number)
+    }
+
+    /// Remembers a flow, unless it is remembered already; says whether it was not.
+    pub(super) fn add_flow(&mut self, key: &FlowKey, flow: [u8; 4]) -> io::Result<bool> {
+        const NEW: u64 = 1; // BPF_NOEXIST
+        match self.flows.insert(key, flow, NEW).map_err(other) {
+            Ok(()) => Ok(true),
+            Err(e) if e.raw_os_error() == Some(libc::EEXIST) => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Further descriptors of the maps of flows and of backends.
+    pub(super) fn maps(&self) -> io::Result<[OwnedFd; 2]> {
+        let [flows, backends] = &self.for_next;
+        Ok([flows.try_clone()?, backends.try_clone()?])
     }
 
     /// What else is counted, in the order of `enum event`.

@@ -5,6 +5,10 @@ use std::net::{IpAddr, SocketAddr};
 
 pub use crate::traffic::xdp::{BACKENDS, UPSTREAMS as TABLES, VIPS};
 
+/// The layout of flows and backends; to be raised with every change of either, or of what their values mean:
+/// another process copies flows of its own layout only.
+pub(super) const LAYOUT: u32 = 1;
+
 /// Slots of a Maglev table.
 pub(super) const SLOTS: usize = 65_537;
 
@@ -72,6 +76,36 @@ pub(super) fn backend(mac: Mac, epoch: u16, flags: u8) -> [u8; 16] {
     backend
 }
 
+/// The hardware address and the epoch of [`backend`].
+pub(super) fn read_backend(backend: &[u8; 16]) -> (Mac, u16) {
+    let [a, b, c, d, e, f, x, y, ..] = *backend;
+    ([a, b, c, d, e, f], u16::from_ne_bytes([x, y]))
+}
+
+/// `struct flow_key`
+pub(super) type FlowKey = [u8; 40];
+
+/// The virtual address that a flow goes to.
+pub(super) fn vip_of(key: &FlowKey) -> VipKey {
+    let mut vip = [0; 20];
+    vip[..16].copy_from_slice(&key[16..32]);
+    vip[16..18].copy_from_slice(&key[34..36]);
+    vip[18] = key[36];
+    vip
+}
+
+/// `struct flow`
+pub(super) fn flow(place: u16, epoch: u16) -> [u8; 4] {
+    let ([a, b], [c, d]) = (place.to_ne_bytes(), epoch.to_ne_bytes());
+    [a, b, c, d]
+}
+
+/// Place and epoch of [`flow`].
+pub(super) fn read_flow(flow: &[u8; 4]) -> (u16, u16) {
+    let [a, b, c, d] = *flow;
+    (u16::from_ne_bytes([a, b]), u16::from_ne_bytes([c, d]))
+}
+
 /// `struct link`
 pub(super) fn link(mac: Mac) -> [u8; 8] {
     let mut link = [0; 8];
@@ -95,6 +129,14 @@ mod tests {
         let key = vip_key("[2001:db8::1]:53".parse().unwrap(), UDP);
         assert_eq!(key[..4], [0x20, 1, 0xd, 0xb8]);
         assert_eq!(key[15..], [1, 0, 53, 17, 0]);
+        let mac = [1, 2, 3, 4, 5, 6];
+        assert_eq!(read_backend(&backend(mac, 777, flag::TAKES)), (mac, 777));
+        assert_eq!(read_flow(&flow(4095, 777)), (4095, 777));
+        let mut flow = [0; 40];
+        flow[16..32].copy_from_slice(&key[..16]);
+        flow[34..36].copy_from_slice(&key[16..18]);
+        flow[36] = UDP;
+        assert_eq!(vip_of(&flow), key);
         assert_eq!(show_mac([0, 1, 0xab, 3, 4, 5]), "00:01:ab:03:04:05");
     }
 }

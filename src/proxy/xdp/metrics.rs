@@ -49,6 +49,10 @@ pub fn render(status: &Status, page: &mut Page) {
         page.family(&name, "counter", help);
         page.sample(&name, "", get(&status.events));
     }
+    let name = "tradewind_proxy_xdp_flows_taken_over_total";
+    let help = "Flows that came from the process before, at a takeover.";
+    page.family(name, "counter", help);
+    page.sample(name, "", status.flows_taken_over);
     let flows = "tradewind_proxy_xdp_flows";
     page.family(flows, "gauge", "Flows that are remembered.");
     page.sample(flows, "", status.flows());

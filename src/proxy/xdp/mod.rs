@@ -4,6 +4,7 @@
 //! `works.rs` is what the kernel is told, [`forwarder`] the thread that tells it, `program/` what runs
 //! there. Which backend a packet goes to is decided by the same tables as elsewhere (see `table.rs`).
 
+mod flows;
 pub mod forwarder;
 mod group;
 pub mod kernel;

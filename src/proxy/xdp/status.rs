@@ -18,6 +18,8 @@ pub struct Status {
     pub upstreams: Vec<TableStatus>,
     /// Flows that are remembered at most.
     pub flows_max: u32,
+    /// Flows that came from the process before.
+    pub flows_taken_over: u64,
     /// What else is counted.
     pub events: Events,
 }
@@ -95,7 +97,7 @@ impl Status {
     /// Flows that are remembered; those that were driven out by others are counted until the table is
     /// full.
     pub fn flows(&self) -> u64 {
-        let made = self.events.flows_made;
+        let made = self.events.flows_made + self.flows_taken_over;
         made.saturating_sub(self.events.flows_ended)
             .min(u64::from(self.flows_max))
     }
@@ -157,6 +159,7 @@ pub(super) fn of(works: &Works) -> io::Result<Status> {
         vips,
         upstreams,
         flows_max: works.flows,
+        flows_taken_over: works.flows_taken_over,
         events: Events {
             flows_made: made,
             flows_ended: ended,

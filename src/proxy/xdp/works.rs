@@ -18,6 +18,7 @@ use crate::time::Moment;
 use crate::traffic::xdp::XdpRules;
 use crate::traffic::{Algorithm, HashKey, Listener, Plan, Protocol, Target};
 
+use super::flows::{Copied, Theirs, backends_name, flows_name};
 use super::group::Group;
 use super::kernel::{Attached, Attachment, Kernel};
 use super::layout::{BY_SOURCE, Mac, TABLES, TCP, UDP, VIPS, VipKey, flag, vip_key};
@@ -84,6 +85,10 @@ pub(super) struct Works {
     looked: Option<Moment>,
     /// Since when the process before has been waiting to be replaced.
     takes_over: Option<Moment>,
+    /// Its maps.
+    theirs: Option<Theirs>,
+    /// Flows that were copied out of them.
+    pub(super) flows_taken_over: u64,
 }
 
 /// The listeners of a plan that are served by the kernel, with what they say of it.
@@ -148,6 +153,8 @@ impl Works {
             neighbours: Neighbours::new(),
             looked: None,
             takes_over: None,
+            theirs: None,
+            flows_taken_over: 0,
         };
         works.prepare(plan, inherited)?;
         Ok(Some(works))
@@ -202,6 +209,10 @@ impl Works {
     /// backends are: a table without those that were not probed yet would move their connections.
     pub(super) fn take_over(&mut self, now: Moment) -> io::Result<()> {
         self.takes_over = self.ports.values().any(|p| p.is_theirs).then_some(now);
+        if self.takes_over.is_none() {
+            // Nobody is replaced, so nobody's flows come here.
+            self.theirs = None;
+        }
         self.step(now)
     }
 
@@ -214,6 +225,8 @@ impl Works {
     }
 
     fn replace_theirs(&mut self) -> io::Result<()> {
+        let theirs = self.theirs.take();
+        let mut copied = self.copy_flows(theirs.as_ref());
         for (name, port) in self.ports.iter_mut().filter(|(_, p)| p.is_theirs) {
             if let Some(attached) = &port.attached {
                 self.kernel.take_over(&attached.link)?;
@@ -222,7 +235,62 @@ impl Works {
             tracing::info!(interface = %name, "packets are forwarded by this process from now on");
         }
         self.takes_over = None;
+        // Those that were written down meanwhile.
+        copied.flows += self.copy_flows(theirs.as_ref()).flows;
+        if theirs.is_some() {
+            let Copied { flows, nobodys } = copied;
+            tracing::info!(
+                flows,
+                nobodys,
+                "flows go on that the process before remembered"
+            );
+        }
+        self.flows_taken_over += u64::from(copied.flows);
         Ok(())
+    }
+
+    fn copy_flows(&mut self, theirs: Option<&Theirs>) -> Copied {
+        let Some(theirs) = theirs else {
+            return Copied::default();
+        };
+        let (vips, groups) = (&self.vips, &self.groups);
+        let place = |key: &VipKey, mac: Mac| {
+            let vip = vips.get(key)?;
+            let group = groups.iter().find(|g| g.name == vip.upstream)?;
+            let member = group.members.iter().find(|m| m.mac == Some(mac))?;
+            member.place
+        };
+        let copied = theirs.copy(&mut self.kernel, self.flows, place);
+        copied.unwrap_or_else(|error| {
+            tracing::warn!(
+                %error,
+                "flows that the process before remembered are not all taken over: they go by the table"
+            );
+            Copied::default()
+        })
+    }
+
+    /// Has flows go on that the process before remembered, once this one takes its place. `came`: its maps
+    /// with their names.
+    pub(super) fn inherit(&mut self, came: Vec<(Box<str>, OwnedFd)>) {
+        match Theirs::of(came) {
+            Ok(theirs) => self.theirs = Some(theirs),
+            Err(error) => tracing::warn!(
+                %error,
+                "flows that the process before remembers are not taken over: they go by the table, as \
+                 new ones do"
+            ),
+        }
+    }
+
+    /// Further descriptors of the maps that the process after this one copies flows out of, with their
+    /// names.
+    pub(super) fn maps(&self) -> io::Result<Vec<(Box<str>, OwnedFd)>> {
+        let [flows, backends] = self.kernel.maps()?;
+        Ok(vec![
+            (flows_name().into(), flows),
+            (backends_name().into(), backends),
+        ])
     }
 
     /// Further descriptors of the links, for the process that comes after this one.

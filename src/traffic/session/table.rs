@@ -67,6 +67,30 @@ pub trait StickyTable: Send + Sync + std::fmt::Debug {
 
     /// Remembers the backend of a client.
     fn bind(&self, key: Key, to: Tag, now: Moment);
+
+    /// Sessions for the process that comes after this one, `most` at most; none where others remember them
+    /// too.
+    fn remembered(&self, most: usize, now: Moment) -> Vec<Remembered> {
+        let _ = (most, now);
+        Vec::new()
+    }
+
+    /// Takes in a session of the process before, unless its client is bound by now or there is no place
+    /// for it.
+    fn take_in(&self, session: &Remembered, now: Moment) {
+        let _ = (session, now);
+    }
+}
+
+/// A session as another process may know it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Remembered {
+    /// What its client is known by.
+    pub key: Key,
+    /// Its backend.
+    pub tag: Tag,
+    /// Until it expires.
+    pub left: Duration,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -171,6 +195,40 @@ impl StickyTable for LocalTable {
             };
         });
     }
+
+    fn remembered(&self, most: usize, now: Moment) -> Vec<Remembered> {
+        let mut all = Vec::new();
+        for shard in &self.shards {
+            let entries = lock(shard);
+            let live = entries.iter().filter(|e| e.tag != 0 && e.expires > now);
+            let room = most - all.len();
+            all.extend(live.take(room).map(|e| Remembered {
+                key: Key(e.key),
+                tag: Tag(e.tag),
+                left: now.until(e.expires),
+            }));
+        }
+        all
+    }
+
+    fn take_in(&self, session: &Remembered, now: Moment) {
+        let Remembered { key, tag, left } = *session;
+        let expires = now + left.min(self.ttl);
+        self.with_bucket(key, |bucket| {
+            if bucket.iter().any(|e| e.tag != 0 && e.key == key.0) {
+                return;
+            }
+            // A free place expired before all others.
+            let oldest = bucket.iter_mut().min_by_key(|e| e.expires);
+            if let Some(place) = oldest.filter(|e| e.expires < expires) {
+                *place = Entry {
+                    key: key.0,
+                    tag: tag.0,
+                    expires,
+                };
+            }
+        });
+    }
 }
 
 #[cfg(test)]
@@ -178,6 +236,45 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use std::collections::HashMap;
+
+    #[test]
+    fn p2_the_next_process_knows_what_this_one_remembers_and_what_it_bound_itself() {
+        let ttl = Duration::from_secs(60);
+        let at = |seconds| Moment::ZERO + Duration::from_secs(seconds);
+        let (old, new) = (LocalTable::new(64, ttl), LocalTable::new(64, ttl));
+        let key = |n: u8| Key::of_text(&[n]);
+        for n in 1..4 {
+            old.bind(key(n), Tag(n.into()), at(100 + u64::from(n)));
+        }
+        // Expired.
+        old.bind(key(9), Tag(9), at(10));
+        new.bind(key(2), Tag(7), at(5));
+        let told = old.remembered(usize::MAX, at(110));
+        assert_eq!(told.len(), 3);
+        // Another process has a clock of its own.
+        for session in &told {
+            new.take_in(session, at(5));
+        }
+        assert_eq!(new.find(key(1), at(6)), Some(Tag(1)));
+        assert_eq!(new.find(key(2), at(6)), Some(Tag(7)), "it is bound by now");
+        assert_eq!(new.find(key(9), at(6)), None);
+        assert_eq!(
+            new.find(key(3), at(5 + 60)),
+            None,
+            "idling is not begun anew"
+        );
+        assert_eq!(old.remembered(2, at(110)).len(), 2);
+        let full = LocalTable::new(8, ttl);
+        for n in 0..200 {
+            full.bind(key(n), Tag(1), at(50));
+        }
+        full.take_in(&told[0], at(10));
+        assert_eq!(
+            full.find(told[0].key, at(10)),
+            None,
+            "others were used later"
+        );
+    }
 
     const TTL: Duration = Duration::from_secs(60);
 

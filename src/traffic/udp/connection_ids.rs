@@ -10,8 +10,9 @@
 //! whom ever, push out each other. Ids themselves are not kept, only 64 bits of a hash with a secret; that
 //! two live ones agree in them is as good as impossible, and would cost one client its affinity.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use siphasher::sip::SipHasher13;
 use std::hash::Hasher as _;
@@ -39,7 +40,32 @@ pub struct ConnectionIds {
     buckets: Box<[Mutex<[Entry; WAYS]>]>,
     /// Bit n: ids of n octets were issued.
     lengths: AtomicU32,
-    seed: [u64; 2],
+    /// Changes before the first id is learned, if at all: [`ConnectionIds::remember`].
+    seed: [AtomicU64; 2],
+}
+
+/// An id as another process may know it: its hash, for [`Learned::seed`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LearnedId {
+    /// With the secret.
+    pub hash: u64,
+    /// Who issued it.
+    pub backend: u64,
+    /// Since it was last issued or come with.
+    pub silent: Duration,
+    /// Whether a client has come with it.
+    pub used: bool,
+}
+
+/// What is remembered, for another process.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Learned {
+    /// The secret of the hashes.
+    pub seed: [u64; 2],
+    /// Bit n: ids of n octets were issued.
+    pub lengths: u32,
+    /// The ids.
+    pub ids: Vec<LearnedId>,
 }
 
 impl ConnectionIds {
@@ -49,7 +75,7 @@ impl ConnectionIds {
         ConnectionIds {
             buckets: (0..buckets).map(|_| Mutex::default()).collect(),
             lengths: AtomicU32::new(0),
-            seed,
+            seed: seed.map(AtomicU64::new),
         }
     }
 
@@ -72,8 +98,63 @@ impl ConnectionIds {
         self.lengths.load(Ordering::Relaxed) == 0
     }
 
+    fn seed(&self) -> [u64; 2] {
+        [&self.seed[0], &self.seed[1]].map(|half| half.load(Ordering::Relaxed))
+    }
+
+    /// What is remembered, for another process: so many ids at most, those that clients came with first.
+    /// `now` is the time of what was learned.
+    pub fn learned(&self, most: usize, now: Moment) -> Learned {
+        let mut ids = Vec::new();
+        for used in [true, false] {
+            for bucket in &self.buckets {
+                let bucket = bucket.lock().unwrap_or_else(PoisonError::into_inner);
+                let some = bucket.iter().filter(|e| e.hash != 0 && e.used == used);
+                let room = most - ids.len();
+                ids.extend(some.take(room).map(|e| LearnedId {
+                    hash: e.hash,
+                    backend: e.backend,
+                    silent: now.since(e.seen),
+                    used: e.used,
+                }));
+            }
+        }
+        Learned {
+            seed: self.seed(),
+            lengths: self.lengths.load(Ordering::Relaxed),
+            ids,
+        }
+    }
+
+    /// Goes on with what another process learned, before anything is learned here: where something is,
+    /// nothing changes. Says how many ids there was room for.
+    pub fn remember(&self, learned: &Learned, now: Moment) -> usize {
+        if !self.is_empty() {
+            return 0;
+        }
+        for (half, value) in self.seed.iter().zip(learned.seed) {
+            half.store(value, Ordering::Relaxed);
+        }
+        self.lengths.store(learned.lengths, Ordering::Relaxed);
+        let mut taken = 0;
+        for id in learned.ids.iter().filter(|id| id.hash != 0) {
+            let mut bucket = self.bucket(id.hash);
+            if let Some(place) = bucket.iter_mut().find(|e| e.hash == 0) {
+                *place = Entry {
+                    hash: id.hash,
+                    backend: id.backend,
+                    seen: now - id.silent,
+                    used: id.used,
+                };
+                taken += 1;
+            }
+        }
+        taken
+    }
+
     fn hash(&self, id: &[u8]) -> u64 {
-        let mut hasher = SipHasher13::new_with_keys(self.seed[0], self.seed[1]);
+        let [one, two] = self.seed();
+        let mut hasher = SipHasher13::new_with_keys(one, two);
         hasher.write(id);
         hasher.write_u8(id.len() as u8);
         // 0 marks a free place.
@@ -192,6 +273,33 @@ mod tests {
         assert_eq!(ids.find(&handshake, at(1)), Some(8));
         assert_eq!(ids.find(&Header::Short { rest: &[1; 3] }, at(1)), None);
         assert_eq!(ids.len(), 3);
+    }
+
+    #[test]
+    fn p2_another_process_goes_on_with_what_was_learned() {
+        let ids = ConnectionIds::new(1000, [1, 2]);
+        for n in 0..100_u64 {
+            ids.learn(&long(&n.to_be_bytes()), n, at(n + 1));
+        }
+        ids.learn(&long(&[1; 20]), 900, at(101));
+        assert_eq!(ask(&ids, &7_u64.to_be_bytes()), Some(7));
+        let told = ids.learned(usize::MAX, at(200));
+        assert_eq!(told.ids.len(), 101);
+        assert!(told.ids[0].used && told.ids[0].backend == 7);
+        assert_eq!(told.ids[1..].iter().filter(|id| id.used).count(), 0);
+        let heir = ConnectionIds::new(1000, [3, 4]);
+        assert_eq!(heir.remember(&told, at(1_000)), 101);
+        for n in 0..100_u64 {
+            assert_eq!(ask(&heir, &n.to_be_bytes()), Some(n));
+        }
+        assert_eq!(ask(&heir, &[1; 20]), Some(900));
+        assert_eq!(ask(&heir, &[9; 8]), None);
+        // Whoever has learned something has another secret by now.
+        assert_eq!(heir.remember(&Learned::default(), at(1_000)), 0);
+        assert_eq!(ask(&heir, &[1; 20]), Some(900));
+        assert_eq!(ids.learned(5, at(200)).ids.len(), 5);
+        let small = ConnectionIds::new(8, [3, 4]);
+        assert_eq!(small.remember(&told, at(1_000)), 8);
     }
 
     #[test]

@@ -208,6 +208,30 @@ impl<S> Table<S> {
         self.slot(id).map(|s| s.standing)
     }
 
+    /// When a datagram of the session last came or went.
+    pub fn seen(&self, id: Id) -> Option<Moment> {
+        self.slot(id).map(|s| s.seen)
+    }
+
+    /// The sessions that their clients' next datagrams go to, in the order in which they are worth keeping:
+    /// the proven ones first, and of each standing those heard of last.
+    pub fn by_worth(&self) -> impl Iterator<Item = Id> + '_ {
+        let older = |at: &u32| self.slots.get(*at as usize).map(|slot| slot.older);
+        let list = move |standing: Standing| {
+            let newest = Some(self.lists[standing as usize].newest);
+            std::iter::successors(newest, older).map_while(|at| {
+                let slot = self.slots.get(at as usize)?;
+                let id = Id {
+                    slot: at,
+                    generation: slot.generation,
+                };
+                Some((id, slot.indexed))
+            })
+        };
+        let all = list(Standing::Proven).chain(list(Standing::New));
+        all.filter(|(_, indexed)| *indexed).map(|(id, _)| id)
+    }
+
     /// A datagram of the session came or went.
     pub fn heard(&mut self, id: Id, now: Moment) {
         let Some(slot) = self.slot(id) else {
@@ -458,6 +482,26 @@ mod tests {
         assert_eq!(table.standing(new), Some(Standing::New));
         assert_eq!(Id::from_bits(new.to_bits()), new);
         assert_eq!(table.get(new), Some(&'b'));
+    }
+
+    #[test]
+    fn p2_the_proven_come_before_the_new_and_the_latest_before_the_older() {
+        let mut table = Table::new(10, 7);
+        let ids: Vec<Id> = (0..6)
+            .map(|n| table.insert(key(n), n, at(u64::from(n))).unwrap())
+            .collect();
+        for n in [1, 3] {
+            table.prove(ids[n]);
+        }
+        table.heard(ids[0], at(9));
+        // Nobody's next datagram comes to this one.
+        table.detach(ids[5]);
+        let worth: Vec<u16> = table.by_worth().map(|id| *table.get(id).unwrap()).collect();
+        assert_eq!(worth, [3, 1, 0, 4, 2]);
+        assert_eq!(table.seen(ids[0]), Some(at(9)));
+        table.remove(ids[0]);
+        assert_eq!(table.seen(ids[0]), None);
+        assert_eq!(table.by_worth().count(), 4);
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod skew;
 mod world;
 
 mod admission;
+mod full_disk;
 mod half_open;
 mod health;
 mod one_node;

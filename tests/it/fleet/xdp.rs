@@ -655,3 +655,69 @@ fn p2_a_process_that_takes_over_goes_on_forwarding_and_no_packet_is_lost() {
         drop(new);
     });
 }
+
+#[test]
+fn p2_flows_that_are_remembered_go_on_where_the_table_gives_them_another_backend() {
+    let Some(net) = Net::new() else {
+        return;
+    };
+    let servers = ["b1", "b2", "b3"].map(|name| Server::start(net.lab.host(name)));
+    let lb = net.lab.host("lb");
+    let dir = folder(&format!("{}{CONFIG}", head()));
+    let start = |more: &[&str]| lb.inside(|| Process::start(dir.path(), more));
+    let all_take = |up: &Up| {
+        let admin = up.admin;
+        wait_for("all backends take flows", PATIENCE, || {
+            let answer = lb.inside(|| http::get(admin, "/v1/proxy/upstreams"));
+            let table = answer.json()["xdp"]["tables"][0].clone();
+            let all = table["backends"].as_array().cloned().unwrap_or_default();
+            (all.len() == 3 && all.iter().all(|b| b["gets"] == "takes")).then_some(())
+        });
+    };
+    let mut old = start(&[]);
+    let was = old.ready();
+    all_take(&was);
+    net.wait_assigned();
+    let mut open: Vec<(String, Connection)> = sources()
+        .into_iter()
+        .map(|s| {
+            let mut connection = Connection::open(net.client(), s).unwrap();
+            (connection.who(), connection)
+        })
+        .collect();
+    assert!(open.iter().any(|(who, _)| who == "b1"));
+    // By the new configuration b1 gets next to nothing: who comes anew goes elsewhere.
+    let path = dir.path().join("tradewind.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let heavy = |name: &str, address: &str| {
+        (
+            format!("name = \"{name}\", address = \"{address}\""),
+            format!("name = \"{name}\", address = \"{address}\", weight = 200"),
+        )
+    };
+    let mut other = text.clone();
+    for (from, to) in [heavy("b2", "10.66.0.3:8080"), heavy("b3", "10.66.0.4:8080")] {
+        other = other.replace(&from, &to);
+    }
+    assert_ne!(other, text);
+    std::fs::write(&path, other).unwrap();
+    let new = start(&["--takeover"]);
+    let up = new.ready();
+    new.wait_logged("packets are forwarded by this process from now on");
+    new.wait_logged("flows go on that the process before remembered");
+    assert!(old.ended().success());
+    for (who, connection) in &mut open {
+        assert_eq!(connection.who(), *who);
+    }
+    let anew = net.assignment();
+    let moved = open.iter().zip(&anew).filter(|((was, _), now)| was != *now);
+    assert!(
+        moved.count() > 0,
+        "without its flow somebody would have moved"
+    );
+    let page = lb.inside(|| http::get(up.admin, "/metrics").body);
+    let name = "tradewind_proxy_xdp_flows_taken_over_total ";
+    let copied = page.lines().find_map(|l| l.strip_prefix(name)).unwrap();
+    assert!(copied.parse::<usize>().unwrap() >= open.len(), "{copied}");
+    drop((new, servers));
+}
