@@ -78,6 +78,11 @@ impl Wall {
         u64::try_from(self.unix_at_zero + i128::from(at.0)).map_or(0, |ns| ns / 1_000_000)
     }
 
+    /// Nanoseconds since 1970-01-01T00:00:00Z at a moment; 0 before that.
+    pub fn unix_ns(self, at: Moment) -> u64 {
+        u64::try_from(self.unix_at_zero + i128::from(at.0)).unwrap_or(0)
+    }
+
     /// The moment so many milliseconds after 1970-01-01T00:00:00Z; what was before this process
     /// began is [`Moment::ZERO`].
     pub fn moment(self, unix_ms: u64) -> Moment {

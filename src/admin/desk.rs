@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::overrides::{Class, Kind, Quarantined, ScopeKind, Standing};
+use crate::overrides::{Class, Kind, Mark, Quarantined, ScopeKind, Standing};
 
 /// Takes orders and knows those that were given.
 #[async_trait]
@@ -16,8 +16,8 @@ pub trait OrderDesk: Send + Sync + 'static {
     /// What there is.
     fn list(&self) -> Listing;
 
-    /// The last lines of the audit record, latest first.
-    fn audit(&self, limit: usize) -> Vec<AuditLine>;
+    /// The order that a request with this key made within the last `within`, here or on another node.
+    fn made_with(&self, key: &[u8; 16], within: Duration) -> Option<Made>;
 }
 
 /// What is asked for one scope.
@@ -64,6 +64,19 @@ pub struct WantedOrder {
     pub demand: Option<u8>,
     /// Why rules may be broken.
     pub break_glass: Option<String>,
+    /// The request that gives it, where that bears a key of its own.
+    pub mark: Option<Mark>,
+}
+
+/// An order that a request with some key made.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Made {
+    /// The request.
+    pub mark: Mark,
+    /// The node that took it.
+    pub node: String,
+    /// How long ago, by the calendars of both nodes.
+    pub ago: Duration,
 }
 
 /// Why an order was not taken.

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use super::desk::Refusal;
 use crate::drill::Report;
-use crate::overrides::{Effect, Reach, ScopeKind};
+use crate::overrides::{Effect, Mark, Reach, ScopeKind};
 
 /// Runs drills and knows those that were run.
 #[async_trait]
@@ -59,4 +59,6 @@ pub struct WantedDrill {
     pub max_errors: u8,
     /// Why rules may be broken.
     pub break_glass: Option<String>,
+    /// The request that begins it, where that bears a key of its own.
+    pub mark: Option<Mark>,
 }

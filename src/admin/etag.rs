@@ -113,6 +113,15 @@ impl Conditions {
         }
     }
 
+    /// What to say where `If-Match` wants something else than `tag`, which it is now.
+    pub fn broken(&self, tag: &ETag) -> Problem {
+        let wanted = match &self.if_match {
+            Some(Wanted::Tags(tags)) => tags.join(", "),
+            Some(Wanted::Any) | None => "*".to_owned(),
+        };
+        Problem::precondition(&wanted, tag)
+    }
+
     /// Refuses a change where `tag` is not what `If-Match` wants.
     ///
     /// # Errors
@@ -120,7 +129,7 @@ impl Conditions {
     pub fn check(&self, tag: &ETag) -> Result<(), Problem> {
         match self.allows(std::slice::from_ref(tag)) {
             true => Ok(()),
-            false => Err(Problem::precondition(tag)),
+            false => Err(self.broken(tag)),
         }
     }
 }

@@ -36,6 +36,7 @@ pub use self::audit::{Auditor, Noted};
 pub use self::peer::Peer;
 pub use self::refused::Refused;
 pub use crate::config::spec::AdminRole as Role;
+use crate::overrides::Mark;
 use audit::Record;
 pub(super) use document::describe;
 pub(super) use identify::bearer_of;
@@ -78,6 +79,8 @@ pub struct Who {
     pub role: Role,
     /// How they were known.
     pub by: By,
+    /// The change that they ask for, where they marked it with a key.
+    pub mark: Option<Mark>,
 }
 
 impl Who {
@@ -250,6 +253,7 @@ impl Gate {
             name: found.name.clone(),
             role: found.holder.role,
             by: By::Session,
+            mark: None,
         };
         self.record.signed(&who, peer, true);
         let cookie = self.sessions().open(found, secret, now, now + lasts);

@@ -25,6 +25,10 @@ pub trait HistoryDesk: Send + Sync + 'static {
     /// How the verdict on an endpoint changed, latest first.
     fn turns(&self, endpoint: &str, limit: usize) -> Vec<Turn>;
 
+    /// How the verdicts on some endpoints changed from a time on, in milliseconds since 1970: of the record
+    /// as long as it is kept, of memory where that cannot be read.
+    async fn course(&self, endpoints: &[Arc<str>], since_ms: u64) -> Course;
+
     /// The view of another time, in milliseconds since 1970.
     async fn then(&self, at_ms: u64) -> Result<Then, NoThen>;
 
@@ -45,6 +49,20 @@ pub struct Page {
 
 /// When a verdict came into force, in milliseconds since 1970, and the verdict.
 pub type Turn = (u64, Arc<Verdict>);
+
+/// How verdicts changed from a time on.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Course {
+    /// In the order of the endpoints that were asked for, earliest first; the first one may be from before
+    /// that time: it was in force then.
+    pub endpoints: Vec<Vec<Turn>>,
+    /// From when on it tells, in milliseconds since 1970; `None`: nothing is recorded.
+    pub begins_ms: Option<u64>,
+    /// When nothing was recorded, in milliseconds since 1970.
+    pub gaps: Vec<(u64, u64)>,
+    /// What is missing, and why.
+    pub partial: Option<String>,
+}
 
 /// So many streams are open already.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

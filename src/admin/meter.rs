@@ -4,7 +4,8 @@ use axum::extract::{MatchedPath, Request, State as Shared};
 use axum::middleware::Next;
 use axum::response::Response;
 
-use crate::telemetry::spans::{Span, TraceParent};
+use crate::telemetry::TraceParent;
+use crate::telemetry::spans::ApiSpan;
 
 use super::State;
 
@@ -25,20 +26,30 @@ pub(super) async fn measure(
         }
         _ => "other".to_owned(),
     };
-    let parent = request.headers().get("traceparent");
-    let parent = parent.and_then(|p| TraceParent::read(p.to_str().ok()?));
+    let parent = parent(&request);
     let response = next.run(request).await;
     let route = route.as_ref().map_or(UNMATCHED, MatchedPath::as_str);
     let status = response.status().as_u16();
     let took = state.clock.now().since(began);
     state.stats.api().count(&method, route, status, took);
-    state.stats.spans().keep(|| Span {
-        method: method.into(),
-        route: route.into(),
-        status,
-        began_ms: state.clock.wall().unix_ms(began),
-        took,
-        parent,
-    });
+    let spans = state.stats.spans();
+    // Who does not record their side has no use for ours.
+    if spans.wanted() && parent.is_none_or(|p| p.sampled) {
+        spans.keep(Box::new(ApiSpan {
+            method: method.into(),
+            route: route.into(),
+            status,
+            began_ns: state.clock.wall().unix_ns(began),
+            took,
+            parent,
+        }));
+    }
     response
+}
+
+/// The trace that a request is part of, where it says so once.
+fn parent(request: &Request) -> Option<TraceParent> {
+    let mut all = request.headers().get_all("traceparent").iter();
+    let only = all.next().filter(|_| all.next().is_none())?;
+    TraceParent::parse(only.as_bytes())
 }

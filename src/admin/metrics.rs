@@ -161,6 +161,10 @@ fn fleet_help(name: &str) -> &'static str {
         "tradewind_fleet_unaccepted_keys_total" => "Keys and values not believed.",
         "tradewind_fleet_strangers_total" => "Nodes that the configuration does not know.",
         "tradewind_fleet_duplicate_names_total" => "Times that two living nodes had one name.",
+        "tradewind_fleet_questions_total" => {
+            "Questions of this node to single members, by whether an answer came."
+        }
+        "tradewind_fleet_answers_total" => "Questions of members that this node answered.",
         "tradewind_fleet_gossip_restarts_total" => "Times that gossip ended and was started anew.",
         "tradewind_fleet_digest_entries" => "Lives of nodes that every exchange carries.",
         "tradewind_fleet_sessions_heard_total" => "Sessions taken over from other proxies.",

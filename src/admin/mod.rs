@@ -3,6 +3,7 @@
 //! Bound to loopback by default; who asks from elsewhere must say who they are ([`gate`]). Every answer is
 //! taken from one view.
 
+pub mod audit;
 pub mod backends;
 pub mod caches;
 pub mod console;
@@ -17,6 +18,7 @@ pub mod history;
 pub mod listen;
 mod meter;
 pub mod metrics;
+pub mod metrics_form;
 mod metrics_state;
 pub mod openapi;
 pub mod plan;

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
 
 use super::problem::Document;
+use super::route::query::NoQuery;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -166,9 +167,9 @@ pub(super) fn paths(document: &Value) -> String {
 /// A handler that gives the document.
 pub(super) fn serve(
     document: &Value,
-) -> impl Fn() -> std::future::Ready<Response> + Clone + Send + 'static {
+) -> impl Fn(NoQuery) -> std::future::Ready<Response> + Clone + Send + 'static {
     let text: axum::body::Bytes = document.to_string().into();
-    move || {
+    move |_: NoQuery| {
         let kind = HeaderValue::from_static("application/json");
         let response = ([(header::CONTENT_TYPE, kind)], text.clone());
         std::future::ready(response.into_response())

@@ -111,10 +111,11 @@ impl Problem {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
     }
 
-    /// It changed since the client looked: 412, with its tag as it is now.
-    pub fn precondition(tag: &ETag) -> Problem {
+    /// It changed since the client looked: 412, with the tag that was wanted and the one it has now.
+    pub fn precondition(wanted: &str, tag: &ETag) -> Problem {
         let detail = format!(
-            "it changed since you read it: its entity tag is {tag} now; read it again, then change it"
+            "it changed since you read it: `If-Match` wants {wanted}, and its entity tag is {tag} now; \
+             read it again, then change it"
         );
         let status = StatusCode::PRECONDITION_FAILED;
         let mut p = Problem::new(status, "precondition failed", detail);

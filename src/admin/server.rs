@@ -49,6 +49,7 @@ pub(super) fn described() -> OpenApiRouter<State> {
         .routes(routes!(route::endpoints::endpoints))
         .routes(routes!(route::endpoints::endpoint))
         .routes(routes!(route::endpoints::votes))
+        .routes(routes!(route::course::votes))
         .routes(routes!(route::health::health))
         .routes(routes!(route::latency::latency))
         .routes(routes!(route::status::monitors))

@@ -6,6 +6,7 @@ use crate::snapshot::Publisher;
 use crate::telemetry::Stats;
 use crate::time::Clock;
 
+use super::audit::AuditDesk;
 use super::backends::BackendDesk;
 use super::caches::CacheDesk;
 use super::control::Control;
@@ -32,6 +33,8 @@ pub struct State {
     pub clock: Arc<dyn Clock>,
     /// Orders.
     pub control: Arc<dyn Control>,
+    /// Knows what all nodes wrote down.
+    pub audit: Arc<dyn AuditDesk>,
     /// Takes operators' orders.
     pub orders: Arc<dyn OrderDesk>,
     /// Runs drills.

@@ -11,6 +11,7 @@ pub mod control;
 mod descriptors;
 pub mod drills;
 pub mod fleet;
+mod fleetwide;
 pub mod flows;
 pub mod identity;
 pub mod judge_loop;

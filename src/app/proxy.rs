@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::compile::Node;
 use crate::proxy::run::{AdoptError, Proxy};
 use crate::proxy::sockets;
+use crate::telemetry::spans::Spans;
 use crate::time::Clock;
 use crate::traffic::orders::{Given, Place, Refused, Wish};
 use crate::traffic::{BackendOrders, Plan};
@@ -17,6 +18,7 @@ use super::fleet::SharedSessions;
 use super::limits;
 use super::run::RunError;
 use super::takeover::{Bag, Kind, Label, kept};
+use super::telemetry;
 
 /// How often it is looked whether all is done.
 const LOOK: Duration = Duration::from_millis(20);
@@ -26,6 +28,7 @@ pub struct Carrier {
     proxy: Proxy,
     laid: Mutex<Laid>,
     probes: Probes,
+    spans: Option<Arc<Spans>>,
 }
 
 /// What the configuration says, and what operators laid over it.
@@ -57,7 +60,9 @@ pub(super) fn start(
     let share = node.fleet.as_ref().map(|_| sessions.clone().share());
     let mut inherited = |place: &sockets::Place| came.take(&label(place));
     let seed = u64::from_ne_bytes(seed);
-    let proxy = Proxy::start(over.clone(), clock, seed, share, &mut inherited)
+    let tracing = telemetry::tracing(node);
+    let spans = tracing.as_ref().map(|t| t.spans.clone());
+    let proxy = Proxy::start(over.clone(), clock, seed, share, tracing, &mut inherited)
         .map_err(|e| RunError::Other(e.to_string()))?;
     proxy.inherit_maps(came.take_named(Kind::KernelMap));
     proxy.remember(&kept::take(came));
@@ -68,6 +73,7 @@ pub(super) fn start(
         proxy,
         laid: Mutex::new(Laid { base, orders }),
         probes,
+        spans,
     })))
 }
 
@@ -173,6 +179,11 @@ impl Carrier {
     /// The orders that stand.
     pub fn orders(&self) -> BackendOrders {
         self.laid().orders.clone()
+    }
+
+    /// Its requests' spans that wait to be exported; `None`: they are not traced.
+    pub fn spans(&self) -> Option<&Arc<Spans>> {
+        self.spans.as_ref()
     }
 
     /// Its probes of backends.

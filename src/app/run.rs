@@ -37,6 +37,7 @@ use super::control::{Controller, Ordered};
 use super::descriptors;
 use super::drills;
 use super::fleet::{self, FleetDesk, Joined, SharedSessions};
+use super::fleetwide;
 use super::flows;
 use super::judge_loop::{JudgeLoop, Kept, Order};
 use super::keeper::{Keeper, SharedLock};
@@ -357,8 +358,6 @@ async fn serve_after(
         stopped: &stopped,
     };
     let entrance = Entrance::new(making).map_err(RunError::Other)?;
-    let beside = (&desk, &carrier);
-    let drills = drills::start(&order_desk, beside, &chronicle, drilled, &stopped);
     let mut taps = Taps::default();
     let (flows, reading) = flows::start(
         &mut taps,
@@ -370,6 +369,16 @@ async fn serve_after(
             stopped: &stopped,
         },
     );
+    let beside = (&desk, &carrier, &flows);
+    let drills = drills::start(&order_desk, beside, &chronicle, drilled, &stopped);
+    let fleetwide = fleetwide::start(&fleetwide::Given {
+        joined: &joined,
+        fleet: &desk,
+        orders: &order_desk,
+        flows: &flows,
+        publisher: &wiring.publisher,
+        clock: &clock,
+    });
     let query_log = telemetry::log_queries(&mut taps, &node, &clock, &stopped);
     let controller = Controller::new(Ordered {
         entrance: entrance.clone(),
@@ -429,6 +438,7 @@ async fn serve_after(
         node: &node,
         publisher: &wiring.publisher,
         controller: &controller,
+        carrier: &carrier,
         clock: &clock,
         stopped: &stopped,
     };
@@ -454,8 +464,14 @@ async fn serve_after(
                 .clone()
                 .map(|c| c as Arc<dyn admin::traffic::TrafficDesk>),
             backends,
-            plans: Planner::new(&options.wanted, &wiring.publisher, &clock, &flows),
-            flows,
+            plans: Planner::new(
+                &options.wanted,
+                &wiring.publisher,
+                &clock,
+                fleetwide.clone(),
+            ),
+            audit: fleetwide.clone(),
+            flows: fleetwide,
             history: durable
                 .history
                 .desk(&wiring.publisher, &options.wanted, &left),

@@ -60,7 +60,8 @@ pub(super) struct BeginArgs {
     /// Who; the default is the user who runs this.
     #[arg(long)]
     owner: Option<String>,
-    /// The share of each name's capacity that must go on serving, such as 60%.
+    /// The share of each name's capacity that must go on serving, such as 60%; without it traffic says,
+    /// where it is known.
     #[arg(long)]
     demand: Option<String>,
     /// Most requests that proxies may answer with 5xx before it is rolled back.
@@ -346,29 +347,72 @@ fn progress(json: &Value) -> Vec<String> {
 fn summary(json: &Value) -> String {
     let mut out = String::new();
     let seconds = |v: &Value| v.as_u64().map(|ms| format!("{:.1} s", ms as f64 / 1000.0));
+    // What is promised must not be said to be less than it is.
+    let at_worst = |v: &Value| {
+        v.as_u64().map(|ms| match ms {
+            0..1000 => format!("{ms} ms"),
+            _ => format!("{:.1} s", ms.div_ceil(100) as f64 / 10.0),
+        })
+    };
     let seen = &json["seen"];
     if let Some(ms) = seen["publish_ms"].as_u64() {
-        let promised = seconds(&json["promised"]["publish_ms"]);
+        let promised = at_worst(&json["promised"]["publish_ms"]);
         let promised = promised.map_or_else(String::new, |p| format!(", {p} at worst promised"));
         let _ = writeln!(out, "  every node obeyed after {ms} ms{promised}");
     }
     if let Some(ms) = seen["roll_back_ms"].as_u64() {
         let _ = writeln!(out, "  every node was back after {ms} ms");
     }
-    for (what, key) in [("moved away", "away"), ("came back", "back")] {
-        let moved = &json["traffic"][key];
-        if moved.is_object() {
-            let of = |key: &str| seconds(&moved[key]).unwrap_or_else(|| "not seen".to_owned());
-            let _ = writeln!(
-                out,
-                "  traffic {what}: 50 % {}, 90 % {}, 99 % {}",
-                of("p50_ms"),
-                of("p90_ms"),
-                of("p99_ms")
-            );
+    let promised = &json["promised"];
+    if let Some(whole) = at_worst(&promised["total_ms"]) {
+        let of = |key: &str| at_worst(&promised[key]).unwrap_or_default();
+        let _ = writeln!(
+            out,
+            "  promised at worst for {}: {whole} (detection {}, publication {}, caches {})",
+            text(&promised["name"]),
+            of("detection_ms"),
+            of("publish_ms"),
+            of("ttl_ms")
+        );
+    }
+    answers(&json["answers"], &mut out);
+    for (of, what) in [("answers", "DNS answers"), ("traffic", "traffic")] {
+        for (verb, key) in [("moved away", "away"), ("came back", "back")] {
+            let moved = &json[of][key];
+            if moved.is_object() {
+                let of = |key: &str| seconds(&moved[key]).unwrap_or_else(|| "not seen".to_owned());
+                let _ = writeln!(
+                    out,
+                    "  {what} {verb}: 50 % {}, 90 % {}, 99 % {}",
+                    of("p50_ms"),
+                    of("p90_ms"),
+                    of("p99_ms")
+                );
+            }
         }
     }
     out
+}
+
+/// Where DNS sent clients.
+fn answers(json: &Value, out: &mut String) {
+    if let Some(why) = json["why_not"].as_str() {
+        let _ = writeln!(out, "  DNS answers: {why}");
+    }
+    for r in array(&json["regions"]) {
+        let share = |key: &str| match r[key].as_f64() {
+            Some(share) => format!("{:.1} %", share * 100.0),
+            None => "not asked".to_owned(),
+        };
+        let _ = writeln!(
+            out,
+            "  DNS answers to {}: {} before, {} during, {} after",
+            text(&r["region"]),
+            share("before"),
+            share("during"),
+            share("after")
+        );
+    }
 }
 
 fn array(json: &Value) -> impl Iterator<Item = &Value> {

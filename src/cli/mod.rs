@@ -134,7 +134,7 @@ enum Command {
     Drill(drill::DrillCommand),
     /// List the orders in force, with the real state beneath them.
     Overrides(ask::Via),
-    /// Show what was ordered, by whom, and what became of it.
+    /// Show what was ordered, changed and refused on all nodes, by whom, and what became of it.
     Audit(orders::AuditArgs),
     /// Make the tokens of the admin API.
     #[command(subcommand)]

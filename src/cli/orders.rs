@@ -38,6 +38,20 @@ pub(super) struct Why {
     break_glass: Option<String>,
 }
 
+/// What the end of an order is given with.
+#[derive(Debug, Args)]
+pub(super) struct Ending {
+    /// Why.
+    #[arg(long, default_value = "")]
+    reason: String,
+    /// Who; the default is the user who runs this.
+    #[arg(long)]
+    owner: Option<String>,
+    /// Breaks the rules that this would break, for this reason.
+    #[arg(long, value_name = "REASON")]
+    break_glass: Option<String>,
+}
+
 /// An order about one scope.
 #[derive(Debug, Args)]
 pub(super) struct OrderArgs {
@@ -77,15 +91,8 @@ pub(super) struct EnableArgs {
     scope: String,
     /// Its name in the configuration.
     name: String,
-    /// Why.
-    #[arg(long, default_value = "")]
-    reason: String,
-    /// Who; the default is the user who runs this.
-    #[arg(long)]
-    owner: Option<String>,
-    /// Breaks the rules that this would break, for this reason.
-    #[arg(long, value_name = "REASON")]
-    break_glass: Option<String>,
+    #[command(flatten)]
+    ends: Ending,
     #[command(flatten)]
     via: Via,
 }
@@ -115,15 +122,8 @@ pub(super) struct ClearArgs {
     /// Only the order about this: state (drain, disable, force-up, force-down), weight or failback.
     #[arg(long, value_parser = ["state", "weight", "failback"])]
     class: Option<String>,
-    /// Why.
-    #[arg(long, default_value = "")]
-    reason: String,
-    /// Who; the default is the user who runs this.
-    #[arg(long)]
-    owner: Option<String>,
-    /// Breaks the rules that this would break, for this reason.
-    #[arg(long, value_name = "REASON")]
-    break_glass: Option<String>,
+    #[command(flatten)]
+    ends: Ending,
     #[command(flatten)]
     via: Via,
 }
@@ -158,6 +158,9 @@ pub(super) struct AuditArgs {
     /// Lines.
     #[arg(long, default_value_t = 50)]
     limit: usize,
+    /// Only what happened at this node.
+    #[arg(long, value_name = "NODE")]
+    node: Option<String>,
     #[command(flatten)]
     via: Via,
 }
@@ -186,11 +189,11 @@ pub(super) fn clear(args: ClearArgs) -> ExitCode {
     let mut query = vec![
         ("scope", args.scope),
         ("name", args.name),
-        ("owner", args.owner.unwrap_or_else(os_user)),
-        ("reason", args.reason),
+        ("owner", args.ends.owner.unwrap_or_else(os_user)),
+        ("reason", args.ends.reason),
     ];
     query.extend(args.class.map(|c| ("class", c)));
-    query.extend(args.break_glass.map(|b| ("break-glass", b)));
+    query.extend(args.ends.break_glass.map(|b| ("break-glass", b)));
     given(&args.via, "DELETE", "/v1/overrides", &query, None)
 }
 
@@ -200,9 +203,7 @@ pub(super) fn enable(args: EnableArgs) -> ExitCode {
         scope: args.scope,
         name: args.name,
         class: Some("state".to_owned()),
-        reason: args.reason,
-        owner: args.owner,
-        break_glass: args.break_glass,
+        ends: args.ends,
         via: args.via,
     })
 }
@@ -248,9 +249,10 @@ pub(super) fn list(via: &Via) -> ExitCode {
     shown(via, "/v1/overrides", &[], show::overrides)
 }
 
-/// Shows the audit record.
+/// Shows the audit record of the fleet.
 pub(super) fn audit(args: &AuditArgs) -> ExitCode {
-    let query = [("limit", args.limit.to_string())];
+    let mut query = vec![("limit", args.limit.to_string())];
+    query.extend(args.node.clone().map(|node| ("node", node)));
     shown(&args.via, "/v1/audit", &query, show::audit)
 }
 

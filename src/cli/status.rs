@@ -74,7 +74,10 @@ fn text(json: &Value, look: Look) -> String {
         let Some(total) = counted["total"].as_u64().or_else(|| counted.as_u64()) else {
             continue;
         };
-        let (rest, tone) = parts(counted);
+        let (mut rest, tone) = parts(counted);
+        if what == "overrides" && number(json, "drill_orders") > 0 {
+            rest = format!("{} of drills", number(json, "drill_orders"));
+        }
         counts.row([what.into(), total.into(), Cell::from(rest).toned(tone)]);
     }
     out.push('\n');

@@ -65,21 +65,21 @@ pub(super) fn check(spec: &Spec, p: &mut Problems) {
             let why = match &target.protocol {
                 _ if from == name => Some((
                     "hands over to itself".to_owned(),
-                    "name another listener, or an upstream with `forward`",
+                    "name another listener, or an upstream with `forward`".to_owned(),
                 )),
                 ProtocolSpec::Udp(_) => Some((
                     format!("hands a connection to listener `{name}`, which carries datagrams"),
-                    "name a listener of HTTP or TCP",
+                    "name a listener of HTTP or TCP".to_owned(),
                 )),
                 _ if of(target).is_some() => Some((
                     format!("hands over to listener `{name}`, which has `sni` rules itself"),
-                    "put all rules into one listener",
+                    "put all rules into one listener".to_owned(),
                 )),
                 _ if target.settings.tls.is_none() => Some((
                     format!(
                         "hands TLS to listener `{name}`, which has no `tls` and could not read it"
                     ),
-                    "give that listener certificates with `[listeners.NAME.tls]`",
+                    format!("give that listener certificates with `[listeners.{name}.tls]`"),
                 )),
                 _ => None,
             };
@@ -90,7 +90,7 @@ pub(super) fn check(spec: &Spec, p: &mut Problems) {
                 );
                 d.related
                     .push((target.name.span, "this listener".to_owned()));
-                d.help = Some(help.to_owned());
+                d.help = Some(help);
             }
             check_nodes(spec, (at, from), to, p);
         }

@@ -105,8 +105,7 @@ fn own(listener: &ListenerSpec, mode: &Marked<TlsMode>, has_tls: bool, p: &mut P
         (TlsMode::PassThrough, true) => (
             "but also `tls` with certificates, which no client would ever see: its TLS ends at the backend"
                 .to_owned(),
-            "remove `[listeners.NAME.tls]`; or write \"terminate\", or \"re-encrypt\" with `tls` in the upstream"
-                .to_owned(),
+            format!("remove `[listeners.{name}.tls]`; or write \"terminate\", or \"re-encrypt\" with `tls` in the upstream"),
         ),
         (TlsMode::Terminate | TlsMode::ReEncrypt, false) => (
             "but no `tls` with certificates: the client's TLS cannot end here".to_owned(),

@@ -16,6 +16,8 @@ use super::Problems;
 struct Users<'s> {
     /// A listener of layer 4.
     listener: Option<&'s Marked<String>>,
+    /// Whether some of those carry connections.
+    streams: bool,
     /// What sends it requests: a word, and its name.
     requests: Option<(&'static str, &'s Marked<String>)>,
 }
@@ -28,6 +30,9 @@ pub(super) fn check(spec: &Spec, p: &mut Problems) {
             of_connections(upstream, listener, p);
             if users.requests.is_none() {
                 idle(upstream, &upstream.one_layer.of_requests, listener, p);
+                if !users.streams {
+                    streams_only(upstream, listener, p);
+                }
             }
         }
         if let Some((word, name)) = users.requests {
@@ -58,10 +63,11 @@ fn users<'s>(spec: &'s Spec, upstream: &str) -> Users<'s> {
     let is_it = |name: &Marked<String>| name.value == upstream;
     let mut users = Users::default();
     let carries = |l: &&ListenerSpec| l.protocol != ProtocolSpec::Http;
-    let mut carrying = spec.listeners.iter().filter(carries);
-    users.listener = carrying
-        .find(|l| targets(l).any(is_it))
-        .map(|listener| &listener.name);
+    let carrying = spec.listeners.iter().filter(carries);
+    for listener in carrying.filter(|l| targets(l).any(is_it)) {
+        users.listener.get_or_insert(&listener.name);
+        users.streams |= !matches!(listener.protocol, ProtocolSpec::Udp(_));
+    }
     let route = spec.routes.iter().find(|r| {
         let forwards = match &r.action {
             ActionSpec::Forward(name) => is_it(name),
@@ -224,6 +230,16 @@ fn requests_only(u: &UpstreamSpec, (word, user): (&str, &Marked<String>), p: &mu
         let message = format!(
             "`{}` of upstream `{}` has no effect: {word} `{}` sends it requests",
             option.value, u.name.value, user.value
+        );
+        p.push(no_effect(option.span, message));
+    }
+}
+
+fn streams_only(u: &UpstreamSpec, listener: &Marked<String>, p: &mut Problems) {
+    for option in &u.one_layer.of_streams {
+        let message = format!(
+            "`{}` of upstream `{}` has no effect: listener `{}`, which uses it, carries datagrams",
+            option.value, u.name.value, listener.value
         );
         p.push(no_effect(option.span, message));
     }

@@ -28,7 +28,7 @@ pub use admin::{
 };
 pub use caches::CacheSpec;
 pub use expect::{AnswerSpec, ExpectSpec, ThingSpec};
-pub use exports::{DnstapSpec, DnstapTarget, OtlpSpec};
+pub use exports::{DnstapSpec, DnstapTarget, OtlpSpec, ProxyTraces};
 pub use features::{AuthSpec, ErrorPagesSpec, FeaturesSpec, PageSpec, RateRuleSpec};
 pub use fleet::{FleetSpec, NodeFleetSpec};
 pub use health::HealthSpec;

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::demand::Measured;
 use crate::overrides::{Drill, Effect, Reach, ScopeKind};
 
 /// What a drill is to do, for whom, until when, and who wants it.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Charter {
     /// Its name and whom it concerns.
     pub drill: Drill,
@@ -22,8 +23,11 @@ pub struct Charter {
     pub reason: Arc<str>,
     /// Why rules may be broken.
     pub break_glass: Option<Arc<str>>,
-    /// The share of each name's capacity that must go on serving, in percent.
+    /// The share of each name's capacity that must go on serving, in percent: as somebody said, or as
+    /// traffic measured it.
     pub demand: Option<u8>,
+    /// What that was measured by; `None`: somebody said so, or nothing is demanded.
+    pub measured: Option<Measured>,
     /// Most requests that proxies may answer with 5xx, in percent, before it is rolled back.
     pub max_errors: u8,
     /// The node that was asked for it.

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use super::answers::{Answers, Tally, When};
 use super::course::{End, Phase};
 use super::report::Report;
 use super::shift::Moved;
@@ -48,6 +49,7 @@ pub fn markdown(r: &Report) -> String {
     row("Names", if *count == 0 { "none" } else { &shown });
     checks(r, &mut out);
     times(r, &mut out);
+    answers(r, &mut out);
     traffic(r, &mut out);
     steps(r, &mut out);
     out
@@ -84,7 +86,7 @@ fn times(r: &Report, out: &mut String) {
     let _ = writeln!(out, "| | Promised at worst | Seen |\n|---|---|---|");
     let promise = r.promise.as_ref();
     let promised = |of: &dyn Fn(&super::report::Promise) -> Duration| {
-        promise.map_or_else(|| "–".to_owned(), |p| span(of(p)))
+        promise.map_or_else(|| "–".to_owned(), |p| at_worst(of(p)))
     };
     let detected = match r.charter.effect {
         Effect::Fail => "0 s: the failure is injected as detected",
@@ -110,12 +112,19 @@ fn times(r: &Report, out: &mut String) {
         promised(&|p| p.publish),
         seen(begun)
     );
-    let moved = r.traffic.as_ref().and_then(|t| t.away);
-    let tail = moved.and_then(|m| m.ninety_nine);
-    let tail = tail.map_or_else(
-        || "–".to_owned(),
-        |d| format!("{}: 99 % of traffic", span(d)),
-    );
+    let tail = |moved: Option<Moved>, what: &str| {
+        let tail = moved.and_then(|m| m.ninety_nine);
+        tail.map(|d| format!("{}: 99 % of {what}", span(d)))
+    };
+    let tails = [
+        tail(answers_away(&r.answers), "DNS answers"),
+        tail(r.traffic.as_ref().and_then(|t| t.away), "traffic"),
+    ];
+    let tails: Vec<String> = tails.into_iter().flatten().collect();
+    let tail = match tails.is_empty() {
+        true => "–".to_owned(),
+        false => tails.join("; "),
+    };
     let _ = writeln!(out, "| Caches (TTL) | {} | {tail} |", promised(&|p| p.ttl));
     let _ = writeln!(
         out,
@@ -128,7 +137,7 @@ fn times(r: &Report, out: &mut String) {
             out,
             "\nThe promise is that of {}: {} in all.",
             plain(&p.name),
-            span(whole)
+            at_worst(whole)
         );
     }
     if r.nodes.is_empty() {
@@ -155,8 +164,113 @@ fn times(r: &Report, out: &mut String) {
     }
 }
 
+/// Where DNS sent clients.
+fn answers(r: &Report, out: &mut String) {
+    let _ = writeln!(out, "\n## DNS answers\n");
+    let (nodes, tally) = match &r.answers {
+        Answers::Label => {
+            let _ = writeln!(
+                out,
+                "Only who asks for the label is concerned: no answer to the names themselves moves."
+            );
+            return;
+        }
+        Answers::TooFine => {
+            let _ = writeln!(
+                out,
+                "Queries are sampled by networks of at most /24 and /48: those of the canary are not \
+                 told from its neighbours."
+            );
+            return;
+        }
+        Answers::NotAsked => {
+            let _ = writeln!(
+                out,
+                "No node saw a query for these names from who is concerned: there is nothing to tell."
+            );
+            return;
+        }
+        Answers::Seen { nodes, tally } => (nodes, tally),
+    };
+    let samples: Vec<String> = tally.samples.iter().map(u64::to_string).collect();
+    let _ = writeln!(
+        out,
+        "Seen by {} in samples: {} of the half minute before, {} during, {} after.\n",
+        nodes.join(", "),
+        samples[0],
+        samples[1],
+        samples[2]
+    );
+    let _ = writeln!(
+        out,
+        "| Sent to | Before | During | After |\n|---|---|---|---|"
+    );
+    for region in tally.regions.keys() {
+        let share = |when: When| {
+            let shares = tally.shares(when)?;
+            let own = shares.iter().find(|(name, _)| *name == &**region)?;
+            Some(format!("{:.1} %", own.1 * 100.0))
+        };
+        let cell = |when| share(when).unwrap_or_else(|| "not asked".to_owned());
+        let _ = writeln!(
+            out,
+            "| {} | {} | {} | {} |",
+            plain(region),
+            cell(When::Before),
+            cell(When::During),
+            cell(When::After)
+        );
+    }
+    match tally.away() {
+        None => {
+            let _ = writeln!(out, "\n{}", why_no_times(tally));
+        }
+        Some(away) => {
+            let _ = writeln!(out);
+            moved_table(
+                &[
+                    ("Moved away after", Some(away)),
+                    ("Came back after", tally.back()),
+                ],
+                out,
+            );
+        }
+    }
+}
+
+fn why_no_times(tally: &Tally) -> &'static str {
+    match tally.there[When::Before as usize] {
+        0 if tally.samples[When::Before as usize] > 0 => {
+            "No answer named what the drill takes away: none could move."
+        }
+        _ => "Too few answers before the drill to tell when they moved.",
+    }
+}
+
+fn answers_away(answers: &Answers) -> Option<Moved> {
+    match answers {
+        Answers::Seen { tally, .. } => tally.away(),
+        Answers::Label | Answers::TooFine | Answers::NotAsked => None,
+    }
+}
+
+fn moved_table(lines: &[(&str, Option<Moved>)], out: &mut String) {
+    let _ = writeln!(out, "| | 50 % | 90 % | 99 % |\n|---|---|---|---|");
+    for (what, moved) in lines {
+        let m = moved.unwrap_or_default();
+        let of = |d: Option<Duration>| d.map_or_else(|| "not seen".to_owned(), span);
+        let _ = writeln!(
+            out,
+            "| {what} | {} | {} | {} |",
+            of(m.half),
+            of(m.ninety),
+            of(m.ninety_nine)
+        );
+    }
+}
+
 fn traffic(r: &Report, out: &mut String) {
-    let _ = writeln!(out, "\n## Traffic\n");
+    let _ = writeln!(out, "\n## Traffic of proxies\n");
     let Some(t) = &r.traffic else {
         let _ = writeln!(
             out,
@@ -174,20 +288,10 @@ fn traffic(r: &Report, out: &mut String) {
         let _ = writeln!(out, "Too little of it to tell when it moved.");
         return;
     }
-    let _ = writeln!(out, "| | 50 % | 90 % | 99 % |\n|---|---|---|---|");
-    let mut line = |what: &str, moved: Option<Moved>| {
-        let m = moved.unwrap_or_default();
-        let of = |d: Option<Duration>| d.map_or_else(|| "not seen".to_owned(), span);
-        let _ = writeln!(
-            out,
-            "| {what} | {} | {} | {} |",
-            of(m.half),
-            of(m.ninety),
-            of(m.ninety_nine)
-        );
-    };
-    line("Moved away after", t.away);
-    line("Came back after", t.back);
+    moved_table(
+        &[("Moved away after", t.away), ("Came back after", t.back)],
+        out,
+    );
 }
 
 fn steps(r: &Report, out: &mut String) {
@@ -235,6 +339,17 @@ fn span(d: Duration) -> String {
     }
 }
 
+/// As [`span`], of what must not be said to be less than it is: rounded up to a tenth.
+fn at_worst(d: Duration) -> String {
+    let ms = u64::try_from(d.as_micros().div_ceil(1000)).unwrap_or(u64::MAX);
+    let unit = match ms {
+        0..1000 => 1,
+        1000..120_000 => 100,
+        _ => 6000,
+    };
+    span(Duration::from_millis(ms.div_ceil(unit) * unit))
+}
+
 /// What others wrote, so that it cannot change the page.
 fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -256,6 +371,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::drill::answers::Answer;
     use crate::drill::report::{Applied, Check, Note, Promise, Propagation, Traffic};
     use crate::drill::{Charter, State, Step};
     use crate::overrides::{Drill, Reach, ScopeKind};
@@ -270,6 +386,25 @@ mod tests {
             node: "eu1".into(),
             text: text.to_owned(),
         }
+    }
+
+    /// Three of four answers name eu; the drill takes them away in its first second.
+    fn tally() -> Tally {
+        let mut tally = Tally::default();
+        let (eu, us) = ([("eu", true)], [("us", false)]);
+        for n in 0..100 {
+            let to = if n % 4 > 0 { &eu } else { &us };
+            let mut add = |when, to: &[(&str, bool)]| {
+                tally.add(&Answer {
+                    when,
+                    weight: 1,
+                    to,
+                })
+            };
+            add((When::Before, 0), to);
+            add((When::During, n / 25), if n < 2 { &eu } else { &us });
+        }
+        tally
     }
 
     fn report() -> Report {
@@ -289,6 +424,7 @@ mod tests {
                 reason: "quarterly | *drill*".into(),
                 break_glass: None,
                 demand: Some(60),
+                measured: None,
                 max_errors: 5,
                 node: node("eu1"),
                 planned_ms: NOON,
@@ -359,6 +495,10 @@ mod tests {
                     ninety_nine: None,
                 }),
             }),
+            answers: Answers::Seen {
+                nodes: vec!["ap1".to_owned(), "eu1".to_owned()],
+                tally: tally(),
+            },
             now_ms: NOON + 64_000,
         }
     }
@@ -375,6 +515,7 @@ mod tests {
         early.state = State::Running;
         early.steps.truncate(3);
         early.traffic = None;
+        early.answers = Answers::NotAsked;
         early.nodes.clear();
         let got = markdown(&early);
         assert!(
@@ -385,5 +526,17 @@ mod tests {
             got.contains("| Ends at the latest | 2026-01-31T12:02:00.000Z |"),
             "{got}"
         );
+        assert!(got.contains("No node saw a query for these names"), "{got}");
+    }
+
+    #[test]
+    fn a_promise_is_never_rounded_down() {
+        let ms = |ms| at_worst(Duration::from_millis(ms));
+        assert_eq!(ms(40), "40 ms");
+        assert_eq!(ms(3_000), "3 s");
+        assert_eq!(ms(3_001), "3.1 s");
+        assert_eq!(ms(3_100), "3.1 s");
+        assert_eq!(ms(121_000), "2.1 min");
+        assert_eq!(at_worst(Duration::from_micros(40_001)), "41 ms");
     }
 }

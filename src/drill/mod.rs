@@ -4,12 +4,15 @@
 //! report. Its effect is an order with an end in the ledger of [`crate::overrides`], so that nothing
 //! here has to work for it to stop.
 
+pub mod answers;
 pub mod charter;
 pub mod course;
+pub mod demand;
 pub mod markdown;
 pub mod report;
 pub mod shift;
 
+pub use answers::Answers;
 pub use charter::Charter;
 pub use course::{Course, End, Phase, State, Step};
 pub use markdown::markdown;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::answers::Answers;
 use super::charter::Charter;
 use super::course::{Phase, State, Step};
 use super::shift::Moved;
@@ -96,8 +97,10 @@ pub struct Report {
     pub nodes: Vec<Propagation>,
     /// What is promised.
     pub promise: Option<Promise>,
-    /// What traffic did.
+    /// What the traffic of proxies did.
     pub traffic: Option<Traffic>,
+    /// What DNS answers did.
+    pub answers: Answers,
     /// The time of this report, in milliseconds since 1970-01-01T00:00:00Z.
     pub now_ms: u64,
 }

@@ -3,6 +3,7 @@
 //! Everything goes through [`StateBus`]. Each node writes only its own keys; everybody reads all. DNS
 //! never waits for it.
 
+pub mod asking;
 pub mod bus;
 pub mod credentials;
 pub mod gossip;
@@ -14,6 +15,7 @@ pub mod push;
 pub mod readers;
 pub mod speaker;
 
+pub use asking::{Answers, Asking, Unanswered};
 pub use bus::{BusError, BusView, Change, Key, Member, Owner, StateBus, Value};
 pub use credentials::{Credentials, Peer, Roles};
 pub use identity::Identity;

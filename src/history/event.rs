@@ -295,8 +295,15 @@ impl What {
             }
             What::Node { step, text } => format!("this node {step}: {text}"),
             What::Order {
+                step: "ordered",
+                owner,
+                text,
+                ..
+            } => format!("{owner} ordered {text}"),
+            // Whoever gave it did not receive it.
+            What::Order {
                 step, owner, text, ..
-            } => format!("order {step} by {owner}: {text}"),
+            } => format!("order of {owner} {step}: {text}"),
             What::ConfigAdopted { digest, warnings } => {
                 format!("configuration {digest} adopted, {warnings} warnings")
             }

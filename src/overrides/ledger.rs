@@ -381,6 +381,7 @@ mod tests {
             expires: None,
             broke: None,
             drill: None,
+            mark: None,
             entries: vec![Entry {
                 subject: eu(),
                 kind,

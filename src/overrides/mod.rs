@@ -3,6 +3,7 @@
 
 pub mod drill;
 mod ledger;
+mod mark;
 mod record;
 mod stamp;
 mod text;
@@ -10,6 +11,7 @@ pub mod vouch;
 
 pub use drill::{Drill, Effect, Reach};
 pub use ledger::{Accepted, Held, InForce, Ledger, Quarantined, Standing, Turned};
+pub use mark::Mark;
 pub use record::{Class, Entry, Kind, Record, RecordError, ScopeKind, Subject};
 pub use stamp::{MAX_AHEAD_MS, Stamp, StampClock};
 pub use text::MAX_TEXT;

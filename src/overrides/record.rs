@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::drill::{Drill, Effect};
+use super::mark::Mark;
 use super::stamp::Stamp;
 use super::vouch::Signed;
 use crate::units::Weight;
@@ -183,6 +184,9 @@ pub struct Record {
     pub broke: Option<Arc<str>>,
     /// The drill that it begins, or ends; orders of class drill come with it and no others do.
     pub drill: Option<Drill>,
+    /// The request that gave it, where that bore a key of its own: whoever sends it again, anywhere,
+    /// is found out.
+    pub mark: Option<Mark>,
     /// What is ordered; no subject twice.
     pub entries: Vec<Entry>,
     /// Records with a later stamp that the operator knew of and overruled.

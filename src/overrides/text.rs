@@ -9,6 +9,7 @@ use std::sync::Arc;
 use data_encoding::BASE64;
 
 use super::drill::{Drill, Effect};
+use super::mark::Mark;
 use super::record::{Class, Entry, Kind, Record, RecordError, ScopeKind, Subject};
 use super::stamp::Stamp;
 use super::vouch::Signed;
@@ -35,6 +36,9 @@ impl Record {
         }
         if let Some(drill) = &self.drill {
             let _ = writeln!(out, "of-drill {}", escape(&drill.text()));
+        }
+        if let Some(mark) = &self.mark {
+            let _ = writeln!(out, "mark {mark}");
         }
         for void in &self.voids {
             let _ = writeln!(out, "void {}", escape(&void.to_string()));
@@ -107,6 +111,7 @@ struct Reading {
     expires: Option<u64>,
     broke: Option<Arc<str>>,
     drill: Option<Drill>,
+    mark: Option<Mark>,
     voids: Vec<Stamp>,
     entries: Vec<Entry>,
     certificate: Option<Arc<[u8]>>,
@@ -123,6 +128,7 @@ impl Reading {
             "expires" => self.expires = Some(value.parse().ok()?),
             "broke" => self.broke = Some(unescape(value)?.into()),
             "of-drill" => self.drill = Some(Drill::from_text(&unescape(value)?)?),
+            "mark" => self.mark = Some(value.parse().ok()?),
             "void" => self.voids.push(unescape(value)?.parse().ok()?),
             "certificate" => self.certificate = Some(BASE64.decode(value.as_bytes()).ok()?.into()),
             "signature" => self.signature = Some(BASE64.decode(value.as_bytes()).ok()?.into()),
@@ -170,6 +176,7 @@ impl Reading {
             expires: self.expires,
             broke: self.broke,
             drill: self.drill,
+            mark: self.mark,
             entries: self.entries,
             voids: self.voids,
             signed,
@@ -255,6 +262,7 @@ pub(super) mod tests {
             voids in prop::collection::vec(self::stamp(), 0..2),
             signed in prop::option::of(any::<[u8; 5]>()),
             drill in prop::option::weighted(0.2, 0..4u8),
+            mark in prop::option::of(any::<([u8; 16], [u8; 8])>()),
         ) -> Record {
             // All of a drill, or nothing.
             let drill = drill.map(|n| {
@@ -280,6 +288,7 @@ pub(super) mod tests {
                 expires,
                 broke: broke.map(|b| b.as_str().into()),
                 drill,
+                mark: mark.map(|(key, body)| Mark { key, body }),
                 entries,
                 voids,
                 signed: signed.map(|s| Signed {
@@ -318,6 +327,18 @@ pub(super) mod tests {
             let _ = Record::parse(&text);
             let _ = Record::parse(&format!("{FIRST}\n{text}"));
         }
+    }
+
+    #[test]
+    fn a_record_from_before_there_were_marks_is_read() {
+        let text = "tradewind-order 1\nstamp 5.0.a\nowner bob\nreason x\nstate region eu drain\n";
+        assert_eq!(Record::parse(text).unwrap().mark, None);
+        let mark = format!("mark {}.{}\n", "0a".repeat(16), "ff".repeat(8));
+        let marked = text.replace("state ", &format!("{mark}state "));
+        let record = Record::parse(&marked).unwrap();
+        assert_eq!(record.mark.unwrap().key, [10; 16]);
+        let spelt = marked.replace("0a0a", "0A0a");
+        assert!(Record::parse(&spelt).is_err());
     }
 
     #[test]

@@ -10,9 +10,10 @@ use crate::ids::{NameId, ShapeId};
 use crate::net::Family;
 use crate::snapshot::{View, failover};
 
+use super::certainty::{Certainty, Sampled};
 use super::load::Loads;
 use super::moves::{EXAMPLES, Moves, NOTHING, moved, routes};
-use super::report::{Basis, Difference, Example, NameChange, Report};
+use super::report::{Basis, Difference, Example, NameChange, NewName, Report, Unasked};
 use super::side::Side;
 use super::traffic::Traffic;
 use super::walk::{self, Piece, Pieces, Spot, sorted};
@@ -26,6 +27,12 @@ pub enum Weigh {
     ByAddresses,
 }
 
+/// Names that nobody asked for and that are spelt out.
+const NAMED: usize = 20;
+
+/// Added names that are told of.
+const MOST_NEW: usize = 1000;
+
 /// A comparison under way.
 struct Comparison<'v> {
     old: &'v View,
@@ -34,6 +41,8 @@ struct Comparison<'v> {
     weigh: Weigh,
     /// Names of both.
     count: usize,
+    /// Whether some client of some name would be sent to another region, whether or not it asked.
+    possible: bool,
     /// Of the address space, by the pair of shapes: names share them.
     pieces: HashMap<(ShapeId, ShapeId), Pieces>,
 }
@@ -52,6 +61,7 @@ pub fn compare(
         traffic,
         weigh,
         count: 0,
+        possible: false,
         pieces: HashMap::new(),
     };
     let (before, after) = (&old.snapshot.steering, &new.snapshot.steering);
@@ -65,6 +75,7 @@ pub fn compare(
     let mut changes = Vec::with_capacity(pairs.len());
     let mut loads = Loads::default();
     let mut sum = Moves::default();
+    let mut sampled = Sampled::default();
     c.count = pairs.len();
     let whole = c.whole(&pairs);
     for (done, (x, y)) in pairs.iter().enumerate() {
@@ -80,6 +91,9 @@ pub fn compare(
             },
         );
         let (change, part) = c.name(old, new, whole, &mut loads);
+        if change.basis == Basis::Traffic {
+            sampled.add(traffic.sampled(&before.names[x.index()].owner));
+        }
         for m in &change.moves {
             let (from, to) = (m.from.clone(), m.to.clone());
             let spots: Vec<(Spot, f64)> = m.examples.iter().map(spot_of).collect();
@@ -94,6 +108,11 @@ pub fn compare(
     };
     let (shift, changed) = (total(&|c| c.shift), total(&|c| c.changed));
     let queries = changes.iter().map(|(c, _)| c.queries).sum();
+    let certainty = whole.map(|_| Certainty::of(shift, sampled, c.possible));
+    let unasked = match whole {
+        Some(_) => unasked(&changes),
+        None => Unasked::default(),
+    };
     let all = changes.len();
     changes.retain(|(c, _)| c.is_change());
     let unchanged = all - changes.len();
@@ -116,6 +135,9 @@ pub fn compare(
             Basis::Addresses
         },
         queries,
+        over: traffic.over,
+        certainty,
+        unasked,
         shift,
         changed,
         moves: sum.finish(4 * EXAMPLES),
@@ -126,6 +148,7 @@ pub fn compare(
             before.names.iter().map(|n| n.owner.to_string()),
             after.names.iter().map(|n| n.owner.to_string()),
         ),
+        new_names: new_names(old, new),
         pools: difference(
             before.pools.iter().map(|p| p.name.to_string()),
             after.pools.iter().map(|p| p.name.to_string()),
@@ -137,6 +160,45 @@ pub fn compare(
         places: places(old, new),
         assumed_up: Vec::new(),
     }
+}
+
+/// Names that nobody asked for.
+fn unasked(changes: &[(NameChange, f64)]) -> Unasked {
+    let all = changes.iter().map(|(change, _)| change);
+    let mut all: Vec<&NameChange> = all.filter(|c| c.basis == Basis::Addresses).collect();
+    all.sort_by(|a, b| b.shift.total_cmp(&a.shift).then(a.name.cmp(&b.name)));
+    Unasked {
+        names: all.iter().take(NAMED).map(|c| c.name.clone()).collect(),
+        count: all.len(),
+        moving: all.iter().filter(|c| c.shift > 0.0).count(),
+    }
+}
+
+/// The first names that only `new` has.
+fn new_names(old: &View, new: &View) -> Vec<NewName> {
+    let known: HashSet<&WireName> = old
+        .snapshot
+        .steering
+        .names
+        .iter()
+        .map(|n| &n.owner)
+        .collect();
+    let steering = &new.snapshot.steering;
+    let all = steering.names.iter().enumerate();
+    let added = all.filter(|(_, n)| !known.contains(&n.owner));
+    let mut added: Vec<NewName> = added
+        .map(|(i, n)| {
+            let id = NameId::from_index(i);
+            NewName {
+                name: n.owner.to_string(),
+                failover: failover::worst_case(&new.snapshot, id).map(|t| t.total()),
+                partitions: walk::ranges(&steering.shape_of(id).partition),
+            }
+        })
+        .collect();
+    added.sort_by(|a, b| a.name.cmp(&b.name));
+    added.truncate(MOST_NEW);
+    added
 }
 
 fn ids<'a>(owners: impl Iterator<Item = &'a WireName>) -> HashMap<&'a WireName, NameId> {
@@ -205,6 +267,10 @@ impl Comparison<'_> {
             }
         }
         loads.add(old, new, most.family, pieces, part);
+        let moves_some = most.shift > 0.0;
+        if !self.possible {
+            self.possible = moves_some || self.moves_any(old, new);
+        }
         let cname = |side: Side<'_>| side.view.snapshot.steering.group_of(side.name).cname;
         let time = |side: Side<'_>| {
             failover::worst_case(&side.view.snapshot, side.name).map(|t| t.total())
@@ -221,6 +287,10 @@ impl Comparison<'_> {
                 Basis::Traffic
             },
             queries,
+            certainty: (!networks.is_empty()).then(|| {
+                let possible = moves_some || self.moves_any(old, new);
+                Certainty::of(most.shift, self.traffic.sampled(owner), possible)
+            }),
             family: (!(cname(old) && cname(new))).then_some(most.family),
             shift: most.shift,
             changed: most.changed,
@@ -229,6 +299,13 @@ impl Comparison<'_> {
             partitions: (ranges(old), ranges(new)),
         };
         (change, part)
+    }
+
+    /// Whether the name sends any client to another region, wherever it is.
+    fn moves_any(&mut self, old: Side<'_>, new: Side<'_>) -> bool {
+        let pieces = self.of_space(old.shape(), new.shape());
+        let mut lanes = lanes(old, new).into_iter();
+        lanes.any(|family| moves(old, new, family, pieces).shift > 0.0)
     }
 
     fn partitions(

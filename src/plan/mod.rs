@@ -7,6 +7,7 @@
 //! offer is compared ([`compare`](mod@compare)). Nothing here decides anything: the offers are those
 //! that queries get.
 
+pub mod certainty;
 pub mod compare;
 mod load;
 mod moves;
@@ -16,6 +17,7 @@ pub mod suppose;
 pub mod traffic;
 pub mod walk;
 
+pub use certainty::{Certainty, Sampled};
 pub use compare::{Weigh, compare};
 pub use report::{Basis, Example, Load, Move, NameChange, Place, Report};
 pub use suppose::{Supposed, all_up, suppose};

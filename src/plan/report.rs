@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::certainty::Certainty;
 use crate::geo::{Code, Coordinates};
 use crate::net::{Family, Prefix};
 
@@ -82,6 +83,8 @@ pub struct NameChange {
     pub basis: Basis,
     /// Queries of the last day, as estimated; 0 without traffic.
     pub queries: f64,
+    /// How sure `shift` is; `None`: it is of addresses, and exact.
+    pub certainty: Option<Certainty>,
     /// The family of records that is told of: the one of which more moves. `None`: a CNAME name.
     pub family: Option<Family>,
     /// The part of its clients that would be sent to another region, 0 to 1.
@@ -131,6 +134,28 @@ pub struct Difference {
     pub removed: Vec<String>,
 }
 
+/// Names that nobody asked for.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Unasked {
+    /// The first of them, those of which something would change before the others.
+    pub names: Vec<String>,
+    /// How many they are.
+    pub count: usize,
+    /// Of how many some clients would be sent to another region, by addresses.
+    pub moving: usize,
+}
+
+/// A name that only the new configuration has.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NewName {
+    /// The name.
+    pub name: String,
+    /// Its worst-case failover time; `None`: it is not monitored.
+    pub failover: Option<Duration>,
+    /// Its ECS partitions.
+    pub partitions: usize,
+}
+
 /// What another configuration would change.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Report {
@@ -138,6 +163,12 @@ pub struct Report {
     pub basis: Basis,
     /// Queries of the last day that count, as estimated.
     pub queries: f64,
+    /// How long ago the first of these queries was seen.
+    pub over: Duration,
+    /// How sure `shift` is; `None`: it is of addresses, and exact.
+    pub certainty: Option<Certainty>,
+    /// Names of both that nobody asked for, which count in no sum; none where all shares are of addresses.
+    pub unasked: Unasked,
     /// The part of all clients that would be sent to another region, 0 to 1.
     pub shift: f64,
     /// The part of all clients that would get another address or target, 0 to 1.
@@ -152,6 +183,8 @@ pub struct Report {
     pub load: Vec<Load>,
     /// Steered names.
     pub steered: Difference,
+    /// The first of those that are added, in order.
+    pub new_names: Vec<NewName>,
     /// Pools.
     pub pools: Difference,
     /// Regions.

@@ -19,6 +19,7 @@ use super::seat::{NoSeat, Seat, Taken, successor};
 use super::session::Bond;
 use super::stats::count;
 use super::tier::Tier;
+use super::trace::Asked;
 use super::upstream::connect::{Way, connect};
 use super::upstream::h1::{self, Order};
 use super::upstream::h2;
@@ -134,6 +135,16 @@ async fn try_all(
         record.tries = tries;
         record.server = Some(server.clone());
         record.queue = Some(chosen.since(record.began()));
+        if let Some(trace) = &mut record.trace {
+            let asked = Asked {
+                upstream,
+                backend: &server.name,
+                address: server.address,
+                resent: tries - 1,
+                at: chosen,
+            };
+            trace.begin_try(&asked, worker.random(), &mut request.head);
+        }
         let body = match &replay {
             Some(replay) => replay.again(),
             None => std::mem::take(&mut request.body),
@@ -155,6 +166,9 @@ async fn try_all(
                 let took = now.since(chosen);
                 record.first_byte = Some(took);
                 let status = response.head.status;
+                if let Some(trace) = &mut record.trace {
+                    trace.answered(status);
+                }
                 server.answered(status, took, now);
                 let asks =
                     rules.on_status.contains(&status) || rules.undone_status.contains(&status);
@@ -177,6 +191,9 @@ async fn try_all(
                 return Ok(response);
             }
             Err(NotAnswered { why, sent, body }) => {
+                if let Some(trace) = &mut record.trace {
+                    trace.not_answered(Failure::from(why).word(), now);
+                }
                 let left = body.is_some();
                 if let (Some(body), None) = (body, &replay) {
                     request.body = body;

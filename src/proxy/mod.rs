@@ -41,6 +41,7 @@ pub mod tally;
 pub mod tcp;
 pub mod tier;
 pub mod tls;
+pub mod trace;
 pub mod tunnel;
 pub mod udp;
 pub mod upstream;

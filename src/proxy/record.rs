@@ -19,6 +19,7 @@ use super::message::Peer;
 use super::stats::count;
 use super::tally::Counted;
 use super::tier::{Server, Tier};
+use super::trace::{self, Trace};
 use super::worker::Worker;
 
 /// How the response ended.
@@ -77,6 +78,8 @@ pub struct Record {
     pub cache: Option<&'static str>,
     /// The request's id.
     pub request_id: Option<Box<[u8]>>,
+    /// Its spans, where it is traced.
+    pub trace: Option<Box<Trace>>,
 }
 
 impl Record {
@@ -109,6 +112,7 @@ impl Record {
             first_byte: None,
             cache: None,
             request_id: None,
+            trace: None,
         }
     }
 
@@ -134,6 +138,7 @@ impl Record {
             first_byte: None,
             cache: None,
             request_id: None,
+            trace: None,
         }
     }
 
@@ -197,7 +202,33 @@ impl Record {
         if let Some(server) = &self.server {
             server.tally.count(lane, &counted);
         }
+        if let Some(trace) = self.trace.take() {
+            self.tell_trace(trace, &counted, broken);
+        }
         self.write_down(&counted, broken);
+    }
+
+    /// Leaves its spans to who exports them.
+    fn tell_trace(&self, mut trace: Box<Trace>, counted: &Counted, broken: Option<&'static str>) {
+        let Some(tracing) = self.worker.tracing() else {
+            return;
+        };
+        let plan = &self.tier.plan;
+        let listener = plan.listeners.get(self.listener.index());
+        let route = self.route.and_then(|r| plan.routes.list.get(r.index()));
+        trace.end(trace::Ending {
+            wall: self.worker.wall(),
+            began: self.began,
+            time: counted.time,
+            // Nobody got the number that logs have for those who went away.
+            status: (self.status != 499 || self.failure.is_some()).then_some(self.status),
+            octets: (counted.octets_in, counted.octets_out),
+            listener: listener.map_or_else(Box::default, |l| l.name.clone()),
+            route: route.map(|r| r.name.clone()),
+            cache: self.cache,
+            error: self.failure.map(Failure::word).or(broken),
+        });
+        tracing.spans.keep(trace);
     }
 
     fn write_down(&mut self, counted: &Counted, end: Option<&str>) {

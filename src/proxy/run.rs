@@ -25,6 +25,7 @@ use super::sockets::{self, BindError, Inherited, Listening, Place};
 use super::stats::WorkerStats;
 use super::tier::{Registry, Tier};
 use super::tls::Vault;
+use super::trace::Tracing;
 use super::udp;
 use super::worker::Worker;
 use super::xdp::{Forwarder, Status, XdpError};
@@ -119,8 +120,8 @@ pub struct Proxy {
 
 impl Proxy {
     /// Binds all listeners of `plan` and starts the workers. `seed` is a random word; `share` makes the
-    /// tables of sessions that are to be shared with other nodes. Sockets that are inherited are taken
-    /// rather than bound. Nobody is served before [`Proxy::serve`].
+    /// tables of sessions that are to be shared with other nodes; `tracing` says which requests are traced,
+    /// if any are. Sockets that are inherited are taken rather than bound. Nobody is served before [`Proxy::serve`].
     ///
     /// # Errors
     /// The first listener that cannot be had, or threads that cannot be started.
@@ -129,6 +130,7 @@ impl Proxy {
         clock: &Arc<dyn Clock>,
         seed: u64,
         share: Option<Box<Share>>,
+        tracing: Option<Tracing>,
         inherited: &mut Inherited<'_>,
     ) -> io::Result<Proxy> {
         let workers = plan.node.workers.max(1);
@@ -139,6 +141,7 @@ impl Proxy {
             let stats = Arc::new(WorkerStats::default());
             let (orders, told) = unbounded_channel();
             let (tier, clock, own) = (tier.clone(), clock.clone(), stats.clone());
+            let tracing = tracing.clone();
             // Workers must not draw alike.
             let seed = seed ^ u64::from(number + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
             let runtime = tokio::runtime::Builder::new_current_thread()
@@ -148,6 +151,7 @@ impl Proxy {
                 .name(format!("proxy-{number}"))
                 .spawn(move || {
                     let worker = Worker::new(tier, clock, own, number as usize, seed);
+                    worker.trace_by(tracing);
                     LocalSet::new().block_on(&runtime, work(worker, told));
                 })?;
             hands.push(Hand {

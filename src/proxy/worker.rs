@@ -1,6 +1,6 @@
 //! What the exchanges of one worker thread share.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +16,7 @@ use super::pick::AllTurns;
 use super::stats::WorkerStats;
 use super::tcp::pipes::Pipes;
 use super::tier::Tier;
+use super::trace::Tracing;
 use super::udp::Buffers;
 use super::upstream::h2::Shared;
 use super::upstream::pool::Pool;
@@ -54,6 +55,7 @@ pub struct Worker {
     pub turns: AllTurns,
     /// Where texts are written.
     pub paper: RefCell<Paper>,
+    tracing: OnceCell<Tracing>,
     clock: Arc<dyn Clock>,
     wall: Cell<Wall>,
     tier: RefCell<Cache<Arc<ArcSwap<Tier>>, Arc<Tier>>>,
@@ -91,6 +93,7 @@ impl Worker {
             wall: Cell::new(clock.wall()),
             mirrors: Cell::new(0),
             paper: RefCell::default(),
+            tracing: OnceCell::new(),
             clock,
             tier: RefCell::new(Cache::new(tier)),
             scratch: RefCell::new(vec![0; SCRATCH].into()),
@@ -103,6 +106,19 @@ impl Worker {
             quiet_until: Cell::default(),
             date: RefCell::default(),
         })
+    }
+
+    /// Traces requests from now on, if they are to be; once.
+    pub fn trace_by(&self, tracing: Option<Tracing>) {
+        if let Some(tracing) = tracing {
+            self.tracing.get_or_init(|| tracing);
+        }
+    }
+
+    /// How requests are traced; `None`: they are not.
+    #[inline]
+    pub fn tracing(&self) -> Option<&Tracing> {
+        self.tracing.get()
     }
 
     /// The tier in force. Take it once per exchange.

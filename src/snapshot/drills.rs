@@ -41,7 +41,7 @@ pub struct ScopedDrill {
     pub reach: Reach,
     /// Its end at the latest.
     pub ends: Moment,
-    /// The operators' orders and its own.
+    /// Its own orders, and the operators' over them.
     pub overrides: Arc<Overrides>,
     /// What each plan offers under it.
     pub live: Live,
@@ -130,9 +130,7 @@ pub(super) fn resolve(
 ) -> Box<[ScopedDrill]> {
     let scoped = drills.iter().filter(|d| d.reach.is_scoped());
     let scoped = scoped.take(MAX_SCOPED).map(|drill| {
-        let mut orders = known.overrides.0.clone();
-        orders.extend(drill.orders.iter().cloned());
-        let overrides = Overrides(orders);
+        let overrides = under_orders(&drill.orders, known.overrides);
         let under = Known {
             overrides: &overrides,
             ..known
@@ -167,6 +165,12 @@ pub(super) fn resolve(
         }
     });
     scoped.collect()
+}
+
+/// A drill's orders, with the operators' over them: of two about one scope's state the operator's own
+/// stands, as where the drill is for everybody.
+pub fn under_orders(drill: &[Override], operators: &Overrides) -> Overrides {
+    Overrides(drill.iter().chain(&operators.0).cloned().collect())
 }
 
 /// `drill-ID` on the wire.

@@ -255,6 +255,7 @@ fn in_force(subject: &str, order: &fact::Order) -> Option<InForce> {
             Some(text) => Some(Drill::from_text(text)?),
             None => None,
         },
+        mark: None,
         entries: vec![Entry {
             subject: subject.clone(),
             kind: Some(kind),

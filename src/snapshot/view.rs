@@ -1,5 +1,6 @@
 //! Snapshot and view: all that readers need together, published together.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::dnssec::{Keys, SignatureCache};
@@ -129,9 +130,7 @@ impl Parts {
             drills: Arc::default(),
         }
     }
-}
 
-impl Parts {
     fn known(&self) -> Known<'_> {
         Known {
             board: &self.board,
@@ -148,27 +147,9 @@ pub struct View {
     pub generation: Generation,
     /// When it was published.
     pub published: Moment,
-    /// Compiled configuration.
-    pub snapshot: Arc<Snapshot>,
-    /// Health.
-    pub board: Arc<Board>,
-    /// Round-trip times.
-    pub measurements: Arc<Measurements>,
-    /// The operators' word.
-    pub overrides: Arc<Overrides>,
-    /// The keys of signed zones.
-    pub keys: Arc<Keys>,
-    /// Signatures made so far; one cache for all views of a node.
-    pub signatures: Arc<SignatureCache>,
-    /// The calendar.
-    pub wall: Wall,
-    /// The rates of client prefixes.
-    pub rates: Arc<RateTable>,
-    /// The secrets of cookies; none: cookies are not answered.
-    pub cookies: Arc<Secrets>,
-    /// The drills in force.
-    pub drills: Arc<[DrillOrders]>,
-    /// The above resolved into what each plan offers now.
+    /// What it is made of; `view.board` is `view.parts.board`.
+    pub parts: Parts,
+    /// The parts resolved into what each plan offers now.
     pub live: Live,
     /// The same under each drill that has a scope; empty nearly always.
     pub scoped: Box<[ScopedDrill]>,
@@ -177,21 +158,10 @@ pub struct View {
 }
 
 impl View {
-    /// What this view is made of: to suppose another one from, with other health, other orders or other
-    /// measurements.
+    /// A copy of what this view is made of: to suppose another one from, with other health, other orders
+    /// or other measurements.
     pub fn parts(&self) -> Parts {
-        Parts {
-            snapshot: self.snapshot.clone(),
-            board: self.board.clone(),
-            measurements: self.measurements.clone(),
-            overrides: self.overrides.clone(),
-            keys: self.keys.clone(),
-            signatures: self.signatures.clone(),
-            wall: self.wall,
-            rates: self.rates.clone(),
-            cookies: self.cookies.clone(),
-            drills: self.drills.clone(),
-        }
+        self.parts.clone()
     }
 
     /// Resolves the parts into a view.
@@ -217,11 +187,7 @@ impl View {
             view.drill_marks = drills::marks(&before.drill_marks, &view.drills, generation, now);
             return view;
         }
-        let was = Known {
-            board: &before.board,
-            measurements: &before.measurements,
-            overrides: &before.overrides,
-        };
+        let was = before.known();
         let steering = &parts.snapshot.steering;
         let live = before.live.renew(steering, was, parts.known(), now);
         let scoped = Some((&*before.scoped, was));
@@ -236,34 +202,21 @@ impl View {
         parts: Parts,
         (live, scoped, drill_marks): (Live, Box<[ScopedDrill]>, Box<[DrillMark]>),
     ) -> View {
-        let Parts {
-            snapshot,
-            board,
-            measurements,
-            overrides,
-            keys,
-            signatures,
-            wall,
-            rates,
-            cookies,
-            drills,
-        } = parts;
         View {
             generation,
             published: now,
-            snapshot,
-            board,
-            measurements,
-            overrides,
-            keys,
-            signatures,
-            wall,
-            rates,
-            cookies,
-            drills,
+            parts,
             live,
             scoped,
             drill_marks,
         }
+    }
+}
+
+impl Deref for View {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.parts
     }
 }

@@ -5,7 +5,7 @@
 //! old one counted last: this is the one place where it is added, for every family that there is or
 //! will be. The old process goes on counting while it drains, and tells the new one.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::{self, Write as _};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -54,31 +54,51 @@ impl fmt::Display for Value {
     }
 }
 
-/// What earlier processes of this node counted.
+/// Labels that name something of the configuration. What was counted of something that is gone is not shown
+/// any more.
+const THINGS: [&str; 8] = [
+    "listener", "address", "upstream", "backend", "route", "pool", "endpoint", "cache",
+];
+
+/// What was counted of one sample, and its place among all that were handed on: buckets stay in their order.
+#[derive(Clone, Copy, Debug)]
+struct Counted {
+    place: usize,
+    value: Value,
+}
+
+/// What earlier processes of this node counted, by name and labels.
 #[derive(Debug, Default)]
-pub struct Before(Mutex<HashMap<Box<str>, Value>>);
+pub struct Before(Mutex<HashMap<Box<str>, Counted>>);
 
 impl Before {
     /// Takes over what the old process counted, as it was handed on; replaces what was known of it.
     /// Lines that are no samples are left out.
     pub fn take(&self, counts: &str) {
         let samples = counts.lines().filter_map(sample);
-        let samples = samples.take(MOST).map(|(key, value)| (key.into(), value));
-        let counts = samples.collect();
-        *self.counts() = counts;
+        let samples = samples.take(MOST).enumerate();
+        let counts = samples.map(|(place, (key, value))| (key.into(), Counted { place, value }));
+        *self.counts() = counts.collect();
     }
 
-    /// The page with what was counted before in every counter and histogram.
+    /// The page with what was counted before in every counter and histogram. A sample that this process does
+    /// not show, because it has not counted anything there yet, is shown as it was, at the end of its family;
+    /// unless the configuration has no more what it is of.
     pub fn add_to(&self, page: String) -> String {
         let before = self.counts();
         if before.is_empty() {
             return page;
         }
+        let mut hidden = hidden(&before, &page);
         let mut whole = String::with_capacity(page.len() + 1024);
+        let mut family = None;
         for (line, counts) in lines(&page) {
+            if let Some(next) = begun(line) {
+                end(&mut whole, family.replace(next), &mut hidden);
+            }
             let known = || {
                 let (key, value) = sample(line)?;
-                Some((key, value.plus(*before.get(key)?)))
+                Some((key, value.plus(before.get(key)?.value)))
             };
             // Writing to a String cannot fail.
             let _ = match counts.then(known).flatten() {
@@ -86,19 +106,20 @@ impl Before {
                 None => writeln!(whole, "{line}"),
             };
         }
+        end(&mut whole, family, &mut hidden);
         whole
     }
 
     /// What was counted of one sample, by its name with its labels as they stand on the page; `None` where
     /// nothing was.
     pub fn of(&self, sample: &str) -> Option<f64> {
-        self.counts().get(sample).map(|value| value.real())
+        self.counts().get(sample).map(|c| c.value.real())
     }
 
     /// As [`Before::of`], of a sample of whole numbers; 0 where nothing was counted.
     pub fn whole(&self, sample: &str) -> u64 {
-        match self.counts().get(sample) {
-            Some(Value::Whole(whole)) => *whole,
+        match self.counts().get(sample).map(|c| c.value) {
+            Some(Value::Whole(whole)) => whole,
             _ => 0,
         }
     }
@@ -115,16 +136,99 @@ impl Before {
         }
         let before = self.counts();
         let hidden = before.iter().filter(|(key, _)| !told.contains_key(&***key));
-        for (key, value) in hidden.take(MOST.saturating_sub(told.len())) {
-            let _ = writeln!(text, "{key} {value}");
+        let mut hidden: Vec<_> = hidden.collect();
+        hidden.sort_unstable_by_key(|(_, counted)| counted.place);
+        for (key, counted) in hidden.into_iter().take(MOST.saturating_sub(told.len())) {
+            let _ = writeln!(text, "{key} {}", counted.value);
         }
         text
     }
 
-    fn counts(&self) -> MutexGuard<'_, HashMap<Box<str>, Value>> {
+    fn counts(&self) -> MutexGuard<'_, HashMap<Box<str>, Counted>> {
         // Replaced whole.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Samples of a family that a page does not show.
+type Hidden<'a> = HashMap<&'a str, Vec<(&'a str, Counted)>>;
+
+/// What was counted before and is not on the page, by family, of what the configuration still has.
+fn hidden<'a>(before: &'a HashMap<Box<str>, Counted>, page: &'a str) -> Hidden<'a> {
+    let families: HashMap<&str, bool> = page.lines().filter_map(family).collect();
+    let (mut shown, mut things) = (HashSet::new(), HashSet::new());
+    for (key, _) in page.lines().filter_map(sample) {
+        shown.insert(key);
+        things.extend(labels(key).filter(|label| is_thing(label)));
+    }
+    let mut hidden = Hidden::new();
+    for (key, counted) in before.iter().filter(|(key, _)| !shown.contains(&***key)) {
+        let name = key.split('{').next().unwrap_or_default();
+        let of_histogram = || {
+            let suffixes = ["_bucket", "_sum", "_count"];
+            let name = suffixes.iter().find_map(|end| name.strip_suffix(end))?;
+            families
+                .get(name)
+                .is_some_and(|is_histogram| *is_histogram)
+                .then_some(name)
+        };
+        let of_counter = families.contains_key(name).then_some(name);
+        let Some(family) = of_counter.or_else(of_histogram) else {
+            continue;
+        };
+        if labels(key).all(|label| !is_thing(label) || things.contains(label)) {
+            hidden.entry(family).or_default().push((key, *counted));
+        }
+    }
+    hidden
+}
+
+/// Writes what is hidden of a family that ends here.
+fn end(whole: &mut String, family: Option<&str>, hidden: &mut Hidden<'_>) {
+    let Some(mut samples) = family.and_then(|family| hidden.remove(family)) else {
+        return;
+    };
+    samples.sort_unstable_by_key(|(_, counted)| counted.place);
+    for (key, counted) in samples {
+        let _ = writeln!(whole, "{key} {}", counted.value);
+    }
+}
+
+/// The family that begins with this line.
+fn begun(line: &str) -> Option<&str> {
+    let rest = line.strip_prefix("# HELP ")?;
+    rest.split(' ').next()
+}
+
+/// A family that counts, and whether it is a histogram.
+fn family(line: &str) -> Option<(&str, bool)> {
+    let (name, kind) = line.strip_prefix("# TYPE ")?.rsplit_once(' ')?;
+    matches!(kind, "counter" | "histogram").then_some((name, kind == "histogram"))
+}
+
+/// The labels of a sample, each as it is written: `listener="mail"`.
+fn labels(key: &str) -> impl Iterator<Item = &str> {
+    let inner = key
+        .split_once('{')
+        .and_then(|(_, rest)| rest.strip_suffix('}'));
+    let mut rest = inner.unwrap_or_default();
+    std::iter::from_fn(move || {
+        let start = rest.find("=\"")? + 2;
+        let mut escaped = false;
+        let len = rest[start..].find(|c: char| {
+            let ends = c == '"' && !escaped;
+            escaped = c == '\\' && !escaped;
+            ends
+        })?;
+        let (label, more) = rest.split_at(start + len + 1);
+        rest = more.strip_prefix(',').unwrap_or(more);
+        Some(label)
+    })
+}
+
+fn is_thing(label: &str) -> bool {
+    let name = label.split('=').next().unwrap_or_default();
+    THINGS.contains(&name)
 }
 
 /// The lines of a page, each with whether it is a sample of a counter or a histogram.
@@ -209,6 +313,71 @@ mod tests {
         }
         let sum = after.add_to(page(1, 0.0, 0, None));
         assert_eq!(value(&sum, "q_total{path=\"/a b\"}"), Some(13.0));
+    }
+
+    #[test]
+    fn o5_what_was_counted_before_and_not_yet_here_is_still_shown() {
+        let one = |reasons: &[(&str, &str, u64)], buckets: bool| {
+            let mut page = Page::default();
+            page.family("flows_total", "counter", "Flows.");
+            for listener in ["mail", "web \\\"x\\\", y"] {
+                page.sample("flows_total", &format!("listener=\"{listener}\""), 1);
+            }
+            page.family("ended_total", "counter", "Ends, by reason.");
+            for (listener, reason, n) in reasons {
+                let labels = format!("listener=\"{listener}\",reason=\"{reason}\"");
+                page.sample("ended_total", &labels, n);
+            }
+            page.family("lasted", "histogram", "Durations.");
+            for le in ["0.1", "10", "+Inf"].iter().filter(|_| buckets) {
+                page.sample(
+                    "lasted_bucket",
+                    &format!("listener=\"mail\",le=\"{le}\""),
+                    4,
+                );
+            }
+            page.family("open", "gauge", "Open.");
+            page.sample("open", "listener=\"mail\"", 1);
+            page.into_text()
+        };
+        let old = [
+            ("mail", "closed", 5),
+            ("mail", "reset", 2),
+            ("web \\\"x\\\", y", "closed", 3),
+            ("gone", "closed", 9),
+        ];
+        let after = Before::default();
+        after.take(&Before::default().hand_on(&one(&old, true)));
+        let sum = after.add_to(one(&[("mail", "reset", 1)], false));
+        let ended: Vec<&str> = sum
+            .lines()
+            .filter(|l| l.starts_with("ended_total"))
+            .collect();
+        assert_eq!(
+            ended,
+            [
+                "ended_total{listener=\"mail\",reason=\"reset\"} 3",
+                "ended_total{listener=\"mail\",reason=\"closed\"} 5",
+                "ended_total{listener=\"web \\\"x\\\", y\",reason=\"closed\"} 3",
+            ]
+        );
+        let (_, lasted) = sum.split_once("# TYPE lasted histogram\n").unwrap();
+        let lasted: Vec<&str> = lasted.lines().take(4).collect();
+        assert_eq!(
+            lasted,
+            [
+                "lasted_bucket{listener=\"mail\",le=\"0.1\"} 4",
+                "lasted_bucket{listener=\"mail\",le=\"10\"} 4",
+                "lasted_bucket{listener=\"mail\",le=\"+Inf\"} 4",
+                "# HELP open Open.",
+            ]
+        );
+        // What is of something that is gone is kept for the case that it comes back.
+        assert!(
+            after
+                .hand_on(&sum)
+                .contains("listener=\"gone\",reason=\"closed\"} 9")
+        );
     }
 
     #[test]

@@ -43,6 +43,20 @@ await test(async (browser) => {
   await give.getByLabel("Reason").fill("a test of the console");
   await give.getByRole("button", { name: "Give the order" }).click();
   await page.getByRole("button", { name: "Clear drain of region eu" }).waitFor();
+
+  // The session ends under a half-filled form: who signs in again finds it as it was.
+  await give.getByLabel("Called").fill("us");
+  await give.getByLabel("Reason").fill("half a thought");
+  await page.context().clearCookies();
+  await give.getByLabel("For", { exact: true }).fill("10m");
+  await give.getByRole("button", { name: "Give the order" }).click();
+  await form.waitFor();
+  await form.getByLabel("Token").fill(process.env.TRADEWIND_OPERATOR);
+  await form.getByRole("button", { name: "Sign in" }).click();
+  await form.waitFor({ state: "detached" });
+  await until("the view is there again", async () => (await page.locator("#main .notice.bad").count()) === 0);
+  assert.equal(await give.getByLabel("Reason").inputValue(), "half a thought");
+  assert.equal(await give.getByLabel("Called").inputValue(), "us");
   await page.goto(`${base}/ui/#/audit`);
   await settled(page, "audit");
   await page.getByRole("table", { name: "Audit record" }).getByText("otto").first().waitFor();

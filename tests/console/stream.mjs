@@ -60,6 +60,29 @@ await test(async (browser) => {
   await cut.unroute("**/v1/events");
   await until("the stream is live again", async () => (await head(cut)) === "Live", 40_000);
 
+  // The node does not answer at all: what is shown is said to be old, and nothing is said to be well.
+  const away = await page_of(browser, { may: (m) => /ERR_(INTERNET_DISCONNECTED|FAILED|NETWORK_CHANGED)/.test(m.text()) });
+  await view(away, "endpoints");
+  await until("the stream is live", async () => (await head(away)) === "Live");
+  await away.context().setOffline(true);
+  // A browser that is cut off keeps a stream that is open: nothing comes by it.
+  await until("what happens next is asked for in vain", async () => (await head(away)) !== "Live", 60_000);
+  await away.getByRole("alert").getByText("What is shown is what was known last").waitFor({ timeout: 30_000 });
+  await away.locator("#head", { hasText: "Not known now" }).waitFor();
+  assert.ok((await away.locator("main tbody tr").count()) > 0, "what was known stays");
+  await away.context().setOffline(false);
+  await until("the stream is live again", async () => (await head(away)) === "Live", 40_000);
+  await away.getByRole("alert").waitFor({ state: "detached" });
+  await until("how it stands is known", async () => !(await away.locator("#head").textContent()).includes("Not known now"));
+  await away.context().close();
+
+  // No proxy here: said kindly, and no answer of 404 is shown.
+  const none = await page_of(browser, { may: (m) => m.text().includes("404") });
+  await view(none, "proxy");
+  await none.getByText("carries no traffic: it has not the role proxy").waitFor();
+  assert.equal(await none.locator("#main .notice.bad").count(), 0);
+  await none.context().close();
+
   // Thousands of names: a page of them at a time.
   await view(cut, "names");
   await settled(cut, "names");

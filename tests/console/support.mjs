@@ -18,7 +18,7 @@ export const base = process.env.TRADEWIND_ADMIN;
 /** Where it answers DNS. */
 export const dns = new URL(`dns://${process.env.TRADEWIND_DNS}`);
 /** How long anything may take to show. */
-export const PATIENCE = 20_000;
+export const PATIENCE = 40_000;
 
 const found = [];
 

@@ -283,6 +283,36 @@ fn s1_a_change_is_made_once() {
 }
 
 #[test]
+fn s4_an_array_is_refused_where_an_object_is_wanted() {
+    let node = Node::start(&guarded(""));
+    let a = node.admin;
+    let (one, all) = (
+        r#"["endpoint","eu-1","drain",null,null,"test",null,null,null,"test"]"#,
+        r#"[[],null,"test",null,null,null,"test"]"#,
+    );
+    let drill = r#"["fail","region","eu","2m",null,true,null,"test",null,null,"test"]"#;
+    let within =
+        r#"{"orders":[["endpoint","eu-1","drain",null]],"reason":"test","break-glass":"test"}"#;
+    for (method, path, body, parameter) in [
+        ("PUT", "/v1/overrides", one, "body"),
+        ("POST", "/v1/overrides", one, "body"),
+        ("POST", "/v1/switchover", all, "body"),
+        ("POST", "/v1/switchover", within, "orders[0]"),
+        ("POST", "/v1/drills", drill, "body"),
+        ("POST", "/v1/drills/x/abort", r#"[null,"test"]"#, "body"),
+        ("POST", "/v1/plan", r#"[{},null,null]"#, "body"),
+        ("POST", "/v1/session", r#"["tradewind_00"]"#, "body"),
+    ] {
+        let told = by(a, ADMIN, method, path, body);
+        assert_eq!(told.status, 400, "{method} {path}: {}", told.body);
+        let named = format!(r#""parameter":"{parameter}""#);
+        assert!(told.body.contains(&named), "{method} {path}: {}", told.body);
+    }
+    let orders = by(a, VIEWER, "GET", "/v1/overrides", "").body;
+    assert!(orders.contains(r#""overrides":[]"#), "{orders}");
+}
+
+#[test]
 fn s1_what_is_too_large_or_no_json_is_refused_unread() {
     let node = Node::start(&guarded("body-limit = \"64KiB\""));
     let a = node.admin;

@@ -184,6 +184,24 @@ fn o1_a_failover_is_told_as_it_happens_and_explained_as_it_was_also_after_a_rest
         .map(|c| &c["state"])
         .collect();
     assert!(states.contains(&&Value::from("down")), "{history}");
+    // For longer than this process has run, with the time in which there was none.
+    for path in [
+        "/v1/endpoints/eu-1/history?since=-1h",
+        "/v1/votes/history?since=-1h&q=EU-1",
+    ] {
+        let history = wait_for("the restart is recorded", BOUND, || {
+            let history = http::get(node.admin, path).json();
+            (history["gaps"].as_array()?.len() == 1).then_some(history)
+        });
+        assert_eq!(history["partial"], Value::Null, "{history}");
+        let of = &history["endpoints"][0]["changes"];
+        let changes = history["changes"].as_array().or(of.as_array()).unwrap();
+        let states = changes.iter().map(|c| c["state"].as_str().unwrap());
+        let states: Vec<_> = states.filter(|s| ["up", "down"].contains(s)).collect();
+        assert!(states.ends_with(&["up", "down", "up"]), "{history}");
+        let begins = history["begins"].as_str().unwrap();
+        assert!(begins < history["gaps"][0]["from"].as_str().unwrap());
+    }
 
     // On the command line.
     let said = |args: &[&str]| {
@@ -307,6 +325,18 @@ fn s1_wrong_parameters_are_named_and_times_without_record_are_refused() {
         http::get(node.admin, "/v1/endpoints/eu-1/history?limit=0").status,
         400
     );
+    for (query, status, parameter) in [
+        ("since=soon", 400, "since"),
+        ("since=2999-01-01T00:00:00Z", 400, "since"),
+        ("limit=0", 400, "limit"),
+        ("limit=101", 400, "limit"),
+        ("pool=ue", 404, "pool"),
+        ("colour=red", 400, "colour"),
+    ] {
+        let answer = http::get(node.admin, &format!("/v1/votes/history?{query}"));
+        assert_eq!(answer.status, status, "{query}: {}", answer.body);
+        assert_eq!(answer.json()["parameter"], parameter, "{query}");
+    }
 }
 
 #[test]
@@ -341,6 +371,13 @@ fn f4_a_history_that_cannot_be_written_stops_no_answer() {
         "{}",
         answer.body
     );
+    // How verdicts changed is told of memory, and that something is missing.
+    let history = http::get(node.admin, "/v1/votes/history?since=-1h").json();
+    let why = history["partial"].as_str().unwrap();
+    assert!(why.contains("is not to be had"), "{history}");
+    let endpoints = history["endpoints"].as_array().unwrap();
+    let eu = endpoints.iter().find(|e| e["endpoint"] == "eu-1").unwrap();
+    assert_eq!(eu["changes"][0]["state"], "down", "{history}");
     // What happens is told all the same, and that something is missing.
     let page = http::get(node.admin, "/v1/events").json();
     assert!(page["partial"].is_string(), "{page}");

@@ -2,7 +2,7 @@
 //! client sees of it.
 
 use std::io::{ErrorKind, Read};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use crate::e2e_proxy_l4_balance::{config, connect, connect_from, name_on, speaker};
@@ -150,13 +150,6 @@ fn p2_waiting_ends_when_the_upstream_goes() {
     drop(first);
 }
 
-fn nobody() -> StreamBackend {
-    let gone = TcpListener::bind("127.0.0.1:0").unwrap();
-    let addr = gone.local_addr().unwrap();
-    drop(gone);
-    StreamBackend::absent(addr)
-}
-
 fn backend(proxy: &Proxy, at: usize) -> serde_json::Value {
     let shown = http::get(proxy.node.admin, "/v1/proxy/upstreams/app").json();
     shown["upstreams"][0]["backends"][at].clone()
@@ -164,7 +157,7 @@ fn backend(proxy: &Proxy, at: usize) -> serde_json::Value {
 
 #[test]
 fn p4_a_backend_that_takes_no_connection_is_passed_over_and_ejected() {
-    let (gone, b) = (nobody(), speaker("b"));
+    let (gone, b) = (StreamBackend::absent(), speaker("b"));
     let upstream = "passive = { max-fails = 3, ejection-time = \"1m\" }";
     let proxy = Proxy::start(&config(upstream, &[(&gone, ""), (&b, "")]));
     // No client sees anything of it.
@@ -179,7 +172,7 @@ fn p4_a_backend_that_takes_no_connection_is_passed_over_and_ejected() {
 
 #[test]
 fn p1_tries_are_as_many_as_configured() {
-    let gone = [nobody(), nobody(), nobody()];
+    let gone = [(); 3].map(|()| StreamBackend::absent());
     let b = speaker("b");
     let backends = [(&gone[0], ""), (&gone[1], ""), (&gone[2], ""), (&b, "")];
     let tries = |attempts: u32| {
@@ -217,7 +210,7 @@ fn p4_an_early_close_is_a_failure_only_where_that_is_configured() {
 
 #[test]
 fn an_open_circuit_refuses_connections_at_once() {
-    let gone = nobody();
+    let gone = StreamBackend::absent();
     let upstream = "passive = { max-fails = 0 }\n\
                     circuit = { failures = \"50%\", min-requests = 5, open-for = \"1h\" }";
     let proxy = Proxy::start(&config(upstream, &[(&gone, "")]));

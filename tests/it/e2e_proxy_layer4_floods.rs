@@ -115,7 +115,7 @@ fn assert_others_go_on(proxy: &Proxy) {
     let began = Instant::now();
     proxy.assert_serves();
     let took = began.elapsed();
-    assert!(took < Duration::from_secs(3), "{took:?}");
+    assert!(took < Duration::from_secs(10), "{took:?}");
 }
 
 #[test]

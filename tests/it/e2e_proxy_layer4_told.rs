@@ -2,7 +2,7 @@
 //! clients are.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::support::backend::Backend;
 use crate::support::demo::{package, tradewind};
 use crate::support::proxy::{Proxy, WEB, backend_entry, get};
-use crate::support::stream::StreamBackend;
+use crate::support::stream::{StreamBackend, nobody};
 use crate::support::{http, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -69,14 +69,6 @@ fn wait_for_line(proxy: &Proxy, line: &str) -> String {
         std::thread::park_timeout(Duration::from_millis(25));
     }
     panic!("no {line} in\n{last}");
-}
-
-/// A port where nobody listens.
-fn nobody() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
 }
 
 const LOG: &str = "access-log = { to = \"access.log\" }";

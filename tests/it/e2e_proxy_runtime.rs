@@ -158,6 +158,11 @@ fn p6_what_is_under_way_is_cut_when_the_drain_timeout_is_over() {
         (one.busy() == 0).then_some(())
     });
     assert_eq!(two.busy(), 1);
+    wait_for("its client to be told", PATIENCE, || {
+        let mut all = tunnels.iter_mut();
+        all.any(|raw| raw.is_closed_within(Duration::from_millis(50)))
+            .then_some(())
+    });
     let mut ended = 0;
     for raw in &mut tunnels {
         ended += usize::from(raw.is_closed_within(Duration::from_millis(200)));
@@ -268,4 +273,60 @@ fn p6_a_request_without_an_answer_is_cut_off_too() {
     wait_for("the connections to end", PATIENCE, || {
         (backend.busy() == 0).then_some(())
     });
+}
+
+#[test]
+fn an_order_about_a_backend_is_taken_only_where_its_tag_still_stands() {
+    let backend = Backend::start();
+    let proxy = start("", &[&backend]);
+    let url = |path: &str| format!("http://{}/v1/proxy/upstreams{path}", proxy.node.admin);
+    let curl = |args: &[&str]| {
+        let out = std::process::Command::new("curl")
+            .arg("-si")
+            .args(args)
+            .output()
+            .unwrap();
+        String::from_utf8(out.stdout).unwrap()
+    };
+    let tag_in = |answer: &str| {
+        let mut lines = answer.lines().filter_map(|l| l.split_once(": "));
+        let found = lines.find(|(name, _)| name.eq_ignore_ascii_case("etag"));
+        found.unwrap().1.trim().to_owned()
+    };
+    let order = |tag: &str, action: &str| {
+        let condition = format!("If-Match: {tag}");
+        let body = format!(r#"{{"action": "{action}", "reason": "x", "owner": "ann"}}"#);
+        let json = "Content-Type: application/json";
+        curl(&[
+            "-H",
+            &condition,
+            "-H",
+            json,
+            "-d",
+            &body,
+            &url("/app/backends/b0"),
+        ])
+    };
+    let (one, all) = (tag_in(&curl(&[&url("/app")])), tag_in(&curl(&[&url("")])));
+    assert!(one.starts_with('"'), "a strong tag: {one}");
+    // Requests and probes go on without an order, and change no tag.
+    ask(&proxy, 3);
+    assert_eq!(tag_in(&curl(&[&url("/app")])), one);
+    let taken = order(&one, "drain");
+    assert!(taken.starts_with("HTTP/1.1 200 "), "{taken}");
+    for old in [&one, &all] {
+        let late = order(old, "enable");
+        assert!(late.starts_with("HTTP/1.1 412 "), "{late}");
+        let now = tag_in(&late);
+        assert_eq!(now, tag_in(&curl(&[&url("/app")])));
+        for part in [old, &now] {
+            assert!(late.contains(&part.replace('"', "\\\"")), "{part}: {late}");
+        }
+    }
+    assert_eq!(backends(&proxy)[0]["orders"][0]["kind"], "drain");
+    let now = tag_in(&curl(&[&url("")]));
+    let taken = order(&now, "enable");
+    assert!(taken.starts_with("HTTP/1.1 200 "), "{taken}");
+    assert!(order("*", "drain").starts_with("HTTP/1.1 200 "));
+    assert!(order("x", "drain").starts_with("HTTP/1.1 400 "));
 }

@@ -2,12 +2,12 @@
 //! silence ends (requirement P1).
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::support::proxy::{Proxy, backend_entry};
-use crate::support::stream::StreamBackend;
+use crate::support::stream::{StreamBackend, nobody};
 
 /// A listener `l4` of TCP before these backends.
 pub fn config(more: &str, backends: &[SocketAddr]) -> String {
@@ -122,12 +122,12 @@ fn what_breaks_off_does_not_look_like_an_end() {
 #[test]
 fn silence_ends_a_connection_and_talk_keeps_it() {
     let backend = StreamBackend::echo();
-    let times = "tcp.idle-timeout = \"500ms\"\n";
+    let times = "tcp.idle-timeout = \"2s\"\n";
     let proxy = Proxy::start(&config(times, &[backend.addr]));
     let mut stream = connect(&proxy);
     let began = Instant::now();
     let mut byte = [0];
-    while began.elapsed() < Duration::from_secs(2) {
+    while began.elapsed() < Duration::from_secs(4) {
         stream.write_all(b"x").unwrap();
         stream.read_exact(&mut byte).unwrap();
         thread::sleep(Duration::from_millis(100));
@@ -136,17 +136,14 @@ fn silence_ends_a_connection_and_talk_keeps_it() {
     let end = stream.read(&mut byte);
     assert!(matches!(&end, Ok(0) | Err(_)), "{end:?}");
     let took = quiet.elapsed();
-    assert!(took >= Duration::from_millis(300), "{took:?}");
-    assert!(took < Duration::from_secs(10), "{took:?}");
+    assert!(took >= Duration::from_secs(1), "{took:?}");
+    assert!(took < Duration::from_secs(15), "{took:?}");
 }
 
 #[test]
 fn a_backend_that_refuses_is_passed_over() {
-    let gone = TcpListener::bind("127.0.0.1:0").unwrap();
-    let nobody = gone.local_addr().unwrap();
-    drop(gone);
     let backend = StreamBackend::named("here");
-    let proxy = Proxy::start(&config("", &[nobody, backend.addr]));
+    let proxy = Proxy::start(&config("", &[nobody(), backend.addr]));
     for _ in 0..4 {
         let mut got = String::new();
         connect(&proxy).read_to_string(&mut got).unwrap();
@@ -161,7 +158,7 @@ fn p1_a_slow_reader_gets_all_of_its_octets_long_after_the_backend_has_ended() {
     let backend = StreamBackend::with(move |mut stream| {
         let _ = stream.write_all(&octets);
     });
-    let times = "tcp.idle-timeout = \"1s\"\ntcp.half-close-timeout = \"1s\"\n";
+    let times = "tcp.idle-timeout = \"2s\"\ntcp.half-close-timeout = \"2s\"\n";
     let proxy = Proxy::start(&config(times, &[backend.addr]));
     // A small window, so that most of it waits at the proxy.
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
@@ -175,7 +172,7 @@ fn p1_a_slow_reader_gets_all_of_its_octets_long_after_the_backend_has_ended() {
             n => got.extend_from_slice(&space[..n]),
         }
         // What waits in the kernel is read for several times as long as silence may last.
-        thread::sleep(Duration::from_millis(50));
+        thread::sleep(Duration::from_millis(100));
     }
     assert!(got == sent, "{} octets of {}", got.len(), sent.len());
 }

@@ -1,7 +1,10 @@
 //! What a node tells of itself: metrics against their documentation and promtool, the shipped rules and
 //! dashboard against the metrics, OpenTelemetry, dnstap.
 
+mod collector;
 mod exports;
+mod openmetrics;
+mod traces;
 mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -118,6 +121,14 @@ fn o_every_metric_is_documented_and_every_documented_one_exists() {
     assert_eq!(found.len(), names.len(), "a family twice");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     promtool_accepts(&page);
+    openmetrics::says_the_same(world.node().admin, &table_of_kinds(&table));
+}
+
+/// Type and unit of each metric, as the table has them.
+fn table_of_kinds(table: &BTreeMap<String, Row>) -> BTreeMap<String, (String, String)> {
+    let rows = table.iter();
+    rows.map(|(name, row)| (name.clone(), (row.kind.clone(), row.unit.clone())))
+        .collect()
 }
 
 /// Writes the table anew: what was found, with labels of before where there are no samples.

@@ -89,4 +89,4 @@ macro_rules! targets {
     };
 }
 
-targets! { query edns zone config mmdb networks proxy fleet push order history forwarded http_request http_response http_chunked tls_hello quic }
+targets! { query edns zone config mmdb networks proxy fleet push order history forwarded http_request http_response http_chunked tls_hello quic trace_context }

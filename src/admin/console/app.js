@@ -4,17 +4,19 @@ import { forget, maybe, send, session } from "./lib/api.js";
 import { repaint } from "./lib/chart.js";
 import { h, say, show } from "./lib/dom.js";
 import { follow } from "./lib/live.js";
-import { heading, loading, trouble } from "./lib/parts.js";
+import { NARROW, heading, loading, trouble } from "./lib/parts.js";
 import { head, jump } from "./frame/head.js";
 import { login } from "./frame/login.js";
 import { GROUPS, find } from "./routes.js";
 
 /** Between two readings of what is shown. */
 const CALM_MS = 1000;
+/** A node that did not answer is asked again after this. */
+const AGAIN_MS = 5000;
 
 const main = document.getElementById("main");
 /** What all views may use. */
-export const world = { status: null, who: null, live: "connecting", why: "", missed: null };
+export const world = { status: null, lost: false, who: null, live: "connecting", why: "", missed: null };
 
 let now = null;
 
@@ -182,10 +184,18 @@ function frame() {
 }
 
 async function summary() {
+  // What a node said that says nothing any more is not how things stand.
+  let lost = false;
   const [status, who] = await Promise.all([
-    maybe("/v1/status").catch(() => world.status),
+    maybe("/v1/status").catch(() => {
+      lost = true;
+      return world.status;
+    }),
     maybe("/v1/session").catch(() => world.who),
   ]);
+  world.lost = lost;
+  // A stream may stay open without saying anything: it is not waited for.
+  if (lost) setTimeout(changed, AGAIN_MS);
   world.status = status;
   world.who = who;
   frame();
@@ -216,6 +226,22 @@ let stream;
 /** Begins, and begins again with other rights. */
 async function begin() {
   await summary();
+  listen();
+  await visit(false);
+}
+
+/** Goes on after a session ended under a view: what was typed into it stays. */
+async function resume() {
+  if (!now?.data) return begin();
+  await summary();
+  listen();
+  // That nobody was known is over.
+  for (const form of Object.values(now.state)) if (form?.error?.status === 401) form.error = null;
+  await now.refresh();
+  return undefined;
+}
+
+function listen() {
   stream?.stop();
   stream = follow({
     changed,
@@ -227,10 +253,9 @@ async function begin() {
       frame();
     },
   });
-  await visit(false);
 }
 
-session.wanted = () => login(begin);
+session.wanted = () => login(resume);
 addEventListener("hashchange", () => visit(true));
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden && world.missed) {
@@ -241,7 +266,7 @@ document.addEventListener("visibilitychange", () => {
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
 let width = innerWidth;
 addEventListener("resize", () => {
-  if (width < 640 !== innerWidth < 640) now?.render();
+  if (NARROW.some((at) => width <= at !== innerWidth <= at)) now?.render();
   width = innerWidth;
 });
 document.getElementById("skip").addEventListener("click", (event) => {
@@ -253,6 +278,11 @@ addEventListener("keydown", (event) => {
   if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) {
     event.preventDefault();
     jump();
+  }
+  // The views, where they are behind a button.
+  if (event.key === "Escape" && document.getElementById("nav").classList.contains("shown")) {
+    nav_shown(false);
+    document.getElementById("menu").focus();
   }
 });
 

@@ -45,6 +45,7 @@ pub(super) const FILES: &[File] = files! {
     "lib/map.js" SCRIPT
     "lib/paging.js" SCRIPT
     "lib/parts.js" SCRIPT
+    "lib/past.js" SCRIPT
     "vendor/README.md" TEXT
     "vendor/countries-110m.json" DATA
     "vendor/d3-array.LICENSE" TEXT

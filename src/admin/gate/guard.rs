@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{Request, State as Extract};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
@@ -49,6 +49,7 @@ pub async fn guard(Extract(state): Extract<State>, request: Request, next: Next)
     let is_console = parts.uri.path().starts_with("/ui/");
     let is_change = is_change(&parts.method) && parts.uri.path() != PLAN;
     let is_session = parts.uri.path() == SESSION;
+    let may_be_marked = self::is_change(&parts.method);
     let (who, response) = match standing {
         Err(refused) => (None, refused.into_response()),
         Ok(who) => {
@@ -56,8 +57,15 @@ pub async fn guard(Extract(state): Extract<State>, request: Request, next: Next)
                 Some(_) => gate.access().body_limit,
                 None => STRANGERS_BODY,
             };
-            let response = match read(body, &parts.headers, most).await {
-                Ok(body) => next.run(Request::from_parts(parts, body)).await,
+            let read = read(body, &parts.headers, most).await;
+            let first = read.and_then(|body| {
+                if let (Some(who), true) = (&who, may_be_marked) {
+                    gate.first_time(&mut parts, who, &body, &*state.orders)?;
+                }
+                Ok(body)
+            });
+            let response = match first {
+                Ok(body) => next.run(Request::from_parts(parts, body.into())).await,
                 Err(refused) => refused.into_response(),
             };
             (who, response)
@@ -122,13 +130,6 @@ impl Gate {
         if has_body(headers) && !is_json(headers) {
             return Err(Refused::Media);
         }
-        if let (Some(who), Some(key)) = (who, key) {
-            let noted = self.seen().note(&who.name, key, self.clock.now());
-            noted.map_err(|ago| Refused::Replayed {
-                who: who.clone(),
-                ago,
-            })?;
-        }
         Ok(())
     }
 }
@@ -160,7 +161,7 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 /// Reads the body, of at most so many octets.
-async fn read(body: Body, headers: &HeaderMap, most: usize) -> Result<Body, Refused> {
+async fn read(body: Body, headers: &HeaderMap, most: usize) -> Result<Bytes, Refused> {
     let length = headers.get(header::CONTENT_LENGTH);
     let length = length.and_then(|l| l.to_str().ok()?.parse::<u64>().ok());
     // Not one octet is read of what is too long by its own word.
@@ -168,10 +169,10 @@ async fn read(body: Body, headers: &HeaderMap, most: usize) -> Result<Body, Refu
         return Err(Refused::Body { most });
     }
     if !has_body(headers) {
-        return Ok(Body::empty());
+        return Ok(Bytes::new());
     }
     match tokio::time::timeout(BODY_TIME, Limited::new(body, most).collect()).await {
-        Ok(Ok(whole)) => Ok(Body::from(whole.to_bytes())),
+        Ok(Ok(whole)) => Ok(whole.to_bytes()),
         Ok(Err(e)) if e.is::<LengthLimitError>() => Err(Refused::Body { most }),
         // Nobody is there to be told.
         Ok(Err(_)) | Err(_) => Err(Refused::Slow),

@@ -43,6 +43,7 @@ pub(super) fn identify(
             name: found.name.clone(),
             role: found.holder.role,
             by: By::Token,
+            mark: None,
         });
     }
     let mut otherwise = Refused::Nobody;
@@ -55,6 +56,7 @@ pub(super) fn identify(
                 name: found.name.clone(),
                 role: found.holder.role,
                 by: By::Session,
+                mark: None,
             });
         }
         // Whoever was signed in may still be known otherwise.
@@ -69,6 +71,7 @@ pub(super) fn identify(
                     name: c.name.clone(),
                     role: c.holder.role,
                     by: By::Certificate,
+                    mark: None,
                 });
             }
             Some(c) => {
@@ -87,6 +90,7 @@ pub(super) fn identify(
                 name: LOCAL.into(),
                 role,
                 by: By::Loopback,
+                mark: None,
             })
         }
         _ => Err(otherwise),

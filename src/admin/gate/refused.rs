@@ -55,6 +55,10 @@ pub enum Refused {
         who: Who,
         /// How long ago the first one was.
         ago: Duration,
+        /// Where, if not in the memory of this process.
+        node: Option<String>,
+        /// Whether the first one asked the same.
+        same: bool,
     },
     /// What marks a change is not as it must be.
     Key,
@@ -256,11 +260,23 @@ impl Refused {
                 who.name,
                 who.role.word()
             ),
-            Refused::Replayed { ago, .. } => format!(
-                "a change with this `Idempotency-Key` came {} s ago and is not made again; give every \
-                 change its own key",
-                ago.as_secs()
-            ),
+            Refused::Replayed {
+                ago, node, same, ..
+            } => {
+                let place = node.as_ref();
+                let place = place.map_or_else(String::new, |n| format!(" at node `{n}`"));
+                let ago = ago.as_secs();
+                match same {
+                    true => format!(
+                        "a change with this `Idempotency-Key` came {ago} s ago{place} and is not made \
+                         again; give every change its own key"
+                    ),
+                    false => format!(
+                        "another change with this `Idempotency-Key` came {ago} s ago{place}; this one is \
+                         not made: give every change its own key"
+                    ),
+                }
+            }
             Refused::Key => {
                 "`Idempotency-Key` takes 1 to 255 printable characters without spaces, once"
                     .to_owned()

@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use super::cross_site;
 use super::identify::{Now, identify};
 use super::peer::Shown;
-use super::replay::{self, Seen};
+use super::replay::{self, Before, Seen};
 use super::session::{self, Sessions};
 use super::*;
 use crate::compile::{CertificateAccess, Holder, TokenAccess};
@@ -373,27 +373,66 @@ fn s1_a_change_is_not_made_twice() {
     let mut seen = Seen::default();
     let (ann, bob): (Arc<str>, Arc<str>) = ("ann".into(), "bob".into());
     let at = |s| NOW.moment + Duration::from_secs(s);
-    assert_eq!(seen.note(&ann, b"k1", at(0)), Ok(()));
-    assert_eq!(seen.note(&ann, b"k1", at(5)), Err(Duration::from_secs(5)));
+    let mark = |name: &str, key: &[u8], body: &[u8]| {
+        let (method, uri) = ("PUT".parse().unwrap(), "/v1/overrides".parse().unwrap());
+        replay::mark(name, key, &method, &uri, body)
+    };
+    let before = |s, same| {
+        Err(Before {
+            ago: Duration::from_secs(s),
+            same,
+        })
+    };
+    let (anns, bobs) = (mark("ann", b"k1", b"{}"), mark("bob", b"k1", b"{}"));
+    assert_eq!(seen.note(&ann, &anns, at(0)), Ok(()));
+    assert_eq!(seen.note(&ann, &anns, at(5)), before(5, true));
+    let other = mark("ann", b"k1", b"{ }");
+    assert_eq!(seen.note(&ann, &other, at(6)), before(6, false));
     assert_eq!(
-        seen.note(&bob, b"k1", at(5)),
+        seen.note(&bob, &bobs, at(5)),
         Ok(()),
         "keys are each person's own"
     );
-    assert_eq!(
-        seen.note(&ann, b"k1", at(86_399)),
-        Err(Duration::from_secs(86_399))
-    );
-    assert_eq!(seen.note(&ann, b"k1", at(86_400)), Ok(()));
+    assert_eq!(seen.note(&ann, &anns, at(86_399)), before(86_399, true));
+    assert_eq!(seen.note(&ann, &anns, at(86_400)), Ok(()));
     for n in 0..40_000u32 {
-        seen.note(&bob, &n.to_be_bytes(), at(86_400)).unwrap();
+        let mark = mark("bob", &n.to_be_bytes(), b"");
+        seen.note(&bob, &mark, at(86_400)).unwrap();
     }
-    let last = seen.note(&bob, &39_999u32.to_be_bytes(), at(86_400));
-    assert_eq!(last, Err(Duration::ZERO));
+    let last = mark("bob", &39_999u32.to_be_bytes(), b"");
+    assert_eq!(seen.note(&bob, &last, at(86_400)), before(0, true));
     assert!(
-        seen.note(&ann, b"k1", at(86_401)).is_err(),
+        seen.note(&ann, &anns, at(86_401)).is_err(),
         "bob's do not push ann's out"
     );
+}
+
+#[test]
+fn s1_a_mark_stands_for_whose_key_it_is_and_for_all_that_was_asked() {
+    let mark = |name: &str, key: &str, method: &str, target: &str, body: &str| {
+        let (method, uri) = (method.parse().unwrap(), target.parse().unwrap());
+        replay::mark(name, key.as_bytes(), &method, &uri, body.as_bytes())
+    };
+    let first = mark("ann", "k", "DELETE", "/v1/overrides?name=a", "{}");
+    assert_eq!(
+        first,
+        mark("ann", "k", "DELETE", "/v1/overrides?name=a", "{}")
+    );
+    for (name, key) in [("bob", "k"), ("ann", "l"), ("an", "nk"), ("annk", "")] {
+        let other = mark(name, key, "DELETE", "/v1/overrides?name=a", "{}");
+        assert_ne!(other.key, first.key, "{name} {key}");
+        assert_eq!(other.body, first.body);
+    }
+    for (method, target, body) in [
+        ("PUT", "/v1/overrides?name=a", "{}"),
+        ("DELETE", "/v1/overrides?name=b", "{}"),
+        ("DELETE", "/v1/overrides", "?name=a{}"),
+        ("DELETE", "/v1/overrides?name=a", ""),
+    ] {
+        let other = mark("ann", "k", method, target, body);
+        assert_ne!(other.body, first.body, "{method} {target}");
+        assert_eq!(other.key, first.key);
+    }
 }
 
 #[test]
@@ -420,6 +459,7 @@ fn s1_orders_bear_the_name_of_who_gives_them() {
         name: "ci".into(),
         role: Role::Operator,
         by,
+        mark: None,
     };
     let owner = |by, said: Option<&str>| who(by).owner(said.map(str::to_owned));
     assert_eq!(owner(By::Token, None).unwrap(), "ci");

@@ -8,7 +8,9 @@ use utoipa::ToSchema;
 
 use super::overrides::{owner, plain};
 use super::query::{Body, NoQuery, Path};
+use crate::admin::backends::UpstreamStatus;
 use crate::admin::desk::Refusal;
+use crate::admin::etag::{Conditions, ETag, Tagged};
 use crate::admin::gate::{Operator, Viewer, Who};
 use crate::admin::problem::Problem;
 use crate::admin::state::{Answer, State};
@@ -42,13 +44,35 @@ pub struct Wanted {
     max_connections: Option<u32>,
 }
 
+/// One order is taken at a time, so that none comes between a look at the tags and the order.
+static TAKING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+/// What stands for the backends and the orders about them: which there are, where, and what was ordered
+/// by whom and when. What goes on by itself, health and counters, is not part of it.
+fn tag_of<'u>(upstreams: impl IntoIterator<Item = &'u UpstreamStatus>) -> ETag {
+    let texts = upstreams.into_iter().flat_map(|u| {
+        let all = u.backends.iter().map(|b| {
+            format!(
+                "{} {} {:?} {:?} {:?}",
+                b.name, b.address, b.presence, b.word, b.ordered_weight
+            )
+        });
+        std::iter::once(u.name.clone())
+            .chain(all)
+            .collect::<Vec<_>>()
+    });
+    ETag::of(texts)
+}
+
 /// How the upstreams stand.
 #[utoipa::path(
     get,
     path = "/v1/proxy/upstreams",
     tag = "proxy",
     responses(
-        (status = 200, description = "The upstreams with their backends", body = Upstreams),
+        (status = 200, description = "The upstreams with their backends", body = Upstreams,
+         headers(("ETag" = String, description = "Stands for the backends of all upstreams and the \
+                  orders about them: give it as `If-Match`"))),
         (status = 404, description = "The node has no proxy"),
     )
 )]
@@ -56,14 +80,15 @@ pub async fn list(
     _: Viewer,
     extract::State(state): extract::State<State>,
     _: NoQuery,
-) -> Answer<Upstreams> {
-    match state.backends.status() {
-        Some(all) => Ok(Json(Upstreams {
-            xdp: state.backends.xdp(),
-            ..all.into()
-        })),
-        None => Err(no_proxy()),
-    }
+) -> Result<Tagged<Upstreams>, Problem> {
+    let all = state.backends.status().ok_or_else(no_proxy)?;
+    // Health and counters go on without an order: never 304.
+    let tag = tag_of(&all);
+    let shown = Upstreams {
+        xdp: state.backends.xdp(),
+        ..all.into()
+    };
+    Ok(Tagged::Now(tag, shown))
 }
 
 /// How one upstream stands.
@@ -73,7 +98,9 @@ pub async fn list(
     tag = "proxy",
     params(("upstream" = String, Path, description = "Its name")),
     responses(
-        (status = 200, description = "The upstream", body = Upstreams),
+        (status = 200, description = "The upstream", body = Upstreams,
+         headers(("ETag" = String, description = "Stands for its backends and the orders about them: \
+                  give it as `If-Match`"))),
         (status = 404, description = "The node has no proxy, or no such upstream"),
     )
 )]
@@ -82,14 +109,14 @@ pub async fn one(
     extract::State(state): extract::State<State>,
     _: NoQuery,
     Path(name): Path<String>,
-) -> Answer<Upstreams> {
+) -> Result<Tagged<Upstreams>, Problem> {
     let mut all = state.backends.status().ok_or_else(no_proxy)?;
     all.retain(|u| u.name == name);
     if all.is_empty() {
         let detail = format!("there is no upstream `{name}` here; see /v1/proxy/upstreams");
         return Err(Problem::no_such("upstream", detail));
     }
-    Ok(Json(all.into()))
+    Ok(Tagged::Now(tag_of(&all), all.into()))
 }
 
 /// Gives an order about a backend.
@@ -106,12 +133,14 @@ pub async fn one(
         (status = 200, description = "It is in force", body = Taken),
         (status = 404, description = "The node has no proxy, or no such upstream or backend"),
         (status = 409, description = "It breaks rules; each is told with both numbers"),
+        (status = 412, description = "Backends or orders are others than `If-Match` stands for"),
         (status = 503, description = "It could not be tried"),
     )
 )]
 pub async fn give(
     Operator(who): Operator,
     extract::State(state): extract::State<State>,
+    conditions: Conditions,
     _: NoQuery,
     Path((upstream, backend)): Path<(String, String)>,
     Body(wanted): Body<Wanted>,
@@ -120,8 +149,24 @@ pub async fn give(
     let wish = wanted.wish(&who, state.clock.wall().unix_ms(state.clock.now()))?;
     let (desk, at) = (state.backends.clone(), place.clone());
     // On its own: a client that hangs up must not leave an order half-way.
-    let given = tokio::spawn(async move { desk.give(at, wish).await });
-    match given.await {
+    let given = tokio::spawn(async move {
+        let _one = TAKING.lock().await;
+        if conditions.is_bound() {
+            let all = desk.status().ok_or_else(no_proxy)?;
+            let mine = all.iter().filter(|u| *u.name == *at.upstream);
+            let tags = [tag_of(mine), tag_of(&all)];
+            if !conditions.allows(&tags) {
+                return Err(conditions.broken(&tags[0]));
+            }
+        }
+        Ok(desk.give(at, wish).await)
+    });
+    let given = match given.await {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(problem)) => return Err(problem),
+        Err(panic) => Err(panic),
+    };
+    match given {
         Ok(Ok(taken)) => Ok(Json(Taken::new(&place, taken))),
         Ok(Err(Refusal::Invalid { parameter, detail })) => {
             Err(Problem::parameter(parameter, detail))

@@ -6,16 +6,18 @@ use axum::{Json, extract};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::object::Object;
 use super::overrides::{broken, owner, plain, share};
 use super::query::{Body, NoQuery, Path, wrong};
 use crate::admin::desk::Refusal;
 use crate::admin::drills::{NotAborted, WantedDrill};
+use crate::admin::etag::{Conditions, ETag, Tagged};
 use crate::admin::gate::{Operator, Viewer, Who};
 use crate::admin::problem::Problem;
 use crate::admin::state::{Answer, State};
 use crate::admin::view::drills::{Drill, DrillReport, Drills};
 use crate::config::quantity::parse_duration;
-use crate::drill::Charter;
+use crate::drill::{Charter, Report};
 use crate::overrides::{Effect, Reach, ScopeKind};
 
 /// A drill to begin.
@@ -42,7 +44,8 @@ pub struct Wanted {
     owner: Option<String>,
     /// Why.
     reason: String,
-    /// The share of each name's capacity that must go on serving, such as `60%`.
+    /// The share of each name's capacity that must go on serving, such as `60%`; without it traffic says,
+    /// where it is known.
     demand: Option<String>,
     /// Most requests that may be answered with 5xx before it is rolled back, such as `5%`.
     max_errors: Option<String>,
@@ -61,22 +64,41 @@ pub struct Abort {
     reason: String,
 }
 
+/// One drill is begun at a time, so that none comes between a look at the tags and the beginning.
+static BEGINNING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+/// What stands for where drills stand: which there are, and the steps of each. What goes on by itself,
+/// the time that is left and the traffic seen, is not part of it.
+fn tag_of<'r>(drills: impl IntoIterator<Item = &'r Report>) -> ETag {
+    ETag::of(drills.into_iter().map(|r| {
+        let ended = r.state.end().map_or("", crate::drill::End::word);
+        format!("{} {} {ended}", r.charter.drill.id, r.state.word())
+    }))
+}
+
 /// Drills, the latest first.
 #[utoipa::path(
     get,
     path = "/v1/drills",
     tag = "drills",
-    responses((status = 200, description = "At most the last fifty drills", body = Drills))
+    responses((status = 200, description = "At most the last fifty drills", body = Drills,
+               headers(("ETag" = String, description = "Stands for which drills there are, and where \
+                        each stands: give it as `If-Match`"))))
 )]
 pub async fn list(
     _: Viewer,
     extract::State(state): extract::State<State>,
     _: NoQuery,
-) -> Answer<Drills> {
+) -> Result<Tagged<Drills>, Problem> {
     let drills = state.drills.list();
-    Ok(Json(Drills {
-        drills: drills.iter().map(Drill::of).collect(),
-    }))
+    // What was seen of traffic goes on without a step: never 304.
+    let tag = tag_of(&drills);
+    Ok(Tagged::Now(
+        tag,
+        Drills {
+            drills: drills.iter().map(Drill::of).collect(),
+        },
+    ))
 }
 
 /// Begins a drill if it is safe.
@@ -92,24 +114,40 @@ pub async fn list(
         (status = 400, description = "A parameter is wrong", content_type = "application/problem+json"),
         (status = 404, description = "The configuration has no such thing", content_type = "application/problem+json"),
         (status = 409, description = "It is not safe: the rules that do not hold", content_type = "application/problem+json"),
+        (status = 412, description = "Drills stand otherwise than `If-Match` says", content_type = "application/problem+json"),
         (status = 503, description = "It could not be tried", content_type = "application/problem+json"),
     )
 )]
 pub async fn begin(
     Operator(who): Operator,
     extract::State(state): extract::State<State>,
+    conditions: Conditions,
     _: NoQuery,
     Body(wanted): Body<Wanted>,
 ) -> Result<Response, Problem> {
     let wanted = wanted.read(&who)?;
     let drills = state.drills.clone();
     // On its own: a client that hangs up must not leave a drill half-way.
-    let begun = tokio::spawn(async move { drills.begin(wanted).await });
-    match begun.await {
+    let begun = tokio::spawn(async move {
+        let _one = BEGINNING.lock().await;
+        if conditions.is_bound() {
+            conditions.check(&tag_of(&drills.list()))?;
+        }
+        Ok(drills.begin(wanted).await)
+    });
+    let begun = match begun.await {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(problem)) => return Err(problem),
+        Err(panic) => Err(panic),
+    };
+    match begun {
         Ok(Ok(report)) => {
             let drill = Drill::of(&report);
-            let place = [(header::LOCATION, format!("/v1/drills/{}", drill.id))];
-            Ok((StatusCode::CREATED, place, Json(drill)).into_response())
+            let fields = [
+                (header::LOCATION, format!("/v1/drills/{}", drill.id)),
+                (header::ETAG, tag_of([&report]).to_string()),
+            ];
+            Ok((StatusCode::CREATED, fields, Json(drill)).into_response())
         }
         Ok(Err(Refusal::Invalid { parameter, detail })) => {
             Err(Problem::parameter(parameter, detail))
@@ -130,7 +168,8 @@ pub async fn begin(
     tag = "drills",
     params(("id" = String, Path, description = "The drill")),
     responses(
-        (status = 200, description = "The drill", body = Drill),
+        (status = 200, description = "The drill", body = Drill,
+         headers(("ETag" = String, description = "Stands for where it stands: give it as `If-Match`"))),
         (status = 404, description = "There is no such drill", content_type = "application/problem+json"),
     )
 )]
@@ -139,9 +178,9 @@ pub async fn one(
     extract::State(state): extract::State<State>,
     _: NoQuery,
     Path(id): Path<String>,
-) -> Answer<Drill> {
+) -> Result<Tagged<Drill>, Problem> {
     match state.drills.get(&id) {
-        Some(report) => Ok(Json(Drill::of(&report))),
+        Some(report) => Ok(Tagged::Now(tag_of([&report]), Drill::of(&report))),
         None => Err(none(&id)),
     }
 }
@@ -160,23 +199,35 @@ pub async fn one(
         (status = 400, description = "A parameter is wrong", content_type = "application/problem+json"),
         (status = 404, description = "There is no such drill", content_type = "application/problem+json"),
         (status = 409, description = "It is over already", content_type = "application/problem+json"),
+        (status = 412, description = "It stands otherwise than `If-Match` says", content_type = "application/problem+json"),
         (status = 503, description = "It could not be tried", content_type = "application/problem+json"),
     )
 )]
 pub async fn abort(
     Operator(who): Operator,
     extract::State(state): extract::State<State>,
+    conditions: Conditions,
     _: NoQuery,
     Path(id): Path<String>,
     body: axum::body::Bytes,
 ) -> Answer<Drill> {
     let abort: Abort = match body.is_empty() {
         true => Abort::default(),
-        false => serde_json::from_slice(&body).map_err(|e| wrong("body", &e.to_string()))?,
+        false => serde_json::from_slice(&body)
+            .map(|Object(abort)| abort)
+            .map_err(|e| wrong("body", &e.to_string()))?,
     };
     let by = owner(&who, abort.owner)?;
     let reason = plain("reason", abort.reason)?;
     let drills = state.drills.clone();
+    if conditions.is_bound() {
+        // Whoever read all drills knows this one, too. An abort that comes second finds it over.
+        let one = drills.get(&id).ok_or_else(|| none(&id))?;
+        let tags = [tag_of([&one]), tag_of(&drills.list())];
+        if !conditions.allows(&tags) {
+            return Err(conditions.broken(&tags[0]));
+        }
+    }
     let ended = tokio::spawn(async move { drills.abort(&id, &by, &reason).await });
     match ended.await {
         Ok(Ok(report)) => Ok(Json(Drill::of(&report))),
@@ -286,6 +337,7 @@ impl Wanted {
                 .transpose()?,
             max_errors: max_errors.unwrap_or(Charter::MAX_ERRORS),
             break_glass: broken(self.break_glass)?,
+            mark: asks.mark,
         })
     }
 }

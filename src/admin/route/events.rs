@@ -1,5 +1,7 @@
 //! `GET /v1/events` as pages and as a stream, `GET /v1/endpoints/{endpoint}/history`
 
+use std::sync::Arc;
+
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, extract};
@@ -8,11 +10,11 @@ use utoipa::IntoParams;
 
 use super::query::{Path, Query};
 use super::stream;
-use super::then::time;
+use super::then::{past, time};
 use crate::admin::gate::{Peer, Viewer};
 use crate::admin::problem::{Document, Problem};
 use crate::admin::state::{Answer, State};
-use crate::admin::view::events::{EndpointHistory, Events, VerdictChange};
+use crate::admin::view::events::{EndpointHistory, Events};
 use crate::history::{Filter, KINDS, Level};
 
 /// The highest number of an event: the highest that every reader of JSON takes (RFC 8259 section 6).
@@ -166,6 +168,10 @@ fn filter(state: &State, p: &Parameters) -> Result<Filter, Problem> {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct ChangesWanted {
+    /// From this time on, as long as `[history]` keeps it: RFC 3339, or so long ago, such as `-6h`; without
+    /// it what is in memory.
+    #[param(example = "-6h")]
+    since: Option<String>,
     /// So many at most.
     #[param(minimum = 1, maximum = 500, default = 100)]
     limit: Option<usize>,
@@ -198,13 +204,25 @@ pub async fn endpoint(
             format!("{limit} is not between 1 and {MOST_CHANGES}"),
         ));
     }
-    let changes = state.history.turns(&endpoint, limit);
+    let since = p.since.as_deref();
+    let since_ms = since.map(|s| past(&state, "since", s)).transpose()?;
+    let history = match since_ms {
+        Some(since_ms) => {
+            let wanted = [Arc::from(&*endpoint)];
+            let course = state.history.course(&wanted, since_ms).await;
+            EndpointHistory::of(endpoint.clone(), &course, limit)
+        }
+        None => {
+            let turns = state.history.turns(&endpoint, limit);
+            EndpointHistory::remembered(endpoint.clone(), &turns)
+        }
+    };
     let view = state.publisher.latest();
     let endpoints = &view.snapshot.steering.endpoints;
     let known = endpoints
         .binary_search_by(|e| (*e.name).cmp(&endpoint))
         .is_ok();
-    if changes.is_empty() && !known {
+    if history.changes.is_empty() && !known {
         let names = endpoints.iter().map(|e| &*e.name);
         let near = crate::config::nearest(&endpoint, names);
         let hint = near.map_or_else(String::new, |n| format!("; did you mean `{n}`?"));
@@ -213,8 +231,5 @@ pub async fn endpoint(
             format!("no endpoint `{endpoint}`{hint}"),
         ));
     }
-    Ok(Json(EndpointHistory {
-        endpoint,
-        changes: changes.iter().map(VerdictChange::of).collect(),
-    }))
+    Ok(Json(history))
 }

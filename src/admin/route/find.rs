@@ -88,6 +88,21 @@ pub fn name(view: &View, name: &str) -> Result<NameId, Problem> {
     Err(unknown("name", "steered name", name, "/v1/names", near))
 }
 
+/// Sees that the configuration has a node called `name`.
+///
+/// # Errors
+/// 404 with the nearest.
+pub fn node(view: &View, name: &str) -> Result<(), Problem> {
+    let nodes = || view.snapshot.settings.nodes.iter().map(|n| &*n.name);
+    match nodes().any(|n| n == name) {
+        true => Ok(()),
+        false => {
+            let near = nearest(name, nodes());
+            Err(unknown("node", "node", name, "/v1/nodes", near))
+        }
+    }
+}
+
 /// The items around a place in a sorted list.
 fn window<T>(all: &[T], at: usize) -> &[T] {
     let start = at.saturating_sub(COMPARED / 2);

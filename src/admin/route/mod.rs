@@ -3,6 +3,7 @@
 pub mod backends;
 pub mod caches;
 pub mod config;
+pub mod course;
 pub mod drills;
 pub mod endpoints;
 pub mod events;
@@ -15,6 +16,7 @@ pub mod health;
 pub mod latency;
 pub mod metrics;
 pub mod names;
+pub mod object;
 pub mod overrides;
 pub mod plan;
 pub mod pools;

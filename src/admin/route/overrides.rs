@@ -6,12 +6,14 @@ use axum::{Json, extract};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
+use super::find;
+use super::object::Object;
 use super::query::{Body, NoQuery, Query, limit};
 
 use crate::admin::desk::{Asked, Ends, Refusal, WantedOrder, Wish};
 use crate::admin::etag::{Conditions, ETag, Tagged};
 use crate::admin::gate::{Operator, Viewer, Who};
-use crate::admin::problem::Problem;
+use crate::admin::problem::{Document, Problem};
 use crate::admin::state::{Answer, State};
 use crate::admin::view::overrides::{Audit, Given, Overrides};
 use crate::config::quantity::parse_duration;
@@ -78,7 +80,8 @@ pub struct Single {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Several {
     /// What is ordered: all of it or nothing.
-    orders: Vec<One>,
+    #[schema(value_type = Vec<One>)]
+    orders: Vec<Object<One>>,
     /// Who gives the order.
     #[schema(min_length = 1, max_length = 100)]
     owner: Option<String>,
@@ -122,6 +125,9 @@ pub struct Gone {
     break_glass: Option<String>,
 }
 
+/// Octets of a name of which nothing can be written: no node's is so long.
+const LONGEST_NODE: usize = 255;
+
 /// How much of the audit record.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -130,6 +136,9 @@ pub struct Much {
     /// So many lines at most; 100 without it.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
+    /// Only what happened at this node.
+    #[param(min_length = 1, max_length = 63)]
+    node: Option<String>,
 }
 
 /// Whose orders are asked for: those about one thing, or all.
@@ -183,7 +192,7 @@ fn check(
     }
     match conditions.allows(&tags) {
         true => Ok(()),
-        false => Err(Problem::precondition(&tags[0])),
+        false => Err(conditions.broken(&tags[0])),
     }
 }
 
@@ -279,7 +288,7 @@ async fn give_single(
         weight: s.weight,
     };
     let several = Several {
-        orders: vec![one],
+        orders: vec![Object(one)],
         owner: s.owner,
         reason: s.reason,
         r#for: s.r#for,
@@ -348,27 +357,40 @@ pub async fn delete(
         ends: None,
         demand: None,
         break_glass: broken(gone.break_glass)?,
+        mark: who.mark,
     };
     give(&state, wanted).await
 }
 
-/// The audit record.
+/// The audit record of the whole fleet.
+///
+/// The node that is asked asks the others, and waits a second at most; who did not answer is named.
 #[utoipa::path(
     get,
     path = "/v1/audit",
     tag = "orders",
     params(Much),
-    responses((status = 200, description = "Its last lines, the latest first", body = Audit))
+    responses(
+        (status = 200, description = "Its last lines, the latest first", body = Audit),
+        (status = 404, description = "No such node, and nothing is written of one; the nearest is told",
+         body = Document, content_type = "application/problem+json"),
+    )
 )]
 pub async fn audit(
     _: Viewer,
     extract::State(state): extract::State<State>,
     Query(much): Query<Much>,
 ) -> Answer<Audit> {
-    let lines = state.orders.audit(limit(much.limit)?);
-    Ok(Json(Audit {
-        audit: lines.into_iter().map(Into::into).collect(),
-    }))
+    let node = much.node.as_deref();
+    if let Some(long) = node.filter(|node| node.len() > LONGEST_NODE) {
+        find::node(&state.publisher.latest(), long)?;
+    }
+    let found = state.audit.audit(limit(much.limit)?, node).await;
+    if let (Some(node), true) = (node, found.all.is_empty()) {
+        // One that the configuration had until lately may still have some.
+        find::node(&state.publisher.latest(), node)?;
+    }
+    Ok(Json(found.into()))
 }
 
 async fn give(state: &State, wanted: WantedOrder) -> Answer<Given> {
@@ -391,7 +413,8 @@ async fn give(state: &State, wanted: WantedOrder) -> Answer<Given> {
 
 impl Several {
     fn wanted(self, who: &Who) -> Result<WantedOrder, Problem> {
-        let wishes: Result<Vec<Wish>, Problem> = self.orders.into_iter().map(One::wish).collect();
+        let wishes: Result<Vec<Wish>, Problem> =
+            self.orders.into_iter().map(|o| o.0.wish()).collect();
         let reason = plain("reason", self.reason)?;
         if reason.trim().is_empty() {
             let detail = "an order needs a reason: whoever finds it later must know why";
@@ -404,6 +427,7 @@ impl Several {
             ends: ends(self.r#for.as_deref(), self.until.as_deref())?,
             demand: self.demand.as_deref().map(demand).transpose()?,
             break_glass: broken(self.break_glass)?,
+            mark: who.mark,
         })
     }
 }

@@ -5,6 +5,7 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, body};
 
+use super::object::Object;
 use crate::admin::gate::Viewer;
 use crate::admin::plan::{MOST_FILES, MOST_OCTETS, PlanAsked, PlanRefusal};
 use crate::admin::problem::{Document, Problem};
@@ -33,7 +34,7 @@ impl FromRequest<State> for Asked {
                 )
             })?;
         serde_json::from_slice(&octets)
-            .map(Asked)
+            .map(|Object(request)| Asked(request))
             .map_err(|e| Problem::parameter("body", format!("it is not what is asked for: {e}")))
     }
 }
@@ -75,12 +76,13 @@ pub async fn plan(
 async fn answer(state: &State, request: PlanRequest) -> Result<Plan, (Problem, bool)> {
     let (asked, max_shift) = asked(request).map_err(|p| (p, false))?;
     match state.plans.plan(asked).await {
-        Ok(planned) => Ok(Plan {
-            node: state.publisher.latest().snapshot.settings.node.to_string(),
-            generation: Some(planned.generation),
-            warnings: planned.warnings,
-            ..Plan::of(planned.report, max_shift)
-        }),
+        Ok(planned) => {
+            let mut plan = Plan::of(planned.report, max_shift);
+            plan.node = state.publisher.latest().snapshot.settings.node.to_string();
+            plan.generation = Some(planned.generation);
+            plan.warnings.extend(planned.warnings);
+            Ok(plan)
+        }
         Err(PlanRefusal::Busy) => Err((
             Problem::unavailable("another plan is under way on this node; try again in a moment"),
             true,

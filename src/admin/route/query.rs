@@ -9,6 +9,7 @@ use axum::{Json, extract};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::object::Object;
 use crate::admin::problem::Problem;
 
 /// Entries of a list in one answer, where nothing else is asked for.
@@ -70,7 +71,7 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
     }
 }
 
-/// A body of JSON.
+/// A body of JSON: an object.
 #[derive(Debug)]
 pub struct Body<T>(pub T);
 
@@ -78,8 +79,8 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        match Json::<T>::from_request(request, state).await {
-            Ok(Json(value)) => Ok(Body(value)),
+        match Json::<Object<T>>::from_request(request, state).await {
+            Ok(Json(Object(value))) => Ok(Body(value)),
             Err(JsonRejection::MissingJsonContentType(_)) => Err(Problem::media_type(
                 "send the body as `Content-Type: application/json`",
             )),
@@ -176,7 +177,7 @@ mod tests {
     #[test]
     fn a_wrong_part_of_a_body_is_named() {
         let blamed = |text: &str| {
-            let e = Json::<Wanted>::from_bytes(text.as_bytes()).unwrap_err();
+            let e = Json::<Object<Wanted>>::from_bytes(text.as_bytes()).unwrap_err();
             let text = e.body_text();
             culprit(text.split_once(": ").unwrap().1).map(str::to_owned)
         };
@@ -184,6 +185,9 @@ mod tests {
         assert_eq!(blamed(r#"{"x": 1}"#).as_deref(), Some("x"));
         assert_eq!(blamed("{}").as_deref(), Some("how-many"));
         assert_eq!(blamed("{"), None);
+        // Serde would take these for the fields in their order.
+        assert_eq!(blamed("[1, 2]"), None);
+        assert_eq!(blamed("[null, 2]"), None);
     }
 
     #[test]

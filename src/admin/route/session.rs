@@ -6,6 +6,8 @@ use axum::extract::{Extension, State as Extract};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{AppendHeaders, IntoResponse, Response};
 
+use super::object::Object;
+use super::query::NoQuery;
 use crate::admin::State;
 use crate::admin::gate::{Peer, Viewer, bearer_of};
 use crate::admin::problem::{Document, Problem};
@@ -22,6 +24,7 @@ use crate::time::utc;
 pub async fn session(
     Viewer(who): Viewer,
     Extract(state): Extract<State>,
+    _: NoQuery,
     Extension(peer): Extension<Peer>,
     headers: HeaderMap,
 ) -> impl IntoResponse {
@@ -51,6 +54,7 @@ pub async fn session(
 )]
 pub async fn sign_in(
     Extract(state): Extract<State>,
+    _: NoQuery,
     Extension(peer): Extension<Peer>,
     headers: HeaderMap,
     body: Bytes,
@@ -58,7 +62,7 @@ pub async fn sign_in(
     let login: Login = match body.is_empty() {
         true => Login::default(),
         // What the parser says may quote the token.
-        false => serde_json::from_slice(&body).map_err(|_| {
+        false => serde_json::from_slice(&body).map(|Object(login)| login).map_err(|_| {
             let detail = "the body must be {\"token\": \"…\"}, or empty with the token in the field \
                           `Authorization`";
             Problem::parameter("body", detail).into_response()
@@ -90,6 +94,7 @@ pub async fn sign_in(
 pub async fn sign_out(
     Viewer(who): Viewer,
     Extract(state): Extract<State>,
+    _: NoQuery,
     Extension(peer): Extension<Peer>,
     headers: HeaderMap,
 ) -> impl IntoResponse {

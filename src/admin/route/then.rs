@@ -22,19 +22,8 @@ pub(super) async fn view(
     let Some(text) = at else {
         return Ok((state.publisher.latest(), now, None));
     };
-    let now_ms = state.clock.wall().unix_ms(now);
-    let at_ms = time("at", text, now_ms)?;
-    if at_ms > now_ms + AHEAD_MS {
-        return Err(Problem::parameter(
-            "at",
-            format!(
-                "{} is later than now, {}: what will be is not recorded",
-                when::show(at_ms),
-                when::show(now_ms)
-            ),
-        ));
-    }
-    match state.history.then(at_ms.min(now_ms)).await {
+    let at_ms = past(state, "at", text)?;
+    match state.history.then(at_ms).await {
         Ok(then) => Ok((then.view, then.now, Some(then.based.into()))),
         Err(NoThen::Blank(why) | NoThen::Unknown(why)) => Err(Problem::no_such(
             "at",
@@ -44,6 +33,23 @@ pub(super) async fn view(
             "the history cannot be read: {why}"
         ))),
     }
+}
+
+/// Reads a time that is not later than now.
+pub(super) fn past(state: &State, parameter: &'static str, text: &str) -> Result<u64, Problem> {
+    let now_ms = state.clock.wall().unix_ms(state.clock.now());
+    let at_ms = time(parameter, text, now_ms)?;
+    if at_ms > now_ms + AHEAD_MS {
+        return Err(Problem::parameter(
+            parameter,
+            format!(
+                "{} is later than now, {}: what will be is not recorded",
+                when::show(at_ms),
+                when::show(now_ms)
+            ),
+        ));
+    }
+    Ok(at_ms.min(now_ms))
 }
 
 /// Reads a time, or says how to write one.

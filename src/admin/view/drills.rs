@@ -3,6 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::drill::answers::{Answers as Told, When};
 use crate::drill::report::{Applied, Promise};
 use crate::drill::shift::Moved as Times;
 use crate::drill::{Phase, Report};
@@ -51,6 +52,9 @@ pub struct Drill {
     /// The share of each name's capacity that must go on serving, in percent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub demand: Option<u8>,
+    /// What that was measured by; absent where somebody said it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub measured: Option<Measured>,
     /// Most requests that may be answered with 5xx, in percent.
     pub max_errors: u8,
     /// The node that was asked for it.
@@ -90,6 +94,72 @@ pub struct Drill {
     /// What proxies saw.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub traffic: Option<Traffic>,
+    /// Where DNS sent clients.
+    pub answers: Answers,
+}
+
+/// How a demand was measured: by what traffic needs, and what weights have borne.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DrillDemand)]
+pub struct Measured {
+    /// `proxies` or `flows`.
+    pub by: &'static str,
+    /// What is counted.
+    pub unit: &'static str,
+    /// That of all regions as the drill was begun.
+    pub now: f64,
+    /// The most that a unit of weight had borne within the last day.
+    pub per_weight: f64,
+    /// The weight of all regions.
+    pub weight: f64,
+}
+
+/// Where DNS sent clients, as samples of answers say.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DrillAnswers)]
+pub struct Answers {
+    /// Why there is nothing to tell, or no time; absent where there is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why_not: Option<&'static str>,
+    /// The nodes that saw queries.
+    pub nodes: Vec<String>,
+    /// On how many samples it rests.
+    pub samples: Spans<u64>,
+    /// Answers, as estimated from them.
+    pub answers: Spans<f64>,
+    /// The share of each region, 0 to 1; null where nobody asked.
+    pub regions: Vec<RegionShare>,
+    /// When answers had moved away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub away: Option<Moved>,
+    /// When they had come back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub back: Option<Moved>,
+}
+
+/// In the half minute before a drill, while it ran, and after it until the report was whole.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Spans<T> {
+    /// Before.
+    pub before: T,
+    /// During.
+    pub during: T,
+    /// After.
+    pub after: T,
+}
+
+/// The share of answers that sent clients to a region.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DrillRegionShare)]
+pub struct RegionShare {
+    /// The region; `(none)`: answers without an endpoint, `(others)`: further regions.
+    pub region: String,
+    /// Before.
+    pub before: Option<f64>,
+    /// During.
+    pub during: Option<f64>,
+    /// After.
+    pub after: Option<f64>,
 }
 
 /// A drill with its report as text.
@@ -245,6 +315,7 @@ impl Drill {
             reason: c.reason.to_string(),
             break_glass: c.break_glass.as_deref().map(str::to_owned),
             demand: c.demand,
+            measured: c.measured.map(measured),
             max_errors: c.max_errors,
             node: c.node.to_string(),
             driver: r.driver.as_deref().map(str::to_owned),
@@ -299,6 +370,82 @@ impl Drill {
                 away: t.away.map(moved),
                 back: t.back.map(moved),
             }),
+            answers: Answers::of(&r.answers),
+        }
+    }
+}
+
+fn measured(m: crate::drill::demand::Measured) -> Measured {
+    Measured {
+        by: m.by.word(),
+        unit: m.by.unit(),
+        now: m.now,
+        per_weight: m.per_weight,
+        weight: m.weight,
+    }
+}
+
+impl Answers {
+    fn of(told: &Told) -> Answers {
+        let none = |why| Answers {
+            why_not: Some(why),
+            nodes: Vec::new(),
+            samples: Spans {
+                before: 0,
+                during: 0,
+                after: 0,
+            },
+            answers: Spans {
+                before: 0.0,
+                during: 0.0,
+                after: 0.0,
+            },
+            regions: Vec::new(),
+            away: None,
+            back: None,
+        };
+        let (nodes, tally) = match told {
+            Told::Label => return none("only who asks for the label is concerned"),
+            Told::TooFine => {
+                return none("samples tell no network smaller than a /24 or a /48");
+            }
+            Told::NotAsked => return none("no node saw a query from who is concerned"),
+            Told::Seen { nodes, tally } => (nodes, tally),
+        };
+        let [before, during, after] = tally.samples;
+        let share = |region: &str, when: When| {
+            let shares = tally.shares(when)?;
+            let own = shares.iter().find(|(name, _)| *name == region)?;
+            Some((own.1 * 1e6).round() / 1e6)
+        };
+        let away = tally.away();
+        Answers {
+            why_not: away.is_none().then_some(
+                "too few answers named what the drill takes away to tell when they moved",
+            ),
+            nodes: nodes.clone(),
+            samples: Spans {
+                before,
+                during,
+                after,
+            },
+            answers: Spans {
+                before: tally.answers(When::Before),
+                during: tally.answers(When::During),
+                after: tally.answers(When::After),
+            },
+            regions: tally
+                .regions
+                .keys()
+                .map(|region| RegionShare {
+                    region: region.to_string(),
+                    before: share(region, When::Before),
+                    during: share(region, When::During),
+                    after: share(region, When::After),
+                })
+                .collect(),
+            away: away.map(moved),
+            back: tally.back().map(moved),
         }
     }
 }

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::admin::history::{Based, Page, Turn};
+use super::course::{self, Gap};
+use crate::admin::history::{Based, Course, Page, Turn};
 use crate::history::Told;
 use crate::time::when;
 
@@ -84,8 +85,40 @@ impl From<Page> for Events {
 pub struct EndpointHistory {
     /// The endpoint.
     pub endpoint: String,
-    /// Latest first.
+    /// Latest first; with `since` the earliest may be from before: it was in force then.
     pub changes: Vec<VerdictChange>,
+    /// With `since`: from when on it tells (RFC 3339), later than asked for where the record begins later;
+    /// null otherwise.
+    pub begins: Option<String>,
+    /// With `since`: times of which nothing is recorded.
+    pub gaps: Vec<Gap>,
+    /// With `since`: what is missing, and why; null: nothing is.
+    pub partial: Option<String>,
+}
+
+impl EndpointHistory {
+    /// From a time on.
+    pub fn of(endpoint: String, course: &Course, limit: usize) -> EndpointHistory {
+        let turns = course.endpoints.first().map_or(&[][..], |t| t);
+        EndpointHistory {
+            endpoint,
+            changes: course::changes(turns, limit),
+            begins: course.begins_ms.map(when::show),
+            gaps: course::gaps(course),
+            partial: course.partial.clone(),
+        }
+    }
+
+    /// What is in memory, latest first.
+    pub fn remembered(endpoint: String, turns: &[Turn]) -> EndpointHistory {
+        EndpointHistory {
+            endpoint,
+            changes: turns.iter().map(VerdictChange::of).collect(),
+            begins: None,
+            gaps: Vec::new(),
+            partial: None,
+        }
+    }
 }
 
 /// A verdict that came into force.

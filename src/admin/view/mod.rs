@@ -5,6 +5,7 @@ pub mod caches;
 pub mod certificates;
 pub mod condition;
 pub mod config;
+pub mod course;
 pub mod drills;
 pub mod endpoints;
 pub mod events;

@@ -3,9 +3,10 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::admin::desk::{AuditLine, Listing, Taken};
+use crate::admin::audit::{Gathered, Recorded};
+use crate::admin::desk::{Listing, Taken};
 use crate::health::{Scope, State};
-use crate::overrides::{InForce, Quarantined};
+use crate::overrides::{Drill, InForce, Quarantined, Reach};
 use crate::snapshot::{View, orders};
 use crate::time::utc;
 
@@ -35,8 +36,12 @@ pub struct Order {
     pub scope: &'static str,
     /// Of the scope.
     pub name: String,
-    /// `drain`, `disable`, `force-up`, `force-down`, `weight` or `failback`.
+    /// `drain`, `disable`, `force-up`, `force-down`, `weight` or `failback`; of a drill `drill-fail` or
+    /// `drill-drain`.
     pub kind: &'static str,
+    /// The drill whose order it is; absent where it is an operator's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drill: Option<OfDrill>,
     /// The weight ordered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weight: Option<u32>,
@@ -59,6 +64,40 @@ pub struct Order {
     pub break_glass: Option<String>,
     /// What health says beneath it; `None`: this configuration has no such thing.
     pub beneath: Option<Beneath>,
+}
+
+/// The drill that an order belongs to, and whom it concerns.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = OrderOfDrill)]
+pub struct OfDrill {
+    /// Its name.
+    pub id: String,
+    /// `everybody`, `canary` or `label`.
+    pub reach: &'static str,
+    /// The clients that it concerns, where it is a canary; nobody else's answers change.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub canary: Option<String>,
+    /// What stands before a name so that it answers as under the drill, where that is its scope;
+    /// nothing else changes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+}
+
+impl OfDrill {
+    /// Of a drill with this reach.
+    pub fn of(drill: &Drill) -> OfDrill {
+        let (reach, canary, label) = match drill.reach {
+            Reach::Everybody => ("everybody", None, None),
+            Reach::Canary(prefix) => ("canary", Some(prefix.to_string()), None),
+            Reach::Label => ("label", None, Some(drill.label())),
+        };
+        OfDrill {
+            id: drill.id.to_string(),
+            reach,
+            canary,
+            label,
+        }
+    }
 }
 
 /// The real state of what an order covers.
@@ -141,31 +180,46 @@ pub struct Missing {
 pub struct Audit {
     /// Latest first.
     pub audit: Vec<Event>,
+    /// The nodes that did not answer in time: what only they wrote is not there.
+    pub missing: Vec<String>,
 }
 
 /// A line of the audit record.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = AuditEvent)]
 pub struct Event {
-    /// When it was written on this node.
+    /// When it was written, on the first node that did.
     pub at: String,
-    /// `ordered`, `received`, `replaced`, `lost`, `expired`, `quarantined`, `believed` or `refused`.
+    /// Of orders `ordered`, `received`, `replaced`, `lost`, `expired`, `quarantined`, `believed` or
+    /// `refused`; of requests `changed`, `refused`, `signed-in` or `signed-out`.
     pub event: String,
-    /// Who gave the order.
+    /// Who gave the order, or asked.
     pub owner: String,
-    /// The node that took it.
+    /// The node where it happened: of an order the one that took it.
     pub node: String,
+    /// The nodes in whose records it stands.
+    pub records: Vec<String>,
     /// What exactly.
     pub text: String,
 }
 
-impl From<AuditLine> for Event {
-    fn from(line: AuditLine) -> Event {
+impl From<Gathered<Recorded>> for Audit {
+    fn from(found: Gathered<Recorded>) -> Audit {
+        Audit {
+            audit: found.all.into_iter().map(Into::into).collect(),
+            missing: found.missing,
+        }
+    }
+}
+
+impl From<Recorded> for Event {
+    fn from(Recorded { line, records }: Recorded) -> Event {
         Event {
             at: utc::show(line.at_ms / 1000),
             event: line.event,
             owner: line.owner,
             node: line.node,
+            records,
             text: line.text,
         }
     }
@@ -212,6 +266,7 @@ impl Order {
             scope: subject.scope.word(),
             name: subject.name.to_string(),
             kind: kind.word(),
+            drill: record.drill.as_ref().map(OfDrill::of),
             weight: match kind {
                 crate::overrides::Kind::Weight(w) => Some(w.0),
                 _ => None,

@@ -42,6 +42,10 @@ pub struct Plan {
     pub basis: &'static str,
     /// Queries of the last day for the names of both, as estimated from samples.
     pub queries: f64,
+    /// How sure `shift` is, where it is of traffic; null: it is of addresses, and exact.
+    pub certainty: Option<Certainty>,
+    /// Names of both that nobody asked for as far as this node knows: they count in no sum of traffic.
+    pub unasked: Unasked,
     /// The part of all clients that would be sent to another region, 0 to 1.
     pub shift: f64,
     /// The part of all clients that would get another address or target, 0 to 1.
@@ -60,6 +64,8 @@ pub struct Plan {
     pub load: Vec<Load>,
     /// Steered names of one of the two only.
     pub steered: Difference,
+    /// Of those that are added, at most 1000 in order.
+    pub new_names: Vec<NewName>,
     /// Pools of one of the two only.
     pub pools: Difference,
     /// Regions of one of the two only.
@@ -77,8 +83,51 @@ pub struct Plan {
 pub struct Gate {
     /// The part that may be sent to another region, 0 to 1.
     pub max_shift: f64,
+    /// What was held against it: `shift` where shares are of addresses, else what `shift` is no more
+    /// than with a chance of 97.5 %.
+    pub compared: f64,
     /// Whether no more is.
     pub passes: bool,
+}
+
+/// How sure a share of traffic is, which is counted on samples.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PlanCertainty)]
+pub struct Certainty {
+    /// Samples of queries that it rests on.
+    pub samples: u64,
+    /// The time within which they were taken, in seconds.
+    pub over_seconds: u64,
+    /// The standard error of the share, 0 to 1.
+    pub standard_error: f64,
+    /// What the share of all queries is no more than, with a chance of 97.5 %.
+    pub at_most: f64,
+    /// Whether these are few: below 1000.
+    pub few: bool,
+}
+
+/// Names that nobody asked for.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = UnaskedNames)]
+pub struct Unasked {
+    /// The first 20, those that move most before the others.
+    pub names: Vec<String>,
+    /// How many they are.
+    pub count: usize,
+    /// Of how many clients would be sent to another region, by addresses.
+    pub moving: usize,
+}
+
+/// A name that only the new configuration has.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = NewSteeredName)]
+pub struct NewName {
+    /// The name.
+    pub name: String,
+    /// Its worst-case failover time in seconds; null: it is not monitored.
+    pub failover: Option<f64>,
+    /// Its ECS partitions: ranges of addresses told apart.
+    pub partitions: usize,
 }
 
 /// Clients that would be sent elsewhere.
@@ -118,6 +167,8 @@ pub struct NameChange {
     pub basis: &'static str,
     /// Its queries of the last day, as estimated.
     pub queries: f64,
+    /// How sure `shift` is, where it is of traffic.
+    pub certainty: Option<Certainty>,
     /// `A` or `AAAA`, of both the one of which more moves; `CNAME` for a CNAME name.
     pub record: &'static str,
     /// The part of its clients that would be sent to another region, 0 to 1.
@@ -194,11 +245,16 @@ fn basis(basis: Basis) -> &'static str {
 impl Plan {
     /// The report, and whether it passes the gate of `max_shift`.
     pub fn of(report: plan::Report, max_shift: Option<f64>) -> Plan {
+        // A share of few samples must not pass on noise.
+        let compared = part(report.certainty.map_or(report.shift, |c| c.at_most));
         let gate = max_shift.map(|max_shift| Gate {
             max_shift,
+            compared,
             // Exactly the bound passes, whatever the last digit of the sum.
-            passes: part(report.shift) <= max_shift,
+            passes: compared <= max_shift,
         });
+        let over = report.over;
+        let warnings = weak(&report).into_iter().collect();
         let load = loads(&report.load);
         let names_left = report.names.len().saturating_sub(MOST_NAMES);
         let names = report.names.into_iter().take(MOST_NAMES);
@@ -207,15 +263,22 @@ impl Plan {
             generation: None,
             basis: basis(report.basis),
             queries: report.queries.round(),
+            certainty: report.certainty.map(|c| certainty(c, over)),
+            unasked: Unasked {
+                names: report.unasked.names,
+                count: report.unasked.count,
+                moving: report.unasked.moving,
+            },
             shift: part(report.shift),
             changed: part(report.changed),
             gate,
             moves: report.moves.into_iter().map(Move::of).collect(),
-            names: names.map(NameChange::of).collect(),
+            names: names.map(|n| NameChange::of(n, over)).collect(),
             names_left,
             names_unchanged: report.unchanged,
             load,
             steered: report.steered.into(),
+            new_names: report.new_names.into_iter().map(NewName::of).collect(),
             pools: report.pools.into(),
             regions: report.regions.into(),
             places: report
@@ -228,7 +291,56 @@ impl Plan {
                 })
                 .collect(),
             assumed_up: report.assumed_up,
-            warnings: Vec::new(),
+            warnings,
+        }
+    }
+}
+
+/// What to say where the sums rest on few samples, or on a short time.
+fn weak(report: &plan::Report) -> Option<String> {
+    let c = report.certainty?;
+    let over = report.over.as_secs();
+    let hour = 3600;
+    if !c.is_weak() && over >= hour {
+        return None;
+    }
+    let time = match over {
+        0..120 => format!("{over} s"),
+        120..7200 => format!("{} min", over / 60),
+        _ => format!("{} h", over / hour),
+    };
+    let percent = |share: f64| format!("{:.2} %", share * 100.0);
+    Some(format!(
+        "warning: this rests on {:.0} samples of queries within {time}: the standard error of {} is {}, \
+         and the share of all queries is at most {} with a chance of 97.5 %; ask again when more was \
+         asked for, or plan by addresses",
+        c.samples,
+        percent(report.shift),
+        percent(c.error),
+        percent(c.at_most)
+    ))
+}
+
+fn certainty(c: plan::Certainty, over: Duration) -> Certainty {
+    Certainty {
+        samples: c.samples.round() as u64,
+        over_seconds: over.as_secs(),
+        standard_error: part(c.error),
+        at_most: part(c.at_most),
+        few: c.is_weak(),
+    }
+}
+
+fn seconds(t: Option<Duration>) -> Option<f64> {
+    t.map(|t| (t.as_secs_f64() * 1000.0).round() / 1000.0)
+}
+
+impl NewName {
+    fn of(n: plan::report::NewName) -> NewName {
+        NewName {
+            name: n.name,
+            failover: seconds(n.failover),
+            partitions: n.partitions,
         }
     }
 }
@@ -267,12 +379,12 @@ impl Example {
 }
 
 impl NameChange {
-    fn of(n: plan::NameChange) -> NameChange {
-        let seconds = |t: Option<Duration>| t.map(|t| (t.as_secs_f64() * 1000.0).round() / 1000.0);
+    fn of(n: plan::NameChange, over: Duration) -> NameChange {
         NameChange {
             name: n.name,
             basis: basis(n.basis),
             queries: n.queries.round(),
+            certainty: n.certainty.map(|c| certainty(c, over)),
             record: match n.family {
                 Some(Family::V4) => "A",
                 Some(Family::V6) => "AAAA",

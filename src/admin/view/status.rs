@@ -9,6 +9,7 @@ use super::condition::{Capacity, Counts, Ordered};
 use crate::admin::desk::Listing;
 use crate::admin::fleet::{FleetStatus, Life};
 use crate::ids::EndpointId;
+use crate::overrides::{Drill, InForce, Reach};
 use crate::snapshot::View;
 use crate::steer::decision::Standing;
 use crate::telemetry::Stats;
@@ -43,8 +44,10 @@ pub struct Status {
     pub regions: Vec<RegionStatus>,
     /// The nodes.
     pub nodes: NodeCounts,
-    /// Orders in force.
+    /// Orders in force, those of drills among them.
     pub overrides: usize,
+    /// Of these, the orders of drills.
+    pub drill_orders: usize,
     /// Drills that run.
     pub drills: usize,
     /// What a person should look at, one line each, the worst first.
@@ -158,6 +161,7 @@ impl Status {
             regions,
             nodes,
             overrides: beside.orders.standing.0.len(),
+            drill_orders: of_drills(beside.orders).count(),
             drills: beside.drills,
         }
     }
@@ -281,6 +285,20 @@ fn warnings(
             beside.orders.quarantined.len()
         ));
     }
+    all.extend(of_drills(beside.orders).map(|(drill, order)| {
+        let whom = match drill.reach {
+            Reach::Everybody => "all clients".to_owned(),
+            Reach::Canary(prefix) => format!("clients in {prefix} only"),
+            Reach::Label => format!("who asks for {}.NAME only", drill.label()),
+        };
+        format!(
+            "drill {} is under way: {} of {} {}, for {whom}",
+            drill.id,
+            order.kind.word(),
+            order.subject.scope.word(),
+            order.subject.name
+        )
+    }));
     let keys = beside.stats.key_troubles();
     if keys > 0 {
         all.push(format!(
@@ -288,6 +306,12 @@ fn warnings(
         ));
     }
     all
+}
+
+/// The orders of drills.
+fn of_drills(orders: &Listing) -> impl Iterator<Item = (&Drill, &InForce)> {
+    let all = orders.standing.0.iter();
+    all.filter_map(|o| Some((o.record.drill.as_ref()?, o)))
 }
 
 /// `a, b, c and 4 more …`.

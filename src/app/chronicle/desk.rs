@@ -7,12 +7,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::{Semaphore, oneshot, watch};
 
+use super::course::{self, Of};
 use super::files::short;
 use super::shelf::{Job, NotRecalled, Recalled};
 use super::then::{Unreadable, Workshop};
 use super::{Shared, add};
 use crate::admin::history::{
-    Based, HistoryDesk, Listening, NoThen, Page, StreamEnd, Then, TooMany, Turn,
+    Based, Course, HistoryDesk, Listening, NoThen, Page, StreamEnd, Then, TooMany, Turn,
 };
 use crate::app::load::Wanted;
 use crate::history::{Blank, Filter, Told};
@@ -32,6 +33,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct HistoryKeeper {
     shared: Arc<Shared>,
     publisher: Publisher,
+    /// Since when this process is told what happens, in milliseconds since 1970.
+    begun_ms: u64,
     /// What the configuration is loaded as.
     wanted: Wanted,
     /// Turns true when streams shall end.
@@ -50,6 +53,7 @@ impl HistoryKeeper {
         closing: watch::Receiver<bool>,
     ) -> Arc<HistoryKeeper> {
         Arc::new(HistoryKeeper {
+            begun_ms: shared.clock.wall().unix_ms(shared.clock.now()),
             shared: shared.clone(),
             publisher,
             wanted,
@@ -177,6 +181,21 @@ impl HistoryDesk for HistoryKeeper {
 
     fn turns(&self, endpoint: &str, limit: usize) -> Vec<Turn> {
         self.shared.turns().of(endpoint, limit)
+    }
+
+    async fn course(&self, endpoints: &[Arc<str>], since_ms: u64) -> Course {
+        let begun_ms = self.begun_ms;
+        let remembered = course::remembered(&self.shared.turns(), endpoints, since_ms, begun_ms);
+        if let Some(course) = remembered {
+            return course;
+        }
+        let of = Of {
+            endpoints: endpoints.iter().cloned().collect(),
+            since_ms,
+        };
+        let written = self.ask(|done| Job::Course(of, done)).await;
+        let memory = self.shared.turns();
+        course::joined(written.flatten(), &memory, endpoints, since_ms, begun_ms)
     }
 
     async fn then(&self, at_ms: u64) -> Result<Then, NoThen> {

@@ -7,6 +7,7 @@ use std::fs;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use redb::backends::InMemoryBackend;
 use redb::{
@@ -18,7 +19,7 @@ use super::files::{self, Kept, Manifest};
 use super::pack::{pack_text, unpack_text};
 use super::ring::Turns;
 use crate::app::store::disk::{Open, Trouble, open_file, text};
-use crate::history::{Batch, Filter, Row, Segment, State, Told};
+use crate::history::{Batch, Fact, Filter, Row, Segment, State, Told};
 
 const ROWS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("rows");
 const SEGMENTS: TableDefinition<'_, u64, (u64, u64, u64, u64)> = TableDefinition::new("segments");
@@ -182,6 +183,16 @@ impl Disk {
     pub(super) fn replay(&mut self, rows: Range<u64>, at_ms: u64) -> Result<State, String> {
         let state = self.guarded(|disk| disk.read_state(rows, at_ms));
         self.or_set_aside(state)
+    }
+
+    /// How the verdicts on some endpoints changed, of these rows.
+    pub(super) fn turns(
+        &mut self,
+        rows: Range<u64>,
+        wanted: &HashSet<Arc<str>>,
+    ) -> Result<Turns, String> {
+        let turns = self.guarded(|disk| disk.read_turns(rows, wanted));
+        self.or_set_aside(turns)
     }
 
     /// Wanted events below `filter.before`, latest first, at most `limit`; and from which number on to
@@ -424,6 +435,24 @@ impl Disk {
             state.apply(&batch);
         }
         Ok(state)
+    }
+
+    fn read_turns(
+        &mut self,
+        rows: Range<u64>,
+        wanted: &HashSet<Arc<str>>,
+    ) -> Result<Turns, Trouble> {
+        let read = self.database()?.begin_read()?;
+        let mut turns = Turns::default();
+        for row in read.open_table(ROWS)?.range(rows)? {
+            let (number, packed) = row?;
+            let mut batch = batch(number.value(), packed.value())?;
+            batch.facts.retain(
+                |f| matches!(f, Fact::Verdict { endpoint, .. } if wanted.contains(endpoint)),
+            );
+            turns.learn(batch.at_ms, &batch.facts);
+        }
+        Ok(turns)
     }
 
     fn read_page(

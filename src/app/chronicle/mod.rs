@@ -6,6 +6,7 @@
 //! it.
 
 mod counts;
+mod course;
 mod desk;
 mod disk;
 mod files;

@@ -115,6 +115,16 @@ impl Turns {
         }
     }
 
+    /// The changes of an endpoint after a time, with what was so at that time, earliest first.
+    pub(super) fn since(&self, endpoint: &str, since_ms: u64) -> Vec<Turn> {
+        let Some(of) = self.by_endpoint.get(endpoint) else {
+            return Vec::new();
+        };
+        // A calendar that was set back leaves them out of order: none is left out for that.
+        let before = of.iter().rposition(|(at_ms, _)| *at_ms <= since_ms);
+        of.range(before.unwrap_or(0)..).cloned().collect()
+    }
+
     /// The changes of an endpoint, latest first.
     pub(super) fn of(&self, endpoint: &str, limit: usize) -> Vec<Turn> {
         let of = self.by_endpoint.get(endpoint);
@@ -125,7 +135,7 @@ impl Turns {
 }
 
 /// Whether a person would see no difference.
-fn alike(a: &Verdict, b: &Verdict) -> bool {
+pub(super) fn alike(a: &Verdict, b: &Verdict) -> bool {
     let opinions = |v: &Verdict| {
         let votes = v.votes.as_ref();
         votes.map(|votes| {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::counts::{Counts, add};
+use super::course::{Of, Written, within};
 use super::disk::{Disk, Shares, Write, pack_event};
 use super::files::Kept;
 use super::pack::pack_text;
@@ -70,6 +71,8 @@ pub(super) enum Job {
     Bound(Bounds),
     Page(Filter, usize, oneshot::Sender<Page>),
     Recall(u64, oneshot::Sender<Result<Recalled, NotRecalled>>),
+    /// How the verdicts on some endpoints changed from a time on.
+    Course(Of, oneshot::Sender<Result<Written, String>>),
     /// Leave the file to another process; answers when that is done.
     Rest(SyncSender<()>),
     /// It is this process's again.
@@ -179,6 +182,7 @@ impl Shelf {
             let mut ending = matches!(first, Err(RecvTimeoutError::Disconnected));
             let mut back = None;
             let (mut pages, mut recalls, mut resting) = (Vec::new(), Vec::new(), Vec::new());
+            let mut courses = Vec::new();
             let began = self.clock.now();
             let mut next = first.ok();
             // What is asked is answered at once, what is told is gathered.
@@ -194,11 +198,15 @@ impl Shelf {
                     Job::Bound(bounds) => self.bound(bounds),
                     Job::Page(filter, limit, done) => pages.push((filter, limit, done)),
                     Job::Recall(at, done) => recalls.push((at, done)),
+                    Job::Course(of, done) => courses.push((of, done)),
                     Job::Rest(done) => resting.push(done),
                     Job::Resume(lock) => back = Some(lock),
                     Job::End => ending = true,
                 }
-                let asked = !pages.is_empty() || !recalls.is_empty() || !resting.is_empty();
+                let asked = !pages.is_empty()
+                    || !recalls.is_empty()
+                    || !courses.is_empty()
+                    || !resting.is_empty();
                 let left = began.since(self.clock.now() - GATHER);
                 next = match asked || ending || back.is_some() {
                     true => work.try_recv().ok(),
@@ -231,6 +239,10 @@ impl Shelf {
                     Err(e) => Err(NotRecalled::Trouble(e.clone())),
                 };
                 drop(done.send(recalled));
+            }
+            for (of, done) in courses {
+                let course = self.course(&of);
+                drop(done.send(course));
             }
             for done in resting {
                 self.disk.close();
@@ -459,6 +471,16 @@ impl Shelf {
         self.state()?;
         let page = self.disk.page(filter, limit);
         page.inspect_err(|e| self.failed(e.clone()))
+    }
+
+    fn course(&mut self, of: &Of) -> Result<Written, String> {
+        self.state()?;
+        let Some(within) = within(self.journal.segments(), of.since_ms) else {
+            return Ok(Written::default());
+        };
+        let turns = self.disk.turns(within.first..u64::MAX, &of.endpoints);
+        let turns = turns.inspect_err(|e| self.failed(e.clone()))?;
+        Ok(Written { turns, within })
     }
 
     fn recall(&mut self, at_ms: u64) -> Result<Recalled, NotRecalled> {

@@ -16,6 +16,7 @@ use redb::backends::FileBackend;
 use redb::{Builder, Database, StorageBackend};
 use tokio::sync::oneshot;
 
+use super::course::{Of, Written};
 use super::disk::{Disk, Shares};
 use super::shelf::{Job, NotRecalled, Recalled};
 use super::start::Opened;
@@ -68,6 +69,21 @@ fn recall(chronicle: &Chronicle, at_ms: u64) -> Result<Recalled, NotRecalled> {
     let (done, answer) = oneshot::channel();
     shelf(chronicle).send(Job::Recall(at_ms, done)).unwrap();
     answer.blocking_recv().unwrap()
+}
+
+fn course(chronicle: &Chronicle, endpoint: &str, since_ms: u64) -> Result<Written, String> {
+    let (done, answer) = oneshot::channel();
+    let of = Of {
+        endpoints: [endpoint.into()].into(),
+        since_ms,
+    };
+    shelf(chronicle).send(Job::Course(of, done)).unwrap();
+    answer.blocking_recv().unwrap()
+}
+
+fn states(written: &Written, endpoint: &str) -> Vec<&'static str> {
+    let turns = written.turns.since(endpoint, 0);
+    turns.iter().map(|(_, v)| v.state).collect()
 }
 
 fn stored(chronicle: &Chronicle, limit: usize) -> Result<Vec<u64>, String> {
@@ -187,6 +203,40 @@ fn events_and_states_outlive_the_process_and_numbers_go_on() {
 }
 
 #[test]
+fn changes_are_read_of_the_disk_as_long_as_they_are_kept_and_gaps_are_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = clock();
+    let snapshot = world(&["a", "b"]);
+    let begun = now_ms(&clock);
+    let mut generation = 0;
+    // More lives of the process than a start shows of the record.
+    for life in 0..6 {
+        let opened = start(dir.path(), &clock);
+        for state in [State::Up, State::Down] {
+            generation += 1;
+            publish(
+                &opened.chronicle,
+                &view(&snapshot, &clock, generation, &[state, State::Up]),
+            );
+            until("it is recorded", || {
+                let now = recall(&opened.chronicle, now_ms(&clock)).ok()?;
+                (now.state.generation == generation).then_some(())
+            });
+            // Of one millisecond only one state can be told.
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+        let all = course(&opened.chronicle, "a", begun).unwrap();
+        assert_eq!(states(&all, "a").len(), 2 * (life + 1), "{all:?}");
+        assert_eq!(all.within.gaps.len(), life, "{all:?}");
+        assert!(!all.within.cut);
+        assert!(states(&all, "b").is_empty(), "nobody asked for it");
+        let late = course(&opened.chronicle, "a", now_ms(&clock)).unwrap();
+        assert_eq!(states(&late, "a").last(), Some(&"down"));
+        opened.running.end();
+    }
+}
+
+#[test]
 fn a_damaged_file_is_set_aside_and_all_goes_on() {
     for damage in ["start", "middle", "cut"] {
         let dir = tempfile::tempdir().unwrap();
@@ -295,6 +345,7 @@ fn a_full_disk_stops_the_record_and_nothing_else() {
         (failed && shared.counts.failures.load(Ordering::Relaxed) > 0).then_some(())
     });
     assert_eq!(shared.counts.recording.load(Ordering::Relaxed), 0);
+    assert!(course(chronicle, "a", 0).is_err());
     let during = now_ms(&clock);
 
     full.store(false, Ordering::Relaxed);

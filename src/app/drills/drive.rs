@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::answers::Cursors;
 use super::files::{File, row};
 use super::traffic::{Meter, Totals, is_meant};
 use super::trouble::{Sight, trouble};
@@ -14,7 +15,7 @@ use super::world::Ground;
 use super::{Drills, Known};
 use crate::app::store::Write;
 use crate::drill::report::{Applied, Note};
-use crate::drill::{Charter, Course, End, Phase, State};
+use crate::drill::{Answers, Charter, Course, End, Phase, State};
 use crate::fleet::{Change, Key};
 use crate::history::{Level, What};
 use crate::overrides::{InForce, Kind, Stamp};
@@ -43,6 +44,9 @@ const SETTLE_MS: u64 = 1_500;
 /// And at most so long, where a node keeps silent.
 const SILENT_MS: u64 = 15_000;
 
+/// And where answers have yet to come back, or nobody asks any more.
+const ANSWERS_MS: u64 = 5_000;
+
 /// And where traffic has yet to come back.
 const TRAFFIC_MS: u64 = 120_000;
 
@@ -66,6 +70,7 @@ impl Drills {
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut grounds = Grounds::default();
         let mut meter = Meter::default();
+        let mut cursors = Cursors::default();
         let mut counted = self.tools.clock.now();
         let mut listens = true;
         let mut batch: Vec<Change> = Vec::new();
@@ -81,7 +86,9 @@ impl Drills {
             let now = self.tools.clock.now();
             if now.since(counted) >= SECOND {
                 counted = now;
-                self.count(&mut meter, &mut grounds);
+                let arrivals = self.count(&mut meter, &mut grounds);
+                self.tell_load(arrivals);
+                self.count_answers(&mut cursors, &mut grounds);
             }
             for lift in self.look(Some(&mut grounds)) {
                 let this = self.clone();
@@ -201,6 +208,7 @@ impl Drills {
                 reason: record.reason.clone(),
                 break_glass: record.broke.clone(),
                 demand: None,
+                measured: None,
                 max_errors: Charter::MAX_ERRORS,
                 node: record.author().clone(),
                 planned_ms: record.stamp.ms,
@@ -358,9 +366,12 @@ impl Drills {
         let shown = super::show::report(file, None, &view, now_ms);
         let back = shown
             .traffic
+            .as_ref()
             .is_none_or(|t| t.away.is_none() || t.back.is_some_and(|b| b.ninety_nine.is_some()));
-        let whole =
-            waited >= SETTLE_MS && (told || waited >= SILENT_MS) && back || waited >= TRAFFIC_MS;
+        let settled = waited >= SETTLE_MS
+            && (told || waited >= SILENT_MS)
+            && (answers_came_back(&shown.answers) || waited >= ANSWERS_MS);
+        let whole = settled && back || waited >= TRAFFIC_MS;
         if whole {
             let said = format!(
                 "the report is whole: {} nodes told",
@@ -372,11 +383,10 @@ impl Drills {
         }
     }
 
-    /// Counts the last second's traffic of this node's proxy for each drill under way.
-    fn count(&self, meter: &mut Meter, grounds: &mut Grounds) {
-        let Some(carrier) = &self.tools.carrier else {
-            return;
-        };
+    /// Counts the last second's traffic of this node's proxy for each drill under way; gives what it
+    /// brought.
+    fn count(&self, meter: &mut Meter, grounds: &mut Grounds) -> Option<u64> {
+        let carrier = self.tools.carrier.as_ref()?;
         let before = meter.before();
         let second = meter.tick(Totals::of(carrier));
         let now_ms = self.now_ms();
@@ -414,6 +424,7 @@ impl Drills {
                 }
             });
         }
+        Some(second.arrivals)
     }
 
     /// Tells phases that were not told yet as events.
@@ -489,10 +500,9 @@ impl Drills {
             for id in std::mem::take(untold) {
                 let word = files.0.get(&id).and_then(|f| f.words.get(own));
                 let Some(word) = word else { continue };
-                let text = word.text();
-                write.drills.push((row(&id, own), Some(text.clone())));
+                write.drills.push((row(&id, own), Some(word.text())));
                 match latest.contains(&id) {
-                    true => told.push((id, text)),
+                    true => told.push((id, word.told())),
                     false => retired.push(id),
                 }
             }
@@ -528,6 +538,17 @@ impl Drills {
     }
 }
 
+/// Whether nothing is to be waited for: they are back, or there were too few to tell.
+fn answers_came_back(answers: &Answers) -> bool {
+    match answers {
+        Answers::Label | Answers::TooFine | Answers::NotAsked => true,
+        Answers::Seen { tally, .. } => match tally.back() {
+            Some(back) => back.ninety_nine.is_some(),
+            None => true,
+        },
+    }
+}
+
 fn is_of(order: &InForce, file: &File) -> bool {
     let drill = order.record.drill.as_ref();
     drill.is_some_and(|d| d.id == file.charter.drill.id)
@@ -541,7 +562,7 @@ pub(super) struct Grounds {
 }
 
 impl Grounds {
-    fn of(&mut self, charter: &Charter, view: &View) -> Option<&Ground> {
+    pub(super) fn of(&mut self, charter: &Charter, view: &View) -> Option<&Ground> {
         let same = self.snapshot.as_ref();
         if !same.is_some_and(|s| Arc::ptr_eq(s, &view.snapshot)) {
             self.snapshot = Some(view.snapshot.clone());

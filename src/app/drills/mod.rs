@@ -7,6 +7,8 @@
 //! next one goes on. Two that drive at once, cut off from each other, do no harm: ending what has ended
 //! changes nothing.
 
+mod answers;
+mod demand;
 mod drive;
 mod files;
 mod safety;
@@ -30,6 +32,7 @@ use self::word::Word;
 use self::world::Ground;
 use super::chronicle::Chronicle;
 use super::fleet::FleetDesk;
+use super::flows::Flows;
 use super::orders::Desk;
 use super::proxy::SharedCarrier;
 use super::store::Store;
@@ -38,7 +41,7 @@ use crate::admin::drills::{DrillDesk, NotAborted, WantedDrill};
 use crate::drill::report::Note;
 use crate::drill::{Charter, Course, End, Report};
 use crate::fleet::StateBus;
-use crate::overrides::{Class, Drill, Kind, ScopeKind, Stamp, Subject};
+use crate::overrides::{Class, Drill, Kind, Mark, ScopeKind, Stamp, Subject};
 use crate::snapshot::{Publisher, View, orders};
 use crate::time::{Clock, Moment};
 
@@ -64,6 +67,8 @@ pub struct Tools {
     pub chronicle: Chronicle,
     /// The proxy of this node.
     pub carrier: SharedCarrier,
+    /// What is sampled of queries; `None`: nothing is.
+    pub flows: Option<Arc<Flows>>,
 }
 
 /// Runs drills.
@@ -84,12 +89,16 @@ struct Known {
     unkept: BTreeSet<(Arc<str>, Arc<str>)>,
     /// Since when too few nodes are there.
     lacking: Option<Moment>,
+    /// What this node's proxy was asked for within the last day.
+    day: demand::Day,
+    /// When that was told last.
+    load_told: Option<Moment>,
 }
 
 /// Goes on with the drills that were stored, beside `orders`.
 pub fn start(
     orders: &Arc<Desk>,
-    (fleet, carrier): (&Arc<FleetDesk>, &SharedCarrier),
+    (fleet, carrier, flows): (&Arc<FleetDesk>, &SharedCarrier, &Arc<Flows>),
     chronicle: &Chronicle,
     stored: Vec<(String, String)>,
     stopped: &watch::Receiver<bool>,
@@ -106,6 +115,7 @@ pub fn start(
         publisher: of.publisher.clone(),
         chronicle: chronicle.clone(),
         carrier: carrier.clone(),
+        flows: Some(flows.clone()),
     };
     let drills = Drills::new(tools, stored);
     tokio::spawn(drills.clone().run(stopped.clone()));
@@ -227,6 +237,7 @@ impl Drills {
             reason: wanted.reason.as_str().into(),
             break_glass: wanted.break_glass.as_deref().map(Arc::from),
             demand: wanted.demand,
+            measured: None,
             max_errors: wanted.max_errors,
             node: self.tools.node.clone(),
             planned_ms,
@@ -235,7 +246,11 @@ impl Drills {
     }
 
     /// The order that a drill's effect is.
-    async fn order(&self, charter: &Charter) -> Result<crate::admin::desk::Taken, Refusal> {
+    async fn order(
+        &self,
+        charter: &Charter,
+        mark: Option<Mark>,
+    ) -> Result<crate::admin::desk::Taken, Refusal> {
         let wanted = WantedOrder {
             wishes: vec![Wish {
                 scope: charter.scope,
@@ -247,6 +262,7 @@ impl Drills {
             ends: Some(Ends::At(charter.ends_ms)),
             demand: charter.demand,
             break_glass: charter.break_glass.as_deref().map(str::to_owned),
+            mark,
         };
         let drill = Some(charter.drill.clone());
         self.tools.orders.take_with(wanted, drill).await
@@ -266,6 +282,7 @@ impl Drills {
             demand: None,
             // The end of a drill is never refused.
             break_glass: Some("the end of a drill".to_owned()),
+            mark: None,
         };
         let drill = Some(charter.drill.clone());
         match self.tools.orders.take_with(wanted, drill).await {
@@ -309,12 +326,13 @@ impl DrillDesk for Drills {
                 ),
             });
         };
+        let (charter, demanded) = self.demanding(charter, &ground, &view);
         let standing = self.tools.orders.standing();
         let (present, now) = (self.present(), self.tools.clock.now());
         let (c, v) = (charter.clone(), view.clone());
         // Of a large configuration it takes its time.
         let looked = tokio::task::spawn_blocking(move || {
-            safety::checks(&c, &ground, &v, &standing, present, now)
+            safety::checks((&c, &demanded), &ground, &v, &standing, present, now)
         });
         let checks = looked.await.map_err(|e| Refusal::Failed(e.to_string()))?;
         let broken = checks.iter().filter(|c| !c.holds);
@@ -347,7 +365,7 @@ impl DrillDesk for Drills {
         }
         // Told before it begins: whoever has its order shall know what it is.
         self.tell();
-        match self.order(&charter).await {
+        match self.order(&charter, wanted.mark).await {
             Ok(taken) => {
                 let stamp = taken.stamp.parse::<Stamp>();
                 let at_ms = stamp.map_or(charter.planned_ms, |s| s.ms);

@@ -43,9 +43,9 @@ impl Present {
     }
 }
 
-/// Looks at every rule.
+/// Looks at every rule; `demanded` says by what the demand of the charter is what it is.
 pub(super) fn checks(
-    charter: &Charter,
+    (charter, demanded): (&Charter, &str),
     ground: &Ground,
     view: &View,
     standing: &Standing,
@@ -137,14 +137,19 @@ pub(super) fn checks(
     let overrides = laid_over(charter, view);
     let assessment = assess_overrides(view, &overrides, charter.demand, now);
     let remains = assessment.broken.is_empty();
-    let mut said = if remains {
-        match charter.demand {
-            Some(demand) => format!("at least one region stays on, and {demand} % of the capacity"),
-            None => "at least one region stays on; no share of the capacity is demanded".to_owned(),
-        }
-    } else {
-        assessment.broken.join("; ")
+    let mut said = match remains {
+        true => "at least one region stays on".to_owned(),
+        false => assessment.broken.join("; "),
     };
+    if let Some((name, percent)) = &assessment.least {
+        let headroom = charter.measured.map(|m| m.headroom(*percent) * 100.0);
+        let headroom = headroom.map_or_else(String::new, |h| format!(", headroom {h:+.0} %"));
+        said.push_str(&format!(
+            "; {percent} % of the capacity of {name} would serve{headroom}"
+        ));
+    }
+    said.push_str("; ");
+    said.push_str(demanded);
     for warning in assessment.warnings.iter().take(1) {
         said.push_str("; ");
         said.push_str(warning);

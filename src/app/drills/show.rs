@@ -49,6 +49,7 @@ pub(super) fn report(file: &File, ground: Option<&Ground>, view: &View, now_ms: 
             ttl: time.ttl.duration(),
         }),
         traffic: traffic(file),
+        answers: super::answers::together(file),
         charter: file.charter.clone(),
         now_ms,
     }

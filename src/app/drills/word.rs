@@ -3,13 +3,18 @@
 //! A node only ever writes its own word, so two words of one node are never at odds: the one with the
 //! higher number is the later.
 
+mod tally;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::drill::answers::Tally;
+use crate::drill::demand::{By, Measured};
 use crate::drill::report::{Applied, Check, Note};
 use crate::drill::{Charter, Counts, Course, End, Phase, Step};
+use crate::fleet::bus::MAX_VALUE;
 use crate::overrides::{Drill, Effect, Reach, ScopeKind};
 
 /// What is written is of this version.
@@ -45,7 +50,7 @@ pub(super) struct Recent {
 }
 
 /// What one node says.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub(super) struct Word {
     /// Counts this node's words about the drill.
     pub(super) number: u64,
@@ -60,6 +65,8 @@ pub(super) struct Word {
     pub(super) over: Option<Applied>,
     pub(super) seen: Option<Seen>,
     pub(super) recent: Option<Recent>,
+    /// What was seen of DNS answers.
+    pub(super) answers: Option<Tally>,
 }
 
 impl Word {
@@ -76,12 +83,31 @@ impl Word {
             over: None,
             seen: None,
             recent: None,
+            answers: None,
         }
     }
 
     /// The text of it.
     pub(super) fn text(&self) -> String {
         serde_json::to_string(&Written::of(self)).unwrap_or_default()
+    }
+
+    /// The text for other nodes, of which there is a longest: where it would be longer, seconds are left
+    /// out, and sums stay.
+    pub(super) fn told(&self) -> String {
+        let whole = self.text();
+        if whole.len() <= MAX_VALUE {
+            return whole;
+        }
+        let mut less = self.clone();
+        less.answers = less.answers.map(|a| a.without_seconds());
+        let text = less.text();
+        if text.len() <= MAX_VALUE {
+            return text;
+        }
+        less.seen = None;
+        less.answers = None;
+        less.text()
     }
 
     /// Reads a text.
@@ -128,6 +154,10 @@ struct Written {
     seen: Option<[(u64, u64, Vec<u32>); 2]>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     recent: Option<(u64, u64, u64)>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    answers: Option<tally::Written>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    measured: Option<(String, f64, f64, f64)>,
 }
 
 const PHASES: [Phase; 5] = [
@@ -181,6 +211,11 @@ impl Written {
                 .as_ref()
                 .map(|s| [counts(&s.away), counts(&s.back)]),
             recent: word.recent.map(|r| (r.requests, r.errors, r.at_ms)),
+            answers: word.answers.as_ref().map(tally::Written::of),
+            measured: c.measured.map(|m| {
+                let by = m.by.word().to_owned();
+                (by, m.now, m.per_weight, m.weight)
+            }),
         }
     }
 
@@ -212,6 +247,19 @@ impl Written {
         let most = crate::drill::shift::FINE + crate::drill::shift::COARSE;
         let fits = |s: &[(u64, u64, Vec<u32>); 2]| s.iter().all(|c| c.2.len() <= most);
         self.seen.as_ref().is_none_or(fits).then_some(())?;
+        let answers = match self.answers {
+            Some(written) => Some(written.tally()?),
+            None => None,
+        };
+        let measured = match self.measured {
+            Some((by, now, per_weight, weight)) => Some(Measured {
+                by: By::from_word(&by)?,
+                now,
+                per_weight,
+                weight,
+            }),
+            None => None,
+        };
         Some(Word {
             number: self.n,
             charter: Charter {
@@ -226,6 +274,7 @@ impl Written {
                 reason: self.reason.into(),
                 break_glass: self.broke.map(Arc::from),
                 demand: self.demand,
+                measured,
                 max_errors: self.errors,
                 node: self.node.into(),
                 planned_ms: self.planned,
@@ -260,6 +309,7 @@ impl Written {
                 errors,
                 at_ms,
             }),
+            answers,
         })
     }
 }
@@ -276,6 +326,7 @@ fn cut(text: &str) -> String {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::drill::answers::{Answer, When};
     use proptest::prelude::*;
 
     /// A charter of tests.
@@ -292,6 +343,7 @@ pub(super) mod tests {
             reason: "quarterly drill".into(),
             break_glass: None,
             demand: Some(60),
+            measured: None,
             max_errors: 5,
             node: "n1".into(),
             planned_ms: 1_000,
@@ -325,6 +377,17 @@ pub(super) mod tests {
                 back: Counts::default(),
             });
             word.recent = Some(Recent { requests: 9, errors: 1, at_ms: 3 });
+            let to = [("eu", true)];
+            for second in [0, 3] {
+                let when = (When::During, second);
+                word.answers.get_or_insert_default().add(&Answer { when, weight: 2, to: &to });
+            }
+            word.charter.measured = Some(Measured {
+                by: By::Flows,
+                now: 12.5,
+                per_weight: 3.0,
+                weight: 7.0,
+            });
             prop_assert_eq!(Word::parse(&word.text()), Ok(word));
         }
 
@@ -370,10 +433,39 @@ pub(super) mod tests {
             };
             8
         ];
-        assert!(
-            word.text().len() < crate::fleet::bus::MAX_VALUE,
-            "{}",
-            word.text().len()
-        );
+        assert!(word.text().len() < MAX_VALUE, "{}", word.text().len());
+        // With all the seconds of a busy node it does not fit, and sums are told without them.
+        let names: Vec<String> = (0..30)
+            .map(|n| format!("region-{n}-{}", "x".repeat(50)))
+            .collect();
+        let tally = word.answers.get_or_insert_default();
+        for (second, name) in (0..60).cycle().zip(&names).take(600) {
+            for when in When::ALL {
+                let to = [(name.as_str(), true)];
+                tally.add(&Answer {
+                    when: (when, second),
+                    weight: 1 << 20,
+                    to: &to,
+                });
+            }
+        }
+        for second in 0..60 {
+            let to = [("eu", true)];
+            tally.add(&Answer {
+                when: (When::After, second),
+                weight: 1 << 24,
+                to: &to,
+            });
+            tally.add(&Answer {
+                when: (When::During, second),
+                weight: 1 << 24,
+                to: &to,
+            });
+        }
+        word.notes.truncate(2);
+        let told = word.told();
+        assert!(told.len() <= MAX_VALUE, "{}", told.len());
+        let read = Word::parse(&told).unwrap();
+        assert_eq!(read.charter, word.charter);
     }
 }

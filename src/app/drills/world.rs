@@ -86,6 +86,7 @@ pub(super) fn supposed(charter: &Charter) -> InForce {
         expires: Some(charter.ends_ms),
         broke: None,
         drill: Some(charter.drill.clone()),
+        mark: None,
         entries: vec![Entry {
             subject: subject(charter),
             kind: Some(kind),
@@ -100,13 +101,12 @@ pub(super) fn supposed(charter: &Charter) -> InForce {
     }
 }
 
-/// The operators' orders with the drill's laid over them.
+/// The operators' orders with the drill's beneath them.
 pub(super) fn laid_over(charter: &Charter, view: &View) -> Overrides {
-    let mut all = (*view.overrides).clone();
     let standing = Standing(vec![supposed(charter)]);
     let drill: Arc<[DrillOrders]> = drills::of(&standing, &view.snapshot.steering, view.wall);
-    all.0.extend(drill.iter().flat_map(|d| d.orders.clone()));
-    all
+    let orders: Vec<_> = drill.iter().flat_map(|d| d.orders.clone()).collect();
+    drills::under_orders(&orders, &view.overrides)
 }
 
 /// The view as it would be for everybody under the drill; resolved as any other.

@@ -107,6 +107,12 @@ impl FleetDesk {
         known.is_some_and(|(_, roles)| roles.may_write(&change.key))
     }
 
+    /// Whether the configuration in force has a node in the fleet.
+    pub(in crate::app) fn is_member(&self, node: &str) -> bool {
+        let identity = self.identity.as_ref();
+        identity.is_some_and(|identity| identity.roster().get(node).is_some())
+    }
+
     /// Whether there is nobody else.
     pub(super) fn is_alone(&self) -> bool {
         self.cluster.is_none()

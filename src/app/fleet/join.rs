@@ -9,10 +9,11 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::compile::Node;
+use crate::fleet::asking::AsksNobody;
 use crate::fleet::gossip::{GossipBus, GossipCounters, GossipEvent, GossipOptions};
 use crate::fleet::identity::{Identity, Material, Reason, Side};
 use crate::fleet::push::{Ingest, IngestOptions, PushBus, PushOptions};
-use crate::fleet::{LocalBus, StateBus};
+use crate::fleet::{Asking, LocalBus, StateBus};
 use crate::overrides::{Vouch, vouch::Alone};
 use crate::time::Clock;
 
@@ -179,6 +180,14 @@ impl Joined {
             }),
             clock: clock.clone(),
         })
+    }
+
+    /// How other nodes are asked: by members only.
+    pub fn asking(&self) -> Arc<dyn Asking> {
+        match &self.gossip {
+            Some(gossip) => gossip.bus.clone(),
+            None => Arc::new(AsksNobody),
+        }
     }
 
     /// Counts in the form of metrics: name, labels, value.

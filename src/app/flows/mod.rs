@@ -1,11 +1,15 @@
 //! Which clients are sent where: reads the samples that the DNS threads leave, adds them up by hour,
 //! and keeps the last day, over restarts too where there is a state directory.
 //!
-//! Each node knows the queries that came to it. Nothing here is waited for by DNS: a sample that finds
+//! Each node knows the queries that came to it; what all of them know is put together by
+//! [`super::fleetwide`]. Nothing here is waited for by DNS: a sample that finds
 //! the queue full is dropped, and a disk that takes nothing costs the memory of the day after a
 //! restart.
 
 pub mod disk;
+pub mod recent;
+pub mod samples;
+pub mod seen_by;
 pub mod table;
 
 use std::net::IpAddr;
@@ -17,7 +21,10 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::admin::flows::{FlowDesk, FlowFacts};
+use async_trait::async_trait;
+
+use crate::admin::audit::Gathered;
+use crate::admin::flows::{FlowDesk, FlowFacts, SampledFacts};
 use crate::engine::sampled::{Index, Seen, seen};
 use crate::geo::Code;
 use crate::net::Prefix;
@@ -27,7 +34,7 @@ use crate::telemetry::{Metrics, Page};
 use crate::time::Clock;
 
 use super::keeper::SharedLock;
-pub use table::{Flow, Table};
+pub use table::{Flow, Table, condense, sort};
 
 /// Samples that may wait to be read.
 const WAITING: usize = 8192;
@@ -46,6 +53,8 @@ const HOUR: u64 = 3600;
 /// Knows the flows of the last day.
 pub struct Flows {
     table: Mutex<Table>,
+    samples: Mutex<samples::Samples>,
+    recent: Mutex<recent::Recent>,
     publisher: Publisher,
     clock: Arc<dyn Clock>,
     counters: Arc<TapCounters>,
@@ -107,6 +116,8 @@ pub fn start(taps: &mut Taps, given: &Given<'_>) -> (Arc<Flows>, Reading) {
     }
     let flows = Arc::new(Flows {
         table: Mutex::new(table),
+        samples: Mutex::new(seen_by::load(file.as_deref())),
+        recent: Mutex::default(),
         publisher: given.publisher.clone(),
         clock: given.clock.clone(),
         counters: inlet.counters().clone(),
@@ -186,6 +197,7 @@ impl Flows {
                 (s.weight, seen(view, index, s.query(), s.answer(), peer))
             })
             .collect();
+        self.note(view, samples, &found);
         let country = |network: Prefix| country_of(view, network.addr());
         let steering = &view.snapshot.steering;
         let hour = self.unix() / HOUR;
@@ -225,13 +237,23 @@ impl Flows {
         self.table().window(hours, unix / HOUR, gone)
     }
 
+    /// As [`Flows::within`], with at most so many networks, and as many sums by country of the others.
+    pub fn told(&self, hours: u64, most: usize) -> Vec<(Flow, f64)> {
+        let view = self.publisher.latest();
+        let country = |network: Prefix| country_of(&view, network.addr());
+        condense(self.within(hours), most, &country)
+    }
+
     /// Writes the file, unless the directory is another process's by now.
     async fn save(&self, lock: &SharedLock) {
         let Some(file) = self.file.clone().filter(|_| !lock.is_left()) else {
             return;
         };
         let text = disk::text(&self.table());
-        let written = tokio::task::spawn_blocking(move || disk::save(&file, &text)).await;
+        let beside = seen_by::keep(&file, &self.samples);
+        let written =
+            tokio::task::spawn_blocking(move || disk::save(&file, &text).and_then(|()| beside()))
+                .await;
         let failed = !matches!(written, Ok(Ok(())));
         // Said once, and once when it is over.
         let before = self.failing.swap(u64::from(failed), Ordering::Relaxed) == 1;
@@ -253,17 +275,27 @@ fn country_of(view: &View, addr: IpAddr) -> Option<Code> {
     geo.location(geo.locate(addr).id).country
 }
 
+/// Those of this node alone.
+#[async_trait]
 impl FlowDesk for Flows {
-    fn within(&self, hours: u64) -> Vec<FlowFacts> {
+    async fn within(&self, hours: u64, _: Option<&str>) -> Gathered<FlowFacts> {
         let all = Flows::within(self, hours).into_iter();
-        all.map(|(flow, queries)| FlowFacts {
-            name: flow.name.to_string(),
-            network: flow.network,
-            region: flow.region.to_string(),
-            pool: flow.pool.to_string(),
-            queries,
-        })
-        .collect()
+        Gathered::alone(all.map(|(flow, queries)| facts(flow, queries)).collect())
+    }
+
+    async fn sampled(&self, hours: u64) -> SampledFacts {
+        self.sampled_facts(hours)
+    }
+}
+
+/// A flow as the API knows it.
+pub fn facts(flow: Flow, queries: f64) -> FlowFacts {
+    FlowFacts {
+        name: flow.name.to_string(),
+        network: flow.network,
+        region: flow.region.to_string(),
+        pool: flow.pool.to_string(),
+        queries,
     }
 }
 

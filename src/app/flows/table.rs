@@ -166,10 +166,7 @@ impl Table {
             }
         }
         let mut all: Vec<(Flow, f64)> = sums.into_iter().filter(|(_, q)| *q > 0.0).collect();
-        all.sort_by(|(a, x), (b, y)| {
-            let place = |f: &Flow| (f.name.clone(), f.network, f.region.clone(), f.pool.clone());
-            y.total_cmp(x).then_with(|| place(a).cmp(&place(b)))
-        });
+        sort(&mut all);
         all
     }
 
@@ -202,6 +199,40 @@ impl Table {
     pub fn lost(&self) -> f64 {
         self.lost
     }
+}
+
+/// The flows with the most queries first, in the same order on every node.
+pub fn sort(flows: &mut [(Flow, f64)]) {
+    fn place(f: &Flow) -> (&str, Prefix, &str, &str) {
+        (&f.name, f.network, &f.region, &f.pool)
+    }
+    flows.sort_by(|(a, x), (b, y)| y.total_cmp(x).then_with(|| place(a).cmp(&place(b))));
+}
+
+/// At most `most` flows of a sorted table as they are, and at most as many sums of the others by country,
+/// each under the network that has the most: no query is lost as long as there are not too many countries.
+pub fn condense(
+    mut flows: Vec<(Flow, f64)>,
+    most: usize,
+    country: &dyn Fn(Prefix) -> Option<Code>,
+) -> Vec<(Flow, f64)> {
+    let others = flows.split_off(most.min(flows.len()));
+    let mut sums: HashMap<Rest, (Flow, f64)> = HashMap::new();
+    for (flow, queries) in others {
+        let rest = Rest {
+            name: flow.name.clone(),
+            country: country(flow.network),
+            region: flow.region.clone(),
+            pool: flow.pool.clone(),
+        };
+        sums.entry(rest).or_insert((flow, 0.0)).1 += queries;
+    }
+    let mut sums: Vec<(Flow, f64)> = sums.into_values().collect();
+    sort(&mut sums);
+    sums.truncate(most);
+    flows.extend(sums);
+    sort(&mut flows);
+    flows
 }
 
 impl Hour {
@@ -272,6 +303,31 @@ mod tests {
         t.turn_to(200);
         // Nobody speaks of its name any more.
         assert_eq!((t.size(), t.texts.len()), (0, 0));
+    }
+
+    #[test]
+    fn what_others_are_told_is_bounded_and_loses_no_query() {
+        let mut t = Table::default();
+        let country = |p: Prefix| match p.addr() {
+            std::net::IpAddr::V4(a) if a.octets()[1] == 0 => Code::new("DE"),
+            std::net::IpAddr::V4(a) if a.octets()[1] == 1 => Code::new("FR"),
+            _ => None,
+        };
+        for i in 0..1000u32 {
+            let a = std::net::Ipv4Addr::from(0x0a00_0000 + (i << 8));
+            let flow = flow(&mut t, &format!("{a}/24"), "eu");
+            t.add(7, flow, f64::from(1 + i % 7), &country);
+        }
+        let all = t.window(1, 7, 0.0);
+        let sum = |f: &[(Flow, f64)]| f.iter().map(|(_, q)| q).sum::<f64>();
+        assert_eq!(condense(all.clone(), 2000, &country), all);
+        let told = condense(all.clone(), 50, &country);
+        // The rest is of two countries and of those that nobody knows.
+        assert!((52..=53).contains(&told.len()), "{}", told.len());
+        assert_eq!(sum(&told), sum(&all));
+        assert!(all[..50].iter().all(|f| told.contains(f)));
+        assert!(told.windows(2).all(|w| w[0].1 >= w[1].1));
+        assert_eq!(condense(all, 1, &country).len(), 2);
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub(in crate::app) struct Assessment {
     pub(in crate::app) broken: Vec<String>,
     /// What a person should know.
     pub(in crate::app) warnings: Vec<String>,
+    /// Of the names of which less would serve the one of which least would, and how much, in percent.
+    pub(in crate::app) least: Option<(String, u64)>,
 }
 
 /// Compares what serves now with what would if `standing` were in force.
@@ -69,6 +71,10 @@ pub(in crate::app) fn assess_overrides(
         }
         let demanded = u64::from(demand.unwrap_or(0));
         if after.serving < before.serving {
+            let least = out.least.as_ref();
+            if least.is_none_or(|(_, known)| percent < *known) {
+                out.least = Some((owner.to_string(), percent));
+            }
             if percent < demanded {
                 out.broken.push(format!(
                     "the remaining capacity must meet the demand: {percent} % of the capacity of \

@@ -75,9 +75,14 @@ impl Audit {
         std::mem::take(&mut self.unstored)
     }
 
-    /// The last lines, latest first.
-    pub(super) fn last(&self, limit: usize) -> Vec<AuditLine> {
-        self.lines.iter().rev().take(limit).cloned().collect()
+    /// The last lines that `is_wanted`, latest first.
+    pub(super) fn last(
+        &self,
+        limit: usize,
+        is_wanted: impl Fn(&AuditLine) -> bool,
+    ) -> Vec<AuditLine> {
+        let lines = self.lines.iter().rev().filter(|line| is_wanted(line));
+        lines.take(limit).cloned().collect()
     }
 }
 
@@ -129,7 +134,8 @@ pub(super) fn of(subject: &Subject) -> String {
     format!("{} {}", subject.scope.word(), subject.name)
 }
 
-fn write(line: &AuditLine) -> String {
+/// A line as it is stored, and as it is told other nodes.
+pub(in crate::app) fn write(line: &AuditLine) -> String {
     // A record of another node may hold any text.
     let clean = |text: &str| text.replace(|c: char| c.is_control(), " ");
     let fields = [&line.event, &line.owner, &line.node, &line.text];
@@ -137,7 +143,8 @@ fn write(line: &AuditLine) -> String {
     format!("{}\t{fields}", line.at_ms)
 }
 
-fn read(text: &str) -> Option<AuditLine> {
+/// Reads what [`write`] wrote.
+pub(in crate::app) fn read(text: &str) -> Option<AuditLine> {
     let mut fields = text.splitn(5, '\t');
     let mut field = || fields.next();
     Some(AuditLine {
@@ -171,11 +178,16 @@ mod tests {
             [1, 2, 3]
         );
         let mut again = Audit::load(stored);
-        assert_eq!(again.last(1)[0].owner, "bob smith");
+        assert_eq!(again.last(1, |_| true)[0].owner, "bob smith");
         assert_eq!(
-            again.last(9).iter().map(|l| l.at_ms).collect::<Vec<_>>(),
+            again
+                .last(9, |_| true)
+                .iter()
+                .map(|l| l.at_ms)
+                .collect::<Vec<_>>(),
             [2, 1, 0]
         );
+        assert_eq!(again.last(1, |l| l.at_ms < 2)[0].at_ms, 1);
         again.append(line(9));
         assert_eq!(again.take_unstored()[0].0, 4);
     }

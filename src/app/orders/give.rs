@@ -139,6 +139,7 @@ impl Desk {
             expires,
             broke: None,
             drill,
+            mark: wanted.mark,
             entries,
             voids: Vec::new(),
             signed: None,

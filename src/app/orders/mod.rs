@@ -4,9 +4,10 @@
 //! in force. What arrives from other nodes goes the same way from the disk on.
 
 pub(in crate::app) mod assess;
-mod audit;
+pub(in crate::app) mod audit;
 mod book;
 mod give;
+mod replays;
 mod replicate;
 
 use std::collections::BTreeMap;
@@ -23,7 +24,7 @@ use self::replicate::Carried;
 use super::drills::{Cleared, cleared};
 use super::judge_loop::Order;
 use super::store::{Store, Write};
-use crate::admin::desk::{AuditLine, Listing, OrderDesk, Refusal, Taken, WantedOrder};
+use crate::admin::desk::{AuditLine, Listing, Made, OrderDesk, Refusal, Taken, WantedOrder};
 use crate::fleet::{Change, StateBus};
 use crate::overrides::{Standing, Subject, Vouch};
 use crate::snapshot::Publisher;
@@ -131,6 +132,15 @@ impl Desk {
             audit,
             ..Write::default()
         });
+    }
+
+    /// The last lines of this node's audit record that `is_wanted`, latest first.
+    pub(in crate::app) fn audit_where(
+        &self,
+        limit: usize,
+        is_wanted: impl Fn(&AuditLine) -> bool,
+    ) -> Vec<AuditLine> {
+        self.book().audit.last(limit, is_wanted)
     }
 
     /// What it works with.
@@ -255,8 +265,8 @@ impl OrderDesk for Desk {
         }
     }
 
-    fn audit(&self, limit: usize) -> Vec<AuditLine> {
-        self.book().audit.last(limit)
+    fn made_with(&self, key: &[u8; 16], within: Duration) -> Option<Made> {
+        self.made(key, within)
     }
 }
 

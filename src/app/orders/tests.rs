@@ -9,7 +9,7 @@ use super::*;
 use crate::admin::desk::{Asked, Ends, Wish};
 use crate::health::{OverrideKind, Scope};
 use crate::ids::RegionId;
-use crate::overrides::{Kind, ScopeKind};
+use crate::overrides::{Kind, Mark, ScopeKind};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -25,6 +25,7 @@ fn wanted(what: Asked, region: &str) -> WantedOrder {
         ends: None,
         demand: None,
         break_glass: None,
+        mark: None,
     }
 }
 
@@ -59,7 +60,7 @@ async fn an_order_is_acknowledged_when_every_node_has_it() {
         assert_eq!(fleet.in_force(node), []);
         let events: Vec<String> = fleet
             .desk(node)
-            .audit(9)
+            .audit_where(9, |_| true)
             .into_iter()
             .map(|l| l.event)
             .collect();
@@ -94,7 +95,7 @@ async fn a_cut_off_node_is_named_and_opposing_orders_settle_on_the_later() {
         })
         .await;
     // The one that lost can be found.
-    let audit = fleet.desk("b").audit(9);
+    let audit = fleet.desk("b").audit_where(9, |_| true);
     assert!(
         audit
             .iter()
@@ -152,7 +153,7 @@ async fn a_whole_fleet_that_restarts_goes_on_from_its_stores() {
         assert!(
             fleet
                 .desk(node)
-                .audit(5)
+                .audit_where(5, |_| true)
                 .iter()
                 .any(|l| l.event == "expired")
         );
@@ -209,7 +210,7 @@ async fn a_quarantined_order_comes_into_force_when_its_time_does() {
     assert_eq!(fleet.in_force("a"), []);
     fleet.advance(HOUR).await;
     assert_eq!(fleet.in_force("a"), [(EU, OverrideKind::Drain)]);
-    assert!(fleet.desk("a").audit(1)[0].event == "believed");
+    assert!(fleet.desk("a").audit_where(1, |_| true)[0].event == "believed");
 }
 
 #[tokio::test]
@@ -228,7 +229,7 @@ async fn a_switchover_is_all_or_nothing_and_rules_are_named_with_both_numbers() 
         ]
     );
     assert_eq!(fleet.in_force("a"), []);
-    assert_eq!(fleet.desk("a").audit(1)[0].event, "refused");
+    assert_eq!(fleet.desk("a").audit_where(1, |_| true)[0].event, "refused");
 
     let mut much = drain("eu");
     much.demand = Some(60);
@@ -256,7 +257,7 @@ async fn a_switchover_is_all_or_nothing_and_rules_are_named_with_both_numbers() 
     for node in ["a", "b"] {
         assert_eq!(fleet.in_force(node), all);
     }
-    let line = &fleet.desk("b").audit(1)[0];
+    let line = &fleet.desk("b").audit_where(1, |_| true)[0];
     assert!(
         line.text.contains("the sea has risen") && line.text.contains("at least one region"),
         "{line:?}"
@@ -356,4 +357,44 @@ async fn a_failback_reaches_every_node_steers_nothing_and_ends_after_an_hour() {
     assert_eq!(fleet.desk("a").give(mixed).await.unwrap().applied, 2);
     fleet.advance(HOUR * 2).await;
     assert_eq!(fleet.desk("b").list().standing.0.len(), 2);
+}
+
+#[tokio::test]
+async fn s1_the_request_that_made_an_order_is_known_where_the_order_is() {
+    let mut fleet = Fleet::start(&["a", "b", "c"]);
+    fleet.cut(&["c"], &["a", "b"]);
+    let mark = Mark {
+        key: [7; 16],
+        body: [1; 8],
+    };
+    let marked = WantedOrder {
+        mark: Some(mark),
+        ..drain("eu")
+    };
+    fleet.desk("a").give(marked).await.unwrap();
+    const DAY: Duration = Duration::from_secs(86_400);
+    let made = |fleet: &Fleet, node: &str, within| fleet.desk(node).made_with(&mark.key, within);
+    for node in ["a", "b"] {
+        let made = made(&fleet, node, DAY).unwrap();
+        assert_eq!((made.mark, &*made.node), (mark, "a"), "at {node}");
+        assert_eq!(fleet.desk(node).made_with(&[8; 16], DAY), None);
+    }
+    // Beyond the cut nobody can know it; after it everybody does.
+    assert_eq!(made(&fleet, "c", DAY), None);
+    fleet.heal();
+    fleet
+        .settle("c has it", |fleet| made(fleet, "c", DAY).is_some())
+        .await;
+    // It outlives the process, and is forgotten when its time is over.
+    for node in ["a", "b"] {
+        fleet.kill(node);
+        fleet.restart(node);
+        assert!(made(&fleet, node, DAY).is_some(), "at {node}");
+    }
+    fleet.advance(HOUR).await;
+    assert!(made(&fleet, "b", HOUR).is_none());
+    assert!(made(&fleet, "b", 2 * HOUR).unwrap().ago >= HOUR);
+    // Orders without a key are nobody's.
+    fleet.desk("a").give(drain("eu")).await.unwrap();
+    assert_eq!(fleet.desk("a").made_with(&[0; 16], DAY), None);
 }

@@ -10,13 +10,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
+use crate::admin::flows::FlowDesk;
 use crate::admin::plan::{PlanAsked, PlanDesk, PlanRefusal, Planned};
 use crate::config::Report as Findings;
-use crate::plan::{self, Report, Traffic, Weigh};
+use crate::plan::{self, Report, Sampled, Traffic, Weigh};
 use crate::snapshot::{Publisher, View};
 use crate::time::{Clock, Moment};
 
-use super::flows::Flows;
 use super::load::{Wanted, load_all};
 
 /// Compares for the API, one at a time: it takes seconds of one core with a large configuration.
@@ -24,7 +24,7 @@ pub struct Planner {
     wanted: Wanted,
     publisher: Publisher,
     clock: Arc<dyn Clock>,
-    flows: Arc<Flows>,
+    flows: Arc<dyn FlowDesk>,
     one_at_a_time: Arc<Semaphore>,
 }
 
@@ -34,13 +34,13 @@ impl Planner {
         wanted: &Wanted,
         publisher: &Publisher,
         clock: &Arc<dyn Clock>,
-        flows: &Arc<Flows>,
+        flows: Arc<dyn FlowDesk>,
     ) -> Arc<Planner> {
         Arc::new(Planner {
             wanted: wanted.clone(),
             publisher: publisher.clone(),
             clock: clock.clone(),
-            flows: flows.clone(),
+            flows,
             one_at_a_time: Arc::new(Semaphore::new(1)),
         })
     }
@@ -56,30 +56,58 @@ impl PlanDesk for Planner {
         let wanted = self.wanted.clone();
         let view = self.publisher.latest();
         let now = self.clock.now();
-        let traffic = match asked.by_addresses {
-            true => Traffic::default(),
-            false => traffic(&self.flows),
+        let (traffic, missing) = match asked.by_addresses {
+            true => Default::default(),
+            false => traffic(&*self.flows).await,
         };
         let work = tokio::task::spawn_blocking(move || {
             // Held until the work ends, also when nobody waits for it any more.
             let _one = one;
             against_view(&wanted, &view, now, &traffic, &asked)
         });
-        work.await
-            .unwrap_or_else(|e| Err(PlanRefusal::Failed(format!("the plan itself failed: {e}"))))
+        let planned = work
+            .await
+            .unwrap_or_else(|e| Err(PlanRefusal::Failed(format!("the plan itself failed: {e}"))));
+        planned.map(|mut planned| {
+            planned.warnings.extend(unheard(&missing));
+            planned
+        })
     }
 }
 
-/// The queries of the last day.
-fn traffic(flows: &Flows) -> Traffic {
+/// The queries of the last day that came to the fleet, and the nodes whose queries are not among them.
+async fn traffic(flows: &dyn FlowDesk) -> (Traffic, Vec<String>) {
     let mut traffic = Traffic::default();
-    for (flow, queries) in flows.within(24) {
+    let found = flows.within(24, None).await;
+    for flow in found.all {
         // What the table knows were names of a configuration.
         if let Ok(name) = flow.name.parse() {
-            traffic.add(name, flow.network, queries);
+            traffic.add(name, flow.network, flow.queries);
         }
     }
-    traffic
+    let sampled = flows.sampled(24).await;
+    traffic.over = sampled.over;
+    for n in sampled.names {
+        if let Ok(name) = n.name.parse() {
+            let of = Sampled {
+                samples: n.samples,
+                queries: n.queries,
+                squares: n.squares,
+            };
+            traffic.rests_on(name, of);
+        }
+    }
+    (traffic, found.missing)
+}
+
+/// Says whose queries are not weighed.
+fn unheard(missing: &[String]) -> Option<String> {
+    (!missing.is_empty()).then(|| {
+        format!(
+            "warning: the queries of {} are not weighed: no answer from there within a second",
+            missing.join(", ")
+        )
+    })
 }
 
 fn against_view(

@@ -441,7 +441,7 @@ async fn one_plan_at_a_time() {
         stopped: &stopped,
     };
     let (flows, _reading) = flows::start(&mut Taps::default(), &given);
-    let planner = Planner::new(&Wanted::default(), &publisher, &clock, &flows);
+    let planner = Planner::new(&Wanted::default(), &publisher, &clock, flows);
     let under_way = planner.one_at_a_time.clone().try_acquire_owned().unwrap();
     let ask = || planner.plan(PlanAsked::default());
     assert_eq!(ask().await, Err(PlanRefusal::Busy));

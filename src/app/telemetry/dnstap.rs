@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -18,11 +18,11 @@ use tokio::time::timeout;
 
 use crate::config::spec::{DnstapSpec, DnstapTarget};
 use crate::server::tap::{Inlet, Sample, TapCounters, Taps};
-use crate::telemetry::{Metrics, Page};
 use crate::time::Clock;
 
 use super::frames::{self, Control, LONGEST_CONTROL};
 use super::message;
+use super::tallies::{Tallies, add};
 
 /// Samples that may wait to be written.
 const WAITING: usize = 4096;
@@ -37,47 +37,46 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 
 /// What is counted of the query log.
-#[derive(Debug)]
-pub(super) struct DnstapStats {
-    tap: Arc<TapCounters>,
-    written: AtomicU64,
-    undelivered: AtomicU64,
-    failures: AtomicU64,
-    connected: AtomicBool,
+struct Counts {
+    written: Arc<AtomicU64>,
+    undelivered: Arc<AtomicU64>,
+    failures: Arc<AtomicU64>,
+    connected: Arc<AtomicU64>,
 }
 
-impl Metrics for DnstapStats {
-    fn render(&self, page: &mut Page) {
-        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let name = "tradewind_dnstap_messages_total";
-        page.family(
-            name,
-            "counter",
+impl Counts {
+    /// Beside what the tap counts; and the metrics of it.
+    fn new(tap: Arc<TapCounters>) -> (Counts, Tallies) {
+        let mut tallies = Tallies::default();
+        let written = tallies.counter(
+            "tradewind_dnstap_messages_total",
             "Queries written to the log of sampled queries.",
         );
-        page.sample(name, "", get(&self.written));
-        let name = "tradewind_dnstap_dropped_total";
-        page.family(
-            name,
-            "counter",
+        let written = written.number("");
+        let dropped = tallies.counter(
+            "tradewind_dnstap_dropped_total",
             "Sampled queries that were not logged: the queue was full, or nobody took them.",
         );
-        page.sample(name, "reason=\"queue-full\"", get(&self.tap.dropped));
-        page.sample(name, "reason=\"undelivered\"", get(&self.undelivered));
-        let name = "tradewind_dnstap_failures_total";
-        page.family(
-            name,
-            "counter",
+        dropped.reads("reason=\"queue-full\"", move || {
+            tap.dropped.load(Ordering::Relaxed)
+        });
+        let undelivered = dropped.number("reason=\"undelivered\"");
+        let failures = tallies.counter(
+            "tradewind_dnstap_failures_total",
             "Times that the collector could not be reached or broke off, or that the file could not be written.",
         );
-        page.sample(name, "", get(&self.failures));
-        let name = "tradewind_dnstap_connected";
-        page.family(
-            name,
-            "gauge",
+        let failures = failures.number("");
+        let connected = tallies.gauge(
+            "tradewind_dnstap_connected",
             "1: the log of sampled queries is being written.",
         );
-        page.sample(name, "", u64::from(self.connected.load(Ordering::Relaxed)));
+        let counts = Counts {
+            written,
+            undelivered,
+            failures,
+            connected: connected.number(""),
+        };
+        (counts, tallies)
     }
 }
 
@@ -86,7 +85,7 @@ struct Writer {
     inlet: Inlet,
     node: String,
     clock: Arc<dyn Clock>,
-    stats: Arc<DnstapStats>,
+    counts: Counts,
     stopped: watch::Receiver<bool>,
 }
 
@@ -97,25 +96,19 @@ pub(super) fn start(
     node: &str,
     clock: &Arc<dyn Clock>,
     stopped: &watch::Receiver<bool>,
-) -> Arc<DnstapStats> {
+) -> Arc<Tallies> {
     let inlet = taps.add(spec.per_second, WAITING);
-    let stats = Arc::new(DnstapStats {
-        tap: inlet.counters().clone(),
-        written: AtomicU64::new(0),
-        undelivered: AtomicU64::new(0),
-        failures: AtomicU64::new(0),
-        connected: AtomicBool::new(false),
-    });
+    let (counts, tallies) = Counts::new(inlet.counters().clone());
     let writer = Writer {
         inlet,
         node: node.to_owned(),
         clock: clock.clone(),
-        stats: stats.clone(),
+        counts,
         stopped: stopped.clone(),
     };
     let target = spec.target.clone();
     tokio::spawn(writer.run(target));
-    stats
+    Arc::new(tallies)
 }
 
 /// Why a stream ended.
@@ -143,13 +136,13 @@ impl Writer {
                 DnstapTarget::Socket(path) => self.feed_collector(path, &mut pause).await,
                 DnstapTarget::File(path, size) => self.feed_file(path, *size).await,
             };
-            self.stats.connected.store(false, Ordering::Relaxed);
+            self.counts.connected.store(0, Ordering::Relaxed);
             let error = match ended {
                 Ended::Stopped => return,
                 Ended::Full => continue,
                 Ended::Failed(error) => error,
             };
-            let count = self.stats.failures.fetch_add(1, Ordering::Relaxed);
+            let count = self.counts.failures.fetch_add(1, Ordering::Relaxed);
             // The first says it; the metric counts the rest.
             if count == 0 || pause == RETRY.0 {
                 let target = match &target {
@@ -174,7 +167,7 @@ impl Writer {
                 _ = self.stopped.wait_for(|stop| *stop) => return true,
                 () = tokio::time::sleep(LOOK) => {
                     let lost = self.inlet.waiting().take(WAITING).count() as u64;
-                    self.stats.undelivered.fetch_add(lost, Ordering::Relaxed);
+                    add(&self.counts.undelivered, lost);
                 }
             }
         }
@@ -207,7 +200,7 @@ impl Writer {
             Ok(stream) => stream,
             Err(e) => return e.into(),
         };
-        self.stats.connected.store(true, Ordering::Relaxed);
+        self.counts.connected.store(1, Ordering::Relaxed);
         *pause = RETRY.0;
         tracing::info!(socket = %path.display(), "sampled queries go to the collector");
         loop {
@@ -218,9 +211,9 @@ impl Writer {
             }
             let written = timeout(PATIENCE, stream.write_all(&out)).await;
             match written.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into())) {
-                Ok(()) => self.stats.written.fetch_add(count, Ordering::Relaxed),
+                Ok(()) => add(&self.counts.written, count),
                 Err(e) => {
-                    self.stats.undelivered.fetch_add(count, Ordering::Relaxed);
+                    add(&self.counts.undelivered, count);
                     return e.into();
                 }
             };
@@ -241,7 +234,7 @@ impl Writer {
         let start = Control::Start.frame();
         let mut size = start.len() as u64;
         let mut file = begin(path.to_owned(), start).await?;
-        self.stats.connected.store(true, Ordering::Relaxed);
+        self.counts.connected.store(1, Ordering::Relaxed);
         loop {
             let stops = self.next().await;
             let (mut out, count) = self.frames();
@@ -253,11 +246,11 @@ impl Writer {
             file = match write(file, out).await {
                 Ok(file) => file,
                 Err(e) => {
-                    self.stats.undelivered.fetch_add(count, Ordering::Relaxed);
+                    add(&self.counts.undelivered, count);
                     return Err(e.into());
                 }
             };
-            self.stats.written.fetch_add(count, Ordering::Relaxed);
+            add(&self.counts.written, count);
             match (stops, full) {
                 (true, _) => return Ok(Ended::Stopped),
                 (false, true) => return Ok(Ended::Full),

@@ -6,7 +6,10 @@ mod frames;
 mod message;
 mod otlp;
 mod otlp_json;
+mod otlp_post;
+mod otlp_spans;
 mod process;
+mod tallies;
 
 use std::sync::Arc;
 
@@ -14,15 +17,24 @@ use tokio::sync::watch;
 
 use crate::admin::{self, Control as _};
 use crate::compile::Node;
+use crate::config::spec::OtlpSpec;
+use crate::proxy::trace::Tracing;
 use crate::server::tap::Taps;
 use crate::snapshot::Publisher;
+use crate::telemetry::spans::Spans;
 use crate::telemetry::{Metrics, Stats};
 use crate::time::Clock;
 
 use super::control::Controller;
-use otlp::{Exporter, OtlpStats};
+use super::proxy::SharedCarrier;
+use otlp::Exporter;
 use otlp_json::Resource;
+use otlp_post::{Counts, Poster};
+use otlp_spans::SpanExporter;
 use process::Process;
+
+/// Requests of the proxy that wait to be exported, at most.
+const WAITING: usize = 4096;
 
 /// What telling needs.
 pub(super) struct Given<'a> {
@@ -32,6 +44,8 @@ pub(super) struct Given<'a> {
     pub(super) publisher: &'a Publisher,
     /// Knows reloads and the fleet.
     pub(super) controller: &'a Arc<Controller>,
+    /// Has the spans of the proxy.
+    pub(super) carrier: &'a SharedCarrier,
     /// The time.
     pub(super) clock: &'a Arc<dyn Clock>,
     /// Turns true when the node ends.
@@ -49,6 +63,16 @@ pub(super) fn log_queries(
     Some(dnstap::start(taps, spec, &node.name, clock, stopped))
 }
 
+/// How the proxy traces its requests; `None`: it does not.
+pub(super) fn tracing(node: &Node) -> Option<Tracing> {
+    let spec = node.otlp.as_ref()?.proxy?;
+    Some(Tracing {
+        spans: Arc::new(Spans::new(WAITING)),
+        share: spec.share,
+        anyones: spec.anyones,
+    })
+}
+
 /// Adds what is counted outside the DNS path, and starts the export where the configuration wants one.
 pub(super) fn complete(
     stats: Stats,
@@ -56,34 +80,56 @@ pub(super) fn complete(
     given: &Given<'_>,
 ) -> Arc<Stats> {
     let reloads: Arc<dyn Metrics> = given.controller.reloads().clone();
-    let counts = Arc::new(OtlpStats::new(stats.spans().clone()));
-    let otlp = given.node.otlp.clone();
-    let counted: Option<Arc<dyn Metrics>> = match otlp {
-        Some(_) => Some(counts.clone()),
-        None => None,
-    };
     let stats = stats
         .with_metrics(Some(reloads))
         .with_metrics(Some(Arc::new(Process)))
-        .with_metrics(query_log)
-        .with_metrics(counted);
-    let stats = Arc::new(stats);
-    if let Some(spec) = otlp {
-        let (publisher, of, controller) = (
-            given.publisher.clone(),
-            stats.clone(),
-            given.controller.clone(),
-        );
-        let exporter = Exporter {
-            spec,
-            resource: resource(given),
-            page: Arc::new(move || {
-                let fleet = controller.fleet().counts;
-                admin::metrics::render(&publisher.latest(), &of, &fleet)
-            }),
-            stats: stats.clone(),
-            clock: given.clock.clone(),
-            counts,
+        .with_metrics(query_log);
+    match &given.node.otlp {
+        None => Arc::new(stats),
+        Some(spec) => export(stats, spec, given),
+    }
+}
+
+fn export(stats: Stats, spec: &OtlpSpec, given: &Given<'_>) -> Arc<Stats> {
+    let mut queues = Vec::new();
+    if spec.traces {
+        queues.push(stats.spans().clone());
+    }
+    let of_proxy = given.carrier.as_ref().and_then(|c| c.spans());
+    queues.extend(of_proxy.cloned());
+    let (counts, tallies) = Counts::new(&queues);
+    let stats = Arc::new(stats.with_metrics(Some(Arc::new(tallies))));
+    let poster = || Poster::new(&spec.endpoint, &counts);
+    let (for_metrics, for_spans) = match (poster(), poster()) {
+        (Ok(metrics), Ok(spans)) => (metrics, spans),
+        (Err(error), _) | (_, Err(error)) => {
+            tracing::error!(%error, "nothing is exported to the OpenTelemetry collector");
+            return stats;
+        }
+    };
+    let (publisher, of, controller) = (
+        given.publisher.clone(),
+        stats.clone(),
+        given.controller.clone(),
+    );
+    let resource = resource(given);
+    let exporter = Exporter {
+        poster: for_metrics,
+        interval: spec.interval,
+        resource: resource.clone(),
+        page: Arc::new(move || {
+            let fleet = controller.fleet().counts;
+            admin::metrics::render(&publisher.latest(), &of, &fleet)
+        }),
+        clock: given.clock.clone(),
+        stopped: given.stopped.clone(),
+    };
+    tokio::spawn(exporter.run());
+    if !queues.is_empty() {
+        let exporter = SpanExporter {
+            poster: for_spans,
+            resource,
+            queues,
             stopped: given.stopped.clone(),
         };
         tokio::spawn(exporter.run());

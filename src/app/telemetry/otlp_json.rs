@@ -4,12 +4,11 @@
 use serde_json::{Value, json};
 
 use crate::telemetry::families::{Family, Sample};
-use crate::telemetry::spans::Span;
+use crate::telemetry::openmetrics;
+use crate::telemetry::spans::{Kind, Span, Value as Attribute};
 
 /// `AGGREGATION_TEMPORALITY_CUMULATIVE`
 const CUMULATIVE: u8 = 2;
-/// `SPAN_KIND_SERVER`
-const SERVER: u8 = 2;
 /// `STATUS_CODE_ERROR`
 const ERROR: u8 = 2;
 
@@ -96,8 +95,7 @@ pub(super) fn metrics(
 
 /// The unit in UCUM, as the name says it.
 fn unit(name: &str) -> &'static str {
-    let name = name.strip_suffix("_total").unwrap_or(name);
-    match name.rsplit('_').next() {
+    match openmetrics::unit(name.strip_suffix("_total").unwrap_or(name)) {
         Some("seconds") => "s",
         Some("bytes" | "octets") => "By",
         _ => "1",
@@ -170,51 +168,48 @@ fn histograms(family: &Family, times: Times) -> Vec<Value> {
     points.collect()
 }
 
-/// The body for `/v1/traces`. `random` gives the octets of identifiers.
-pub(super) fn traces(
-    resource: &Resource,
-    spans: &[Span],
-    mut random: impl FnMut(&mut [u8]),
-) -> Value {
-    let spans: Vec<Value> = spans
-        .iter()
-        .map(|span| {
-            let (mut trace, mut id) = ([0; 16], [0; 8]);
-            random(&mut trace);
-            random(&mut id);
-            let start = span.began_ms * 1_000_000;
-            let end = start + u64::try_from(span.took.as_nanos()).unwrap_or(u64::MAX / 2);
-            let mut json = json!({
-                "traceId": hex(&span.parent.map_or(trace, |p| p.trace)),
-                "spanId": hex(&id),
-                "name": format!("{} {}", span.method, span.route),
-                "kind": SERVER,
-                "startTimeUnixNano": start.to_string(),
-                "endTimeUnixNano": end.to_string(),
-                "attributes": [
-                    text("http.request.method", &span.method),
-                    text("http.route", &span.route),
-                    { "key": "http.response.status_code",
-                      "value": { "intValue": span.status.to_string() } },
-                ],
-            });
-            if let Some(parent) = span.parent {
-                json["parentSpanId"] = hex(&parent.span).into();
-            }
-            if span.status >= 500 {
-                json["status"] = json!({ "code": ERROR });
-            }
-            json
-        })
-        .collect();
+/// The body for `/v1/traces`.
+pub(super) fn traces(resource: &Resource, spans: &[Span]) -> Value {
+    let spans: Vec<Value> = spans.iter().map(span).collect();
     json!({ "resourceSpans": [{
         "resource": resource.json(),
         "scopeSpans": [{ "scope": { "name": "tradewind" }, "spans": spans }],
     }] })
 }
 
-fn hex(octets: &[u8]) -> String {
-    data_encoding::HEXLOWER.encode(octets)
+fn span(span: &Span) -> Value {
+    let took = u64::try_from(span.took.as_nanos()).unwrap_or(u64::MAX);
+    let attributes: Vec<Value> = span
+        .attributes
+        .iter()
+        .map(|(key, value)| match value {
+            Attribute::Text(value) => text(key, value),
+            Attribute::Number(n) => json!({ "key": key, "value": { "intValue": n.to_string() } }),
+        })
+        .collect();
+    let mut json = json!({
+        "traceId": format!("{:032x}", span.trace),
+        "spanId": format!("{:016x}", span.id),
+        "name": span.name,
+        "kind": match span.kind {
+            // `SPAN_KIND_SERVER`, `SPAN_KIND_CLIENT`
+            Kind::Server => 2,
+            Kind::Client => 3,
+        },
+        "startTimeUnixNano": span.began_ns.to_string(),
+        "endTimeUnixNano": span.began_ns.saturating_add(took).to_string(),
+        "attributes": attributes,
+    });
+    if let Some(parent) = span.parent {
+        json["parentSpanId"] = format!("{parent:016x}").into();
+    }
+    if !span.state.is_empty() {
+        json["traceState"] = (*span.state).into();
+    }
+    if span.failed {
+        json["status"] = json!({ "code": ERROR });
+    }
+    json
 }
 
 #[cfg(test)]
@@ -224,7 +219,6 @@ mod tests {
     use super::*;
     use crate::telemetry::Page;
     use crate::telemetry::families::families;
-    use crate::telemetry::spans::TraceParent;
 
     fn resource() -> Resource {
         Resource {
@@ -284,30 +278,46 @@ mod tests {
     }
 
     #[test]
-    fn a_span_stays_in_the_trace_of_who_asked() {
-        let span = |status, parent| Span {
-            method: "GET".into(),
-            route: "/v1/names/{name}".into(),
-            status,
-            began_ms: 1000,
+    fn a_span_is_told_in_the_protocol_s_words() {
+        let one = Span {
+            trace: 0xab << 120,
+            id: 0xcd,
+            parent: None,
+            state: Box::default(),
+            name: "GET all".to_owned(),
+            kind: Kind::Server,
+            began_ns: 1_000_000_007,
             took: Duration::from_micros(1500),
-            parent,
+            attributes: vec![("a", "b".into()), ("n", 7_u64.into())],
+            failed: false,
         };
-        let parent = TraceParent {
-            trace: [0xab; 16],
-            span: [0xcd; 8],
-            sampled: true,
+        let other = Span {
+            parent: Some(0xcd),
+            state: "x=1".into(),
+            kind: Kind::Client,
+            failed: true,
+            ..one.clone()
         };
-        let spans = [span(200, Some(parent)), span(503, None)];
-        let body = traces(&resource(), &spans, |octets| octets.fill(7));
+        let body = traces(&resource(), &[one, other]);
         let spans = &body["resourceSpans"][0]["scopeSpans"][0]["spans"];
-        assert_eq!(spans[0]["traceId"], "ab".repeat(16));
-        assert_eq!(spans[0]["parentSpanId"], "cd".repeat(8));
-        assert_eq!(spans[0]["name"], "GET /v1/names/{name}");
-        assert_eq!(spans[0]["endTimeUnixNano"], "1001500000");
-        assert!(spans[0].get("status").is_none());
-        assert_eq!(spans[1]["traceId"], "07".repeat(16));
+        assert_eq!(spans[0]["traceId"], format!("ab{}", "0".repeat(30)));
+        assert_eq!(spans[0]["spanId"], "00000000000000cd");
+        assert_eq!(
+            (&spans[0]["kind"], &spans[1]["kind"]),
+            (&json!(2), &json!(3))
+        );
+        assert_eq!(spans[0]["startTimeUnixNano"], "1000000007");
+        assert_eq!(spans[0]["endTimeUnixNano"], "1001500007");
+        let attributes = json!([
+            { "key": "a", "value": { "stringValue": "b" } },
+            { "key": "n", "value": { "intValue": "7" } },
+        ]);
+        assert_eq!(spans[0]["attributes"], attributes);
+        for absent in ["status", "parentSpanId", "traceState"] {
+            assert!(spans[0].get(absent).is_none(), "{absent}");
+        }
+        assert_eq!(spans[1]["parentSpanId"], "00000000000000cd");
+        assert_eq!(spans[1]["traceState"], "x=1");
         assert_eq!(spans[1]["status"]["code"], 2);
-        assert!(spans[1].get("parentSpanId").is_none());
     }
 }

@@ -51,6 +51,9 @@ pub(super) fn overrides(json: &Value) -> String {
             (Some(end), Some(left)) => writeln!(out, " (until {end}, {})", span(left)),
             _ => writeln!(out, " (until cleared)"),
         };
+        if let Some(said) = of_drill(&o["drill"]) {
+            let _ = writeln!(out, "  {said}");
+        }
         let _ = writeln!(out, "  given {} on {}", text(&o["given"]), text(&o["node"]));
         if let Some(broke) = o["break_glass"].as_str() {
             let _ = writeln!(out, "  break-glass: {broke}");
@@ -100,22 +103,47 @@ pub(super) fn overrides(json: &Value) -> String {
     out
 }
 
-/// The audit record.
+/// Which drill an order is of and whom it concerns; `None`: it is an operator's.
+fn of_drill(drill: &Value) -> Option<String> {
+    let id = drill["id"].as_str()?;
+    let whom = match (drill["canary"].as_str(), drill["label"].as_str()) {
+        (Some(prefix), _) => format!("only clients in {prefix} are concerned"),
+        (_, Some(label)) => format!("only who asks for {label}.NAME is concerned"),
+        _ => "all clients are concerned".to_owned(),
+    };
+    Some(format!("drill {id}: {whom}"))
+}
+
+/// The audit record. Where a line does not stand in the record of the node that it is about, those in whose
+/// it stands are told.
 pub(super) fn audit(json: &Value) -> String {
     let mut out = String::new();
     for e in array(&json["audit"]) {
+        let node = text(&e["node"]);
+        let records: Vec<&str> = strings(&e["records"]).collect();
+        let elsewhere = match records.is_empty() || records == [node] {
+            true => String::new(),
+            false => format!(" [{}]", records.join(", ")),
+        };
         let _ = writeln!(
             out,
-            "{} {:<11} {} ({}): {}",
+            "{} {:<11} {} ({node}): {}{elsewhere}",
             text(&e["at"]),
             text(&e["event"]),
             text(&e["owner"]),
-            text(&e["node"]),
             text(&e["text"])
         );
     }
     if out.is_empty() {
-        out.push_str("nothing was ordered yet\n");
+        out.push_str("nothing was written down yet\n");
+    }
+    let missing: Vec<&str> = strings(&json["missing"]).collect();
+    if !missing.is_empty() {
+        let _ = writeln!(
+            out,
+            "warning: no answer from {} within a second; what only they wrote down is not here",
+            missing.join(", ")
+        );
     }
     out
 }

@@ -12,6 +12,8 @@ pub(super) fn text(plan: &Value, names: usize) -> String {
     moves(&plan["moves"], "  ", 3, &mut out);
     load(plan, &mut out);
     changes(plan, names, &mut out);
+    new_names(plan, names, &mut out);
+    unasked(plan, &mut out);
     for (kind, what) in [
         ("steered", "names"),
         ("pools", "pools"),
@@ -38,9 +40,16 @@ pub(super) fn text(plan: &Value, names: usize) -> String {
     if let Some(passes) = plan["gate"]["passes"].as_bool() {
         let bound = percent(&plan["gate"]["max_shift"]);
         let shift = percent(&plan["shift"]);
+        let surely = match plan["certainty"].is_object() {
+            true => format!(
+                ", surely no more than {},",
+                percent(&plan["gate"]["compared"])
+            ),
+            false => String::new(),
+        };
         out += &match passes {
-            true => format!("gate: {shift} of at most {bound}: passes\n"),
-            false => format!("gate: {shift} of at most {bound}: FAILS\n"),
+            true => format!("gate: {shift}{surely} of at most {bound}: passes\n"),
+            false => format!("gate: {shift}{surely} of at most {bound}: FAILS\n"),
         };
     }
     out
@@ -62,12 +71,56 @@ fn head(plan: &Value, out: &mut String) {
         None => format!("against a configuration where everything is up, by {of}\n"),
     };
     *out += &format!(
-        "{} go to another region, {} get another address; {} names change, {} do not\n",
+        "{}{} go to another region, {} get another address; {} names change, {} do not\n",
         percent(&plan["shift"]),
+        give_or_take(&plan["certainty"]),
         percent(&plan["changed"]),
         list(&plan["names"]).count() as u64 + plan["names_left"].as_u64().unwrap_or_default(),
         plan["names_unchanged"]
     );
+}
+
+/// How sure a share is; nothing where it is exact.
+fn give_or_take(certainty: &Value) -> String {
+    match certainty["samples"].as_u64() {
+        Some(samples) => format!(
+            " (standard error {}, {samples} samples)",
+            percent(&certainty["standard_error"])
+        ),
+        None => String::new(),
+    }
+}
+
+/// Names that nobody asked for.
+fn unasked(plan: &Value, out: &mut String) {
+    let (names, count) = (words(&plan["unasked"]["names"]), &plan["unasked"]["count"]);
+    let count = count.as_u64().unwrap_or_default();
+    if count == 0 {
+        return;
+    }
+    let shown = names.len().min(LISTED);
+    let mut listed = names[..shown].join(", ");
+    if count > shown as u64 {
+        listed += &format!(" and {} more", count - shown as u64);
+    }
+    *out += &format!(
+        "no query was seen for {count} name{}, which count in no sum: {listed}; clients of {} of them \
+         would move\n",
+        if count == 1 { "" } else { "s" },
+        plan["unasked"]["moving"].as_u64().unwrap_or_default()
+    );
+}
+
+/// The names that are added: what failing over and caching them takes.
+fn new_names(plan: &Value, most: usize, out: &mut String) {
+    for n in list(&plan["new_names"]).take(most) {
+        *out += &format!(
+            "{} is added: worst-case failover {}, ECS partitions {}\n",
+            word(n, "name"),
+            time(&n["failover"]),
+            n["partitions"]
+        );
+    }
 }
 
 fn moves(all: &Value, indent: &str, examples: usize, out: &mut String) {
@@ -124,10 +177,11 @@ fn load(plan: &Value, out: &mut String) {
 fn changes(plan: &Value, most: usize, out: &mut String) {
     for n in list(&plan["names"]).take(most) {
         *out += &format!(
-            "{} {}: {} to another region, {} another address",
+            "{} {}: {}{} to another region, {} another address",
             word(n, "name"),
             word(n, "record"),
             percent(&n["shift"]),
+            give_or_take(&n["certainty"]),
             percent(&n["changed"])
         );
         if plan["basis"] == "traffic" && n["basis"] == "addresses" {
@@ -135,10 +189,6 @@ fn changes(plan: &Value, most: usize, out: &mut String) {
         }
         out.push('\n');
         moves(&n["moves"], "  ", 2, out);
-        let time = |v: &Value| {
-            v.as_f64()
-                .map_or("never".to_owned(), |s| format!("{s:.1} s"))
-        };
         let (old, new) = (&n["failover"]["old"], &n["failover"]["new"]);
         if old != new {
             *out += &format!("  worst-case failover: {} -> {}\n", time(old), time(new));
@@ -152,6 +202,14 @@ fn changes(plan: &Value, most: usize, out: &mut String) {
     let left = told.saturating_sub(most) as u64 + plan["names_left"].as_u64().unwrap_or_default();
     if left > 0 {
         *out += &format!("and {left} names more; --names says how many are told\n");
+    }
+}
+
+/// Seconds as text, never less than they are; of what is not monitored `never`.
+fn time(json: &Value) -> String {
+    match json.as_f64() {
+        Some(s) => format!("{:.1} s", (s * 10.0 - 1e-6).ceil() / 10.0),
+        None => "never".to_owned(),
     }
 }
 
@@ -195,7 +253,12 @@ mod tests {
     fn a_plan_reads_like_this() {
         let plan = json!({
             "node": "fra1", "generation": 12, "basis": "traffic", "queries": 1234.0,
-            "shift": 0.125, "changed": 0.25, "gate": { "max_shift": 0.1, "passes": false },
+            "shift": 0.125, "changed": 0.25,
+            "certainty": { "samples": 1234, "over_seconds": 7200, "standard_error": 0.009414,
+                "at_most": 0.144657, "few": false },
+            "unasked": { "names": ["b.example."], "count": 1, "moving": 0 },
+            "gate": { "max_shift": 0.1, "compared": 0.144657, "passes": false },
+            "new_names": [{ "name": "c.example.", "failover": 12.001, "partitions": 3 }],
             "moves": [{ "from": "eu", "to": "us", "share": 0.125, "examples": [
                 { "network": "192.0.2.0/24", "country": "DE", "latitude": 50.0,
                   "longitude": 8.0, "share": 0.125 }] }],
@@ -221,22 +284,25 @@ mod tests {
         assert_eq!(
             text(&plan, 2),
             "against node fra1 at generation 12, by the queries of the last day (about 1234)\n\
-             12.50% go to another region, 25.00% get another address; 4 names change, 7 do not\n\
+             12.50% (standard error 0.94%, 1234 samples) go to another region, 25.00% get another address; 4 names change, 7 do not\n\
              \x20   12.50%  eu -> us  (as 192.0.2.0/24 DE)\n\
              load                              now     then    serving       then  strain    then\n\
              eu                             75.00%   50.00%        2/2        1/2    1.50       -\n\
              \x20 eu-web                       75.00%   50.00%        2/2        1/2    1.50    0.50\n\
              www.example. A: 12.50% to another region, 25.00% another address\n\
-             \x20 worst-case failover: 12.0 s -> 8.0 s\n\
+             \x20 worst-case failover: 12.1 s -> 8.0 s\n\
              \x20 ECS partitions: 3 -> 4\n\
              b.example. CNAME: 0.00% to another region, <0.01% another address (by addresses: no \
              query was seen)\n\
              and 2 names more; --names says how many are told\n\
+             c.example. is added: worst-case failover 12.1 s, ECS partitions 3\n\
+             no query was seen for 1 name, which count in no sum: b.example.; clients of 0 of them \
+             would move\n\
              names added: c.example.\n\
              pools removed: old\n\
              not probed yet, taken as up: 1 (us-9)\n\
              warning: x\n\
-             gate: 12.50% of at most 10.00%: FAILS\n"
+             gate: 12.50%, surely no more than 14.47%, of at most 10.00%: FAILS\n"
         );
     }
 }

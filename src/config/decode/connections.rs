@@ -21,6 +21,20 @@ const OF_REQUESTS: &[(&str, &str, &str)] = &[
 /// Options that only connections have a use for.
 const OF_CONNECTIONS: &[(&str, &str, &str)] = &[("passive", "early-close", "passive.early-close")];
 
+/// Options that datagrams have no use for: nothing waits, nothing is tried again, and whether somebody listens
+/// is not known before an answer comes.
+const OF_STREAMS: &[(&str, &str, &str)] = &[
+    ("", "connect-timeout", "connect-timeout"),
+    ("", "max-requests", "max-requests"),
+    ("", "queue", "queue"),
+    ("", "circuit", "circuit"),
+    ("retries", "attempts", "retries.attempts"),
+    ("retries", "on", "retries.on"),
+    ("retries", "budget", "retries.budget"),
+    ("retries", "min-per-second", "retries.min-per-second"),
+    ("passive", "early-close", "passive.early-close"),
+];
+
 /// What the upstream sets of them, with their places.
 pub(super) fn one_layer(r: &Reader<'_>) -> OneLayer {
     let set = |options: &[(&str, &str, &'static str)]| -> Vec<Marked<&'static str>> {
@@ -36,6 +50,7 @@ pub(super) fn one_layer(r: &Reader<'_>) -> OneLayer {
     OneLayer {
         of_requests: set(OF_REQUESTS),
         of_connections: set(OF_CONNECTIONS),
+        of_streams: set(OF_STREAMS),
         hash: r.span_within("hash", "on"),
         session: r.has("session").then(|| r.span_of("session")),
         passive: r.span_within("passive", "on"),

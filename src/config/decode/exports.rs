@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::config::Marked;
 use crate::config::diagnostic::Diagnostic;
-use crate::config::spec::{DnstapSpec, DnstapTarget, OtlpSpec};
+use crate::config::spec::{DnstapSpec, DnstapTarget, OtlpSpec, ProxyTraces};
 
 use super::context::Context;
 use super::reader::Reader;
@@ -16,8 +16,9 @@ pub(super) fn otlp(cx: &mut Context<'_>, telemetry: &Reader<'_>) -> Option<OtlpS
     let endpoint: Option<Marked<String>> = r.get(cx, "endpoint");
     let interval = r.get_or(cx, "interval", Duration::from_secs(15)).value;
     let traces = r.get_or(cx, "traces", true).value;
+    let proxy = proxy_traces(cx, &r);
     let Some(endpoint) = endpoint else {
-        if r.lacks("endpoint") && (r.has("interval") || r.has("traces")) {
+        if r.lacks("endpoint") && OTLP_MORE.iter().any(|more| r.has(more)) {
             cx.push(
                 Diagnostic::warning(
                     r.span(),
@@ -53,6 +54,27 @@ pub(super) fn otlp(cx: &mut Context<'_>, telemetry: &Reader<'_>) -> Option<OtlpS
         endpoint: endpoint.value.trim_end_matches('/').to_owned(),
         interval,
         traces,
+        proxy,
+    })
+}
+
+/// What is said of an export beside where it goes.
+const OTLP_MORE: [&str; 5] = [
+    "interval",
+    "traces",
+    "proxy-traces",
+    "proxy-sample",
+    "proxy-parents",
+];
+
+fn proxy_traces(cx: &mut Context<'_>, r: &Reader<'_>) -> Option<ProxyTraces> {
+    let wanted = r.get_or(cx, "proxy-traces", false).value;
+    let share: f64 = r.get_or(cx, "proxy-sample", 0.01).value;
+    let parents = r.get_or(cx, "proxy-parents", String::new()).value;
+    wanted.then(|| ProxyTraces {
+        // Rounded, so that a small share is not none; the whole of them stays all.
+        share: (share * (1_u64 << 32) as f64).round() as u64,
+        anyones: parents != "trusted",
     })
 }
 

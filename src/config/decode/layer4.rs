@@ -55,7 +55,7 @@ pub(super) fn protocol(cx: &mut Context<'_>, r: &Reader<'_>) -> ProtocolSpec {
             wants_target(cx, r, "udp");
             ProtocolSpec::Udp(udp::decode(cx, r))
         }
-        _ => {
+        "http" => {
             for key in ["forward", "sni", "tcp", "udp"] {
                 if r.has(key) {
                     cx.push(
@@ -69,6 +69,8 @@ pub(super) fn protocol(cx: &mut Context<'_>, r: &Reader<'_>) -> ProtocolSpec {
             }
             ProtocolSpec::Http
         }
+        // What it is was reported; what the rest means depends on it.
+        _ => ProtocolSpec::Http,
     }
 }
 

@@ -12,6 +12,17 @@ pub struct OtlpSpec {
     pub interval: Duration,
     /// `traces`
     pub traces: bool,
+    /// `proxy-traces`; `None`: the proxy's requests are not traced.
+    pub proxy: Option<ProxyTraces>,
+}
+
+/// Which requests of the proxy are traced.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ProxyTraces {
+    /// `proxy-sample`: 0 (none) to 2³² (all).
+    pub share: u64,
+    /// `proxy-parents`: whether anybody's `traceparent` counts.
+    pub anyones: bool,
 }
 
 /// Where dnstap goes.

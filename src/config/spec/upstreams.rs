@@ -32,6 +32,8 @@ pub struct OneLayer {
     pub of_requests: Vec<Marked<&'static str>>,
     /// Those that requests have no use for.
     pub of_connections: Vec<Marked<&'static str>>,
+    /// Those that datagrams have no use for, beside those of requests.
+    pub of_streams: Vec<Marked<&'static str>>,
     /// `hash.on`
     pub hash: Option<Span>,
     /// `session`

@@ -82,7 +82,20 @@ pub fn explain_in_full(
     };
     let (candidates, candidates_in_all) =
         members::candidates(under, &asked, &decided, &shares, &stages);
-    let (counterfactuals, searched) = whatif::counterfactuals(under, &asked, &decided);
+    let (mut counterfactuals, searched) = whatif::counterfactuals(under, &asked, &decided);
+    if let (Some(drill), Some(_)) = (decided.under.drill, query.label) {
+        // What it gives then is what the name itself gives.
+        let said = format!("; drill-{}.NAME itself would not exist then", drill.id);
+        let mut ended = counterfactuals.iter_mut();
+        ended
+            .by_ref()
+            .filter(|c| {
+                c.supposed
+                    .iter()
+                    .any(|s| members::ends(under, s, &drill.id))
+            })
+            .for_each(|c| c.text.push_str(&said));
+    }
     Ok(FullExplanation {
         eliminations: eliminations::of(view, &query, &told.steps, &shares),
         bounds: ScopeBounds::of(view, &query, &decided),

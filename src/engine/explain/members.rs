@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::health::{OverrideKind, Scope, State};
+use crate::health::{Override, OverrideKind, Scope, State};
 use crate::ids::EndpointId;
+use crate::overrides::Drill;
 use crate::snapshot::View;
 use crate::steer::{Ranked, Share, Steering, Step};
 
+use super::whatif::Supposition;
 use super::{Query, Told};
 
 /// Most endpoints that an explanation lists.
@@ -80,6 +82,8 @@ pub struct OrderNow {
     pub reason: String,
     /// Until its end.
     pub ends_in: Option<Duration>,
+    /// The drill whose order it is; `None`: it is an operator's.
+    pub drill: Option<Drill>,
 }
 
 /// The stages that `steps` tell, of the first family.
@@ -224,9 +228,30 @@ pub(super) fn orders(view: &View, q: &Query<'_>) -> Vec<OrderNow> {
             owner: o.owner.to_string(),
             reason: o.reason.to_string(),
             ends_in: o.expires.map(|end| q.now.until(end)),
+            drill: drill_of(view, o),
         }
     })
     .collect()
+}
+
+/// The drill that an order is of.
+pub(super) fn drill_of(view: &View, order: &Override) -> Option<Drill> {
+    let of = view.drills.iter().find(|d| d.orders.contains(order))?;
+    Some(Drill {
+        id: of.id.clone(),
+        reach: of.reach,
+    })
+}
+
+/// Whether it is supposed that this drill is over.
+pub(super) fn ends(view: &View, supposed: &Supposition, drill: &str) -> bool {
+    match supposed {
+        Supposition::Ended(at) => {
+            let of = drill_of(view, &view.overrides.0[*at]);
+            of.is_some_and(|d| *d.id == *drill)
+        }
+        _ => false,
+    }
 }
 
 pub(super) fn kind(kind: OverrideKind) -> (&'static str, Option<u32>) {

@@ -9,9 +9,10 @@ use proptest::prelude::*;
 
 use crate::dns::rtype::{self, A, AAAA};
 use crate::dnssec::Denial;
+use crate::engine::explain::{Supposition, suppose};
 use crate::engine::testkit::{Desk, Got, Outcome, Steer, Validator, World, ask, name};
-use crate::engine::{ExplainClient, explain_in_full};
-use crate::health::{Override, OverrideKind, Scope};
+use crate::engine::{ExplainClient, explain, explain_in_full};
+use crate::health::{Override, OverrideKind, Overrides, Scope};
 use crate::ids::RegionId;
 use crate::net::{Family, Prefix};
 use crate::overrides::Reach;
@@ -19,6 +20,7 @@ use crate::snapshot::View;
 use crate::snapshot::drills::DrillOrders;
 use crate::steer::Draw;
 use crate::time::Moment;
+use crate::units::Generation;
 
 const ZONE: &str = r#"
 $TTL 300
@@ -370,5 +372,167 @@ fn who_is_answered_under_a_drill_is_told_its_order_and_what_would_change_the_ans
             .find(|c| c.text.contains("ended"));
         let ended = ended.unwrap_or_else(|| panic!("{asked}: {:?}", full.counterfactuals));
         assert_eq!(ended.answered, before.told.answered, "{asked}");
+    }
+}
+
+/// An operator's drain of a region.
+fn drain(region: u32) -> Override {
+    Override {
+        scope: Scope::Region(RegionId(region)),
+        kind: OverrideKind::Drain,
+        owner: "olga".into(),
+        reason: "works".into(),
+        expires: None,
+    }
+}
+
+/// As [`drilled`], beside operators' orders; of a drill for everybody its own are among those in force.
+fn drilled_beside(world: &World, region: u32, reach: Reach, operators: &[Override]) -> Arc<View> {
+    let view = drilled(world, region, reach);
+    let mut parts = view.parts();
+    let drill = match reach {
+        Reach::Everybody => view.drills[0].orders.clone(),
+        Reach::Canary(_) | Reach::Label => Vec::new(),
+    };
+    parts.overrides = Arc::new(Overrides([&drill, operators].concat()));
+    Arc::new(View::new(view.generation, Moment::ZERO, parts))
+}
+
+/// The view in which all that is supposed under a drill has really come: what recovered is up, what was
+/// drained is drained by an operator, orders are taken back, and the drill is over where it is its order
+/// that ended. Suppositions count the drill's own order first, and the operators' after it.
+fn applied(view: &View, operators: &[Override], all: &[Supposition]) -> Arc<View> {
+    let supposed = suppose(view, all);
+    let over = all.contains(&Supposition::Ended(0));
+    let standing = operators.iter().enumerate();
+    let standing = standing.filter(|(at, _)| !all.contains(&Supposition::Ended(at + 1)));
+    let mut orders: Vec<Override> = standing.map(|(_, o)| o.clone()).collect();
+    orders.extend(all.iter().filter_map(|s| match s {
+        Supposition::Drained(scope) => Some(Override {
+            scope: *scope,
+            ..drain(0)
+        }),
+        _ => None,
+    }));
+    let drill = &view.drills[0];
+    if drill.reach == Reach::Everybody && !over {
+        orders.splice(0..0, drill.orders.iter().cloned());
+    }
+    let mut parts = view.parts();
+    parts.board = supposed.board;
+    parts.measurements = supposed.measurements;
+    parts.overrides = Arc::new(Overrides(orders));
+    if over {
+        parts.drills = Arc::default();
+    }
+    let generation = Generation(view.generation.0 + 1);
+    Arc::new(View::new(generation, view.published, parts))
+}
+
+proptest! {
+    /// Each counterfactual that is stated under a running drill comes true when it is really brought
+    /// about: for a canary, for the label, for everybody; the end of the drill among them.
+    #[test]
+    fn what_is_supposed_under_a_drill_comes_true(
+        kind in 0..3usize,
+        region in 0..3u32,
+        drained in prop::option::of(0..3u32),
+        which in 0..5usize,
+        near in 0..3usize,
+        random in any::<u64>(),
+        turn in any::<u32>(),
+    ) {
+        let world = world();
+        let net = ["192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24"][near];
+        let reach = [canary(net), Reach::Label, Reach::Everybody][kind];
+        let operators: Vec<Override> = drained.into_iter().map(drain).collect();
+        let view = drilled_beside(&world, region, reach, &operators);
+        let plain = ["geo", "nested", "near", "sticky", "weighted"][which];
+        let plain = format!("{plain}.x.test");
+        let asked = match reach {
+            Reach::Label => format!("drill-k2f9.{plain}"),
+            _ => plain.clone(),
+        };
+        let prefix: Prefix = net.parse().unwrap();
+        let from = ExplainClient { addr: prefix.addr(), source: Some(24), resolver: None };
+        let draw = Draw { random, turn };
+        let full = explain_in_full(&view, &name(&asked), A, from, draw, Moment::ZERO).unwrap();
+        let about = full.orders.iter().filter(|o| o.drill.is_some()).count();
+        prop_assert!(about <= 1);
+        for c in &full.counterfactuals {
+            let then = applied(&view, &operators, &c.supposed);
+            let over = c.supposed.contains(&Supposition::Ended(0));
+            let gone = over && reach == Reach::Label;
+            // The label goes with its drill; what is stated is what the name gives.
+            let called = if gone { &plain } else { &asked };
+            if gone {
+                let got = Desk::at(then.clone()).udp(&ask(&asked, A).ecs(net));
+                prop_assert_eq!(got.rcode(), "NXDomain");
+                prop_assert!(c.text.contains("would not exist then"), "{}", &c.text);
+            }
+            if over {
+                prop_assert!(c.text.contains("drill k2f9, the force-down of region"), "{}", &c.text);
+            }
+            let got = explain(&then, &name(called), A, from, draw, Moment::ZERO).unwrap();
+            prop_assert_eq!(&c.answered, &got.answered, "{}", &c.text);
+            prop_assert_eq!(&c.otherwise, &got.otherwise, "{}", &c.text);
+            prop_assert_eq!(c.standing, got.decision.standing, "{}", &c.text);
+            // And DNS answers one of those among whom it would be drawn.
+            let got = Desk::at(then).udp(&ask(called, A).ecs(net));
+            let data: Vec<String> = got.data();
+            let may = |address: &String| c.possible.iter().any(|p| {
+                let e = &view.snapshot.steering.endpoints[p.id.index()];
+                e.address.is_some_and(|a| a.to_string() == *address)
+            });
+            prop_assert_eq!(data.is_empty(), c.possible.is_empty(), "{}", &c.text);
+            prop_assert!(data.iter().all(may), "{:?} {}", data, &c.text);
+        }
+    }
+}
+
+#[test]
+fn an_operators_order_about_the_same_stands_over_a_drill_whomever_it_concerns() {
+    let world = world();
+    let forced = Override {
+        kind: OverrideKind::ForceUp,
+        ..drain(EU)
+    };
+    let before = at(&Arc::new(world.view()), "geo.x.test", "192.0.2.0/24");
+    for reach in [canary("192.0.2.0/24"), Reach::Label, Reach::Everybody] {
+        let view = drilled_beside(&world, EU, reach, std::slice::from_ref(&forced));
+        let asked = match reach {
+            Reach::Label => "drill-k2f9.geo.x.test",
+            _ => "geo.x.test",
+        };
+        assert_eq!(
+            at(&view, asked, "192.0.2.0/24").data(),
+            before.data(),
+            "{reach}"
+        );
+    }
+}
+
+#[test]
+fn the_order_of_a_drill_is_told_as_such_and_an_operators_is_not() {
+    let world = world();
+    let client = ExplainClient {
+        addr: "192.0.2.0".parse().unwrap(),
+        source: Some(24),
+        resolver: None,
+    };
+    for reach in [canary("192.0.2.0/24"), Reach::Label, Reach::Everybody] {
+        let view = drilled_beside(&world, EU, reach, &[drain(2)]);
+        let asked = match reach {
+            Reach::Label => "drill-k2f9.geo.x.test",
+            _ => "geo.x.test",
+        };
+        let full = explain_in_full(&view, &name(asked), A, client, DRAW, Moment::ZERO).unwrap();
+        let told: Vec<_> = full
+            .orders
+            .iter()
+            .map(|o| (o.kind, o.drill.as_ref().map(|d| (&*d.id, d.reach))))
+            .collect();
+        let drill = ("force-down", Some(("k2f9", reach)));
+        assert_eq!(told, [drill, ("drain", None)], "{reach}");
     }
 }

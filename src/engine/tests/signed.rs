@@ -381,7 +381,7 @@ fn signatures_are_made_anew_before_they_expire_and_after_the_clock_steps() {
         (Duration::ZERO, true),
     ] {
         let unix = UNIX + at.as_secs();
-        view.wall = Wall::new(Moment::ZERO, Duration::from_secs(unix));
+        view.parts.wall = Wall::new(Moment::ZERO, Duration::from_secs(unix));
         let mut d = Desk::at(Arc::new(view));
         let got = d.tcp(&ask("www.example.com", rtype::A).dnssec());
         let mut v = Validator::new(&w);
@@ -578,7 +578,7 @@ fn signatures_that_are_asked_for_are_made_anew_ahead_of_time() {
     outcome(&mut d, &w, "www.example.com", rtype::A);
     let lifetime = w.keys.zones.values().next().unwrap().lifetime;
     let due = UNIX + (lifetime.valid - lifetime.refresh).as_secs();
-    view.wall = Wall::new(Moment::ZERO, Duration::from_secs(due));
+    view.parts.wall = Wall::new(Moment::ZERO, Duration::from_secs(due));
     let mut made = 0;
     let mut pass = |view: &crate::snapshot::View| {
         let told = refresh(view, Moment::ZERO, 3_600, |n| {

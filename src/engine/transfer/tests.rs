@@ -384,7 +384,7 @@ const NOW: u64 = 1_790_000_000;
 /// A desk whose calendar says [`NOW`].
 fn dated(w: &World) -> Desk {
     let mut view: View = w.view();
-    view.wall = Wall::new(Moment::ZERO, std::time::Duration::from_secs(NOW));
+    view.parts.wall = Wall::new(Moment::ZERO, std::time::Duration::from_secs(NOW));
     Desk::at(Arc::new(view))
 }
 

@@ -6,15 +6,18 @@ use std::net::{SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use chitchat::transport::Transport;
 use tokio::sync::{Notify, mpsc, watch};
 
+use crate::fleet::asking::{Answers, Asking, Unanswered};
 use crate::fleet::bus::{BusError, BusView, Change, Key, Member, StateBus, Value, check_length};
 use crate::fleet::credentials::Credentials;
 use crate::fleet::readers::Readers;
 use crate::time::Clock;
 
-use super::counters::GossipCounters;
+use super::ask::AnswerDesk;
+use super::counters::{GossipCounters, GossipEvent};
 use super::merge::{Heard, LifeId, Merge};
 use super::quic::Quic;
 use super::rarely::Rarely;
@@ -67,6 +70,8 @@ pub(super) enum Stop {
 struct Thread {
     stop: watch::Sender<Stop>,
     ended: watch::Receiver<bool>,
+    /// How single members are asked; `None` in memory.
+    quic: Option<Quic>,
 }
 
 impl GossipBus {
@@ -121,7 +126,7 @@ impl GossipBus {
     ) -> GossipBus {
         let generation = options.generation;
         let shared = Shared::new(options, counters);
-        let (thread, run) = gossip(&shared, generation, transport, async {});
+        let (thread, run) = gossip(&shared, generation, transport, None);
         drop(tokio::spawn(run));
         let thread = Mutex::new(thread);
         GossipBus { shared, thread }
@@ -166,12 +171,11 @@ fn spawn(
         let rarely = Arc::new(Rarely::new(options.clock.clone()));
         let (node, cluster) = (&options.node, &options.cluster);
         let counters = shared.counters.clone();
-        Quic::open(node, cluster, socket, credentials, counters, rarely)?
+        let desk = shared.desk.clone();
+        Quic::open(node, cluster, socket, credentials, counters, rarely, desk)?
     };
     let transport = Arc::new(quic.clone());
-    let (thread, run) = gossip(shared, generation, transport, async move {
-        quic.close().await;
-    });
+    let (thread, run) = gossip(shared, generation, transport, Some(quic));
     std::thread::Builder::new()
         .name("gossip".to_owned())
         .spawn(move || {
@@ -187,17 +191,19 @@ fn gossip(
     shared: &Arc<Shared>,
     generation: u64,
     transport: Arc<dyn Transport>,
-    close: impl Future<Output = ()> + Send + 'static,
+    quic: Option<Quic>,
 ) -> (Thread, impl Future<Output = ()> + Send + 'static) {
     let (stop, stopped) = watch::channel(Stop::No);
     let (end, ended) = watch::channel(false);
-    let shared = shared.clone();
+    let (shared, carrier) = (shared.clone(), quic.clone());
     let run = async move {
         task::run(shared, generation, transport, stopped).await;
-        close.await;
+        if let Some(carrier) = carrier {
+            carrier.close().await;
+        }
         end.send_replace(true);
     };
-    (Thread { stop, ended }, run)
+    (Thread { stop, ended, quic }, run)
 }
 
 /// How long a life must be still before another may take over: several times the longest gap between
@@ -213,6 +219,8 @@ pub(super) struct Shared {
     pub(super) rarely: Rarely,
     /// There is something to tell.
     pub(super) wake: Notify,
+    /// What answers members, over all lives of the task.
+    desk: Arc<AnswerDesk>,
     inner: Mutex<Inner>,
 }
 
@@ -246,6 +254,7 @@ impl Shared {
             options,
             counters,
             wake: Notify::new(),
+            desk: Arc::default(),
             inner: Mutex::new(Inner {
                 merge,
                 own: BTreeMap::new(),
@@ -290,6 +299,28 @@ impl Inner {
         if *self.members != *members {
             self.members = members.into();
         }
+    }
+}
+
+#[async_trait]
+impl Asking for GossipBus {
+    async fn ask(&self, node: &str, question: &str) -> Result<Vec<u8>, Unanswered> {
+        let to = self.shared.inner().merge.address_of(node);
+        let quic = self.thread().quic.clone();
+        let answer = match (to, quic) {
+            (Some(to), Some(quic)) => quic.ask(to, node, question).await,
+            (None, _) => Err(Unanswered::NeverHeard),
+            (_, None) => Err(Unanswered::Unreachable),
+        };
+        self.shared.counters.count(match answer {
+            Ok(_) => GossipEvent::Answered,
+            Err(_) => GossipEvent::Unanswered,
+        });
+        answer
+    }
+
+    fn answer_with(&self, answers: Arc<dyn Answers>) {
+        self.shared.desk.open(answers);
     }
 }
 

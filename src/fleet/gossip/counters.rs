@@ -68,6 +68,12 @@ gossip_events! {
     Stranger => "tradewind_fleet_strangers_total", "";
     /// Two living nodes with one name.
     Duplicate => "tradewind_fleet_duplicate_names_total", "";
+    /// A question of this node that a member answered.
+    Answered => "tradewind_fleet_questions_total", r#"outcome="answered""#;
+    /// A question of this node that got no answer.
+    Unanswered => "tradewind_fleet_questions_total", r#"outcome="unanswered""#;
+    /// A question of a member that this node answered.
+    AnswerGiven => "tradewind_fleet_answers_total", "";
     /// The gossip task ended and was started anew.
     Respawn => "tradewind_fleet_gossip_restarts_total", "";
 }

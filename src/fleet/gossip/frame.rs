@@ -9,6 +9,9 @@ pub const VERSION: u8 = 1;
 /// Kind of message: gossip.
 pub const GOSSIP: u8 = 1;
 
+/// Kind of message: a question, whose answer comes back on the same stream.
+pub const QUESTION: u8 = 2;
+
 /// Longest message in octets, what fits one UDP datagram over IPv4: chitchat makes no longer ones.
 pub const MAX_MESSAGE: usize = 65_507;
 
@@ -28,7 +31,9 @@ pub enum FrameError {
     #[error("version {0}; this node speaks {VERSION}")]
     Version(u8),
     /// Another kind.
-    #[error("kind {0}; this node knows {GOSSIP} (gossip)")]
+    #[error(
+        "kind {0}; this node knows {GOSSIP} (gossip) and {QUESTION} (a question), each on its own streams"
+    )]
     Kind(u8),
     /// It is for another cluster.
     #[error("it is for another cluster")]
@@ -40,10 +45,15 @@ pub enum FrameError {
 
 /// A message of gossip in its frame. A name longer than [`MAX_CLUSTER`] is cut.
 pub fn frame(cluster: &str, message: &[u8]) -> Vec<u8> {
+    frame_of(GOSSIP, cluster, message)
+}
+
+/// A message of some kind in its frame. A name longer than [`MAX_CLUSTER`] is cut.
+pub fn frame_of(kind: u8, cluster: &str, message: &[u8]) -> Vec<u8> {
     let name = &cluster.as_bytes()[..cluster.len().min(MAX_CLUSTER)];
     let mut out = Vec::with_capacity(3 + name.len() + message.len());
     // The name was cut to one octet's worth.
-    out.extend([VERSION, GOSSIP, u8::try_from(name.len()).unwrap_or(u8::MAX)]);
+    out.extend([VERSION, kind, u8::try_from(name.len()).unwrap_or(u8::MAX)]);
     out.extend_from_slice(name);
     out.extend_from_slice(message);
     out
@@ -54,13 +64,21 @@ pub fn frame(cluster: &str, message: &[u8]) -> Vec<u8> {
 /// # Errors
 /// When it is none, or not for this node; nothing of it may be believed then.
 pub fn unframe<'a>(cluster: &str, stream: &'a [u8]) -> Result<&'a [u8], FrameError> {
+    unframe_of(GOSSIP, cluster, stream)
+}
+
+/// The message of one kind in a frame of this cluster.
+///
+/// # Errors
+/// When it is none, or not for this node; nothing of it may be believed then.
+pub fn unframe_of<'a>(wanted: u8, cluster: &str, stream: &'a [u8]) -> Result<&'a [u8], FrameError> {
     let (&version, rest) = stream.split_first().ok_or(FrameError::CutOff)?;
     // First of all: what follows is only known of this version.
     if version != VERSION {
         return Err(FrameError::Version(version));
     }
     let (&kind, rest) = rest.split_first().ok_or(FrameError::CutOff)?;
-    if kind != GOSSIP {
+    if kind != wanted {
         return Err(FrameError::Kind(kind));
     }
     let (&length, rest) = rest.split_first().ok_or(FrameError::CutOff)?;
@@ -111,6 +129,11 @@ mod tests {
             let stream = frame(&cluster, &message);
             prop_assert!(stream.len() <= MAX_STREAM);
             prop_assert_eq!(unframe(&cluster, &stream), Ok(&message[..]));
+            // A question is no gossip, nor the other way round.
+            prop_assert_eq!(unframe_of(QUESTION, &cluster, &stream), Err(FrameError::Kind(GOSSIP)));
+            let asked = frame_of(QUESTION, &cluster, &message);
+            prop_assert_eq!(unframe_of(QUESTION, &cluster, &asked), Ok(&message[..]));
+            prop_assert_eq!(unframe(&cluster, &asked), Err(FrameError::Kind(QUESTION)));
         }
     }
 }

@@ -17,6 +17,7 @@ use tokio::time::{Instant, interval, sleep, timeout};
 
 use crate::fleet::credentials::{Credentials, Peer, SERVER_NAME};
 
+use super::ask::AnswerDesk;
 use super::counters::{GossipCounters, GossipEvent};
 use super::frame::{FrameError, MAX_STREAM, unframe};
 use super::rarely::Rarely;
@@ -44,7 +45,7 @@ const HANDSHAKE: Duration = Duration::from_millis(2500);
 const INCOMING: Duration = Duration::from_secs(10);
 
 /// Until a message must be handed over.
-const MESSAGE: Duration = Duration::from_secs(10);
+pub(super) const MESSAGE: Duration = Duration::from_secs(10);
 
 /// A connection is renewed after this long, so that expired certificates do not live on in it.
 const MAX_AGE: Duration = Duration::from_secs(3600);
@@ -84,6 +85,7 @@ pub(super) struct Links {
     pub(super) credentials: Arc<dyn Credentials>,
     pub(super) counters: Arc<GossipCounters>,
     pub(super) rarely: Arc<Rarely>,
+    pub(super) desk: Arc<AnswerDesk>,
     pub(super) state: Mutex<State>,
 }
 
@@ -111,7 +113,7 @@ pub(super) struct Link {
 }
 
 /// Why there is no connection.
-enum Failed {
+pub(super) enum Failed {
     Refused,
     Unreachable,
 }
@@ -171,14 +173,14 @@ impl Links {
         }
     }
 
-    fn existing(&self, to: SocketAddr) -> Option<Connection> {
+    pub(super) fn existing(&self, to: SocketAddr) -> Option<Connection> {
         let state = self.state();
         let link = state.links.get(&to)?;
         let usable = link.connection.close_reason().is_none();
         usable.then(|| link.connection.clone())
     }
 
-    async fn connect(self: &Arc<Self>, to: SocketAddr) -> Result<Connection, Failed> {
+    pub(super) async fn connect(self: &Arc<Self>, to: SocketAddr) -> Result<Connection, Failed> {
         let (client, epoch) = {
             let mut state = self.state();
             let now = Instant::now();
@@ -229,14 +231,7 @@ impl Links {
     /// Checks who it is, remembers the connection and reads from it. `None` when it is refused.
     fn admit(self: &Arc<Self>, connection: Connection, epoch: u64) -> Option<Connection> {
         let from = connection.remote_address();
-        let chain = connection
-            .peer_identity()
-            .and_then(|chain| chain.downcast::<Vec<CertificateDer<'static>>>().ok());
-        let peer = match chain {
-            Some(chain) => self.credentials.peer(&chain),
-            None => Err("it shows no certificate".to_owned()),
-        };
-        let peer = match peer {
+        let peer = match self.peer_of(&connection) {
             Ok(peer) => peer,
             Err(why) => {
                 connection.close(code::REFUSED, why.as_bytes());
@@ -247,8 +242,20 @@ impl Links {
             }
         };
         let chosen = self.settle(&connection, &peer, epoch);
+        tokio::spawn(self.clone().answer_all(connection.clone(), peer.clone()));
         tokio::spawn(self.clone().read(connection, peer));
         Some(chosen)
+    }
+
+    /// Who is at the other end, by the certificate that it showed.
+    pub(super) fn peer_of(&self, connection: &Connection) -> Result<Peer, String> {
+        let chain = connection
+            .peer_identity()
+            .and_then(|chain| chain.downcast::<Vec<CertificateDer<'static>>>().ok());
+        match chain {
+            Some(chain) => self.credentials.peer(&chain),
+            None => Err("it shows no certificate".to_owned()),
+        }
     }
 
     /// Which of two connections with the same peer is used from now on.
@@ -345,7 +352,7 @@ impl Links {
         }
     }
 
-    fn bad(&self, event: GossipEvent, peer: &Peer, why: &str) {
+    pub(super) fn bad(&self, event: GossipEvent, peer: &Peer, why: &str) {
         self.counters.count(event);
         if let Some(times) = self.rarely.due(&format!("bad {}", peer.node)) {
             tracing::warn!(node = %peer.node, why, times, "a message of a member is not taken");

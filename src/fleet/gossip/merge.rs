@@ -306,6 +306,11 @@ impl Merge {
             .max()
     }
 
+    /// Where the believed life of another node listens.
+    pub fn address_of(&self, name: &str) -> Option<SocketAddr> {
+        self.names.get(name).map(|known| known.believed.address)
+    }
+
     /// Who is there, by name.
     pub fn members(&self) -> Vec<Member> {
         let mut members: Vec<Member> = self

@@ -5,11 +5,13 @@
 //! - [`bus`]: [`GossipBus`], the [`StateBus`](super::StateBus) of a member.
 //! - `task`: the supervised gossip task on its own thread.
 //! - [`quic`], `link`, `hop`, [`frame`], [`wire`]: how messages travel.
+//! - `ask`: questions to one member and their answers, over the same connections.
 //! - [`memory`]: how they travel in tests and benchmarks on virtual time.
 //!
 //! Members reach each other at their advertised addresses in both directions; a member behind NAT is
 //! not supported: such nodes push.
 
+mod ask;
 pub mod bus;
 pub mod counters;
 pub mod frame;

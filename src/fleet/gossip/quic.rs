@@ -14,11 +14,14 @@ use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use quinn::{Endpoint, EndpointConfig, Runtime, TokioRuntime, TransportConfig, VarInt};
 use rustls::client::Resumption;
 use rustls::server::NoServerSessionStorage;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use crate::fleet::asking::Unanswered;
 use crate::fleet::credentials::Credentials;
 
+use super::ask::{AbortOnDrop, AnswerDesk};
 use super::counters::{GossipCounters, GossipEvent};
 use super::frame::frame;
 use super::hop::Hop;
@@ -35,6 +38,9 @@ const INBOX: usize = 64;
 /// Streams that a peer may have open at a time: messages on their way.
 const STREAMS: u32 = 32;
 
+/// Questions that a peer may ask at a time.
+const QUESTIONS: u32 = 8;
+
 /// Octets that a peer may send ahead of what is read.
 const WINDOW: u32 = 1024 * 1024;
 
@@ -47,6 +53,7 @@ const IDLE: Duration = Duration::from_secs(20);
 pub struct Quic {
     links: Arc<Links>,
     local: SocketAddr,
+    runtime: Handle,
 }
 
 impl Quic {
@@ -62,6 +69,7 @@ impl Quic {
         credentials: Arc<dyn Credentials>,
         counters: Arc<GossipCounters>,
         rarely: Arc<Rarely>,
+        desk: Arc<AnswerDesk>,
     ) -> io::Result<Quic> {
         socket.set_nonblocking(true)?;
         let runtime = Arc::new(TokioRuntime);
@@ -89,6 +97,7 @@ impl Quic {
             credentials,
             counters,
             rarely,
+            desk,
             state: Mutex::new(State {
                 client,
                 epoch: 0,
@@ -107,7 +116,32 @@ impl Quic {
                 follow(&follower);
             }
         });
-        Ok(Quic { links, local })
+        let runtime = Handle::current();
+        Ok(Quic {
+            links,
+            local,
+            runtime,
+        })
+    }
+
+    /// Asks the member `node`, which listens at `to`. May be called within any runtime.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub(super) async fn ask(
+        &self,
+        to: SocketAddr,
+        node: &str,
+        question: &str,
+    ) -> Result<Vec<u8>, Unanswered> {
+        let (links, node) = (self.links.clone(), node.to_owned());
+        let question = question.to_owned();
+        // Connections live on the runtime that carries them.
+        let asked = self
+            .runtime
+            .spawn(async move { links.ask(to, &node, &question).await });
+        let stops = AbortOnDrop(asked);
+        stops.ended().await
     }
 
     /// Says goodbye to all peers.
@@ -152,7 +186,7 @@ fn settings(
     let mut client = quinn::ClientConfig::new(Arc::new(client));
     let mut transport = TransportConfig::default();
     transport
-        .max_concurrent_bidi_streams(VarInt::from_u32(0))
+        .max_concurrent_bidi_streams(VarInt::from_u32(QUESTIONS))
         .max_concurrent_uni_streams(VarInt::from_u32(STREAMS))
         .stream_receive_window(VarInt::from_u32(WINDOW / 8))
         .receive_window(VarInt::from_u32(WINDOW))

@@ -12,6 +12,7 @@ use super::counters::GossipEvent;
 use super::frame::frame;
 use super::memory::RuntimeClock;
 use super::quic::ALPN;
+use crate::fleet::asking::{Answers, Asking, MAX_ANSWER, Unanswered};
 use crate::fleet::bus::{Key, StateBus};
 use crate::fleet::credentials::{Credentials, Peer, Roles, SERVER_NAME};
 
@@ -154,6 +155,91 @@ async fn another_authority_an_expired_certificate_and_a_stranger_are_refused_on_
     for node in [&foreign, &expired, &unknown, &distrusts] {
         assert!(!node.hears("n1", "v/1", "up"));
     }
+}
+
+/// Answers with who asked and what, with so many octets, late, or not at all.
+struct Parrot;
+
+impl Answers for Parrot {
+    fn answer(&self, asker: &Peer, question: &str) -> Option<Vec<u8>> {
+        match question.split_once(' ') {
+            Some(("say", what)) => Some(format!("{} {what}", asker.node).into_bytes()),
+            Some(("octets", n)) => Some(vec![7; n.parse().unwrap()]),
+            Some(("late", ms)) => {
+                std::thread::park_timeout(Duration::from_millis(ms.parse().unwrap()));
+                Some(Vec::new())
+            }
+            _ => None,
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_member_asks_another_and_gets_one_answer_or_none() {
+    let ca = Authority::new();
+    let a = Arc::new(Node::start("n1", &[&ca], &ca.issue("n1"), &[]));
+    let b = Node::start("n2", &[&ca], &ca.issue("n2"), &[a.address]);
+    a.say("v/1", "up");
+    b.say("v/1", "up");
+    until("both", SOON, || {
+        a.hears("n2", "v/1", "up") && b.hears("n1", "v/1", "up")
+    })
+    .await;
+    // Before somebody answers there, nobody does.
+    assert_eq!(a.bus.ask("n2", "say hello").await, Err(Unanswered::Silent));
+    a.bus.answer_with(Arc::new(Parrot));
+    b.bus.answer_with(Arc::new(Parrot));
+    assert_eq!(a.bus.ask("n2", "say hello").await.unwrap(), b"n1 hello");
+    assert_eq!(b.bus.ask("n1", "say you").await.unwrap(), b"n2 you");
+    let long = format!("octets {MAX_ANSWER}");
+    assert_eq!(a.bus.ask("n2", &long).await.unwrap().len(), MAX_ANSWER);
+    let too_long = format!("octets {}", MAX_ANSWER + 1);
+    for unanswered in ["?", "what", too_long.as_str()] {
+        assert_eq!(a.bus.ask("n2", unanswered).await, Err(Unanswered::Silent));
+    }
+    assert_eq!(a.bus.ask("n3", "say x").await, Err(Unanswered::NeverHeard));
+    // More at a time than are answered at a time, and than streams that may be open.
+    let mut all = tokio::task::JoinSet::new();
+    for n in 0..40 {
+        let a = a.clone();
+        all.spawn(async move { a.bus.ask("n2", &format!("say {n}")).await.unwrap() });
+    }
+    let mut told = all.join_all().await;
+    told.sort();
+    told.dedup();
+    assert_eq!(told.len(), 40);
+    // Too long a question is counted there, and answered by nobody.
+    let before = b.count(GossipEvent::BadFrame);
+    let asked = a.bus.ask("n2", &"x".repeat(10_000)).await;
+    assert_eq!(asked, Err(Unanswered::Unreachable));
+    until("counted", SOON, || b.count(GossipEvent::BadFrame) > before).await;
+    assert!(b.count(GossipEvent::AnswerGiven) >= 42);
+    assert!(a.count(GossipEvent::Answered) >= 42 && a.count(GossipEvent::Unanswered) >= 6);
+}
+
+#[tokio::test]
+async fn whoever_gives_a_question_up_waits_no_longer_and_gossip_goes_on() {
+    let ca = Authority::new();
+    let a = Node::start("n1", &[&ca], &ca.issue("n1"), &[]);
+    let b = Node::start("n2", &[&ca], &ca.issue("n2"), &[a.address]);
+    b.bus.answer_with(Arc::new(Parrot));
+    b.say("v/1", "up");
+    until("heard", SOON, || a.hears("n2", "v/1", "up")).await;
+    // All rooms and streams of it are taken by questions that nobody waits for.
+    for _ in 0..20 {
+        let asked = a.bus.ask("n2", "late 500");
+        let given_up = tokio::time::timeout(Duration::from_millis(20), asked).await;
+        assert!(given_up.is_err());
+    }
+    b.say("v/1", "down");
+    until("still heard", SOON, || a.hears("n2", "v/1", "down")).await;
+    // What was given up makes room again.
+    let asked = tokio::time::timeout(SOON, a.bus.ask("n2", "say again")).await;
+    assert_eq!(asked.unwrap().unwrap(), b"n1 again");
+    b.bus.stop();
+    tokio::time::timeout(SOON, b.bus.stopped()).await.unwrap();
+    let asked = tokio::time::timeout(SOON, a.bus.ask("n2", "say gone")).await;
+    assert_eq!(asked.unwrap(), Err(Unanswered::Unreachable));
 }
 
 #[tokio::test]

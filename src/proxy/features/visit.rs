@@ -62,11 +62,19 @@ pub fn arrive(
         let id = request_id(&mut head.fields, client.trusted, wide(worker));
         record.request_id = Some(id.into());
     }
-    let random = match features.trace.starts() {
-        true => (wide(worker), worker.random()),
-        false => (0, 0),
-    };
-    features.trace.apply(&mut head.fields, random);
+    match worker.tracing() {
+        Some(tracing) => {
+            let random = (wide(worker), worker.random());
+            record.trace = tracing.begin(features.trace, client, peer, head, random);
+        }
+        None => {
+            let random = match features.trace.starts() {
+                true => (wide(worker), worker.random()),
+                false => (0, 0),
+            };
+            features.trace.apply(&mut head.fields, random);
+        }
+    }
     Visit {
         client,
         route: None,

@@ -139,7 +139,9 @@ impl Group {
         let name = self.name("flows_refused_total");
         let help = "Connections that were closed at once, by the option that says so.";
         page.family(&name, "counter", help);
-        for (labels, sums) in &self.things {
+        // What is not begun of datagrams is counted where sessions are.
+        let connections = |labels: &String| !labels.ends_with("protocol=\"udp\"");
+        for (labels, sums) in self.things.iter().filter(|(labels, _)| connections(labels)) {
             for (refused, n) in sums.refusals() {
                 page.sample(&name, &reason(labels, refused.word()), n);
             }

@@ -351,6 +351,7 @@ fn in_force(endpoint: &str, kind: Kind) -> InForce {
         expires: Some(1_767_225_600_000 + 2_000_000),
         broke: None,
         drill: None,
+        mark: None,
         entries: vec![Entry {
             subject: subject.clone(),
             kind: Some(kind),

@@ -14,7 +14,7 @@ pub use client::{Client, Reading, Said};
 pub use element::{Element, elements};
 pub use outgoing::{Hop, Tell, Telling};
 pub use request_id::{is_request_id, request_id};
-pub use trace::{TraceContext, TraceParent};
+pub use trace::{Had, TraceContext};
 
 #[cfg(test)]
 mod tests;

@@ -26,7 +26,7 @@ pub fn is_request_id(text: &[u8]) -> bool {
 }
 
 /// 32 hexadecimal digits.
-pub(super) fn hex(n: u128) -> [u8; 32] {
+fn hex(n: u128) -> [u8; 32] {
     let mut text = [0; 32];
     for (i, digit) in text.iter_mut().enumerate() {
         let nibble = (n >> (124 - 4 * i)) as usize & 15;

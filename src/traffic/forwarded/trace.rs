@@ -1,8 +1,8 @@
 //! W3C Trace Context, level 1: the fields `traceparent` and `tracestate`.
 
 use crate::message::{Fields, Known};
-
-use super::request_id::hex;
+use crate::telemetry::TraceParent;
+use crate::telemetry::trace_context::is_trace_state;
 
 /// What is done with the trace context of requests.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -17,60 +17,15 @@ pub enum TraceContext {
     Start(u64),
 }
 
-/// The content of a `traceparent`.
+/// What a request had when [`TraceContext::apply`] looked at it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct TraceParent {
-    /// The trace.
-    pub trace: u128,
-    /// The caller within it.
-    pub parent: u64,
-    /// Whether the caller records it.
-    pub sampled: bool,
-}
-
-impl TraceParent {
-    /// Reads a `traceparent` (section 3.2.2): lower-case hexadecimal, no id of zeros. A higher version
-    /// than 00 may say more after what is read here.
-    pub fn parse(text: &[u8]) -> Option<TraceParent> {
-        let head = text.get(..55)?;
-        if [head[2], head[35], head[52]] != [b'-'; 3] {
-            return None;
-        }
-        let version = number(&head[..2])?;
-        let whole = match version {
-            0xff => false,
-            0 => text.len() == 55,
-            _ => text.len() == 55 || text[55] == b'-',
-        };
-        let trace = number(&head[3..35])?;
-        let parent = number(&head[36..52])? as u64;
-        let flags = number(&head[53..])?;
-        (whole && trace != 0 && parent != 0).then_some(TraceParent {
-            trace,
-            parent,
-            sampled: flags & 1 != 0,
-        })
-    }
-
-    /// As a field's value.
-    pub fn text(&self) -> [u8; 55] {
-        let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
-        text[3..35].copy_from_slice(&hex(self.trace));
-        text[36..52].copy_from_slice(&hex(u128::from(self.parent))[16..]);
-        text[54] = b'0' + u8::from(self.sampled);
-        text
-    }
-}
-
-fn number(digits: &[u8]) -> Option<u128> {
-    digits.iter().try_fold(0, |n, d| {
-        let value = match d {
-            b'0'..=b'9' => d - b'0',
-            b'a'..=b'f' => d - b'a' + 10,
-            _ => return None,
-        };
-        Some(n << 4 | u128::from(value))
-    })
+pub enum Had {
+    /// Nobody looked, or it had none that is good and got none.
+    Nothing,
+    /// This, which it keeps.
+    Context(TraceParent),
+    /// None that is good; it got this.
+    Begun(TraceParent),
 }
 
 impl TraceContext {
@@ -80,29 +35,36 @@ impl TraceContext {
     }
 
     /// Looks after the trace context of a request: afterwards it has a good one or none.
-    pub fn apply(self, fields: &mut Fields, random: (u128, u64)) {
+    pub fn apply(self, fields: &mut Fields, random: (u128, u64)) -> Had {
         if self == TraceContext::Pass {
-            return;
+            return Had::Nothing;
         }
-        let good = {
+        let came = {
             let mut all = fields.all(Known::Traceparent);
             let only = all.next().filter(|_| all.next().is_none());
-            only.and_then(TraceParent::parse).is_some()
+            only.and_then(TraceParent::parse)
         };
-        if good {
-            return;
+        // Without a parent the state belongs to nothing; one that cannot be read says nothing about the
+        // parent (section 3.3).
+        if fields.has(Known::Tracestate)
+            && (came.is_none() || !is_trace_state(fields.all(Known::Tracestate)))
+        {
+            fields.remove(Known::Tracestate);
         }
-        // Without a parent the state belongs to nothing (section 3.3).
+        if let Some(came) = came {
+            return Had::Context(came);
+        }
         fields.remove(Known::Traceparent);
-        fields.remove(Known::Tracestate);
-        if let TraceContext::Start(share) = self {
-            let (trace, parent) = random;
-            let begun = TraceParent {
-                trace: trace.max(1),
-                parent: parent.max(1),
-                sampled: (trace & 0xffff_ffff) < u128::from(share),
-            };
-            fields.push_known(Known::Traceparent, &begun.text());
-        }
+        let TraceContext::Start(share) = self else {
+            return Had::Nothing;
+        };
+        let (trace, parent) = random;
+        let begun = TraceParent {
+            trace: trace.max(1),
+            parent: parent.max(1),
+            sampled: (trace & 0xffff_ffff) < u128::from(share),
+        };
+        fields.push_known(Known::Traceparent, &begun.text());
+        Had::Begun(begun)
     }
 }

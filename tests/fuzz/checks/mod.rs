@@ -25,6 +25,7 @@ pub mod push;
 pub mod query;
 pub mod quic;
 pub mod tls_hello;
+pub mod trace_context;
 pub mod zone;
 
 /// A target by its name.
@@ -49,4 +50,5 @@ pub const ALL: &[(&str, Check)] = &[
     ("http_chunked", http_chunked::check),
     ("quic", quic::check),
     ("tls_hello", tls_hello::check),
+    ("trace_context", trace_context::check),
 ];

@@ -1,59 +1,19 @@
 //! OpenTelemetry and dnstap against receivers of the tests' own.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpListener;
+use std::io::{Read, Write};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Command;
-use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use hickory_proto::rr::RecordType;
 use serde_json::Value;
 
+use super::collector::collector;
 use crate::support::node::{HEAD, Node, folder};
 use crate::support::{dns, http, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// Takes whatever is posted and says 200; path and body of each.
-fn collector() -> (String, Receiver<(String, Value)>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let (told, posts) = channel();
-    std::thread::spawn(move || {
-        for stream in listener.incoming().map_while(Result::ok) {
-            let told = told.clone();
-            std::thread::spawn(move || {
-                let mut reader = BufReader::new(stream);
-                loop {
-                    let (mut line, mut path, mut len) = (String::new(), String::new(), 0);
-                    while reader.read_line(&mut line).unwrap_or(0) > 2 {
-                        let lower = line.to_ascii_lowercase();
-                        if let Some(rest) = line.strip_prefix("POST ") {
-                            path = rest.split(' ').next().unwrap_or_default().to_owned();
-                        } else if let Some(n) = lower.strip_prefix("content-length:") {
-                            len = n.trim().parse().unwrap();
-                        }
-                        line.clear();
-                    }
-                    if path.is_empty() {
-                        return;
-                    }
-                    let mut body = vec![0; len];
-                    reader.read_exact(&mut body).unwrap();
-                    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
-                    reader.get_mut().write_all(answer).unwrap();
-                    let body = serde_json::from_slice(&body).expect("JSON");
-                    if told.send((path, body)).is_err() {
-                        return;
-                    }
-                }
-            });
-        }
-    });
-    (url, posts)
-}
 
 fn find<'v>(items: &'v Value, name: &str) -> Option<&'v Value> {
     items.as_array()?.iter().find(|m| m["name"] == name)
@@ -82,7 +42,10 @@ fn o_metrics_and_traces_reach_an_opentelemetry_collector() {
                 }
             } else {
                 assert_eq!(path, "/v1/traces");
-                traces = Some(body);
+                let spans = &body["resourceSpans"][0]["scopeSpans"][0]["spans"];
+                if find(spans, "GET /v1/regions").is_some() {
+                    traces = Some(spans.clone());
+                }
             }
         }
         (metrics.is_some() && traces.is_some()).then_some(())
@@ -95,8 +58,12 @@ fn o_metrics_and_traces_reach_an_opentelemetry_collector() {
             .map(|a| &a["value"]["stringValue"])
             .eq([&Value::from("n1")])
     );
-    let spans = &traces.unwrap()["resourceSpans"][0]["scopeSpans"][0]["spans"];
-    assert!(find(spans, "GET /v1/regions").is_some(), "{spans}");
+    let spans = traces.unwrap();
+    let asked = find(&spans, "GET /v1/regions").unwrap();
+    assert_eq!(
+        (&asked["kind"], asked["traceId"].as_str().unwrap().len()),
+        (&2.into(), 32)
+    );
     assert!(node.metric("tradewind_otlp_exports_total{outcome=\"taken\"}") >= 2);
 }
 

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 /// How long an answer may take before its question is asked again.
-const AGAIN: Duration = Duration::from_millis(500);
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// How often a question is asked.
 const TRIES: usize = 40;

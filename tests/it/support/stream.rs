@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::thread;
 
+use socket2::{Domain, Socket, Type};
+
 /// A TCP server on a free port, one thread per connection. It ends with the test's process.
 pub struct StreamBackend {
     pub addr: SocketAddr,
@@ -49,9 +51,9 @@ impl StreamBackend {
     }
 
     /// Where nobody is.
-    pub fn absent(addr: SocketAddr) -> StreamBackend {
+    pub fn absent() -> StreamBackend {
         StreamBackend {
-            addr,
+            addr: nobody(),
             accepted: Arc::default(),
         }
     }
@@ -60,4 +62,15 @@ impl StreamBackend {
     pub fn connections(&self) -> usize {
         self.accepted.load(SeqCst)
     }
+}
+
+/// An address where nobody listens, and nobody will: the port stays taken until the test's process ends, or
+/// another test could be given it.
+pub fn nobody() -> SocketAddr {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    socket.bind(&any.into()).unwrap();
+    let addr = socket.local_addr().unwrap().as_socket().unwrap();
+    std::mem::forget(socket);
+    addr
 }

@@ -373,7 +373,7 @@ fn ask_http(stream: &mut TcpStream, close: bool) -> std::io::Result<bool> {
     Ok(head.contains("connection: close"))
 }
 
-/// Reads the metrics again and again; no counter ever falls.
+/// Reads the metrics again and again; no counter ever falls or is gone.
 pub struct Scrapes {
     stop: Arc<AtomicBool>,
     thread: JoinHandle<u64>,
@@ -390,6 +390,7 @@ impl Scrapes {
             while !told.load(Ordering::Relaxed) || scrapes < 20 {
                 let page = http::get(admin, "/metrics").body;
                 let mut counter = false;
+                let mut shown = std::collections::HashSet::new();
                 for line in page.lines() {
                     if let Some(kind) = line.strip_prefix("# TYPE ") {
                         counter = kind.ends_with(" counter") || kind.ends_with(" histogram");
@@ -400,11 +401,14 @@ impl Scrapes {
                         continue;
                     };
                     if counter && !line.starts_with('#') {
+                        shown.insert(key);
                         let value: f64 = value.parse().unwrap();
                         let was = last.insert(key.to_owned(), value).unwrap_or_default();
                         assert!(was <= value, "{key} fell from {was} to {value}");
                     }
                 }
+                let gone = last.keys().find(|key| !shown.contains(&***key));
+                assert_eq!(gone, None, "shown before, and not now");
                 scrapes += 1;
                 std::thread::park_timeout(Duration::from_millis(20));
             }

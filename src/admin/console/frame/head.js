@@ -27,6 +27,7 @@ export function health(status) {
 }
 
 function live(world) {
+  if (world.lost && world.live === "live") return h("span", { class: "live", id: "live", title: "The stream is open, but the node does not answer" }, badge("polling", "No answer"));
   switch (world.live) {
     case "live":
       return h("span", { class: "live", id: "live", title: "Changes arrive as they happen" }, badge("live", "Live"));
@@ -46,22 +47,22 @@ export function head(world, act) {
     h("a", { class: "brand", href: "#/" }, h("img", { src: "icon.svg", alt: "", width: 27, height: 27 }), "Tradewind"),
     h(
       "button",
-      { class: "menu", id: "menu", type: "button", "aria-expanded": "false", "aria-controls": "nav", onclick: act.menu },
+      { class: "menu", id: "menu", type: "button", "aria-expanded": String(document.getElementById("nav").classList.contains("shown")), "aria-controls": "nav", onclick: act.menu },
       "Views",
     ),
     h(
       "div",
-      { class: "head-facts" },
+      { class: "head-facts facts-now" },
       status && h("span", { key: "node" }, h("span", { class: "quiet" }, "Node "), link(path("nodes"), status.node)),
       status && h("span", { key: "generation", class: "num" }, h("span", { class: "quiet" }, "Generation "), h("span", { id: "generation" }, number(status.generation))),
       h("span", { key: "live" }, live(world)),
-      status && h("span", { key: "health" }, h("a", { href: "#/" }, health(status))),
+      status && h("span", { key: "health" }, h("a", { href: "#/" }, world.lost ? badge("unknown", "Not known now") : health(status))),
     ),
     h("span", { class: "grow" }),
     search(),
     h(
       "div",
-      { class: "head-facts", key: "me" },
+      { class: "head-facts me", key: "me" },
       who?.name &&
         h(
           "span",
@@ -70,15 +71,15 @@ export function head(world, act) {
           h("span", { class: "quiet" }, ` (${who.role})`),
           who.by === "session" && h("button", { class: "plain small", type: "button", onclick: act.leave }, "Sign out"),
         ),
+    ),
+    h(
+      "label",
+      { class: "theme", key: "theme" },
+      h("span", { class: "hidden" }, "Theme"),
       h(
-        "label",
-        { key: "theme" },
-        h("span", { class: "hidden" }, "Theme"),
-        h(
-          "select",
-          { id: "theme", value: theme, onchange: (e) => act.theme(e.target.value) },
-          [["auto", "Auto"], ["light", "Light"], ["dark", "Dark"]].map(([v, t]) => h("option", { value: v, key: v }, t)),
-        ),
+        "select",
+        { id: "theme", value: theme, onchange: (e) => act.theme(e.target.value) },
+        [["auto", "Auto"], ["light", "Light"], ["dark", "Dark"]].map(([v, t]) => h("option", { value: v, key: v }, t)),
       ),
     ),
   ];

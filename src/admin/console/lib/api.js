@@ -84,6 +84,9 @@ export async function get(path, { query, signal, accept } = {}) {
   const response = await ask(whole, { headers, signal });
   if (response.status === 304 && before) return before.body;
   const body = await read(response, whole);
+  // Of a list, the nodes whose part is not in it.
+  const missing = response.headers.get("tradewind-missing");
+  if (missing && Array.isArray(body)) body.missing = missing.split(/, */);
   const etag = response.headers.get("etag");
   known.delete(id);
   if (etag) {

@@ -2,7 +2,13 @@
 
 import { h, s } from "./dom.js";
 
-const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+/** A colour of the theme in force, as a canvas reads it. */
+function colour(box, name) {
+  box.style.color = `var(${name})`;
+  const made = getComputedStyle(box).color;
+  box.style.color = "";
+  return made;
+}
 
 /** The times of an axis: with seconds or the day where these tell them apart. */
 function times(plot, at) {
@@ -16,8 +22,9 @@ function times(plot, at) {
   });
 }
 
-function options(box, { series, unit, height = 180, stepped }) {
+function options(box, { series, unit, height = 180, stepped, range }) {
   const { uPlot } = globalThis;
+  const css = (name) => colour(box, name);
   const lines = ["--series-1", "--series-2", "--series-3", "--series-4", "--series-5", "--series-6"];
   const axis = { stroke: css("--muted"), grid: { stroke: css("--line"), width: 1 }, ticks: { stroke: css("--line"), width: 1 }, font: "12px system-ui" };
   return {
@@ -25,7 +32,7 @@ function options(box, { series, unit, height = 180, stepped }) {
     height,
     cursor: { drag: { x: false, y: false } },
     legend: { live: true },
-    scales: { x: { time: true }, y: { range: (_, low, high) => [Math.min(0, low ?? 0), Math.max(1, (high ?? 1) * 1.1)] } },
+    scales: { x: { time: true, ...(range && { range: () => box.what.range }) }, y: { range: (_, low, high) => [Math.min(0, low ?? 0), Math.max(1, (high ?? 1) * 1.1)] } },
     axes: [{ ...axis, space: 70, values: times }, { ...axis, size: 54, values: (_, v) => v.map((n) => `${n}${unit ?? ""}`) }],
     series: [
       { value: (_, t) => (t === null ? "—" : new Date(t * 1000).toLocaleTimeString("en-GB")) },
@@ -51,7 +58,8 @@ export function chart(text, data, what) {
   };
   Object.assign(box, { data, what });
   box.keep = (old, next) => {
-    const same = JSON.stringify(old.what) === JSON.stringify(next.what);
+    const kind = ({ range, ...rest }) => JSON.stringify([Boolean(range), rest]);
+    const same = kind(old.what) === kind(next.what);
     Object.assign(old, { data: next.data, what: next.what });
     old.setAttribute("aria-label", next.getAttribute("aria-label"));
     if (!old.plot) return;
@@ -79,13 +87,13 @@ export function repaint() {
 }
 
 /** States over time as a strip: `parts` are `{from, to, kind}` in milliseconds, within `from`..`to`. */
-export function strip(parts, from, to, text) {
+export function strip(parts, from, to, text, kind = "") {
   const [w, t] = [120, 14];
   const x = (at) => ((Math.max(from, Math.min(to, at)) - from) / Math.max(1, to - from)) * w;
   const tall = { good: 6, warn: 10, bad: 14, idle: 4 };
   return s(
     "svg",
-    { class: "strip", viewBox: `0 0 ${w} ${t}`, preserveAspectRatio: "none", role: "img", "aria-label": text },
+    { class: `strip ${kind}`.trim(), viewBox: `0 0 ${w} ${t}`, preserveAspectRatio: "none", role: "img", "aria-label": text },
     parts.map((p) =>
       s("rect", {
         class: `fill ${p.kind}`,

@@ -11,7 +11,7 @@ export function short(n) {
   for (const [size, sign] of [[1e9, "G"], [1e6, "M"], [1e3, "k"]]) {
     if (n >= size) return `${(n / size).toFixed(n >= 10 * size ? 0 : 1)} ${sign}`;
   }
-  return count.format(Math.round(n * 10) / 10);
+  return count.format(n < 10 ? Math.round(n * 10) / 10 : Math.round(n));
 }
 
 /** 1.5 KiB */

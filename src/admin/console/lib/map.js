@@ -68,7 +68,7 @@ export function map(r, { title, text, places = [], arcs = [], points = [] }) {
       s("path", { class: "borders", d: borders }),
       s("g", { class: "arcs" }, arcs.map((a) => arc(a, path, xy))),
       s("g", { class: "points" }, points.map((p) => point(p, xy))),
-      s("g", { class: "places" }, spread(places, xy, width).map((p) => place(p))),
+      s("g", { class: "places" }, spread(places, xy, width, height).map((p) => place(p))),
     ),
     h("figcaption", { class: "hidden" }, text),
   );
@@ -79,8 +79,8 @@ function arc({ from, to, weight, kind = "", note }, path, xy) {
   const size = 1 + 5 * Math.sqrt(Math.max(0, Math.min(1, weight)));
   const far = Math.hypot(b[0] - a[0], b[1] - a[1]);
   if (far < 4) return s("circle", { class: `arc ${kind}`, cx: a[0], cy: a[1], r: 9, "stroke-width": size }, s("title", {}, note ?? ""));
-  // Bowed upwards, so that there and back are two lines.
-  const mid = [(a[0] + b[0]) / 2, (a[1] + b[1]) / 2 - far * 0.18];
+  // Bowed upwards, so that there and back are two lines, and neighbours' line is not hidden beneath them.
+  const mid = [(a[0] + b[0]) / 2, (a[1] + b[1]) / 2 - Math.max(far * 0.18, far < 60 ? 34 : 0)];
   return s(
     "path",
     { class: `arc ${kind}`, d: `M${a.map(r1)}Q${mid.map(r1)} ${b.map(r1)}`, "stroke-width": r1(size) },
@@ -97,35 +97,51 @@ function point({ at, r = 3, kind = "", note }, xy) {
 
 const has_ring = (p) => p.ring !== undefined && p.ring !== null;
 
-/** Labels that would lie on each other move down a line. */
-function spread(places, xy, width) {
-  const taken = [];
+/** How far a place reaches from its middle. */
+const reach = (p) => (p.size ?? 8) + (has_ring(p) ? 6 : 2);
+
+const overlap = (a, b) => Math.max(0, Math.min(a.x + a.wide, b.x + b.wide) - Math.max(a.x, b.x)) * Math.max(0, Math.min(a.y + a.tall, b.y + b.tall) - Math.max(a.y, b.y));
+
+/**
+ * Gives each label the side of its place where it covers least of other places and labels: right, left, below,
+ * above, and then further down.
+ */
+function spread(places, xy, width, height) {
   const out = places.map((p) => ({ ...p, xy: xy(p.at) })).sort((a, b) => a.xy[1] - b.xy[1]);
+  const taken = out.map((p) => ({ x: p.xy[0] - reach(p), y: p.xy[1] - reach(p), wide: 2 * reach(p), tall: 2 * reach(p) }));
   for (const p of out) {
-    const size = (p.size ?? 8) + (has_ring(p) ? 4 : 0);
-    const wide = Math.max(p.name.length, (p.note ?? "").length) * 6.6;
-    const left = p.xy[0] + size + 6 + wide > width;
-    const x = left ? p.xy[0] - size - 6 - wide : p.xy[0] + size + 6;
-    let y = p.xy[1] + 4;
-    const tall = p.note ? 2 * LINE : LINE;
-    for (let moved = true; moved; ) {
-      moved = false;
-      for (const t of taken) {
-        if (x < t.x + t.wide && t.x < x + wide && y - LINE < t.y + t.tall - LINE && t.y - LINE < y + tall - LINE) {
-          y = t.y + t.tall + 1;
-          moved = true;
-        }
-      }
+    const [x, y] = p.xy;
+    const far = reach(p) + 3;
+    const wide = Math.max(p.name.length * 7.6, (p.note ?? "").length * 6.3);
+    const tall = (p.note ? 2 : 1) * LINE;
+    const sides = [
+      { anchor: "start", at: x + far, x: x + far, y: y - LINE / 2 - 2 },
+      { anchor: "end", at: x - far, x: x - far - wide, y: y - LINE / 2 - 2 },
+      { anchor: "middle", at: x, x: x - wide / 2, y: y + far },
+      { anchor: "middle", at: x, x: x - wide / 2, y: y - far - tall },
+      { anchor: "start", at: x + far, x: x + far, y: y + LINE },
+      { anchor: "end", at: x - far, x: x - far - wide, y: y + LINE },
+      { anchor: "start", at: x + far, x: x + far, y: y - LINE - tall },
+      { anchor: "end", at: x - far, x: x - far - wide, y: y - LINE - tall },
+      { anchor: "middle", at: x, x: x - wide / 2, y: y + far + tall },
+    ];
+    let best = null;
+    for (const side of sides) {
+      const box = { x: side.x, y: side.y, wide, tall };
+      const outside = Math.max(0, -box.x) + Math.max(0, box.x + wide - width) + Math.max(0, -box.y) + Math.max(0, box.y + tall - height);
+      const cost = taken.reduce((n, t) => n + overlap(box, t), 0) + outside * LINE * 4;
+      if (!best || cost < best.cost - 1) best = { ...side, box, cost };
+      if (best.cost < 1) break;
     }
-    taken.push({ x, y, wide, tall });
-    p.label = { x: left ? p.xy[0] - size - 6 : x, y, left };
+    taken.push(best.box);
+    p.label = { x: best.at, y: best.y + LINE - 3, anchor: best.anchor };
   }
   return out;
 }
 
 function place(p) {
   const { label, size = 8 } = p;
-  const anchor = label.left ? "end" : "start";
+  const { anchor } = label;
   const body = [
     has_ring(p) && ring(size + 4, p.ring),
     s("circle", { class: "halo", r: size + 2 }),
@@ -153,13 +169,26 @@ function ring(r, share) {
   );
 }
 
-/** What the shapes mean. */
-export function legend(list) {
+/** What the shapes mean. `signs` are of lines, points and rings: `[kind, text]`. */
+export function legend(list, signs = []) {
   return h(
     "ul",
     { class: "legend", "aria-label": "Legend" },
     list.map(([kind, text]) =>
       h("li", {}, s("svg", { class: "glyph", viewBox: "-7 -7 14 14", "aria-hidden": "true" }, shape(kind)), text),
     ),
+    signs.map(([kind, text]) => h("li", {}, s("svg", { class: "glyph", viewBox: "-7 -7 14 14", "aria-hidden": "true" }, SIGNS[kind]()), text)),
   );
 }
+
+const line = (kind, width) => s("path", { class: `arc ${kind}`, d: "M-7,3Q0,-5 7,3", "stroke-width": width });
+
+const SIGNS = {
+  ring: () => s("g", { class: "ring", transform: "rotate(-90)" }, s("circle", { class: "ring-track", r: 5 }), s("circle", { class: "ring-fill", r: 5, "stroke-dasharray": "21 31" })),
+  flow: () => line("", 2.5),
+  in: () => line("in", 2.5),
+  out: () => line("out", 1.5),
+  moved: () => line("moved", 2.5),
+  point: () => s("circle", { class: "point", r: 4 }),
+  client: () => s("circle", { class: "point client", r: 4 }),
+};

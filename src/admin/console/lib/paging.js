@@ -45,7 +45,7 @@ export function filters(r, fields) {
     { class: "tools", role: "search", onsubmit: (e) => e.preventDefault() },
     fields.map(([label, name, options]) =>
       options
-        ? field(label, name, { kind: "select", options, value: r.query[name] ?? "", onchange: change })
+        ? field(label, name, { kind: "select", options, value: r.query[name] ?? [options[0]].flat()[0], onchange: change })
         : field(label, name, { kind: "search", value: r.query[name] ?? "", oninput: change, onchange: change }),
     ),
   );

@@ -85,12 +85,12 @@ export function panel(title, { note, actions, wide, id, flush, level = 2 } = {},
   );
 }
 
-/** Facts by name. */
+/** Facts by name; a third thing that is true gives one the whole width. */
 export function facts(list) {
   return h(
     "dl",
     { class: "facts" },
-    list.filter(Boolean).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value ?? "—"))),
+    list.filter(Boolean).map(([name, value, wide]) => h("div", { class: wide ? "wide" : null }, h("dt", {}, name), h("dd", {}, value ?? "—"))),
   );
 }
 
@@ -133,36 +133,44 @@ export const notice = (kind, ...body) => h("div", { class: `notice ${kind}` }, .
 
 const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}:`;
 
+/** Widths of pages, below which tables become cards: of few columns, and of many. */
+export const NARROW = [640, 860];
+
+/** Whether a table of so many columns does not fit. */
+const narrow = (columns) => innerWidth <= NARROW[columns > 5 ? 1 : 0];
+
 /**
  * A table. `columns`: `{name, cell(row), num, sort(row), head}`; the first column names the row.
- * It scrolls by itself where it does not fit.
+ * It scrolls by itself where it does not fit. Where the page is narrow each row is a card (by the styles), unless
+ * the table `keeps` its columns. The roles are said because a browser does not take for a table what is laid out
+ * as cards.
  */
-export function table(caption, columns, rows, { key, none, tight, kind, visible } = {}) {
+export function table(caption, columns, rows, { key, none, tight, kind, visible, keeps } = {}) {
   if (!rows.length) return empty(none ?? "Nothing here.");
   const cell = (column, row, at) => {
     const made = column.cell(row);
     const cls = [column.num && "num", column.wrap && "wrap"].filter(Boolean).join(" ") || null;
     return at === 0
-      ? h("th", { scope: "row", class: cls }, made)
-      : h("td", { class: cls, "data-name": column.name }, made ?? "—");
+      ? h("th", { scope: "row", role: "rowheader", class: cls }, made)
+      : h("td", { role: "cell", class: cls, "data-name": column.name || null }, made ?? "—");
   };
   return h(
     "div",
     { class: "scroll", tabindex: "0", role: "group", "aria-label": caption },
     h(
       "table",
-      { class: [tight && "tight", kind].filter(Boolean).join(" ") || null },
+      { role: "table", class: [!keeps && narrow(columns.length) && "cards", tight && "tight", kind].filter(Boolean).join(" ") || null },
       h("caption", { class: visible ? null : "hidden" }, caption),
       h(
         "thead",
-        {},
-        h("tr", {}, columns.map((c) => h("th", { scope: "col", class: c.num ? "num" : null }, c.head ?? c.name))),
+        { role: "rowgroup" },
+        h("tr", { role: "row" }, columns.map((c) => h("th", { scope: "col", role: "columnheader", class: c.num ? "num" : null }, c.head ?? c.name))),
       ),
       h(
         "tbody",
-        {},
+        { role: "rowgroup" },
         rows.map((row, i) =>
-          h("tr", { key: key ? key(row) : i }, columns.map((c, at) => cell(c, row, at))),
+          h("tr", { role: "row", key: key ? key(row) : i }, columns.map((c, at) => cell(c, row, at))),
         ),
       ),
     ),

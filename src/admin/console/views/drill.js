@@ -63,7 +63,7 @@ function times(d) {
       { name: "Step", cell: ([name]) => name },
       { name: "Promised at worst", num: true, cell: ([, v]) => (v === undefined ? "—" : ms(v)) },
       { name: "Seen", num: true, cell: ([name, , v]) => (name.startsWith("Caches") ? "see traffic" : time(v)) },
-    ], rows, { key: ([name]) => name }));
+    ], rows, { key: ([name]) => name, keeps: true }));
 }
 
 function traffic(t) {
@@ -75,7 +75,7 @@ function traffic(t) {
       { name: "Way", cell: ([way]) => way },
       { name: "Share", cell: ([, share]) => share },
       { name: "After", num: true, cell: ([, , v]) => time(v) },
-    ], rows, { key: ([way, share]) => `${way} ${share}`, none: "Too little traffic to tell." }));
+    ], rows, { key: ([way, share]) => `${way} ${share}`, keeps: true, none: "Too little traffic to tell." }));
 }
 
 export function render(r, d) {
@@ -115,7 +115,7 @@ export function render(r, d) {
             ["By", d.owner], ["Asked on", d.node], d.driver && ["Driven by", d.driver],
             ["Planned", clock(d.planned)], ["Begun", clock(d.begun)], ["Over", clock(d.over)], ["Ends at the latest", clock(d.ends)],
             d.demand !== undefined && d.demand !== null && ["Demand", `${d.demand} %`], ["Most errors", `${d.max_errors} %`],
-            ["Names", h("span", {}, d.names.join(", "), d.names_in_all > d.names.length && ` and ${plural(d.names_in_all - d.names.length, "more", "more")}`)],
+            ["Names", h("span", {}, d.names.join(", "), d.names_in_all > d.names.length && ` and ${plural(d.names_in_all - d.names.length, "more", "more")}`), true],
           ]))))),
   ];
 }

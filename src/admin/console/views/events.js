@@ -34,6 +34,14 @@ async function more(r) {
 
 const LEVELS = { info: "idle", notice: "idle", warning: "warn", error: "bad" };
 
+/** The text, with what it is about in bold: before it where it does not say so itself. */
+function told({ subject, text }) {
+  const at = subject ? text.search(new RegExp(`(^|[^\\w.-])${subject.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}(?![\\w-])`)) : -1;
+  if (at < 0) return [h("strong", {}, subject), " ", text];
+  const from = text.indexOf(subject, at);
+  return [text.slice(0, from), h("strong", {}, subject), text.slice(from + subject.length)];
+}
+
 /** A list of events. */
 export function events_list(events, { compact } = {}) {
   return h(
@@ -45,7 +53,7 @@ export function events_list(events, { compact } = {}) {
         { key: e.number },
         h("time", { datetime: date(e.at)?.toISOString() }, clock(e.at)),
         badge(e.level ?? "info", e.kind, LEVELS[e.level] ?? "idle"),
-        h("span", { class: "what" }, h("strong", {}, e.subject), " ", e.text, e.node && h("span", { class: "quiet" }, ` (${e.node})`)),
+        h("span", { class: "what" }, told(e), e.node && h("span", { class: "quiet" }, ` (${e.node})`)),
       ),
     ),
   );

@@ -133,7 +133,7 @@ function answer(r, e, regions) {
       h("h2", { id: "answer", tabindex: "-1" }, e.answer.length ? `${e.name} ${e.type}: ${e.answer.map((a) => a.address).join(", ")}` : `${e.name} ${e.type}: ${e.otherwise ?? "no endpoint"}`),
       h("div", { class: "chips" }, badge(e.standing), e.overridden && badge("weight", "an override takes part", "warn"), h("span", { class: "chip" }, `TTL ${e.ttl} s`), h("span", { class: "chip" }, `scope /${e.scope}`), h("span", { class: "chip" }, `generation ${e.generation}`), e.based_on && h("span", { class: "chip" }, `as of ${e.based_on.at}, event ${e.based_on.event}`))),
     e.based_on?.missing?.length > 0 && notice("warn", h("p", {}, "The record does not have all of that moment."), h("ul", {}, e.based_on.missing.map((m) => h("li", {}, m)))),
-    h("section", { class: "panel flush two-thirds", key: "map", "aria-label": "Map" }, world(r, e, regions), legend([["good", "healthy"], ["warn", "weakened or drained"], ["bad", "out"], ["idle", "not known"]])),
+    h("section", { class: "panel flush two-thirds", key: "map", "aria-label": "Map" }, world(r, e, regions), legend([["good", "healthy"], ["warn", "weakened or drained"], ["bad", "out"], ["idle", "no endpoints"]], [["client", "the client"], ["in", "chosen"], ["out", "not chosen"]])),
     h("div", { class: "third stack", key: "who" },
       panel("Client", {}, facts([
         ["Address", h("code", {}, c.address)], ["Decided by", c.why], ["Network", h("code", {}, c.network)],

@@ -3,7 +3,7 @@
 import { get } from "../lib/api.js";
 import { h } from "../lib/dom.js";
 import { byName, ms, number, span } from "../lib/format.js";
-import { badge, empty, field, heading, link, paged, panel, path, table } from "../lib/parts.js";
+import { badge, empty, field, heading, link, notice, paged, panel, path, table } from "../lib/parts.js";
 
 export const title = () => "Latency";
 /** All endpoints from all sites: not asked for at every change. */
@@ -11,8 +11,26 @@ export const calm = 10_000;
 
 export async function load(r) {
   const o = { signal: r.abort.signal };
-  const [latency, regions] = await Promise.all([get("/v1/latency", o), get("/v1/regions", o)]);
+  const [latency, regions] = await Promise.all([all(o), get("/v1/regions", o)]);
   return { latency, regions: regions.regions };
+}
+
+/** Endpoints of a page. */
+const PAGE = 1000;
+/** Most pages: a median over fewer endpoints than there are says so. */
+const PAGES = 20;
+
+/** The times of all endpoints, page by page. */
+async function all(o) {
+  const whole = await get("/v1/latency", { ...o, query: { limit: PAGE } });
+  const sites = whole.sites.map((s) => ({ ...s, endpoints: [...s.endpoints] }));
+  let { next } = whole;
+  for (let page = 1; next && page < PAGES; page += 1) {
+    const more = await get("/v1/latency", { ...o, query: { limit: PAGE, after: next } });
+    for (const s of more.sites) sites.find((x) => x.site === s.site)?.endpoints.push(...s.endpoints);
+    ({ next } = more);
+  }
+  return { sites, cut: Boolean(next) };
 }
 
 const median = (list) => {
@@ -28,7 +46,8 @@ function matrix(latency, regions, by) {
   const rows = new Map();
   for (const site of latency.sites) {
     for (const e of site.endpoints) {
-      const value = e.rtt_ms ?? e.latest_ms;
+      // What was measured and does not steer is no part of this.
+      const value = e.rtt_ms;
       if (value === null || value === undefined) continue;
       const target = by === "pool" ? e.pool : (region_of.get(e.pool) ?? "?");
       if (!rows.has(target)) rows.set(target, new Map());
@@ -57,13 +76,14 @@ export function render(r, { latency, regions }) {
     heading("Latency", "Median of the round-trip times that steer, from where vantages stand to what they probe."),
     h("form", { class: "tools", onsubmit: (e) => e.preventDefault() },
       field("To each", "by", { kind: "select", options: ["region", "pool"], value: by, onchange: (e) => r.ask({ ...r.query, by: e.target.value }) })),
+    latency.cut && notice("warn", h("p", {}, `The medians are of the first ${number(PAGE * PAGES)} endpoints.`)),
     h("section", { class: "panel flush", "aria-label": "Latency matrix" },
       rows.length
         ? table("Round-trip times, sites by targets", [
             { name: by === "pool" ? "Pool" : "Region", cell: (x) => link(path(by === "pool" ? "pools" : "regions", x.target), x.target) },
             ...latency.sites.map((s) => ({ name: s.site, head: `from ${s.site}`, cell: cell(s) })),
           ], page.rows, { key: (x) => x.target, kind: "matrix" })
-        : empty("Nothing is measured yet."),
+        : empty("No time steers yet: a site steers by its times once it has measured for a while, and trusts what it sees."),
       page.bar),
     h("p", { class: "quiet" }, "A darker field is a longer way. ~ marks times that may change within a minute."),
     panel("Vantages", { id: "vantages" },

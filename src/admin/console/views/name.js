@@ -67,7 +67,7 @@ export function render(r, n) {
       n.standing && badge(n.standing),
       link(`explain?name=${encodeURIComponent(n.name)}`, "Explain an answer"),
       link(`overrides?scope=name&name=${encodeURIComponent(n.name)}`, "Give an order"),
-      link(`drills?what=name&name=${encodeURIComponent(n.name)}`, "Rehearse a failure")),
+      link(n.members?.length ? `drills?what=pool&name=${encodeURIComponent(n.members[0].pool)}` : "drills", "Rehearse a failure")),
     h("div", { class: "stack" },
       figures([
         f && ["Worst-case failover", span(f.worst_case_seconds)],

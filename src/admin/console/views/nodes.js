@@ -14,6 +14,9 @@ export async function load(r) {
   return { fleet, monitors: monitors?.monitors ?? [], ready };
 }
 
+/** What the fleet calls the node that is asked. */
+const OWN = "this node";
+
 export function render(r, { fleet, monitors, ready }) {
   return [
     heading("Nodes", fleet.cluster ? `Fleet ${fleet.cluster}, as ${fleet.node} sees it.` : `${fleet.node} stands alone.`),
@@ -26,8 +29,8 @@ export function render(r, { fleet, monitors, ready }) {
           { name: "Region", cell: (m) => link(path("regions", m.region), m.region) },
           { name: "Roles", cell: (m) => m.roles.join(", ") },
           { name: "Generation", num: true, cell: (m) => number(m.generation) },
-          { name: "Votes on", num: true, cell: (m) => plural(m.votes, "check") },
-          { name: "Heard", num: true, cell: (m) => (m.heard_seconds_ago === null ? "—" : `${span(m.heard_seconds_ago)} ago`) },
+          { name: "Votes heard", num: true, cell: (m) => (m.state === OWN ? "its own" : plural(m.votes, "check")) },
+          { name: "Heard", num: true, cell: (m) => (m.state === OWN ? "this node" : m.heard_seconds_ago === null ? "never" : `${span(m.heard_seconds_ago)} ago`) },
           { name: "Configuration", cell: (m) => m.config && h("code", { title: m.config }, m.config.slice(0, 12)) },
         ], fleet.members, { key: (m) => m.node })),
       fleet.refused.length > 0 && panel("Refused or not believed", { id: "refused" },

@@ -10,15 +10,16 @@ export const title = () => "Overrides";
 
 export async function load(r) {
   const o = { signal: r.abort.signal };
-  const [orders, regions, pools, names] = await Promise.all([
+  const [orders, regions, pools, names, endpoints] = await Promise.all([
     get("/v1/overrides", o),
     get("/v1/regions", o),
     maybe("/v1/pools", { ...o, query: { limit: 200 } }),
     maybe("/v1/names", { ...o, query: { limit: 200 } }),
+    maybe("/v1/endpoints", { ...o, query: { limit: 200 } }),
   ]);
   const of = (list) => (list ?? []).map((x) => x.name).sort(byName);
   const from_regions = regions.regions.flatMap((x) => x.pools.map((p) => p.name));
-  return { orders, known: { region: of(regions.regions), pool: pools ? of(pools.pools) : from_regions, name: of(names?.names), endpoint: [] } };
+  return { orders, known: { region: of(regions.regions), pool: pools ? of(pools.pools) : from_regions, name: of(names?.names), endpoint: of(endpoints?.endpoints) } };
 }
 
 const KINDS = [
@@ -96,7 +97,7 @@ function switchover_form(r, { known }) {
 }
 
 function clear(r, o) {
-  return act(r, "give", {
+  return act(r, "quick", {
     method: "DELETE",
     path: "/v1/overrides",
     match: tag("/v1/overrides"),
@@ -116,6 +117,7 @@ export function render(r, data) {
     heading("Overrides", "An operator's order outranks what probes say, and is shown apart from it."),
     h("div", { class: "stack" },
       !orders.durable && notice("warn", h("p", {}, "Orders do not outlive this process here: the node has no state directory.")),
+      outcome(r, "quick", { glass: false }),
       h("section", { class: "panel flush", "aria-labelledby": "h-force" },
         h("div", { class: "panel-head" }, h("h2", { id: "h-force" }, "In force")),
         table("Orders in force", [
@@ -123,7 +125,7 @@ export function render(r, data) {
           { name: "Order", cell: (o) => badge(o.kind, o.weight === undefined ? o.kind : `weight ${number(o.weight)}`) },
           { name: "Ends", num: true, cell: (o) => (o.ends_in_seconds === null ? "when cleared" : `in ${span(o.ends_in_seconds)}`) },
           { name: "By", cell: (o) => h("span", {}, o.owner, h("span", { class: "quiet" }, `, ${clock(o.given)}`)) },
-          { name: "Reason", wrap: true, cell: (o) => h("span", {}, o.reason, o.break_glass && h("span", {}, " ", badge("warning", `broke a rule: ${o.break_glass}`))) },
+          { name: "Reason", wrap: true, cell: (o) => h("span", {}, o.reason, o.break_glass && h("span", {}, " ", badge("warning", "broke a rule"), ` ${o.break_glass}`)) },
           { name: "Beneath", wrap: true, cell: (o) => beneath(o.beneath) },
           { name: "", head: h("span", { class: "hidden" }, "Act"), cell: (o) => h("button", { type: "button", class: "small", disabled: !r.may("operator"), "aria-label": `Clear ${o.kind} of ${o.scope} ${o.name}`, onclick: () => clear(r, o) }, "Clear") },
         ], orders.overrides, { key: (o) => o.id, none: "No order is in force: everything serves as configured and probed." })),

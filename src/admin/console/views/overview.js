@@ -7,7 +7,7 @@ import { legend, map } from "../lib/map.js";
 import { badge, empty, figures, heading, link, panel, path, table } from "../lib/parts.js";
 import { running } from "./drills.js";
 import { events_list } from "./events.js";
-import { capacity_of, flows_on, region_kind, region_word } from "./world.js";
+import { FLOWS, capacity_of, flows_on, region_kind, region_word } from "./world.js";
 
 export const title = () => "Overview";
 
@@ -19,7 +19,7 @@ export async function load(r) {
   const [status, regions, flows, events, down, drills] = await Promise.all([
     maybe("/v1/status", o),
     get("/v1/regions", o),
-    maybe("/v1/flows", { ...o, query: { window: "1h" } }),
+    maybe("/v1/flows", { ...o, query: { window: "1h", limit: FLOWS } }),
     maybe("/v1/events", { ...o, query: { limit: LATEST } }),
     maybe("/v1/endpoints", { ...o, query: { state: "down", limit: 20 } }),
     maybe("/v1/drills", o),
@@ -60,6 +60,9 @@ function wrong(data) {
     orders > 0 && h("li", {}, badge("weight", "in force"), h("span", {}, `${plural(orders, "override")} by an operator. `, link("overrides", "Overrides"))),
     drills > 0 && h("li", {}, badge("running", "drill"), h("span", {}, `${plural(drills, "drill")} under way. `, link("drills", "Drills"))),
   ];
+  if (!data.status && !list.length) {
+    return panel("What is wrong is not known", { wide: true, id: "wrong-now" }, h("p", { class: "quiet" }, "The node does not say how it stands."));
+  }
   return panel(
     list.length ? "Wrong now" : "Nothing is wrong",
     { wide: true, id: "wrong-now" },
@@ -89,8 +92,9 @@ function places(regions) {
 export function render(r, data) {
   const { status, regions, flows } = data;
   const e = status?.endpoints;
-  const { arcs, points, total, text: flowing } = flows_on(flows, regions);
-  const text = `${plural(regions.length, "region")}. ${regions.map((x) => `${x.name}: ${region_word(x)}`).join("; ")}. ${flowing} The tables on this page say the same.`;
+  const { arcs, points, total, text } = flows_on(flows, regions);
+  const flowing = flows.missing ? `${text} Not among them: what came to ${flows.missing.join(", ")}, which did not answer.` : text;
+  const words = `${plural(regions.length, "region")}. ${regions.map((x) => `${x.name}: ${region_word(x)}`).join("; ")}. ${flowing} The tables on this page say the same.`;
   return [
     heading("Overview", null),
     h(
@@ -107,7 +111,7 @@ export function render(r, data) {
             ["Endpoints up", e && `${number(e.up)} of ${number(e.total)}`, e?.down ? "bad" : null, "endpoints"],
             ["Drained or disabled", e && number((e.drained ?? 0) + (e.disabled ?? 0)), null, "overrides"],
             ["Overrides", number(status.overrides), status.overrides ? "warn" : null, "overrides"],
-            total > 0 && ["Queries, last hour", short(total), null, "plan"],
+            total > 0 && ["Queries, last hour", short(total)],
           ]),
         ),
       h(
@@ -117,8 +121,11 @@ export function render(r, data) {
           "section",
           { class: "panel flush", key: "map", "aria-labelledby": "world" },
           h("div", { class: "panel-head" }, h("h2", { id: "world" }, "World"), h("p", { class: "quiet" }, flowing)),
-          map(r, { title: "World map of the regions", text, places: places(regions), arcs, points }),
-          legend([["good", "healthy"], ["warn", "weakened or drained"], ["bad", "out"], ["idle", "not known"]]),
+          map(r, { title: "World map of the regions", text: words, places: places(regions), arcs, points }),
+          legend(
+            [["good", "healthy"], ["warn", "weakened or drained"], ["bad", "out"], ["idle", "no endpoints"]],
+            [["ring", "capacity that serves"], ...(total > 0 ? [["point", "clients"], ["flow", "answered with that region; thicker is more"]] : [])],
+          ),
         ),
         total > 0 &&
           h(
@@ -134,7 +141,7 @@ export function render(r, data) {
                 { name: "Share", num: true, cell: (f) => percent(f.queries / total, 1) },
               ],
               flows_on(flows, regions).table.slice(0, 12),
-              { key: (f) => `${f.place} ${f.region}` },
+              { key: (f) => `${f.place} ${f.region}`, keeps: true },
             ),
           ),
       ),
@@ -154,7 +161,7 @@ export function render(r, data) {
               total > 0 && { name: "Queries", num: true, cell: (x) => percent((flows.filter((f) => f.region === x.name).reduce((n, f) => n + f.queries, 0)) / total) },
             ].filter(Boolean),
             regions,
-            { key: (x) => x.name, none: "The configuration has no regions." },
+            { key: (x) => x.name, tight: true, none: "The configuration has no regions." },
           ),
         ),
         h(

@@ -3,7 +3,7 @@
 import { get, send } from "../lib/api.js";
 import { h, say } from "../lib/dom.js";
 import { number, percent, short, span } from "../lib/format.js";
-import { map } from "../lib/map.js";
+import { legend, map } from "../lib/map.js";
 import { badge, bar, field, figures, heading, link, notice, panel, path, table, trouble } from "../lib/parts.js";
 import { region_kind } from "./world.js";
 
@@ -80,7 +80,9 @@ function moved_map(r, p, regions) {
 /** A region's part of all clients, as it is and as it would be. */
 function load_word(p, name) {
   const l = p.load.find((x) => x.region === name && x.pool === null);
-  return l ? `${percent(l.load.old)} → ${percent(l.load.new)}` : "";
+  if (!l) return "";
+  const [old, next] = [percent(l.load.old), percent(l.load.new)];
+  return old === next ? `${old} of clients` : `${old} → ${next}`;
 }
 
 /** What is, and what would be; one of them where nothing changes. */
@@ -115,8 +117,13 @@ function result(r, p, regions) {
       ["Names unchanged", number(p.names_unchanged)],
     ]),
     h("section", { class: "panel flush", "aria-labelledby": "h-shifts" },
-      h("div", { class: "panel-head" }, h("h2", { id: "h-shifts" }, "Who moves")),
-      moved_map(r, p, regions), moves_table("Who moves", p.moves)),
+      h("div", { class: "panel-head" }, h("h2", { id: "h-shifts" }, "Who moves"),
+        p.gate && badge(p.gate.passes ? "passed" : "failed", p.gate.passes ? "the gate passes" : "the gate fails"),
+        h("p", { class: "quiet" }, `${percent(p.shift, 2)} of clients${p.gate ? `; ${percent(p.gate.max_shift, 2)} may` : ""}`)),
+      moved_map(r, p, regions),
+      legend([["good", "healthy now"], ["warn", "weakened or drained"], ["bad", "out"], ["idle", "no endpoints"]],
+        p.moves.some((m) => m.from !== m.to) ? [["point", "clients who move"], ["out", "to their new region"], ["moved", "from region to region; thicker is more"]] : []),
+      moves_table("Who moves", p.moves)),
     p.names.length > 0 && h("section", { class: "panel flush", "aria-labelledby": "h-names" },
       h("div", { class: "panel-head" }, h("h2", { id: "h-names" }, "Names"), p.names_left > 0 && h("p", { class: "quiet" }, `and ${number(p.names_left)} more`)),
       table("Names of which something changes", [

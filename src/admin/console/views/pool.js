@@ -30,7 +30,7 @@ export function render(r, { pool, endpoints }) {
         ["Needed per family", number(pool.min_live)],
         ["Monitors", pool.monitors?.join(", ") || "none"],
         pool.capacity && ["Capacity that serves", `${number(pool.capacity.serving)} of ${number(pool.capacity.whole)} (${pool.capacity.percent} %)`],
-        names.length > 0 && ["Names", h("span", { class: "chips" }, names.slice(0, 12).map((n) => h("span", { class: "chip" }, link(path("names", n), n))), (pool.names_total ?? names.length) > 12 && `and ${number((pool.names_total ?? names.length) - 12)} more`)],
+        names.length > 0 && ["Names", h("span", { class: "chips" }, names.slice(0, 12).map((n) => h("span", { class: "chip" }, link(path("names", n), n))), (pool.names_total ?? names.length) > 12 && `and ${number((pool.names_total ?? names.length) - 12)} more`), true],
       ])),
       h("section", { class: "panel flush", "aria-labelledby": "h-endpoints" },
         h("div", { class: "panel-head" }, h("h2", { id: "h-endpoints" }, "Endpoints")),

@@ -4,7 +4,7 @@ import { maybe } from "../lib/api.js";
 import { act, owner, reasons, outcome, submit, taken } from "../lib/act.js";
 import { h } from "../lib/dom.js";
 import { number, octets, percent, short, span } from "../lib/format.js";
-import { badge, bar, empty, field, heading, notice, panel, table } from "../lib/parts.js";
+import { badge, bar, empty, field, heading, panel, table } from "../lib/parts.js";
 
 export const title = () => "Proxy";
 export const calm = 2000;
@@ -14,7 +14,18 @@ export async function load(r) {
   const [listeners, upstreams, caches, clients] = await Promise.all([
     maybe("/v1/proxy/listeners", o), maybe("/v1/proxy/upstreams", o), maybe("/v1/proxy/caches", o), maybe("/v1/proxy/clients", { ...o, query: { limit: 20 } }),
   ]);
-  return { listeners, upstreams, caches, clients };
+  // Where there is none: who has one.
+  const fleet = listeners || upstreams ? null : await maybe("/v1/fleet", o);
+  return { listeners, upstreams, caches, clients, fleet };
+}
+
+/** Why there is nothing, and where there is. */
+function none(r, fleet) {
+  const others = (fleet?.members ?? []).filter((m) => m.roles.includes("proxy") && m.node !== fleet.node).map((m) => m.node);
+  const node = r.world.status?.node;
+  return h("section", { class: "panel" }, empty(
+    `${node ? `Node ${node}` : "This node"} carries no traffic: it has not the role proxy in the configuration.`,
+    h("p", {}, others.length ? `A proxy runs on ${others.join(", ")}: open the console there.` : "No other node of the fleet has that role either. Tradewind steers by DNS without it; a proxy is a choice.")));
 }
 
 const ACTIONS = [
@@ -31,7 +42,7 @@ function quick(r, u, b) {
   const drained = b.orders.some((o) => o.kind === "drain" || o.kind === "disable");
   const action = drained ? "enable" : "drain";
   return h("button", { type: "button", class: "small", disabled: !r.may("operator"), "aria-label": `${drained ? "Enable" : "Drain"} backend ${b.name} of ${u.name}`,
-    onclick: () => act(r, "backend", {
+    onclick: () => act(r, "quick", {
       path: `/v1/proxy/upstreams/${encodeURIComponent(u.name)}/backends/${encodeURIComponent(b.name)}`,
       body: { action, owner: owner(r.world) || "console", reason: `${drained ? "enabled" : "drained"} in the console` },
       said: backend_said,
@@ -80,10 +91,8 @@ function backend_form(r, all) {
       reasons(r, at, { ends: false }), outcome(r, at, { glass: false }), submit(r, at, "Give the order")));
 }
 
-export function render(r, { listeners, upstreams, caches, clients }) {
-  if (!listeners && !upstreams) {
-    return [heading("Proxy"), h("section", { class: "panel" }, empty("This node has no proxy: open the console of a node with the role proxy."))];
-  }
+export function render(r, { listeners, upstreams, caches, clients, fleet }) {
+  if (!listeners && !upstreams) return [heading("Proxy"), none(r, fleet)];
   const ups = upstreams?.upstreams ?? [];
   return [
     heading("Proxy", "Listeners, upstreams and backends of the proxy on this node."),
@@ -95,11 +104,11 @@ export function render(r, { listeners, upstreams, caches, clients }) {
           { name: "Protocol", cell: (l) => l.protocol },
           { name: "Addresses", cell: (l) => h("span", { class: "chips" }, l.addresses.map((a) => h("code", { class: "chip" }, a))) },
           { name: "Open", num: true, cell: (l) => number(l.open) },
-          { name: "Requests", num: true, cell: (l) => (l.requests !== undefined ? short(l.requests) : short(l.total)) },
+          { name: "Requests or connections", num: true, cell: (l) => (l.requests !== undefined ? short(l.requests) : short(l.total)) },
           { name: "In, out", num: true, cell: (l) => (l.received_bytes !== undefined ? `${octets(l.received_bytes)}, ${octets(l.sent_bytes)}` : "—") },
         ], listeners.listeners, { key: (l) => l.name, none: "No listener is configured." })),
       h("h2", {}, "Upstreams"),
-      r.state.backend?.done && notice(r.state.backend.done.kind, h("p", {}, r.state.backend.done.text)),
+      outcome(r, "quick", { glass: false }),
       ups.length ? ups.map((u) => upstream(r, u)) : empty("No upstream is configured."),
       ups.some((u) => u.backends.length) && backend_form(r, ups),
       caches?.caches?.length > 0 && h("section", { class: "panel flush", "aria-labelledby": "h-caches" },

@@ -3,65 +3,79 @@
 import { get, maybe } from "../lib/api.js";
 import { strip } from "../lib/chart.js";
 import { h } from "../lib/dom.js";
-import { date, ms, span } from "../lib/format.js";
+import { date, ms, plural, span } from "../lib/format.js";
 import { filters, at, pager } from "../lib/paging.js";
-import { badge, heading, link, panel, path, table, tone } from "../lib/parts.js";
+import { badge, heading, link, notice, panel, path, table } from "../lib/parts.js";
+import { BACK, back, back_word, begun, pieces, span_of } from "../lib/past.js";
 import { change_kind } from "./world.js";
 
 export const title = () => "Votes";
 
-/** How far the strips look back. */
-const BACK_MS = 15 * 60_000;
-/** Endpoints whose history is asked for at a time. */
-const STRIPS = 25;
-/** A strip is asked for again after this. */
-const FRESH_MS = 15_000;
+/** The strips are asked for again after this, and where the record is read for longer. */
+const FRESH_MS = { "15m": 10_000, "1h": 15_000 };
+const RARELY_MS = 30_000;
 
 export async function load(r) {
   const o = { signal: r.abort.signal };
-  const data = await get("/v1/votes", { ...o, query: at(r, { q: r.query.q, pool: r.query.pool }) });
-  r.state.strips ??= new Map();
-  const now = Date.now();
-  const old = data.endpoints.slice(0, STRIPS).filter((e) => !((r.state.strips.get(e.endpoint)?.read ?? 0) > now - FRESH_MS));
-  await Promise.all(old.map(async (e) => {
-    const name = e.endpoint;
-    const got = await maybe(`/v1/${path("endpoints", name)}/history`, { ...o, query: { limit: 50 } });
-    r.state.strips.set(name, { read: now, history: got?.changes ?? [] });
-  }));
-  return data;
+  const wanted = at(r, { q: r.query.q, pool: r.query.pool });
+  const about = JSON.stringify([wanted, back(r)]);
+  const old = r.state.strips;
+  const fresh = old?.about === about && old.read > Date.now() - (FRESH_MS[back(r)] ?? RARELY_MS);
+  const [data, history] = await Promise.all([
+    get("/v1/votes", { ...o, query: wanted }),
+    fresh ? old.history : maybe("/v1/votes/history", { ...o, query: { ...wanted, since: `-${back(r)}` } }),
+  ]);
+  if (!fresh) r.state.strips = { about, read: Date.now(), history };
+  const { endpoints = [], ...whole } = history ?? {};
+  return { ...data, past: new Map(endpoints.map((e) => [e.endpoint, { ...whole, changes: e.changes }])), whole: history && whole };
 }
 
-/** History as a strip that ends now, in today's state where nothing changed. */
-export function history_strip(history, state) {
-  const to = Date.now();
-  const from = to - BACK_MS;
-  const rows = [...(history ?? [])].sort((a, b) => date(a.at) - date(b.at));
-  const parts = rows.map((x, i) => ({ from: date(x.at).getTime(), to: rows[i + 1] ? date(rows[i + 1].at).getTime() : to, kind: change_kind(x) }));
-  if (!parts.length) parts.push({ from, to, kind: tone(state) });
-  else if (parts[0].from > from) parts.unshift({ from, to: parts[0].from, kind: "idle" });
-  const changes = rows.filter((x) => date(x.at) > from).length;
-  return strip(parts.filter((p) => p.to > from), from, to, `Last 15 minutes: ${changes === 0 ? `${state} throughout` : `${changes} changes, ${state} now`}`);
+const OPINIONS = { up: "good", none: "idle" };
+
+/** The verdict over time; of a time that is not recorded, a thin line. */
+function verdict_strip(past, state, wanted) {
+  const { from, to } = span_of(wanted);
+  const all = past ? pieces(past, from, to) : [];
+  const changes = past?.changes.filter((x) => date(x.at) > from).length ?? 0;
+  const said = !all.some((p) => p.change) ? "not recorded" : changes === 0 ? `${state} throughout` : `${plural(changes, "change")}, ${state} now`;
+  return strip(all.map((p) => ({ ...p, kind: p.change ? change_kind(p.change) : "idle" })), from, to, `Last ${back_word(wanted)}: ${said}`);
 }
 
-function vote(v) {
+/** What one vantage said over time. */
+function vote_strip(past, node, wanted) {
+  const { from, to } = span_of(wanted);
+  const said = (x) => x?.votes.find((v) => v.vantage === node)?.opinion;
+  const all = past ? pieces(past, from, to).map((p) => ({ ...p, opinion: said(p.change) })) : [];
+  if (!all.some((p) => p.opinion)) return null;
+  const down = all.filter((p) => p.opinion && !(p.opinion in OPINIONS)).reduce((n, p) => n + p.to - p.from, 0);
+  const text = down ? `said down for ${span(down / 1000)} of the last ${back_word(wanted)}` : `never said down in the last ${back_word(wanted)}`;
+  return strip(all.map((p) => ({ ...p, kind: p.opinion ? (OPINIONS[p.opinion] ?? "bad") : "idle" })), from, to, `${node} ${text}`, "small");
+}
+
+function vote(v, line) {
   if (!v) return h("span", { class: "quiet" }, "—");
   const about = [v.weakness, v.failures && `${v.failures} failures`, !v.counts && "does not count"].filter(Boolean).join(", ");
-  return h("span", { title: about || null }, badge(v.opinion, v.weakness ? `${v.opinion}, ${v.weakness}` : v.opinion), v.rtt_ms !== null && h("span", { class: "quiet num" }, ` ${ms(v.rtt_ms)}`));
+  return h("span", { class: "vote", title: about || null }, h("span", {}, badge(v.opinion, v.weakness ? `${v.opinion}, ${v.weakness}` : v.opinion), v.rtt_ms !== null && h("span", { class: "quiet num" }, ` ${ms(v.rtt_ms)}`)), line);
 }
 
 export function render(r, data) {
   const vantages = data.vantages ?? [];
+  const wanted = back(r);
+  const { from } = span_of(wanted);
   const cols = [
     { name: "Endpoint", cell: (e) => link(path("endpoints", e.endpoint), e.endpoint) },
     { name: "Verdict", cell: (e) => h("span", { title: e.last_error }, badge(e.state), e.tally && h("span", { class: "quiet" }, ` ${e.tally.down} of ${e.tally.voting} down`)) },
-    { name: "Last 15 min", cell: (e) => history_strip(r.state.strips.get(e.endpoint)?.history, e.state) },
+    { name: `Last ${back_word(wanted)}`, cell: (e) => verdict_strip(data.past.get(e.endpoint), e.state, wanted) },
     ...vantages.map((v, i) => {
-      return { name: v.node, cell: (e) => vote(e.votes[i]) };
+      return { name: v.node, cell: (e) => vote(e.votes[i], vote_strip(data.past.get(e.endpoint), v.node, wanted)) };
     }),
   ];
   return [
     heading("Votes", "What each vantage says of each endpoint. The verdict is a vote of sites, not of nodes."),
-    filters(r, [["Find", "q"], ["Pool", "pool"]]),
+    filters(r, [["Find", "q"], ["Pool", "pool"], ["Back", "back", BACK]]),
+    !data.whole && notice("warn", h("p", {}, "How it was is not to be had now.")),
+    data.whole?.partial && notice("warn", h("p", {}, data.whole.partial)),
+    data.whole && h("p", { class: "quiet", key: "begun" }, "A low bar is up, a high one down, a thin line is not recorded. ", begun(data.whole, from)),
     h("section", { class: "panel flush", "aria-label": "Votes" },
       table("Votes, vantages by endpoint", cols, data.endpoints, { key: (e) => e.endpoint, kind: "matrix", none: "No endpoint is voted on." }),
       pager(r, data.next)),

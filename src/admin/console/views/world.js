@@ -1,6 +1,6 @@
 // What the map and the tables say of regions and of traffic between places.
 
-import { percent, plural, short } from "../lib/format.js";
+import { number, percent, plural, short } from "../lib/format.js";
 
 /** A pool's endpoints: those that serve, and all. */
 export const pool_of = (p) =>
@@ -45,11 +45,14 @@ export function change_kind(x) {
   return x.stale || x.held ? "warn" : "good";
 }
 
-/** How much of the capacity serves, 0 to 1. */
-export const capacity_of = (x) => (x.capacity ? x.capacity.percent / 100 : null);
+/** How much of the capacity serves, 0 to 1; of a place without endpoints there is nothing to say. */
+export const capacity_of = (x) => (x.capacity?.whole > 0 ? x.capacity.percent / 100 : null);
 
 /** Most arcs on a map: more of them hide it. */
 const ARCS = 60;
+
+/** Most flows that are asked for: as many as the API gives. */
+export const FLOWS = 10_000;
 
 /** Flows as arcs, points and rows. */
 export function flows_on(flows, regions) {
@@ -77,6 +80,6 @@ export function flows_on(flows, regions) {
     arcs: arcs.map((a) => ({ from: a.from, to: a.to, weight: a.queries / most, note: `${a.place} to ${a.region}: ${percent(a.queries / total, 1)} of queries` })),
     points: arcs.map((a) => ({ at: a.from, r: 2 + 4 * Math.sqrt(a.queries / most), note: `${a.place}: ${short(a.queries)} queries` })),
     table: [...rows.values()].sort((a, b) => b.queries - a.queries),
-    text: total ? `${short(total)} sampled queries from ${plural(new Set([...rows.values()].map((x) => x.place)).size, "country", "countries")} in the last hour.` : "No queries sampled in the last hour.",
+    text: total ? `${short(total)} queries from ${plural(new Set([...rows.values()].map((x) => x.place)).size, "country", "countries")} in the last hour, by samples${flows.length < FLOWS ? "" : `; the ${number(FLOWS)} largest flows`}.` : "No queries sampled in the last hour.",
   };
 }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::admin::view::overrides::OfDrill;
 use crate::admin::view::votes::Votes;
 use crate::engine::explain as told;
 use crate::snapshot::View;
@@ -107,6 +108,9 @@ pub struct Order {
     pub reason: String,
     /// Seconds until it ends by itself.
     pub ends_in_seconds: Option<f64>,
+    /// The drill whose order it is; absent where it is an operator's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drill: Option<OfDrill>,
 }
 
 impl Candidate {
@@ -169,6 +173,7 @@ impl From<told::OrderNow> for Order {
             owner: o.owner,
             reason: o.reason,
             ends_in_seconds: o.ends_in.map(|d| d.as_secs_f64()),
+            drill: o.drill.as_ref().map(OfDrill::of),
         }
     }
 }

@@ -45,7 +45,7 @@ pub(super) const ROWS: &[OptionRow] = &[
         "upstreams.NAME.transparent",
         Kind::Bool,
         Default("false"),
-        "Connections to the backends come from the client's own address and port. Needs the capability CAP_NET_ADMIN, and routes that lead the backends' answers back through this machine; see `proxy_layer4`.",
+        "Connections to the backends come from the client's own address, with another port. Needs the capability CAP_NET_ADMIN, and routes that lead the backends' answers back through this machine; see `proxy_layer4`.",
         "false",
     ),
     opt(

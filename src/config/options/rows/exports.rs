@@ -30,6 +30,30 @@ pub(super) const ROWS: &[OptionRow] = &[
     )
     .restart(),
     opt(
+        "telemetry.otlp.proxy-traces",
+        Kind::Bool,
+        Default("false"),
+        "Whether requests that the proxy passes on over HTTP are exported as traces: a span for the request, and one for each try at a backend, which is told of it in `traceparent`. A request with a good `traceparent` is part of that trace, and recorded where that is marked as sampled; others begin a trace.",
+        "true",
+    )
+    .restart(),
+    opt(
+        "telemetry.otlp.proxy-sample",
+        Kind::Number(0.0, 1.0, "of all traces"),
+        Default("0.01"),
+        "Of the traces that begin at the proxy this share is recorded, and marked as sampled for backends; on listeners with `trace-context = \"start\"` their `trace-sampled` says it.",
+        "0.001",
+    )
+    .restart(),
+    opt(
+        "telemetry.otlp.proxy-parents",
+        Kind::Choice(&["anyone", "trusted"]),
+        Default(r#""anyone""#),
+        "Whose `traceparent` counts for the proxy: everybody's, or only that of a listener's `trusted-proxies`. With `trusted`, requests of others begin a trace of their own, so that no client chooses what is recorded.",
+        r#""trusted""#,
+    )
+    .restart(),
+    opt(
         "telemetry.dnstap.socket",
         Kind::Path,
         Optional("no queries are logged, unless there is `file`"),

@@ -153,7 +153,7 @@ pub(super) const ROWS: &[OptionRow] = &[
         "listeners.NAME.trace-context",
         Kind::Choice(&["pass", "check", "start"]),
         Default(r#""pass""#),
-        "W3C trace context: `pass` hands `traceparent` on as it came; `check` takes out malformed ones; `start` also begins a trace where there is none.",
+        "W3C trace context: `pass` hands `traceparent` on as it came; `check` takes out malformed ones; `start` also begins a trace where there is none. With `telemetry.otlp.proxy-traces` every listener does what `start` does.",
         r#""start""#,
     ),
     opt(

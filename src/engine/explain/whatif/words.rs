@@ -7,7 +7,7 @@ use crate::ids::PoolId;
 use crate::snapshot::View;
 
 use super::super::Answered;
-use super::super::members::{kind, subject};
+use super::super::members::{drill_of, kind, subject};
 use super::{Condition, Supposition};
 
 /// A supposition for programs.
@@ -66,7 +66,11 @@ fn clause(view: &View, s: &Supposition) -> String {
         Supposition::Ended(at) => {
             let o = &view.overrides.0[*at];
             let (order, _) = kind(o.kind);
-            format!("the {order} of {} {names} by {} ended", c.scope, o.owner)
+            let what = format!("the {order} of {} {names} by {}", c.scope, o.owner);
+            match drill_of(view, o) {
+                Some(drill) => format!("drill {}, {what}, ended", drill.id),
+                None => format!("{what} ended"),
+            }
         }
         Supposition::Rtt {
             pool, rtt, rises, ..
