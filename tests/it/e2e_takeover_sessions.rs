@@ -29,7 +29,7 @@ fn game(workers: u32, udp: &str, backends: &[SocketAddr]) -> TempDir {
         .collect();
     folder(&format!(
         "{head}[listeners.game]\nbind = [\"127.0.0.1:0\"]\nprotocol = \"udp\"\nforward = \"app\"\n\
-         [listeners.game.udp]\n{udp}\n[upstreams.app]\n{entries}"
+         [listeners.game.udp]\nidle-timeout = \"10m\"\n{udp}\n[upstreams.app]\n{entries}"
     ))
 }
 
@@ -151,6 +151,7 @@ fn p2_what_a_backend_sends_of_itself_reaches_its_client_throughout() {
     client.socket.set_read_timeout(Some(PATIENCE)).unwrap();
     client.send(b"here I am");
     let (_, session) = backend.recv_from(&mut [0; 64]).unwrap();
+    const END: u32 = u32::MAX;
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let sender = scope.spawn(|| {
@@ -160,19 +161,22 @@ fn p2_what_a_backend_sends_of_itself_reaches_its_client_throughout() {
                 sent += 1;
                 std::thread::park_timeout(Duration::from_millis(5));
             }
+            backend.send_to(&END.to_be_bytes(), session).unwrap();
             sent
+        });
+        // Read as they come: the client's buffer holds some hundred.
+        let reader = scope.spawn(|| {
+            let next = || u32::from_be_bytes(client.next().unwrap().try_into().unwrap());
+            let numbers = std::iter::repeat_with(next);
+            numbers.take_while(|n| *n != END).collect::<Vec<_>>()
         });
         for _ in 0..2 {
             (process, _) = take_over(dir.path(), &mut process);
         }
         stop.store(true, Ordering::Relaxed);
         let sent = sender.join().unwrap();
-        let got = (0..sent).map(|_| client.next().unwrap());
-        let got: Vec<u32> = got
-            .map(|octets| u32::from_be_bytes(octets.try_into().unwrap()))
-            .collect();
         // Two processes never read the same socket, so not even their order changes.
-        assert_eq!(got, (0..sent).collect::<Vec<_>>());
+        assert_eq!(reader.join().unwrap(), (0..sent).collect::<Vec<_>>());
     });
     client.send(b"still here");
     let (_, from) = backend.recv_from(&mut [0; 64]).unwrap();

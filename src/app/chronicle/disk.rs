@@ -258,7 +258,15 @@ impl Disk {
             let mut builder = Database::builder();
             builder.set_cache_size(CACHE);
             let path = self.path.clone().unwrap_or_default();
-            self.database = Some((self.open)(&path, builder)?);
+            let is_new = fs::metadata(&path).map_or(true, |m| m.len() == 0);
+            let opened = (self.open)(&path, builder);
+            if opened.is_err() && is_new {
+                // A full disk has a part of it: that is no file that was damaged, and the next try begins
+                // anew.
+                let begun = fs::OpenOptions::new().write(true).open(&path);
+                drop(begun.and_then(|file| file.set_len(0)));
+            }
+            self.database = Some(opened?);
         }
         let opened = self.database.as_mut();
         opened.ok_or_else(|| Trouble::Disk("it is not open".to_owned()))

@@ -2,7 +2,6 @@
 //! found by their names there.
 
 use crate::admin::traffic::{FlowFacts, TrafficFacts};
-use crate::proxy::layer4::Refused;
 use crate::proxy::metrics::CLASSES;
 use crate::proxy::tcp::flow::Ended;
 use crate::telemetry::Before;
@@ -61,17 +60,9 @@ fn add_flows(flows: &mut FlowFacts, word: &str, labels: &str, before: &Before) {
     flows.ended = merged(&flows.ended, Ended::ALL.iter().map(|e| e.word()), |word| {
         reason("flows_ended_total", word)
     });
-    if word == "listener" {
-        flows.refused = Refused::ALL
-            .iter()
-            .map(|r| r.word())
-            .map(|word| {
-                (
-                    word,
-                    of(&flows.refused, word) + reason("flows_refused_total", word),
-                )
-            })
-            .collect();
+    // Sessions of datagrams are not refused but dropped, and know no reasons here.
+    for (word, n) in &mut flows.refused {
+        *n += reason("flows_refused_total", word);
     }
 }
 
@@ -120,6 +111,7 @@ tradewind_proxy_backend_flow_connect_seconds_sum{upstream=\"u\",backend=\"b\"} 0
         };
         let flows = || FlowFacts {
             total: 1,
+            refused: vec![("max-connections", 1), ("connection-rate", 0)],
             ended: vec![("client-closed", 1), ("idle-timeout", 1)],
             ..FlowFacts::default()
         };
@@ -147,8 +139,7 @@ tradewind_proxy_backend_flow_connect_seconds_sum{upstream=\"u\",backend=\"b\"} 0
         assert_eq!((l4.total, l4.octets_in, l4.octets_out), (11, 100, 1000));
         assert_eq!(l4.lasted_us, 1_500_000);
         assert_eq!(l4.ended, [("client-closed", 1), ("idle-timeout", 4)]);
-        let most = l4.refused.iter().map(|(_, n)| n).sum::<u64>();
-        assert_eq!(most, 4, "{:?}", l4.refused);
+        assert_eq!(l4.refused, [("max-connections", 5), ("connection-rate", 0)]);
         let b = &facts.backends[0];
         assert_eq!((b.flows.total, b.connects, b.connect_us), (7, 7, 250_001));
         assert!(has_backend(&before, "u", "b") && !has_backend(&before, "u", "c"));
