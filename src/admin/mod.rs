@@ -17,6 +17,7 @@ pub mod history;
 pub mod listen;
 mod meter;
 pub mod metrics;
+mod metrics_paths;
 mod metrics_state;
 pub mod openapi;
 pub mod plan;

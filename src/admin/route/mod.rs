@@ -16,6 +16,7 @@ pub mod latency;
 pub mod metrics;
 pub mod names;
 pub mod overrides;
+pub mod paths;
 pub mod plan;
 pub mod pools;
 pub mod query;

@@ -17,5 +17,6 @@ mod health;
 mod one_node;
 mod orders;
 mod partition;
+mod paths;
 mod vip;
 mod xdp;
