@@ -122,6 +122,7 @@ pub fn render(view: &View, stats: &Stats, fleet: &[(&'static str, String, u64)])
         }
     }
     latency(&mut out, view);
+    super::metrics_paths::client_paths(&mut out, view);
     fleet_counts(&mut out, fleet);
     stats.api().render(&mut out);
     stats.render_others(&mut out);

@@ -19,6 +19,7 @@ pub mod listen;
 mod meter;
 pub mod metrics;
 pub mod metrics_form;
+mod metrics_paths;
 mod metrics_state;
 pub mod openapi;
 pub mod plan;

@@ -52,6 +52,7 @@ pub(super) fn described() -> OpenApiRouter<State> {
         .routes(routes!(route::course::votes))
         .routes(routes!(route::health::health))
         .routes(routes!(route::latency::latency))
+        .routes(routes!(route::paths::paths))
         .routes(routes!(route::status::monitors))
         .routes(routes!(route::status::nodes))
         .routes(routes!(route::fleet::fleet))

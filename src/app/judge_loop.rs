@@ -15,12 +15,13 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::dnssec::{Keys, SignatureCache};
+use crate::health::clients::{FleetPaths, PathHeard};
 use crate::health::council::Remembered;
 use crate::health::{
     Council, Judge, LatencyMatrix, Monitor, MonitorKind, Observation, Outcome, Overrides, OwnWord,
     ProbeTarget, Served, ServedWord, SiteTimes, TcpCheck, Testimony,
 };
-use crate::ids::{EndpointId, MonitorId, TargetId};
+use crate::ids::{EndpointId, MonitorId, RegionId, TargetId};
 use crate::overrides::Standing;
 use crate::probe::{ProbePlan, Report as ProbeReport};
 use crate::server;
@@ -72,6 +73,8 @@ pub enum Order {
     Hear(Vec<Testimony>),
     /// Where proxies say that they listen for VIPs.
     Served(Vec<ServedWord>),
+    /// What proxies measured of the way to clients.
+    Paths(Vec<PathHeard>),
     /// Say which verdicts are worth keeping over a restart.
     Remember(oneshot::Sender<Vec<Remembered>>),
     /// Go on from this generation, which a process before has published last.
@@ -87,6 +90,8 @@ pub struct JudgeLoop {
     /// Which VIPs proxies have said they serve.
     served: Served,
     latency: LatencyMatrix,
+    /// What clients' own connections measured.
+    paths: FleetPaths,
     snapshot: Arc<Snapshot>,
     keys: Arc<Keys>,
     publisher: Publisher,
@@ -196,8 +201,11 @@ impl JudgeLoop {
         let limits = Limits::new(&snapshot.settings.rules, now);
         let mut sites = SiteTimes::default();
         latency.renew(&mut sites);
+        let mut paths = FleetPaths::new(now);
+        adopt_paths(&mut paths, &snapshot);
         let measurements = Measurements {
             sites,
+            clients: paths.times(),
             ..Measurements::default()
         };
         let view = View::new(
@@ -230,6 +238,7 @@ impl JudgeLoop {
             council,
             served,
             latency,
+            paths,
             snapshot,
             keys,
             publisher,
@@ -288,6 +297,7 @@ impl JudgeLoop {
                 self.sweep,
                 self.council.due(),
                 Some(self.latency.due()),
+                self.paths.due(),
                 pulse,
             ];
             let wake = wakes.into_iter().flatten().min();
@@ -325,6 +335,7 @@ impl JudgeLoop {
                             dirty_since.get_or_insert(self.clock.now());
                         }
                     }
+                    Some(Order::Paths(heard)) => heard.iter().for_each(|h| self.paths.hear(h)),
                     Some(Order::Remember(all)) => {
                         let now = self.clock.now();
                         let wall = self.clock.wall();
@@ -380,6 +391,11 @@ impl JudgeLoop {
                 if self.latency.step(now) {
                     dirty_since.get_or_insert(now);
                 }
+            }
+            if self.paths.due().is_some_and(|at| at <= now)
+                && self.paths.step(now, self.clock.wall())
+            {
+                dirty_since.get_or_insert(now);
             }
             if self.sweep.is_some_and(|at| at <= now) {
                 self.sweep(now);
@@ -519,6 +535,8 @@ impl JudgeLoop {
             &snapshot.targets,
             snapshot.target_of.len(),
         );
+        adopt_paths(&mut self.paths, &snapshot);
+        self.paths.step(now, self.clock.wall());
         let rules = snapshot.settings.council.clone();
         self.council.adopt(rules, &mut self.judge, checks, now);
         self.moved = moved(&self.snapshot, &snapshot);
@@ -592,7 +610,11 @@ impl JudgeLoop {
             self.generation,
             now,
             Parts {
-                measurements: Arc::new(Measurements { rtt, sites }),
+                measurements: Arc::new(Measurements {
+                    rtt,
+                    sites,
+                    clients: self.paths.times(),
+                }),
                 keys: self.keys.clone(),
                 signatures: self.signatures.clone(),
                 wall: self.clock.wall(),
@@ -623,6 +645,15 @@ impl JudgeLoop {
             drop(tokio::task::spawn_blocking(server::give_back_memory));
         }
     }
+}
+
+/// Goes over to where nodes stand in `snapshot`.
+fn adopt_paths(paths: &mut FleetPaths, snapshot: &Snapshot) {
+    let settings = &snapshot.settings;
+    let regions = snapshot.steering.regions.iter().enumerate();
+    let regions = regions.map(|(i, r)| (&*r.name, RegionId::from_index(i)));
+    let nodes = settings.nodes.iter().map(|n| (&*n.name, &*n.region));
+    paths.adopt(settings.client_pace, regions, nodes);
 }
 
 /// For each target of `old` its number in `new`, where address, port and whole monitor are the same.

@@ -317,6 +317,12 @@ async fn serve_after(
         carrier.clone(),
         orders.clone(),
     ));
+    tokio::spawn(fleet::share_paths(
+        desk.clone(),
+        carrier.clone(),
+        wiring.publisher.clone(),
+        orders.clone(),
+    ));
     tokio::spawn(fleet::share_sessions(
         desk.clone(),
         sessions,

@@ -22,6 +22,10 @@ pub(super) struct ClientsArgs {
     /// So many at most.
     #[arg(long, default_value_t = 20)]
     limit: usize,
+    /// What the proxies of the whole fleet know together, by region, as it steers; `--order` is for one
+    /// node alone.
+    #[arg(long, conflicts_with = "order")]
+    fleet: bool,
     #[command(flatten)]
     via: Via,
 }
@@ -33,11 +37,12 @@ pub(super) fn listeners(via: &Via) -> ExitCode {
 
 /// Lists client prefixes.
 pub(super) fn clients(args: &ClientsArgs) -> ExitCode {
-    let mut query = vec![
-        ("order", args.order.clone()),
-        ("limit", args.limit.to_string()),
-    ];
+    let mut query = vec![("limit", args.limit.to_string())];
     query.extend(args.prefix.clone().map(|p| ("prefix", p)));
+    if args.fleet {
+        return shown(&args.via, "/v1/latency/clients", &query, fleet_text);
+    }
+    query.push(("order", args.order.clone()));
     shown(&args.via, "/v1/proxy/clients", &query, clients_text)
 }
 
@@ -121,6 +126,45 @@ fn listeners_text(json: &Value, look: Look) -> String {
     }
     let gap = if backends.is_empty() { "" } else { "\n" };
     format!("{}{gap}{}", table.text(look), backends.text(look))
+}
+
+fn fleet_text(json: &Value, look: Look) -> String {
+    let mut out = format!(
+        "{} of {} paths; {} orders, {} of them another than without clients' times\n",
+        list(&json["clients"]).count(),
+        number(json, "matching"),
+        number(json, "orders"),
+        number(json, "orders_differing"),
+    );
+    let mut table = Table::new(&[
+        Column::text("prefix"),
+        Column::text("region"),
+        Column::number("rtt ms"),
+        Column::number("latest ms"),
+        Column::number("connections"),
+        Column::number("seen s"),
+        Column::text(""),
+    ]);
+    for c in list(&json["clients"]) {
+        let two = |key: &str| c[key].as_f64().map(|ms| format!("{ms:.2}"));
+        let seen = c["last_seen_seconds_ago"].as_f64().unwrap_or_default();
+        let note = match (c["rtt_ms"].is_null(), c["moving"] == true) {
+            (true, _) => "does not count yet",
+            (false, true) => "may change",
+            (false, false) => "",
+        };
+        table.row([
+            word(c, "prefix").into(),
+            word(c, "region").into(),
+            two("rtt_ms").unwrap_or_default().into(),
+            two("latest_ms").unwrap_or_default().into(),
+            number(c, "connections").to_string().into(),
+            format!("{seen:.0}").into(),
+            note.into(),
+        ]);
+    }
+    out.push_str(&table.text(look));
+    out
 }
 
 fn clients_text(json: &Value, look: Look) -> String {

@@ -158,6 +158,7 @@ pub fn compile(
             regions: places,
             expectations: Arc::default(),
             samples_per_second: spec.telemetry.samples_per_second,
+            client_pace: spec.clients.pace(),
         },
     };
     let mut snapshot = Arc::new(snapshot);

@@ -76,12 +76,14 @@ pub(super) fn policies<'s>(
                     tolerance,
                     tolerance_percent,
                     fallback_band_km,
+                    clients,
                 } => stages.push(Stage::Latency {
                     tolerance: Tolerance {
                         width: *tolerance,
                         percent: *tolerance_percent,
                     },
                     fallback_band_km: *fallback_band_km,
+                    clients: *clients,
                 }),
                 StageSpec::Weighted => chooser = Chooser::Weighted,
                 StageSpec::RoundRobin => chooser = Chooser::RoundRobin,

@@ -8,6 +8,7 @@
 
 mod admin;
 mod caches;
+mod clients;
 mod expect;
 mod exports;
 mod features;
@@ -27,6 +28,7 @@ pub use admin::{
     AdminRole, AdminSpec, CertificateIs, ClientCertificateSpec, NodeAdminSpec, Sha256, TokenSpec,
 };
 pub use caches::CacheSpec;
+pub use clients::ClientsSpec;
 pub use expect::{AnswerSpec, ExpectSpec, ThingSpec};
 pub use exports::{DnstapSpec, DnstapTarget, OtlpSpec, ProxyTraces};
 pub use features::{AuthSpec, ErrorPagesSpec, FeaturesSpec, PageSpec, RateRuleSpec};
@@ -71,6 +73,8 @@ pub struct Spec {
     pub fleet: FleetSpec,
     /// `[health]`: how verdicts are reached.
     pub health: HealthSpec,
+    /// `[clients]`: how clients' own times come to count.
+    pub clients: ClientsSpec,
     /// `[history]`: what is kept of what happened.
     pub history: HistorySpec,
     /// `[telemetry]`: what is told of the traffic.
@@ -411,6 +415,8 @@ pub enum StageSpec {
         tolerance_percent: u32,
         /// `fallback-band`, default 0.
         fallback_band_km: f64,
+        /// `clients`, default false.
+        clients: bool,
     },
     /// `weighted = {}`
     Weighted,

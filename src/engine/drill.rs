@@ -83,16 +83,14 @@ fn canaries<'v>(
 ) -> Under<'v> {
     let steering = &view.snapshot.steering;
     let Client { addr, source } = who.client;
-    let (slot, _) = steering.slot(name, addr);
+    let plan = view.live.plan(steering, name, addr);
     for drill in &view.scoped {
         let Reach::Canary(canary) = drill.reach else {
             continue;
         };
         if canary.family() != Prefix::containing(addr, 0).family()
             || drill.ends <= now
-            || drill
-                .live
-                .answers_alike(&view.live, steering, name, slot.plan)
+            || drill.live.answers_alike(&view.live, steering, name, plan)
         {
             continue;
         }

@@ -130,7 +130,8 @@ fn supposing<'v>(
         label: None,
     };
     let who = who(view, id, query.asker);
-    let plan = view.snapshot.steering.slot(id, who.client.addr).0.plan;
+    let steering = &view.snapshot.steering;
+    let plan = view.live.plan(steering, id, who.client.addr);
     Some((view.supposing(supposed, (id, plan), now), query))
 }
 

@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
+use crate::health::clients::{ClientTime, ClientTimes, ClientsOf};
 use crate::health::{Board, Monitor, Override, Overrides, Scope, SiteTime, SiteTimes, Verdict};
 use crate::ids::{EndpointId, NameId, PoolId, RegionId, TargetId};
 use crate::snapshot::{Parts, Snapshot, View};
-use crate::steer::Measurements;
+use crate::steer::{Measurements, Steering};
 use crate::time::Moment;
 
 /// What would be in force.
@@ -131,6 +132,34 @@ fn measurements(before: &View, new: &Snapshot) -> Measurements {
                 .unwrap_or_default()
                 .into(),
         },
+        clients: clients(&before.measurements.clients, old, &new.steering),
+    }
+}
+
+/// What clients measured, by the regions of another configuration.
+fn clients(times: &ClientTimes, old: &Steering, new: &Steering) -> ClientTimes {
+    let region = |id: RegionId| {
+        let name = &old.regions[id.index()].name;
+        let at = new.regions.iter().position(|r| r.name == *name);
+        at.map(RegionId::from_index)
+    };
+    let row = |row: &ClientsOf| {
+        let times = row.times.iter();
+        let mut times: Vec<ClientTime> = times
+            .filter_map(|t| {
+                let region = region(t.region)?;
+                Some(ClientTime { region, ..*t })
+            })
+            .collect();
+        times.sort_unstable_by_key(|t| t.region);
+        ClientsOf {
+            prefix: row.prefix,
+            times: times.into(),
+        }
+    };
+    ClientTimes {
+        rows: times.rows.iter().map(row).collect(),
+        ..times.clone()
     }
 }
 

@@ -41,6 +41,9 @@ pub fn view(state: &history::State, snapshot: Arc<Snapshot>) -> Then {
     let mut missing = Vec::new();
     let board = board(state, &snapshot, &mut missing);
     let sites = times(state, &snapshot);
+    if snapshot.steering.asks_clients() {
+        missing.push("what clients' own connections measured".to_owned());
+    }
     let standing = standing(state, &mut missing);
     // Moments count from 1970 here.
     let wall = Wall::new(Moment::ZERO, Duration::ZERO);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::dnssec::{Keys, SignatureCache};
 use crate::geo::GeoTable;
+use crate::health::clients::ClientPace;
 use crate::health::{Board, Monitor, Overrides, ProbeTarget, VipEndpoint, council};
 use crate::ids::TargetId;
 use crate::limit::{RateTable, Rules, Secrets};
@@ -45,6 +46,8 @@ pub struct Settings {
     pub expectations: Arc<[Tried]>,
     /// Answers a second that are looked at, of all DNS threads together; 0: none.
     pub samples_per_second: u32,
+    /// How fast clients' own times come to count.
+    pub client_pace: ClientPace,
 }
 
 /// What everybody knows of a node.

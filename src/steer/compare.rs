@@ -29,7 +29,7 @@ impl Live {
     /// The worst standing of what is offered for `name`, whoever asks.
     pub fn worst_standing(&self, steering: &Steering, name: NameId) -> Standing {
         let group = steering.group_of(name);
-        let plans = steering.shapes[group.shape.index()].partition.plans.len();
+        let plans = self.plans(steering, group.shape);
         let rank = |s: &Standing| match s {
             Standing::Normal => 0,
             Standing::Held => 1,

@@ -24,7 +24,8 @@ pub fn decide<T: Trace>(steering: &Steering, live: &Live, ask: &Ask, trace: &mut
     let group = steering.dense.group(name.group);
     let chooser = group.chooser;
     let partition = &steering.shapes[group.shape.index()].partition;
-    let (slot, len) = partition.lookup(ask.client.addr);
+    let addr = ask.client.addr;
+    let (slot, len) = live.narrowed(steering, group.shape, addr, partition.lookup(addr));
     let lane = if group.cname {
         Lane::Cname
     } else {

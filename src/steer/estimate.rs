@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::ids::SiteId;
 
 use super::nearest::SiteKey;
+use super::word::Word;
 
 /// In place of the round-trip time of a member that was never measured and serves nothing: it comes
 /// last, and does not keep the others from being ordered by theirs.
@@ -17,6 +18,10 @@ pub struct Sight<'a> {
     pub key: SiteKey,
     /// Round-trip time from a site to a member, as far as it is known.
     pub rtt: &'a dyn Fn(SiteId, u16) -> Option<Duration>,
+    /// What the clients' own times say.
+    pub(super) clients: Option<&'a Word>,
+    /// Who measured a member's time, and what, in a trace; empty: nobody did.
+    pub(super) measured: &'a dyn Fn(u16) -> String,
     /// What a site is called in a trace, and what is wrong with its vantages.
     pub label: &'a dyn Fn(SiteId) -> String,
 }
@@ -27,6 +32,8 @@ impl Sight<'_> {
         Sight {
             key: SiteKey::default(),
             rtt: &|_, _| None,
+            clients: None,
+            measured: &|_| String::new(),
             label: &|_| String::new(),
         }
     }

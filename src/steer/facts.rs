@@ -1,15 +1,18 @@
 //! What may be said of each endpoint now: configuration, verdict and the operators' word together.
 
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hashbrown::HashMap;
 
 use crate::health::latency::Voice;
 use crate::health::{Board, Guard, Override, OverrideKind, Overrides, Scope, State, Verdict};
-use crate::ids::{EndpointId, NameId, SiteId};
+use crate::ids::{EndpointId, NameId, RegionId, SiteId};
 use crate::net::Family;
 use crate::time::Moment;
 
+use super::clients::Clients;
 use super::estimate::ABSENT;
 use super::{Measurements, Member, Steering};
 
@@ -102,6 +105,8 @@ pub(super) struct Facts<'a> {
     measurements: &'a Measurements,
     overrides: &'a [Override],
     pub(super) now: Moment,
+    /// What clients' own times narrow.
+    pub(super) clients: Arc<Clients>,
     /// The order about the state of a scope: drain, disable, force.
     states: HashMap<Scope, u32>,
     /// The order about its weight. Apart from the state, so that a weight given to one endpoint does
@@ -137,9 +142,40 @@ impl<'a> Facts<'a> {
             measurements,
             overrides: &overrides.0,
             now,
+            clients: Arc::default(),
             states,
             weights,
             endpoints: Vec::new(),
+        }
+    }
+
+    /// With what clients' own times narrow.
+    pub(super) fn with(mut self, clients: &Arc<Clients>) -> Self {
+        self.clients = clients.clone();
+        self
+    }
+
+    /// Who measured clients of `addr` from a region, in words; empty where nobody did.
+    pub(super) fn measured(&self, addr: IpAddr, region: RegionId) -> String {
+        let clients = &self.measurements.clients;
+        let Some(row) = clients.of(addr) else {
+            return String::new();
+        };
+        let Some(time) = row.times.iter().find(|t| t.region == region) else {
+            return String::new();
+        };
+        let name = &self.steering.regions[region.index()].name;
+        let age = time.age + self.now.since(clients.at);
+        let (prefix, n) = (row.prefix, time.connections);
+        let said = format!("measured by {n} connections from {prefix} in {name}");
+        let ms = |d: Duration| d.as_secs_f64() * 1e3;
+        match time.rtt {
+            Some(rtt) => format!("{said}, {:.1} ms, {} s ago", ms(rtt), age.as_secs()),
+            None => format!(
+                "{said}, {:.1} ms, {} s ago, does not count yet",
+                ms(time.latest),
+                age.as_secs()
+            ),
         }
     }
 

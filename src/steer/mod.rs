@@ -11,6 +11,7 @@
 pub mod bound;
 pub mod build;
 pub mod capacity;
+mod clients;
 pub mod compare;
 mod decide;
 pub mod decision;
@@ -38,6 +39,7 @@ mod telling;
 pub mod trace;
 mod users;
 mod why;
+mod word;
 
 pub use bound::TtlBound;
 pub use build::NameInput;

@@ -96,6 +96,8 @@ pub enum Stage {
         tolerance: Tolerance,
         /// Band of the fallback.
         fallback_band_km: f64,
+        /// Where clients of a network were measured themselves, their own times come first.
+        clients: bool,
     },
 }
 

@@ -11,11 +11,13 @@ use hashbrown::HashMap;
 
 use crate::balance::mix::mix;
 use crate::chunked::Chunked;
+use crate::health::clients::ClientTimes;
 use crate::health::{Board, Overrides, SiteTimes};
-use crate::ids::{EndpointId, GroupId, NameId, PlanId};
+use crate::ids::{EndpointId, GroupId, NameId, PlanId, ShapeId};
 use crate::time::Moment;
 use crate::units::Ttl;
 
+use super::clients::Clients;
 use super::decision::Standing;
 use super::facts::{Facts, Lane};
 use super::refine::{Terrain, Tiers, overlay};
@@ -31,6 +33,8 @@ pub struct Measurements {
     pub rtt: Chunked<Option<Duration>>,
     /// From all sites: what steers.
     pub sites: SiteTimes,
+    /// From clients' own connections: what steers before that, where a policy asks for it.
+    pub clients: ClientTimes,
 }
 
 /// An endpoint in the draw.
@@ -65,6 +69,21 @@ pub(super) struct Offer {
     pub(super) overridden: bool,
 }
 
+impl Offer {
+    /// All of it but where its candidates stand, for a digest.
+    pub(super) fn words(&self) -> [u64; 3] {
+        let outcome = match self.outcome {
+            Outcome::Endpoints => 0,
+            Outcome::Cname => 1,
+            Outcome::ServFail => 2_u64,
+        };
+        let standing = u64::from(self.standing.rank());
+        let rest = outcome << 8 | standing << 4 | u64::from(self.overridden);
+        let len = u64::from(self.len);
+        [self.expires, u64::from(self.ttl.secs()) << 32 | len, rest]
+    }
+}
+
 /// Groups of a block, as a power of two: a change copies this many, a new view counts up one
 /// reference for each.
 ///
@@ -92,6 +111,8 @@ pub struct Live {
     pub(super) named: Vec<(NameId, Arc<Block>)>,
     /// Where a policy is sticky; else empty.
     pub(super) hashes: Arc<Hashes>,
+    /// What clients' own times narrow.
+    pub(super) clients: Arc<Clients>,
 }
 
 /// What changes while a configuration stays.
@@ -115,7 +136,10 @@ impl Live {
         overrides: &Overrides,
         now: Moment,
     ) -> Live {
-        let facts = Facts::new(steering, board, measurements, overrides, now).survey();
+        let clients = Arc::new(Clients::of(steering, &measurements.clients));
+        let facts = Facts::new(steering, board, measurements, overrides, now)
+            .with(&clients)
+            .survey();
         let sticky = steering
             .policies
             .iter()
@@ -133,12 +157,15 @@ impl Live {
             Arc::new(room.finish())
         });
         let blocks = blocks.collect();
-        Live {
+        let mut live = Live {
             at: now,
             blocks,
             named: named(&facts),
             hashes: Arc::new(hashes),
-        }
+            clients: clients.clone(),
+        };
+        live.settle(steering, &|_| true);
+        live
     }
 
     /// What [`Live::resolve`] gives for `facts`, at the cost of the groups in `dirty` (ascending, each
@@ -161,12 +188,29 @@ impl Live {
             }
             blocks[at] = Arc::new(room.finish());
         }
-        Live {
+        let mut live = Live {
             at: facts.now,
             blocks,
             named: named(facts),
             hashes: self.hashes.clone(),
-        }
+            clients: facts.clients.clone(),
+        };
+        // Orders about names alone touch no group.
+        let touched = |shape| {
+            let of_group = |g: &GroupId| steering.groups[g.index()].shape == shape;
+            let of_name = |(n, _): &(NameId, _)| steering.shape_id_of(*n) == shape;
+            dirty.iter().any(of_group)
+                || live.named.iter().any(of_name)
+                || self.named.iter().any(of_name)
+        };
+        let touched: Vec<bool> = match facts.clients.is_empty() {
+            true => Vec::new(),
+            false => (0..steering.shapes.len())
+                .map(|s| touched(ShapeId::from_index(s)))
+                .collect(),
+        };
+        live.settle(steering, &|shape| touched[shape.index()]);
+        live
     }
 
     /// What `plan` offers to those who ask for `name` in `lane`; `None` when the group has no such lane.
@@ -179,10 +223,25 @@ impl Live {
         lane: Lane,
     ) -> Option<(&Offer, &[Candidate])> {
         let id = steering.dense.name(name).group;
+        self.offer_of(steering, id, Some(name), plan, lane)
+    }
+
+    /// What `plan` offers to those who ask for a name of group `id`; for `name` what orders about it make
+    /// of that.
+    #[inline]
+    pub(super) fn offer_of(
+        &self,
+        steering: &Steering,
+        id: GroupId,
+        name: Option<NameId>,
+        plan: PlanId,
+        lane: Lane,
+    ) -> Option<(&Offer, &[Candidate])> {
         let place = steering.dense.group(id).place(plan.index(), lane)?;
-        let (block, group) = match self.named.binary_search_by_key(&name, |(n, _)| *n) {
-            Ok(i) => (&self.named[i].1, 0),
-            Err(_) => (&self.blocks[id.index() >> BLOCK_BITS], id.index() % BLOCK),
+        let named = |name| self.named.binary_search_by_key(&name, |(n, _)| *n).ok();
+        let (block, group) = match name.and_then(named) {
+            Some(i) => (&self.named[i].1, 0),
+            None => (&self.blocks[id.index() >> BLOCK_BITS], id.index() % BLOCK),
         };
         let offer = &block.offers[block.starts[group] as usize + place];
         let first = offer.first as usize;
@@ -272,18 +331,16 @@ impl BlockBuilder {
     }
 
     fn plans_of(facts: &Facts<'_>, group: &Group) -> usize {
-        facts.steering.shapes[group.shape.index()]
-            .partition
-            .plans
-            .len()
+        facts.clients.plans(facts.steering, group.shape)
     }
 
     /// Lays what is known over one plan of a group.
     fn lay(&mut self, now: &GroupNow<'_>, id: PlanId, known: &mut HashMap<u64, (u32, u32)>) {
         let (steering, group) = (now.facts.steering, now.group);
-        let plan = &steering.shapes[group.shape.index()].partition.plans[id.index()];
+        let base = now.facts.clients.base(steering, group.shape, id);
+        let plan = &steering.shapes[group.shape.index()].partition.plans[base.index()];
         let order = order(steering, group, id, now);
-        let pace = now.pace(plan);
+        let pace = now.pace(id);
         let tiers = order.as_ref().unwrap_or(&plan.tiers);
         for lane in lanes(group) {
             self.room.clear();
@@ -362,8 +419,13 @@ pub(super) fn order(
     now: &GroupNow<'_>,
 ) -> Option<Tiers> {
     let shape = &steering.shapes[group.shape.index()];
-    let plan = &shape.partition.plans[plan.index()];
+    let narrow = now.facts.clients.narrow(steering, group.shape, plan);
+    let plan = &shape.partition.plans[narrow.map_or(plan, |n| n.base).index()];
     let before = plan.before_latency.as_ref()?;
+    let unmeasured = match &plan.at_latency {
+        Some(tiers) if narrow.is_some() => tiers,
+        _ => &plan.tiers,
+    };
     let terrain = Terrain {
         stages: &steering.policies[shape.policy.index()].stages,
         regions_of: &shape.regions,
@@ -375,7 +437,8 @@ pub(super) fn order(
     let sight = Sight {
         key: plan.sites,
         rtt: &|site, m| now.rtt(site, m),
+        clients: narrow.map(|n| &*n.word),
         ..Sight::none()
     };
-    Some(overlay(&terrain, before, &plan.tiers, &sight))
+    Some(overlay(&terrain, before, unmeasured, &sight))
 }

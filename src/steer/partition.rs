@@ -58,6 +58,8 @@ pub struct Plan {
     pub tiers: Tiers,
     /// With a `latency` stage: the order just before it.
     pub before_latency: Option<Tiers>,
+    /// With a `latency` stage that asks for clients' own times: the order just after it.
+    pub at_latency: Option<Tiers>,
     /// With a `latency` stage: the sites whose round-trip times are laid over it. Clients of one order
     /// but other sites have another plan.
     pub sites: SiteKey,
@@ -140,7 +142,8 @@ impl Partition {
                 value @ Slot6::Value(_) => value,
             });
         }
-        if plans.plans.len() == 1 && !sticky {
+        let asks = |s: &Stage| matches!(s, Stage::Latency { clients: true, .. });
+        if plans.plans.len() == 1 && !sticky && !policy.stages.iter().any(asks) {
             // All clients are alike after all, bogons as well.
             return plans.finish(Space::Blind(PlanId(0)));
         }
@@ -253,6 +256,7 @@ impl<'a> Plans<'a> {
                 None => SiteKey::default(),
             },
             before_latency: refined.before_latency,
+            at_latency: refined.at_latency,
         };
         if let Some(id) = self.known.get(&plan) {
             return *id;

@@ -48,6 +48,8 @@ pub struct Refined {
     pub tiers: Tiers,
     /// The order before the first `latency` stage, if there is one.
     pub before_latency: Option<Tiers>,
+    /// The order just after it, where it asks for clients' own times.
+    pub at_latency: Option<Tiers>,
 }
 
 /// Orders the members for one viewpoint.
@@ -62,7 +64,7 @@ pub fn refine<T: Trace>(
         pools: everybody.iter().map(|m| (terrain.label)(*m)).collect(),
     });
     let mut tiers = Tiers(vec![everybody]);
-    let mut before_latency = None;
+    let (mut before_latency, mut at_latency) = (None, None);
     let mut networks = viewpoint.networks.iter();
     for stage in terrain.stages {
         tiers = match stage {
@@ -77,9 +79,10 @@ pub fn refine<T: Trace>(
             Stage::Latency {
                 tolerance,
                 fallback_band_km,
+                clients,
             } => {
                 before_latency.get_or_insert_with(|| tiers.clone());
-                by_latency(
+                let after = by_latency(
                     terrain,
                     viewpoint,
                     *tolerance,
@@ -87,13 +90,18 @@ pub fn refine<T: Trace>(
                     sight,
                     tiers,
                     trace,
-                )
+                );
+                if *clients {
+                    at_latency.get_or_insert_with(|| after.clone());
+                }
+                after
             }
         };
     }
     Refined {
         tiers,
         before_latency,
+        at_latency,
     }
 }
 
@@ -101,6 +109,8 @@ pub fn refine<T: Trace>(
 /// `latency` stage whose members are all measured is split by them and then by the stages that
 /// follow; the others keep the order they have. The same as refining with the times known, but
 /// without asking again where the client is.
+///
+/// With clients' own times `unmeasured` is the order just after the stage, else that after all of them.
 pub fn overlay(
     terrain: &Terrain<'_>,
     before: &Tiers,
@@ -129,7 +139,15 @@ pub fn overlay(
             members += part.len();
             split.push(part.clone());
         }
-        match by_rtt(tier, tolerance, sight) {
+        let timed = by_rtt(tier, tolerance, sight);
+        let timed = match sight.clients {
+            None => timed,
+            Some(word) => {
+                let parts = timed.as_ref().unwrap_or(&split);
+                Some(word.order(parts, |m| terrain.regions_of[usize::from(m)]))
+            }
+        };
+        match timed {
             None => out.0.extend(split),
             Some(parts) => {
                 let mut parts = Tiers(parts);

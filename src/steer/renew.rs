@@ -4,6 +4,8 @@
 //! known; boards and measurements share what stayed, so that is quick. The outcome is the same as
 //! that of [`Live::resolve`], which bounds the cost (requirement F7) and is the test of this.
 
+use std::sync::Arc;
+
 use hashbrown::HashMap;
 
 use crate::health::{OverrideKind, Scope};
@@ -11,6 +13,7 @@ use crate::ids::{GroupId, PoolId};
 use crate::time::Moment;
 
 use super::Steering;
+use super::clients::Clients;
 use super::facts::{Facts, gist};
 use super::offer::{Known, Live};
 
@@ -26,8 +29,14 @@ impl Live {
     ) -> Live {
         let whole = before.board.len() != after.board.len()
             || !before.measurements.sites.alike(&after.measurements.sites);
-        let old = facts(steering, before, self.at);
-        let new = facts(steering, after, now);
+        let times = &after.measurements.clients;
+        let same = self.clients.are_of(times);
+        let clients = match same {
+            true => self.clients.clone(),
+            false => Arc::new(Clients::of(steering, times)),
+        };
+        let old = facts(steering, before, self.at).with(&self.clients);
+        let new = facts(steering, after, now).with(&clients);
         let dirty = if whole {
             (0..steering.groups.len())
                 .map(GroupId::from_index)
@@ -37,6 +46,10 @@ impl Live {
             judged_otherwise(steering, before, after, &mut dirty);
             measured_otherwise(steering, before, after, &mut dirty);
             ordered_otherwise(steering, &old, &new, &mut dirty);
+            if !same {
+                dirty.extend(self.clients.groups(steering));
+                dirty.extend(clients.groups(steering));
+            }
             dirty.sort_unstable();
             dirty.dedup();
             dirty

@@ -13,9 +13,10 @@
 
 use crate::health::Override;
 use crate::health::latency::DWELL;
-use crate::ids::{EndpointId, NameId, SiteId};
+use crate::ids::{EndpointId, NameId, PlanId, SiteId};
 use crate::units::Ttl;
 
+use super::clients::asks;
 use super::decision::Standing;
 use super::facts::{Duty, EndpointNow, Facts, Lane};
 use super::offer::{Candidate, Offer, Outcome};
@@ -212,7 +213,26 @@ impl<'a> GroupNow<'a> {
     /// go (requirement T1). Any probe that changes who serves may change which endpoint of a pool is
     /// the nearest; a value that counts changes only after a dwell, and while one is under way, or a
     /// first value is awaited, the order may change at once.
-    pub(super) fn pace(&self, plan: &Plan) -> u32 {
+    ///
+    /// Where clients' own times are asked for, they come, change and go after a dwell as well.
+    pub(super) fn pace(&self, id: PlanId) -> u32 {
+        let (steering, clients) = (self.facts.steering, &self.facts.clients);
+        let narrow = clients.narrow(steering, self.group.shape, id);
+        let base = narrow.map_or(id, |n| n.base);
+        let shape = &steering.shapes[self.group.shape.index()];
+        let pace = self.pace_of_sites(&shape.partition.plans[base.index()]);
+        if narrow.is_some_and(|n| n.moving) {
+            return 0;
+        }
+        match clients.dwell {
+            dwell if dwell > 0 && asks(steering, shape).is_some() => {
+                pace.min(dwell).min(DWELL.as_secs() as u32)
+            }
+            _ => pace,
+        }
+    }
+
+    fn pace_of_sites(&self, plan: &Plan) -> u32 {
         let sites = plan.sites.sites();
         if !self.timed || sites.is_empty() {
             return u32::MAX;

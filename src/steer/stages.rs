@@ -199,22 +199,20 @@ pub(super) fn by_latency<T: Trace>(
     let mut after = Tiers::default();
     let mut by_time: Vec<(u16, Believed)> = Vec::new();
     for tier in &tiers.0 {
-        match by_rtt(tier, tolerance, sight) {
+        let parts = match by_rtt(tier, tolerance, sight) {
             Some(parts) => {
                 if T::ON {
                     let believed = sight.believed(tier);
                     by_time.extend(tier.iter().map(|m| (*m, believed)));
                 }
-                after.0.extend(parts);
+                parts
             }
-            None => after.0.extend(nearest_first(
-                terrain,
-                viewpoint,
-                fallback_band_km,
-                &[],
-                tier,
-            )),
-        }
+            None => nearest_first(terrain, viewpoint, fallback_band_km, &[], tier),
+        };
+        after.0.extend(match sight.clients {
+            None => parts,
+            Some(word) => word.order(&parts, |m| terrain.regions_of[usize::from(m)]),
+        });
     }
     if T::ON {
         let all = by_time.len() == after.0.iter().map(Vec::len).sum::<usize>();
@@ -222,12 +220,16 @@ pub(super) fn by_latency<T: Trace>(
         if !all {
             by.push_str("; by distance where not all are measured");
         }
+        if sight.clients.is_some() {
+            by.push_str("; clients' own connections first, where they say who is nearer");
+        }
         let sites = sight.key.sites().iter();
         let sites = sites.map(|s| (sight.label)(*s)).collect();
         trace.step(|| Step::Vantages { sites });
         tell(terrain, "latency", by, &after, &[], trace, |m| {
             let timed = by_time.iter().find(|(t, _)| *t == m);
-            match timed.and_then(|(_, b)| sight.estimate(b, m)) {
+            let measured = (sight.measured)(m);
+            let guess = match timed.and_then(|(_, b)| sight.estimate(b, m)) {
                 Some(d) if d != ABSENT && sight.key.sites().len() == 1 => {
                     format!("rtt {}", millis(d))
                 }
@@ -244,6 +246,10 @@ pub(super) fn by_latency<T: Trace>(
                         heard => format!("rtt {heard}, {km}"),
                     }
                 }
+            };
+            match measured.is_empty() {
+                true => guess,
+                false => format!("{measured}; {guess}"),
             }
         });
     }

@@ -99,7 +99,7 @@ impl Live {
     /// The worst that any client of `name` gets.
     pub fn standing(&self, steering: &Steering, name: NameId) -> Standing {
         let group = steering.group_of(name);
-        let plans = steering.shapes[group.shape.index()].partition.plans.len();
+        let plans = self.plans(steering, group.shape);
         let plans = (0..plans).map(PlanId::from_index);
         let offers = plans.flat_map(|plan| {
             let of = move |lane| self.offer(steering, name, plan, lane);

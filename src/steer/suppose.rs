@@ -54,7 +54,8 @@ impl Live {
             known.measurements,
             known.overrides,
             now,
-        );
+        )
+        .with(&self.clients);
         let mut room = BlockBuilder::default();
         room.add_plan(&facts, steering.group_of(name), Some(name), plan);
         Live {
@@ -62,6 +63,7 @@ impl Live {
             blocks: Vec::new(),
             named: vec![(name, Arc::new(room.finish()))],
             hashes: self.hashes.clone(),
+            clients: self.clients.whole(),
         }
     }
 
@@ -83,9 +85,9 @@ impl Live {
 
     /// All whom the plan of `ask` offers, with the part of the clients that each gets.
     pub fn offered(&self, steering: &Steering, ask: &Ask) -> Vec<Share> {
-        let (slot, _) = steering.slot(ask.name, ask.client.addr);
+        let plan = self.plan(steering, ask.name, ask.client.addr);
         match self
-            .shares_of_plan(steering, ask.name, slot.plan, ask.family)
+            .shares_of_plan(steering, ask.name, plan, ask.family)
             .told
         {
             Told::Endpoints(list) => list

@@ -1,5 +1,6 @@
 //! The words of a decision: goes the way to a published offer again, with the trace on.
 
+use super::clients::asks;
 use super::facts::{Facts, Lane};
 use super::offer::Candidate;
 use super::partition::Slot;
@@ -52,18 +53,29 @@ pub(super) fn retrace<T: Trace>(
             context.measurements,
             context.overrides,
             live.at,
-        );
+        )
+        .with(&live.clients);
         let name = live.is_named(ask.name).then_some(ask.name);
         let now = GroupNow::new(&facts, group, name);
-        let plan = &shape.partition.plans[slot.plan.index()];
+        // Also where the clients' own times change nothing they are told.
+        let id = live.plan(steering, ask.name, ask.client.addr);
+        let narrow = live.clients.narrow(steering, group.shape, id);
+        let base = narrow.map_or(id, |n| n.base);
+        let plan = &shape.partition.plans[base.index()];
+        let asks = asks(steering, shape).is_some();
         let sight = Sight {
             key: plan.sites,
             rtt: &|site, m| now.rtt(site, m),
+            clients: narrow.map(|n| &*n.word),
+            measured: &|m| match asks {
+                true => facts.measured(ask.client.addr, shape.regions[usize::from(m)]),
+                false => String::new(),
+            },
             label: &|site| facts.site(site),
         };
         let refined = refine(&terrain, &viewpoint, &sight, &mut steps);
         let mut candidates = Vec::new();
-        let pace = now.pace(plan);
+        let pace = now.pace(id);
         let (offer, bound) = now.offer(&refined.tiers.0, pace, lane, &mut candidates, &mut steps);
         debug_assert!(
             live.offer(steering, ask.name, slot.plan, lane)

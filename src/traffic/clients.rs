@@ -7,6 +7,8 @@ pub struct ClientRules {
     pub prefixes: u32,
     /// Looks at connections, per second and worker.
     pub samples: u32,
+    /// Prefixes of which the fleet is told, those with most connections first.
+    pub tell: u32,
 }
 
 impl ClientRules {
@@ -21,6 +23,7 @@ impl Default for ClientRules {
         ClientRules {
             prefixes: 65_536,
             samples: 1000,
+            tell: 1024,
         }
     }
 }

@@ -18,6 +18,7 @@ pub mod metrics;
 pub mod names;
 pub mod object;
 pub mod overrides;
+pub mod paths;
 pub mod plan;
 pub mod pools;
 pub mod query;

@@ -22,6 +22,7 @@ pub mod name;
 pub mod names;
 pub mod nodes;
 pub mod overrides;
+pub mod paths;
 pub mod plan;
 pub mod pools;
 pub mod regions;

@@ -330,6 +330,7 @@ fn stages(steering: &Steering, policy: &Policy) -> Vec<StageText> {
         Stage::Latency {
             tolerance,
             fallback_band_km,
+            clients,
         } => {
             let Tolerance { width, percent } = tolerance;
             let tolerance = format!("{} ms or {percent} %", width.as_secs_f64() * 1e3);
@@ -337,7 +338,12 @@ fn stages(steering: &Steering, policy: &Policy) -> Vec<StageText> {
                 "latency",
                 format!(
                     "by measured round-trip time, {tolerance} count as equal; by distance with a band \
-                     of {fallback_band_km} km where none is known"
+                     of {fallback_band_km} km where none is known{}",
+                    if *clients {
+                        "; clients' own times first where they say who is nearer"
+                    } else {
+                        ""
+                    }
                 ),
             )
         }

@@ -3,6 +3,7 @@
 
 mod desk;
 mod join;
+mod paths;
 mod remember;
 mod served;
 mod sessions;
@@ -10,6 +11,7 @@ mod tasks;
 
 pub use desk::FleetDesk;
 pub use join::Joined;
+pub use paths::share_paths;
 pub use remember::remember;
 pub use served::tell_served;
 pub use sessions::{SharedSessions, share_sessions};

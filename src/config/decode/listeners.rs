@@ -37,6 +37,7 @@ pub(super) fn node(cx: &mut Context<'_>, r: &Reader<'_>) -> NodeProxySpec {
         clients: ClientRules {
             prefixes: r.get_or(cx, "client-prefixes", clients.prefixes).value,
             samples: r.get_or(cx, "client-samples", clients.samples).value,
+            tell: r.get_or(cx, "client-tell", clients.tell).value,
         },
         addresses: r.list(cx, "addresses").unwrap_or_default(),
         leave_delay: leave_delay.map(|d| d.value),

@@ -3,6 +3,7 @@
 mod actions;
 mod admin;
 mod caches;
+mod clients;
 mod composites;
 mod conditions;
 mod connections;
@@ -102,6 +103,7 @@ pub(super) fn decode(cx: &mut Context<'_>, mut root: Table) -> Spec {
         },
         admin: admin::decode(cx, root, &top),
         health: health::decode(cx, &top),
+        clients: clients::decode(cx, &top),
         history: history::decode(cx, &top),
         telemetry: telemetry::decode(cx, &top),
         listeners: listeners::decode(cx, root),

@@ -75,6 +75,7 @@ fn stage(cx: &mut Context<'_>, r: &Reader<'_>) -> Option<StageSpec> {
             tolerance: s.get_or(cx, "tolerance", Duration::ZERO).value,
             tolerance_percent: s.get_or(cx, "tolerance-percent", 0).value,
             fallback_band_km: s.get_or(cx, "fallback-band", 0.0).value,
+            clients: s.get_or(cx, "clients", false).value,
         }),
         "weighted" => Some(StageSpec::Weighted),
         "round-robin" => Some(StageSpec::RoundRobin),

@@ -10,7 +10,7 @@ use crate::net::{Family, Key, Prefix};
 use crate::snapshot::View;
 use crate::steer::NoTrace;
 use crate::steer::decision::ClientSource;
-use crate::steer::partition::{Partition, Slot};
+use crate::steer::partition::Slot;
 
 use super::{Answered, Query, Told, answered, otherwise};
 use crate::engine::client::{Asker, Why};
@@ -80,13 +80,13 @@ impl ScopeBounds {
     /// What bounds the scope of a decided answer.
     pub(super) fn of(view: &View, q: &Query<'_>, told: &Told<'_>) -> ScopeBounds {
         let steering = &view.snapshot.steering;
-        let partition = &steering.shape_of(q.id).partition;
+        let lookup = |addr| view.live.slot(steering, q.id, addr);
         // Where the resolver decides for special-purpose space, the scope is that space.
         let addr = match (told.who.client.source, q.asker.network) {
             (ClientSource::ResolverForBogon(_), Some(network)) => network.addr(),
             _ => told.who.client.addr,
         };
-        let (slot, len) = partition.lookup(addr);
+        let (slot, len) = lookup(addr);
         let scope = told.decision.scope.0;
         let longest = scope.max(len);
         let (network, by) = match (scope, len) {
@@ -105,7 +105,7 @@ impl ScopeBounds {
         };
         if len > 0 {
             let around = Prefix::containing(addr, len);
-            let find = |up| neighbour(partition, around, slot, up);
+            let find = |up| neighbour(&lookup, around, slot, up);
             let tell = |(network, slot)| bounds.neighbour(view, q, network, slot);
             (bounds.below, bounds.above) = (find(false).map(tell), find(true).map(tell));
         }
@@ -119,7 +119,8 @@ impl ScopeBounds {
             let member = &group.members[usize::from(*m)];
             steering.pools[member.pool.index()].name.to_string()
         };
-        let plan = &steering.shape_of(q.id).partition.plans[slot.plan.index()];
+        let base = view.live.base(steering, q.id, slot.plan);
+        let plan = &steering.shape_of(q.id).partition.plans[base.index()];
         let theirs = Query {
             asker: Asker {
                 network: Some(network),
@@ -191,7 +192,7 @@ impl ScopeBounds {
 
 /// The nearest network below or above `around`, whose clients have `slot`, with another slot.
 fn neighbour(
-    partition: &Partition,
+    lookup: &dyn Fn(IpAddr) -> (Slot, u8),
     around: Prefix,
     slot: Slot,
     up: bool,
@@ -201,7 +202,7 @@ fn neighbour(
     // Blocks that embed IPv4 addresses are ranges of their own.
     for _ in 0..4 * 128 {
         let next = beside(at, up)?;
-        let (theirs, len) = partition.lookup(next);
+        let (theirs, len) = lookup(next);
         let network = Prefix::containing(next, len);
         if theirs != slot {
             return Some((network, theirs));

@@ -68,15 +68,13 @@ pub fn explain_in_full(
     let drill = decided.under.drill;
     let drill = drill.or_else(|| concerning(view, &decided.who, now));
     let drilled = drill.map(|drill| {
-        let (slot, _) = view
-            .snapshot
-            .steering
-            .slot(query.id, decided.who.client.addr);
+        let addr = decided.who.client.addr;
+        let plan = view.live.plan(&view.snapshot.steering, query.id, addr);
         let supposed = Supposed {
             overrides: drill.overrides.clone(),
             ..Supposed::of(view)
         };
-        view.supposing(&supposed, (query.id, slot.plan), view.published)
+        view.supposing(&supposed, (query.id, plan), view.published)
     });
     let under = drilled.as_ref().unwrap_or(view);
     let asked = Query {

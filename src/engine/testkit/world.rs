@@ -415,6 +415,7 @@ fn policies() -> Vec<Policy> {
             percent: 10,
         },
         fallback_band_km: 100.0,
+        clients: false,
     };
     let sticky = Chooser::Sticky {
         prefix4: 20,

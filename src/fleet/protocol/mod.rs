@@ -5,6 +5,7 @@
 
 pub mod chunk;
 pub mod heartbeat;
+pub mod paths;
 pub mod served;
 pub mod sessions;
 

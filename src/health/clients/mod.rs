@@ -6,11 +6,21 @@
 //! same prefix merge in any order, so that tables of threads, of processes and of nodes can be put
 //! together. [`ClientPath::distance`] is what steering may go by: how far the prefix is from where the
 //! table stands.
+//!
+//! The way of a table to steering: each proxy tells the prefixes it knows best ([`ClientTable::best`],
+//! [`PathWord`]) → every DNS node gathers them in [`FleetPaths`], by prefix and region → what stands for a
+//! dwell is told to readers as [`ClientTimes`].
 
+mod fleet;
+#[cfg(test)]
+mod fleet_tests;
 mod path;
 mod table;
 #[cfg(test)]
 mod tests;
+mod times;
 
-pub use path::{ClientPath, PathSample};
+pub use fleet::{FleetPaths, PER_NODE, PathHeard, calendar};
+pub use path::{ClientPath, PathSample, PathWord};
 pub use table::{ClientTable, Order, prefix_of};
+pub use times::{ClientPace, ClientTime, ClientTimes, ClientsOf};

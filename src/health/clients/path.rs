@@ -12,7 +12,7 @@ const TAU: Duration = Duration::from_secs(600);
 const WINDOW: Duration = Duration::from_secs(300);
 
 /// Fewer connections than this say little of a prefix.
-const CONFIDENT: u64 = 5;
+pub(super) const CONFIDENT: u64 = 5;
 
 /// What was last heard longer ago than this is no base for a decision.
 const FRESH: Duration = Duration::from_secs(24 * 3600);
@@ -58,6 +58,35 @@ pub struct ClientPath {
     /// Number of the newest window, and the lowest of it and of the one before, in microseconds.
     window: u64,
     lowest: [u32; 2],
+}
+
+/// A path in words that any node understands: times are ages.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct PathWord {
+    /// Since the newest sample.
+    pub age: Duration,
+    /// Between the oldest and the newest sample.
+    pub span: Duration,
+    /// Samples.
+    pub samples: u32,
+    /// Connections that were looked at.
+    pub connections: u32,
+    /// The sum of the samples' weights at the time of the newest.
+    pub weight: f32,
+    /// Mean of the smoothed times, in microseconds.
+    pub rtt: f32,
+    /// Their standard deviation.
+    pub spread: f32,
+    /// Mean of the lowest times of connections, in microseconds.
+    pub min_rtt: f32,
+    /// Mean deviation within connections, in microseconds.
+    pub rtt_var: f32,
+    /// Weighed segments with data.
+    pub segments: f32,
+    /// Those sent again.
+    pub retransmits: f32,
+    /// The lowest time of the last windows, in microseconds.
+    pub lowest: u32,
 }
 
 /// No value.
@@ -202,11 +231,82 @@ impl ClientPath {
         self.since
     }
 
+    /// What is told to other nodes at `now`: everything, in the numbers of a clock that has no zero.
+    pub fn tell(&self, now: Moment) -> PathWord {
+        let mean = |sum: f64| (sum / self.weight) as f32;
+        let count = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
+        PathWord {
+            age: now.since(self.at),
+            span: self.at.since(self.since),
+            samples: count(self.samples),
+            connections: count(self.connections),
+            weight: self.weight as f32,
+            rtt: mean(self.rtt),
+            spread: self.spread().as_secs_f32() * 1e6,
+            min_rtt: mean(self.min_rtt),
+            rtt_var: mean(self.rtt_var),
+            segments: self.segments as f32,
+            retransmits: self.retransmits as f32,
+            lowest: self.lowest[0].min(self.lowest[1]),
+        }
+    }
+
+    /// What another node told at `said`; `None` where that is nonsense. Both it and the path are on whatever
+    /// line of time `said` is.
+    pub fn heard(word: &PathWord, said: Moment) -> Option<ClientPath> {
+        let numbers = [
+            word.weight,
+            word.rtt,
+            word.spread,
+            word.min_rtt,
+            word.rtt_var,
+            word.segments,
+            word.retransmits,
+        ];
+        let fine = |n: &f32| n.is_finite() && *n >= 0.0 && *n < 1e12;
+        // Nothing that a clock of this node can hold is longer than an hour of microseconds.
+        let times = [word.rtt, word.spread, word.min_rtt, word.rtt_var];
+        let honest = numbers.iter().all(fine)
+            && times.iter().all(|t| *t <= 3.6e9)
+            && word.weight >= 1e-3
+            && word.samples > 0
+            && word.connections <= word.samples;
+        if !honest {
+            return None;
+        }
+        let at = Moment(
+            said.0
+                .checked_sub(u64::try_from(word.age.as_nanos()).ok()?)?,
+        );
+        let weight = f64::from(word.weight);
+        let (rtt, spread) = (f64::from(word.rtt), f64::from(word.spread));
+        Some(ClientPath {
+            at,
+            since: at - word.span,
+            samples: word.samples.into(),
+            connections: word.connections.into(),
+            weight,
+            rtt: rtt * weight,
+            squares: (rtt * rtt + spread * spread) * weight,
+            min_rtt: f64::from(word.min_rtt) * weight,
+            rtt_var: f64::from(word.rtt_var) * weight,
+            segments: word.segments.into(),
+            retransmits: word.retransmits.min(word.segments).into(),
+            window: at.0 / WINDOW.as_nanos() as u64,
+            lowest: [word.lowest.min(NONE - 1), NONE],
+        })
+    }
+
     /// How far the prefix is, to go by when clients are steered: the mean of the lowest round-trip times
     /// of connections, so that queues which clients fill themselves do not count. `None` when fewer than
     /// five connections were looked at, or none within a day.
     pub fn distance(&self, now: Moment) -> Option<Duration> {
-        let known = self.connections >= CONFIDENT && now.since(self.at) <= FRESH;
+        self.distance_within(FRESH, now)
+    }
+
+    /// As [`ClientPath::distance`], where what is older than `expire` does not count.
+    pub fn distance_within(&self, expire: Duration, now: Moment) -> Option<Duration> {
+        let known = self.connections >= CONFIDENT && now.since(self.at) <= expire;
         known.then(|| duration(self.min_rtt / self.weight))
     }
 }

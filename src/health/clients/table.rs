@@ -150,6 +150,25 @@ impl ClientTable {
         (found, count)
     }
 
+    /// The `limit` prefixes of which steering could make most: those with a distance that is not older than
+    /// `expire`, most connections first.
+    pub fn best(&self, limit: usize, expire: Duration, now: Moment) -> Vec<(Prefix, ClientPath)> {
+        let mut found: Vec<(Prefix, ClientPath)> = Vec::new();
+        for at in 0..self.shards.len() {
+            {
+                let shard = self.lock(at);
+                let known = shard.iter().map(|(prefix, path)| (*prefix, *path));
+                found.extend(known.filter(|(_, p)| p.distance_within(expire, now).is_some()));
+            }
+            found.sort_unstable_by(|a, b| {
+                let most = b.1.connections().cmp(&a.1.connections());
+                most.then_with(|| a.0.cmp(&b.0))
+            });
+            found.truncate(limit);
+        }
+        found
+    }
+
     fn shard(&self, prefix: &Prefix) -> MutexGuard<'_, Cache<Prefix, ClientPath>> {
         use std::hash::BuildHasher as _;
         let hash = self.hasher.hash_one(prefix);

@@ -30,7 +30,7 @@ const FADE: Duration = DWELL.saturating_add(super::matrix::SWEEP);
 
 /// What is believed of one endpoint's distance from one site.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
-pub(super) struct Cell {
+pub(in crate::health) struct Cell {
     /// What counts, in microseconds; also what is measured against where nothing counts any more.
     published: Option<f64>,
     /// Whether `published` counts.
@@ -63,7 +63,7 @@ fn ring(value: f64) -> f64 {
 impl Cell {
     /// Brings the cell to `now`, where the site's vantages that are believed say `latest`, the last of
     /// them at the moment with it; `None`: nobody is.
-    pub(super) fn renew(&mut self, latest: Option<(Duration, Moment)>, now: Moment) {
+    pub(in crate::health) fn renew(&mut self, latest: Option<(Duration, Moment)>, now: Moment) {
         match latest {
             Some((rtt, said)) => {
                 self.hear(rtt.as_secs_f64() * 1e6, now);
@@ -152,7 +152,7 @@ impl Cell {
     }
 
     /// What readers are told at `now`.
-    pub(super) fn told(&self, now: Moment) -> SiteTime {
+    pub(in crate::health) fn told(&self, now: Moment) -> SiteTime {
         let micros = |us: f64| Duration::from_micros(us.round() as u64);
         let counts = self.published.filter(|_| self.counts);
         let soon = |since: Moment| now.since(since) + FADE >= SLOW_DWELL;

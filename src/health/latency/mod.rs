@@ -11,6 +11,7 @@ mod row;
 pub mod sites;
 mod times;
 
+pub(in crate::health) use cell::Cell;
 pub use cell::DWELL;
 pub use matrix::LatencyMatrix;
 pub use row::Voice;

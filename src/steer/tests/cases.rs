@@ -199,6 +199,7 @@ fn latency_needs_every_member_measured_and_falls_back_to_distance() {
     let stage = Stage::Latency {
         tolerance: five(),
         fallback_band_km: 0.0,
+        clients: false,
     };
     let mut t = Three::new(vec![stage, Stage::Failover], Chooser::Weighted);
     assert_eq!(t.asks("192.0.2.0").0, ["eu-1", "eu-2"]);
@@ -223,6 +224,7 @@ fn t1_measured_times_bound_the_ttl() {
     let stage = Stage::Latency {
         tolerance: five(),
         fallback_band_km: 0.0,
+        clients: false,
     };
     let mut t = Three::new(vec![stage], Chooser::Weighted);
     let ttl = |t: &Three, change: &dyn Fn(&mut SiteTimes)| {
@@ -287,6 +289,7 @@ fn latency_order_does_not_hang_on_pools_that_serve_nothing() {
     let stage = Stage::Latency {
         tolerance: five(),
         fallback_band_km: 0.0,
+        clients: false,
     };
     let mut t = Three::new(vec![stage], Chooser::Weighted);
     let ms = |n| Some(Duration::from_millis(n));

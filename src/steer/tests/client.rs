@@ -75,10 +75,11 @@ proptest! {
     fn e3_scope_is_minimal(seed: u64) {
         let w = World::random(seed);
         let d = &mut Dice::new(!seed);
+        let live = w.live();
         for _ in 0..20 {
             let name = NameId::from_index(d.below(w.steering.names.len()));
             let addr = w.addr(d);
-            let (slot, len) = w.steering.slot(name, addr);
+            let (slot, len) = live.slot(&w.steering, name, addr);
             if len == 0 {
                 continue;
             }
@@ -86,7 +87,7 @@ proptest! {
             let mut at = Some(parent.addr());
             let mut differs = false;
             while let Some(a) = at.filter(|a| parent.contains(*a)) {
-                let (other, n) = w.steering.slot(name, a);
+                let (other, n) = live.slot(&w.steering, name, a);
                 if other != slot {
                     differs = true;
                     break;

@@ -22,6 +22,7 @@ fn latency(percent: u32) -> Vec<Stage> {
     vec![Stage::Latency {
         tolerance: Tolerance { percent, ..five() },
         fallback_band_km: 0.0,
+        clients: false,
     }]
 }
 

@@ -2,6 +2,7 @@
 
 mod cases;
 mod client;
+mod clients;
 mod health;
 mod latency;
 mod renew;

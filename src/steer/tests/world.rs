@@ -8,6 +8,7 @@ use crate::balance::mix::{nth, scale};
 use crate::geo::location::Code;
 use crate::geo::table::EMBEDDED;
 use crate::geo::{Coordinates, GeoTable, Location, Slot6, Source};
+use crate::health::clients::{ClientTime, ClientTimes, ClientsOf, prefix_of};
 use crate::health::{
     Board, Cause, Guard, Override, OverrideKind, Overrides, Scope, SiteTime, Sites, State, Verdict,
 };
@@ -122,6 +123,10 @@ impl World {
         let rows = 0..self.steering.sites.sites.len();
         let row = |_| (0..n).map(|_| random_time(d, known)).collect();
         self.measurements.sites.rows = rows.map(row).collect();
+        // Sometimes as they were.
+        if !d.one_in(3) {
+            self.measurements.clients = random_clients(d, &self.steering, &self.borders);
+        }
         let count = if d.one_in(2) { 0 } else { d.below(5) };
         self.overrides = Overrides(
             (0..count)
@@ -287,6 +292,53 @@ fn random_sites(d: &mut Dice, regions: usize) -> Sites {
     }))
 }
 
+/// What clients measured, of prefixes near where something begins or ends, many of them side by side.
+fn random_clients(d: &mut Dice, steering: &Steering, borders: &[u32]) -> ClientTimes {
+    let regions = steering.regions.len();
+    let mut rows = std::collections::BTreeMap::new();
+    for _ in 0..d.below(12) {
+        let addr: IpAddr = match d.below(3) {
+            0 => {
+                let key = 0x2001_0db8 << 96 | u128::from(d.word() & 3) << 80;
+                Ipv6Addr::from(key).into()
+            }
+            _ => {
+                let near = d.of(borders).wrapping_add((d.below(4) as u32) << 8);
+                Ipv4Addr::from(near.wrapping_sub(512)).into()
+            }
+        };
+        let times = (0..regions).map(RegionId::from_index);
+        let times: Vec<ClientTime> = times
+            .filter_map(|region| {
+                let latest = Duration::from_millis(d.below(60) as u64);
+                let known = d.below(3) > 0;
+                known.then(|| ClientTime {
+                    region,
+                    rtt: (!d.one_in(8)).then_some(latest),
+                    latest,
+                    connections: 5,
+                    age: Duration::from_secs(3),
+                    moving: d.one_in(8),
+                })
+            })
+            .collect();
+        let prefix = prefix_of(addr);
+        rows.insert(
+            prefix,
+            ClientsOf {
+                prefix,
+                times: times.into(),
+            },
+        );
+    }
+    ClientTimes {
+        revision: d.word(),
+        at: NOW,
+        rows: rows.into_values().collect(),
+        ..ClientTimes::default()
+    }
+}
+
 /// The names of the regions.
 const REGIONS: [&str; 4] = ["region-0", "region-1", "region-2", "region-3"];
 
@@ -339,13 +391,14 @@ fn random_policy(
             },
         });
     }
-    if d.one_in(3) {
+    if d.one_in(2) {
         stages.push(Stage::Latency {
             tolerance: Tolerance {
                 width: Duration::from_millis(d.below(20) as u64),
                 percent: d.below(30) as u32,
             },
             fallback_band_km: 1000.0,
+            clients: d.one_in(2),
         });
         if d.one_in(2) {
             stages.push(Stage::Failover);

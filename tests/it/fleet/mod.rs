@@ -18,5 +18,6 @@ mod health;
 mod one_node;
 mod orders;
 mod partition;
+mod paths;
 mod vip;
 mod xdp;

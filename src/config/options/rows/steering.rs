@@ -251,6 +251,13 @@ pub(super) const ROWS: &[OptionRow] = &[
         r#""100km""#,
     ),
     opt(
+        "policies.NAME.stages[].latency.clients",
+        Kind::Bool,
+        Default("false"),
+        "Where connections of a client's own network (/24, /48) were measured by proxies, their times come first, as far as they say which region is nearer; see `[clients]`.",
+        "true",
+    ),
+    opt(
         "policies.NAME.stages[].weighted",
         Kind::Table,
         Optional("one stage"),

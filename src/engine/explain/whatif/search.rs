@@ -68,7 +68,7 @@ impl<'v> Search<'v> {
         Search {
             view,
             q,
-            plan: steering.slot(q.id, told.who.client.addr).0.plan,
+            plan: view.live.plan(steering, q.id, told.who.client.addr),
             known: Supposed::of(view),
             cost: (cost + beyond).max(1),
             left: LOOKS,
@@ -283,7 +283,8 @@ impl<'v> Search<'v> {
         let steering = &self.view.snapshot.steering;
         let shape = steering.shape_of(self.q.id);
         let stages = &steering.policies[shape.policy.index()].stages;
-        let sites = shape.partition.plans[self.plan.index()].sites.sites();
+        let base = self.view.live.base(steering, self.q.id, self.plan);
+        let sites = shape.partition.plans[base.index()].sites.sites();
         if sites.is_empty() || !stages.iter().any(|s| matches!(s, Stage::Latency { .. })) {
             return;
         }
