@@ -23,9 +23,9 @@ const SOON: Duration = Duration::from_millis(1_500);
 
 const NODES: [&str; 3] = ["n1", "n2", "n3"];
 
-const DRAIN: &str = r#"{"scope":"region","name":"eu","kind":"drain","reason":"new kernel","for":"1h",
+const DRAIN: &str = r#"{"scope":"region","name":"eu","kind":"drain","owner":"ann","reason":"new kernel","for":"1h",
     "break-glass":"a test"}"#;
-const OTHER: &str = r#"{"scope":"region","name":"us","kind":"drain","reason":"new kernel","for":"1h",
+const OTHER: &str = r#"{"scope":"region","name":"us","kind":"drain","owner":"ann","reason":"new kernel","for":"1h",
     "break-glass":"a test"}"#;
 
 struct Answer {
@@ -347,7 +347,7 @@ fn s1_the_audit_record_of_the_fleet_is_shown_by_any_node_and_a_change_is_made_on
 
     // A drill likewise.
     let drill = r#"{"effect":"drain","scope":"region","name":"us","for":"1m","label":true,
-        "reason":"a try","break-glass":"a test"}"#;
+        "owner":"ann","reason":"a try","break-glass":"a test"}"#;
     let key = [("Idempotency-Key", "d-1")];
     let begun = n2.ask("POST", "/v1/drills", &key, drill);
     assert_eq!(begun.status, 201, "{}", begun.body);
