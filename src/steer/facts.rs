@@ -155,7 +155,7 @@ impl<'a> Facts<'a> {
         self
     }
 
-    /// Who measured clients of `addr` from a region, in words; empty where nobody did.
+    /// Who measured clients of `addr` from a region, in words; empty where nothing counts.
     pub(super) fn measured(&self, addr: IpAddr, region: RegionId) -> String {
         let clients = &self.measurements.clients;
         let Some(row) = clients.of(addr) else {
@@ -164,19 +164,14 @@ impl<'a> Facts<'a> {
         let Some(time) = row.times.iter().find(|t| t.region == region) else {
             return String::new();
         };
+        let Some(rtt) = time.rtt else {
+            return String::new();
+        };
         let name = &self.steering.regions[region.index()].name;
-        let age = time.age + self.now.since(clients.at);
+        let age = (time.age + self.now.since(clients.at)).as_secs();
         let (prefix, n) = (row.prefix, time.connections);
-        let said = format!("measured by {n} connections from {prefix} in {name}");
-        let ms = |d: Duration| d.as_secs_f64() * 1e3;
-        match time.rtt {
-            Some(rtt) => format!("{said}, {:.1} ms, {} s ago", ms(rtt), age.as_secs()),
-            None => format!(
-                "{said}, {:.1} ms, {} s ago, does not count yet",
-                ms(time.latest),
-                age.as_secs()
-            ),
-        }
+        let ms = rtt.as_secs_f64() * 1e3;
+        format!("measured by {n} connections from {prefix} in {name}, {ms:.1} ms, {age} s ago")
     }
 
     /// Looks at every endpoint once, so that [`Facts::endpoint`] only reads.

@@ -215,7 +215,7 @@ mod tests {
 
     #[test]
     fn who_is_beaten_gives_its_place_and_nobody_else_moves() {
-        let known = [(0, 90), (2, 60)];
+        let known = [(0, 130), (2, 100)];
         assert_eq!(order(&known, &[&[0], &[1], &[2]]), [[2], [0], [1]]);
         assert_eq!(order(&known, &[&[1], &[0], &[2]]), [[1], [2], [0]]);
         // Beside one of which nothing is known.

@@ -90,7 +90,7 @@ proptest! {
 
 #[test]
 fn an_endpoint_that_changes_touches_no_block_of_others() {
-    let untouched = (0..200)
+    let untouched = (0..1000)
         .filter(|seed| {
             let mut w = World::random(*seed);
             let live = w.resolved_at(NOW);
