@@ -265,7 +265,7 @@ mod tests {
         );
         assert_eq!(old.remembered(2, at(110)).len(), 2);
         let full = LocalTable::new(8, ttl);
-        for n in 0..200 {
+        for n in 10..200 {
             full.bind(key(n), Tag(1), at(50));
         }
         full.take_in(&told[0], at(10));
