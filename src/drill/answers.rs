@@ -274,7 +274,10 @@ mod tests {
     const US: &[(&str, bool)] = &[("us", false)];
     const NONE: &[(&str, bool)] = &[];
 
-    fn of(answers: &[(When, u64, u32, &[(&str, bool)])]) -> Tally {
+    /// When, in which second, of which weight and to which regions.
+    type One = (When, u64, u32, &'static [(&'static str, bool)]);
+
+    fn of(answers: &[One]) -> Tally {
         let mut tally = Tally::default();
         for (when, second, weight, to) in answers {
             tally.add(&Answer {
@@ -286,7 +289,7 @@ mod tests {
         tally
     }
 
-    fn times(n: usize, one: (When, u64, u32, &'static [(&'static str, bool)])) -> Tally {
+    fn times(n: usize, one: One) -> Tally {
         of(&vec![one; n])
     }
 
