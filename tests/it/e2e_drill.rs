@@ -454,6 +454,12 @@ fn a_survivor_that_dies_really_ends_the_drill() {
         "{text}"
     );
     assert_eq!(www(&node), "127.0.0.2");
+    // Probes are what is promised by; it is said, and never rounded down.
+    let shown = told(&node, &["drill", "show", &id], 0);
+    assert!(
+        shown.contains("promised at worst for www.gslb.test: "),
+        "{shown}"
+    );
     // With it down the next drill is not even begun.
     let refused = told(&node, &["drill", "fail", "region", "eu", "--for", "5s"], 1);
     assert!(

@@ -163,7 +163,6 @@ fn the_report_tells_where_answers_went_before_during_and_after() {
     for part in [
         "DNS answers to eu: 100.0 % before",
         "DNS answers moved away: 50 % ",
-        "promised at worst for www.gslb.test",
     ] {
         assert!(shown.contains(part), "{part}: {shown}");
     }
@@ -249,7 +248,8 @@ fn o2_without_a_demand_traffic_says_how_much_capacity_must_remain() {
         Duration::from_secs(120),
         || {
             (0..50).for_each(|_| send(&socket, node.dns, &packet));
-            (seen(&node) >= 1100.0).then_some(())
+            // Of a burst not every query is a sample.
+            (seen(&node) >= 5000.0).then_some(())
         },
     );
     let args = ["drill", "fail", "region", "eu", "--for", "2s"];
@@ -383,7 +383,7 @@ fn a_drill_begins_and_ends_only_where_drills_stand_as_the_tag_says() {
             &url(path),
         ])
     };
-    let wanted = r#"{"effect": "fail", "scope": "region", "name": "eu", "for": "1m", "reason": "x", "label": true}"#;
+    let wanted = r#"{"effect": "fail", "scope": "region", "name": "eu", "for": "1m", "reason": "x", "owner": "ann", "label": true}"#;
     let before = tag("/v1/drills");
     assert!(before.starts_with('"'), "a strong tag: {before}");
     let begun = post("/v1/drills", &before, wanted);
@@ -400,15 +400,15 @@ fn a_drill_begins_and_ends_only_where_drills_stand_as_the_tag_says() {
     for part in [&before, &now, "If-Match"] {
         assert!(late.contains(&part.replace('"', "\\\"")), "{part}: {late}");
     }
-    let abort = format!("{place}/abort");
-    let refused = post(&abort, &before, "{}");
+    let (abort, by) = (format!("{place}/abort"), r#"{"owner": "ann"}"#);
+    let refused = post(&abort, &before, by);
     assert!(refused.starts_with("HTTP/1.1 412 "), "{refused}");
     assert_eq!(field(&refused, "etag"), Some(&*own));
-    assert!(post(&abort, "nothing", "{}").starts_with("HTTP/1.1 400 "));
-    let ended = post(&abort, &own, "{}");
+    assert!(post(&abort, "nothing", by).starts_with("HTTP/1.1 400 "));
+    let ended = post(&abort, &own, by);
     assert!(ended.starts_with("HTTP/1.1 200 "), "{ended}");
     assert_ne!(tag(&place), own);
-    assert!(post("/v1/drills/none/abort", &own, "{}").starts_with("HTTP/1.1 404 "));
+    assert!(post("/v1/drills/none/abort", &own, by).starts_with("HTTP/1.1 404 "));
     // Whoever sends no tag is not asked for one.
     let free = curl(&[
         "-H",

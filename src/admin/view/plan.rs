@@ -301,7 +301,8 @@ fn weak(report: &plan::Report) -> Option<String> {
     let c = report.certainty?;
     let over = report.over.as_secs();
     let hour = 3600;
-    if !c.is_weak() && over >= hour {
+    let surely = c.at_most <= report.shift;
+    if surely || !c.is_weak() && over >= hour {
         return None;
     }
     let time = match over {

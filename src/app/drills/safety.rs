@@ -150,6 +150,9 @@ pub(super) fn checks(
     }
     said.push_str("; ");
     said.push_str(demanded);
+    if !remains && charter.measured.is_some() {
+        said.push_str("; if less is enough, say how much with `demand`");
+    }
     for warning in assessment.warnings.iter().take(1) {
         said.push_str("; ");
         said.push_str(warning);
