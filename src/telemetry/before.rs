@@ -60,6 +60,9 @@ const THINGS: [&str; 8] = [
     "listener", "address", "upstream", "backend", "route", "pool", "endpoint", "cache",
 ];
 
+/// Families with a label of such a name that is of the program: the routes of the admin API.
+const OF_THE_PROGRAM: &str = "tradewind_api_";
+
 /// What was counted of one sample, and its place among all that were handed on: buckets stay in their order.
 #[derive(Clone, Copy, Debug)]
 struct Counted {
@@ -176,7 +179,8 @@ fn hidden<'a>(before: &'a HashMap<Box<str>, Counted>, page: &'a str) -> Hidden<'
         let Some(family) = of_counter.or_else(of_histogram) else {
             continue;
         };
-        if labels(key).all(|label| !is_thing(label) || things.contains(label)) {
+        let there = |label| !is_thing(label) || things.contains(label);
+        if family.starts_with(OF_THE_PROGRAM) || labels(key).all(there) {
             hidden.entry(family).or_default().push((key, *counted));
         }
     }
@@ -378,6 +382,23 @@ mod tests {
                 .hand_on(&sum)
                 .contains("listener=\"gone\",reason=\"closed\"} 9")
         );
+    }
+
+    #[test]
+    fn o5_routes_of_the_api_are_not_those_of_the_configuration() {
+        let old = "# HELP tradewind_api_requests_total Requests.\n\
+                   # TYPE tradewind_api_requests_total counter\n\
+                   tradewind_api_requests_total{route=\"/metrics\"} 4\n\
+                   # HELP proxied_total Requests.\n\
+                   # TYPE proxied_total counter\n\
+                   proxied_total{route=\"/metrics\"} 4\n";
+        let after = Before::default();
+        after.take(&Before::default().hand_on(old));
+        let empty: Vec<&str> = old.lines().filter(|l| l.starts_with('#')).collect();
+        let sum = after.add_to(empty.join("\n"));
+        let api_sample = "tradewind_api_requests_total{route=\"/metrics\"}";
+        assert_eq!(value(&sum, api_sample), Some(4.0), "{sum}");
+        assert_eq!(value(&sum, "proxied_total{route=\"/metrics\"}"), None);
     }
 
     #[test]

@@ -164,13 +164,13 @@ fn p6_a_proxy_that_is_stopped_finishes_what_is_under_way() {
     );
     idle.send(get("/idle").as_bytes());
     assert_eq!(idle.answer().status, 200);
-    busy.send(get("/delay/5000").as_bytes());
+    busy.send(get("/delay/3000").as_bytes());
     wait_for("the backend has it", PATIENCE, || {
         (backend.busy() == 1).then_some(())
     });
     proxy.node.signal("-TERM");
     // At once, not when it has idled for long enough.
-    assert!(idle.is_closed_within(Duration::from_secs(4)));
+    assert!(idle.is_closed_within(Duration::from_secs(2)));
     let answer = busy.answer();
     assert_eq!((answer.status, answer.text()), (200, "late".to_owned()));
     assert_eq!(answer.field("connection"), Some("close"));

@@ -2,7 +2,7 @@
 //! and keeps the last day, over restarts too where there is a state directory.
 //!
 //! Each node knows the queries that came to it; what all of them know is put together by
-//! [`super::fleetwide`]. Nothing here is waited for by DNS: a sample that finds
+//! `app::fleetwide`. Nothing here is waited for by DNS: a sample that finds
 //! the queue full is dropped, and a disk that takes nothing costs the memory of the day after a
 //! restart.
 
