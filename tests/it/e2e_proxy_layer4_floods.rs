@@ -1,7 +1,7 @@
 //! Floods at layer 4: connections that idle, that say nothing, that are too many, and descriptors that
 //! run out. Memory stays bounded, every connection is counted with its reason, and other listeners go on.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -254,12 +254,26 @@ fn descriptors_that_run_out_neither_end_listeners_nor_spin() {
         (&start == b"HTTP/1.1 200").then_some(())
     });
     let had = holder.count();
-    let kept = TcpStream::connect(to).unwrap();
+    let again = || {
+        let stream = TcpStream::connect(to).unwrap();
+        stream.set_nonblocking(true).unwrap();
+        stream
+    };
+    let mut tries = vec![again()];
     wait_for("the listener carries again", PATIENCE, || {
+        // Whoever met no descriptor for the way to the backend is told so, and comes again.
+        match tries.last().unwrap().read(&mut [0]) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            _ => tries.push(again()),
+        }
         (holder.count() > had).then_some(())
     });
     prlimit(child, Resource::Nofile, before).unwrap();
     assert_others_go_on(&proxy);
-    // Also those that were still waiting to be accepted.
-    end_all(&proxy, &holder, vec![kept]);
+    // Those that were still waiting to be accepted too.
+    let came = 200 + tries.len() as u64;
+    wait_for("all have been accepted", PATIENCE, || {
+        (metric(&proxy, "flows_total", None) == came).then_some(())
+    });
+    end_all(&proxy, &holder, tries);
 }
