@@ -4,30 +4,34 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::regions::RegionCounters;
 
-/// Declares the events counted on the DNS path, with the metric's labels.
-macro_rules! dns_events {
-    ($($(#[$doc:meta])* $name:ident => $metric:literal, $labels:literal;)*) => {
-        /// Something countable that happened to a query.
+/// Declares an enumeration of what is counted, each with its metric and labels in Prometheus form.
+macro_rules! events {
+    ($(#[$about:meta])* $events:ident: $($(#[$doc:meta])* $name:ident => $metric:literal, $labels:literal;)*) => {
+        $(#[$about])*
         #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-        pub enum DnsEvent {
+        pub enum $events {
             $($(#[$doc])* $name,)*
         }
 
-        impl DnsEvent {
+        impl $events {
             /// All of them, in metric order.
-            pub const ALL: &'static [DnsEvent] = &[$(DnsEvent::$name,)*];
+            pub const ALL: &'static [$events] = &[$($events::$name,)*];
 
             /// Metric name and labels in Prometheus form.
             pub const fn metric(self) -> (&'static str, &'static str) {
                 match self {
-                    $(DnsEvent::$name => ($metric, $labels),)*
+                    $($events::$name => ($metric, $labels),)*
                 }
             }
         }
     };
 }
 
-dns_events! {
+pub(crate) use events;
+
+events! {
+    /// Something countable that happened to a query.
+    DnsEvent:
     /// A datagram over IPv4.
     QueryUdp4 => "tradewind_dns_queries_total", r#"transport="udp",family="ipv4""#;
     /// A datagram over IPv6.

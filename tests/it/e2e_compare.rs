@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::support::demo::package;
+use crate::support::ratios::{Ratio, ratios};
 
 /// Workloads that any build of Tradewind can be asked for.
 const WORKLOADS: [&str; 6] = [
@@ -36,23 +37,20 @@ fn the_comparison_runs_and_ends_with_ratios() {
     assert!(text.contains("| workload | server | CPU µs/query"), "{all}");
     assert!(text.contains("\nlost answers: 0\n"), "{all}");
 
-    // Nothing comes behind the lines for machines.
-    let lines: Vec<&str> = text.lines().collect();
-    let first = lines
-        .iter()
-        .position(|line| line.starts_with("ratio "))
-        .unwrap_or_else(|| panic!("no ratios\n{all}"));
-    let mut told = Vec::new();
-    for line in &lines[first..] {
-        let words: Vec<&str> = line.split(' ').collect();
-        let ["ratio", workload, "tradewind/floor", value] = words[..] else {
-            panic!("`{line}` is not a ratio to the floor\n{all}");
-        };
-        let value: f64 = value.parse().unwrap();
-        assert!(value > 0.1 && value.is_finite(), "{line}");
-        told.push(workload);
+    let told = ratios(&text);
+    for Ratio {
+        workload,
+        pair,
+        value,
+    } in &told
+    {
+        assert_eq!(pair, "tradewind/floor", "{workload}\n{all}");
+        assert!(*value > 0.1 && value.is_finite(), "{workload}: {value}");
     }
     for workload in WORKLOADS {
-        assert!(told.contains(&workload), "no ratio for {workload}\n{all}");
+        assert!(
+            told.iter().any(|r| r.workload == workload),
+            "no ratio for {workload}\n{all}"
+        );
     }
 }

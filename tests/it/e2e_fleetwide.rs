@@ -2,17 +2,17 @@
 //! nodes of one fleet on the loopback, one of which is killed.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::demo::{signal, tradewind};
+use crate::support::demo::tradewind;
+use crate::support::member::Member;
 use crate::support::node::ZONE;
 use crate::support::wait_for;
 
@@ -47,53 +47,20 @@ impl Answer {
     }
 }
 
-/// A node; ended by SIGTERM to its own pid when dropped.
-struct Member {
-    name: &'static str,
-    child: Child,
+/// A node and where it listens.
+struct Node {
+    member: Member,
     dns: SocketAddr,
     admin: SocketAddr,
 }
 
-impl Member {
-    fn start(dir: &Path, name: &'static str) -> Member {
-        let mut child = tradewind()
-            .arg("run")
-            .arg("--config")
-            .arg(dir.join("tradewind.toml"))
-            .args(["--node", name])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let stderr = BufReader::new(child.stderr.take().unwrap());
-        std::thread::spawn(move || {
-            for line in stderr.lines().map_while(Result::ok) {
-                eprintln!("{name}: {line}");
-            }
-        });
-        let stdout = BufReader::new(child.stdout.take().unwrap());
-        let (lines, incoming) = mpsc::channel();
-        std::thread::spawn(move || {
-            for line in stdout.lines().map_while(Result::ok) {
-                let _ = lines.send(line);
-            }
-        });
-        let ready: String = incoming
-            .recv_timeout(PATIENCE)
-            .unwrap_or_else(|_| panic!("{name} is not ready"));
-        let field = |key: &str| -> SocketAddr {
-            let text = ready.split(' ').find_map(|f| f.strip_prefix(key));
-            text.unwrap_or_else(|| panic!("no {key} in {ready}"))
-                .parse()
-                .unwrap()
-        };
-        Member {
-            name,
-            dns: field("dns="),
-            admin: field("admin="),
-            child,
+impl Node {
+    fn start(dir: &Path, name: &'static str) -> Node {
+        let member = Member::start(dir, name);
+        Node {
+            dns: member.addr("dns="),
+            admin: member.addr("admin="),
+            member,
         }
     }
 
@@ -138,7 +105,7 @@ impl Member {
 
     /// Waits until all answer and a line of the record says all this.
     fn wait_line(&self, words: &[(&str, &str)], text: &str) -> Value {
-        let what = format!("{}: a line {words:?} with `{text}`", self.name);
+        let what = format!("{}: a line {words:?} with `{text}`", self.member.name);
         wait_for(&what, PATIENCE, || {
             let found = self.audit("");
             let fits = |line: &&Value| {
@@ -167,20 +134,6 @@ impl Member {
         let told = String::from_utf8_lossy(&out.stderr);
         assert!(out.status.success(), "{args:?}: {told}");
         String::from_utf8(out.stdout).unwrap()
-    }
-
-    fn kill9(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-}
-
-impl Drop for Member {
-    fn drop(&mut self) {
-        if self.child.try_wait().unwrap().is_none() {
-            signal("-TERM", self.child.id());
-            wait_for("the node ends", PATIENCE, || self.child.try_wait().unwrap());
-        }
     }
 }
 
@@ -255,8 +208,8 @@ fn folder() -> TempDir {
     dir
 }
 
-fn fleet(dir: &Path) -> [Member; 3] {
-    let members = NODES.map(|name| Member::start(dir, name));
+fn fleet(dir: &Path) -> [Node; 3] {
+    let members = NODES.map(|name| Node::start(dir, name));
     for member in &members {
         member.whole_audit("");
     }
@@ -379,7 +332,7 @@ fn s1_the_audit_record_of_the_fleet_is_shown_by_any_node_and_a_change_is_made_on
     assert!(!told.contains("(n1)"), "{told}");
 
     // Who is dead is named, soon; the rest is there, also what the dead one said to others.
-    n1.kill9();
+    n1.member.kill9();
     let found = names_the_dead("n1", || {
         let found = n3.audit("");
         let missing = names(&found["missing"]);
@@ -396,7 +349,7 @@ fn s1_the_audit_record_of_the_fleet_is_shown_by_any_node_and_a_change_is_made_on
     });
 
     // Keys outlive the process that took them: they lie with their orders.
-    let n1 = Member::start(dir.path(), "n1");
+    let n1 = Node::start(dir.path(), "n1");
     let again = n1.order("k-1", DRAIN);
     assert_eq!(again.status, 409, "{}", again.body);
     n2.wait_line(
@@ -407,7 +360,7 @@ fn s1_the_audit_record_of_the_fleet_is_shown_by_any_node_and_a_change_is_made_on
 }
 
 /// What dig gets for a client network; sent again where the machine was too busy.
-fn dig(node: &Member, subnet: &str) -> String {
+fn dig(node: &Node, subnet: &str) -> String {
     let server = format!("@{}", node.dns.ip());
     let port = node.dns.port().to_string();
     let subnet = format!("+subnet={subnet}");
@@ -420,7 +373,7 @@ fn dig(node: &Member, subnet: &str) -> String {
 }
 
 /// Queries by network, and who did not answer.
-fn flows(node: &Member, query: &str) -> (Vec<String>, BTreeMap<String, f64>) {
+fn flows(node: &Node, query: &str) -> (Vec<String>, BTreeMap<String, f64>) {
     let answer = node.get(&format!("/v1/flows?window=24h{query}"));
     assert_eq!(answer.status, 200, "{}", answer.body);
     let missing = answer.field("Tradewind-Missing").unwrap_or_default();
@@ -502,7 +455,7 @@ fn o11_who_is_sent_where_is_known_of_all_nodes_and_plans_weigh_the_queries_of_al
     });
 
     // Without one of them it says so, and says what the others know.
-    n2.kill9();
+    n2.member.kill9();
     let rest = names_the_dead("n2", || flows(&n3, ""));
     assert_eq!(rest, sums(&[(de, 6.0)]));
     wait_for("the plan says so", PATIENCE, || {

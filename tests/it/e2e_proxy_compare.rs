@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::support::demo::package;
+use crate::support::ratios::{Ratio, ratios};
 
 /// Runs it with these words and checks the form of what it prints. Returns all of it, and workload and pair
 /// of each ratio.
@@ -32,23 +33,17 @@ fn compare(words: &[&str]) -> (String, Vec<(String, String)>) {
     assert!(text.contains("| workload | proxy | CPU"), "{all}");
     assert!(text.contains("\nfailed: 0\n"), "{all}");
 
-    // Nothing comes behind the lines for machines.
-    let lines: Vec<&str> = text.lines().collect();
-    let first = lines
-        .iter()
-        .position(|line| line.starts_with("ratio "))
-        .unwrap_or_else(|| panic!("no ratios\n{all}"));
-    let mut told = Vec::new();
-    for line in &lines[first..] {
-        let words: Vec<&str> = line.split(' ').collect();
-        let ["ratio", workload, pair, value] = words[..] else {
-            panic!("`{line}` is not a ratio\n{all}");
-        };
-        let value: f64 = value.parse().unwrap();
+    let told = ratios(&text).into_iter().map(|ratio| {
+        let Ratio {
+            workload,
+            pair,
+            value,
+        } = ratio;
         // A build without optimisation beside packaged ones: only what makes no sense is refused.
-        assert!(value > 0.05 && value < 100.0, "{line}");
-        told.push((workload.to_owned(), pair.to_owned()));
-    }
+        assert!(value > 0.05 && value < 100.0, "{workload} {pair}: {value}");
+        (workload, pair)
+    });
+    let told = told.collect();
     (all, told)
 }
 

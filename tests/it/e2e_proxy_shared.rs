@@ -1,15 +1,13 @@
 //! Sessions that the proxies of a region remember together: real nodes of one fleet on the loopback.
 
-use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, UdpSocket};
 use std::path::Path;
-use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use crate::support::backend::{After, Backend, send};
-use crate::support::demo::{signal, tradewind};
+use crate::support::demo::tradewind;
+use crate::support::member::Member;
 use crate::support::proxy::Raw;
 use crate::support::{http, wait_for};
 
@@ -42,50 +40,21 @@ fn application(name: &'static str) -> Backend {
     })
 }
 
-/// A proxy in a fleet; ended by SIGTERM to its own pid when dropped.
-struct Member {
-    child: Child,
+/// A proxy in a fleet.
+struct Proxy {
     web: SocketAddr,
     admin: SocketAddr,
+    /// Ends it.
+    _member: Member,
 }
 
-impl Member {
-    fn start(dir: &Path, name: &'static str) -> Member {
-        let mut child = tradewind()
-            .arg("run")
-            .arg("--config")
-            .arg(dir.join("tradewind.toml"))
-            .args(["--node", name])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let stderr = BufReader::new(child.stderr.take().unwrap());
-        std::thread::spawn(move || {
-            for line in stderr.lines().map_while(Result::ok) {
-                eprintln!("{name}: {line}");
-            }
-        });
-        let stdout = BufReader::new(child.stdout.take().unwrap());
-        let (lines, incoming) = mpsc::channel();
-        std::thread::spawn(move || {
-            for line in stdout.lines().map_while(Result::ok) {
-                let _ = lines.send(line);
-            }
-        });
-        let ready = incoming.recv_timeout(PATIENCE);
-        let ready = ready.unwrap_or_else(|_| panic!("{name} is not ready"));
-        let field = |key: &str| -> SocketAddr {
-            let text = ready.split(' ').find_map(|f| f.strip_prefix(key));
-            text.unwrap_or_else(|| panic!("no {key} in {ready}"))
-                .parse()
-                .unwrap()
-        };
-        Member {
-            web: field("proxy=web="),
-            admin: field("admin="),
-            child,
+impl Proxy {
+    fn start(dir: &Path, name: &'static str) -> Proxy {
+        let member = Member::start(dir, name);
+        Proxy {
+            web: member.addr("proxy=web="),
+            admin: member.addr("admin="),
+            _member: member,
         }
     }
 
@@ -127,13 +96,6 @@ impl Member {
         let name = "tradewind_fleet_sessions_heard_total ";
         let value = page.lines().find_map(|l| l.strip_prefix(name));
         value.expect("the metric").parse().unwrap()
-    }
-}
-
-impl Drop for Member {
-    fn drop(&mut self) {
-        signal("-TERM", self.child.id());
-        wait_for("the node ends", PATIENCE, || self.child.try_wait().unwrap());
     }
 }
 
@@ -193,7 +155,7 @@ fn p5_a_session_learnt_at_one_proxy_is_honoured_at_the_others_of_its_region_only
             &["check", "tradewind.toml", "--node", node, "--deny-warnings"],
         );
     }
-    let [p1, p2, p3] = NODES.map(|(name, _)| Member::start(d, name));
+    let [p1, p2, p3] = NODES.map(|(name, _)| Proxy::start(d, name));
 
     // Sessions that began before the nodes knew each other are known to both, too.
     let early = p1.log_in(SESSIONS);

@@ -2,30 +2,11 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Declares the events with their metric and labels.
-macro_rules! gossip_events {
-    ($($(#[$doc:meta])* $name:ident => $metric:literal, $labels:literal;)*) => {
-        /// Something countable that happened to gossip.
-        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-        pub enum GossipEvent {
-            $($(#[$doc])* $name,)*
-        }
+use crate::telemetry::counters::events;
 
-        impl GossipEvent {
-            /// All of them, in metric order.
-            pub const ALL: &'static [GossipEvent] = &[$(GossipEvent::$name,)*];
-
-            /// Metric name and labels in Prometheus form.
-            pub const fn metric(self) -> (&'static str, &'static str) {
-                match self {
-                    $(GossipEvent::$name => ($metric, $labels),)*
-                }
-            }
-        }
-    };
-}
-
-gossip_events! {
+events! {
+    /// Something countable that happened to gossip.
+    GossipEvent:
     /// An exchange with another member that this node began.
     Exchange => "tradewind_fleet_exchanges_total", "";
     /// A message sent.
