@@ -209,6 +209,30 @@ class OneRoute(Tradewind):
     name = "one-route"
 
 
+class Traced(Tradewind):
+    """Tradewind that tells a collector of a share of the requests."""
+
+    share = 1.0
+
+    def config(self):
+        return super().config() + (
+            f'[telemetry.otlp]\nendpoint = "http://{self.tools.collector}"\n'
+            f"proxy-traces = true\nproxy-sample = {self.share}\n"
+        )
+
+
+class TracedNone(Traced):
+    name, share = "traces-0", 0.0
+
+
+class TracedOne(Traced):
+    name, share = "traces-1%", 0.01
+
+
+class TracedAll(Traced):
+    name, share = "traces-all", 1.0
+
+
 class Haproxy(Proxy):
     name = "haproxy"
     packages = ("haproxy",)
