@@ -29,6 +29,8 @@ pub struct Held {
     worker: Rc<Worker>,
     listener: Arc<AtomicU32>,
     _source: Option<Counted>,
+    /// Whether it was counted for its source: behind another proxy not before that has said who it is.
+    counted: bool,
     handed: bool,
 }
 
@@ -38,8 +40,12 @@ impl Held {
         self.handed
     }
 
-    /// Counts the connection for its source; `false` when that may have no more, which is told.
+    /// Counts the connection for its source, unless that was done when it was accepted; `false` when the
+    /// source may have no more, which is told.
     pub fn count_for(&mut self, tier: &Tier, listener: ListenerId, source: SocketAddr) -> bool {
+        if std::mem::replace(&mut self.counted, true) {
+            return true;
+        }
         let worker = &self.worker;
         let admitted = tier
             .guards
@@ -144,6 +150,7 @@ fn admit(
         worker: worker.clone(),
         listener: open.clone(),
         _source: None,
+        counted: false,
         handed: false,
     };
     // A proxy in front speaks for many: it is asked again once it has said whom it comes for.
@@ -183,8 +190,7 @@ async fn http(worker: Rc<Worker>, tier: Arc<Tier>, tcp: TcpStream, mut peer: Pee
             count(&worker.stats.turned_away);
             return;
         };
-        let is_other = entered.source != peer.source;
-        if is_other && !held.count_for(&tier, peer.listener, entered.source) {
+        if !held.count_for(&tier, peer.listener, entered.source) {
             return;
         }
         (peer.source, peer.local, peer.tls) = (entered.source, entered.local, entered.tls);
