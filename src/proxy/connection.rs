@@ -198,16 +198,17 @@ async fn http(worker: Rc<Worker>, tier: Arc<Tier>, tcp: TcpStream, mut peer: Pee
     } else {
         (Io::Tcp(tcp), false)
     };
-    drop(tier);
     let number = peer.number;
     let handed = if http2 {
-        Some((io, BytesMut::new()))
+        let listener = plan.name.clone();
+        drop(tier);
+        Some((io, BytesMut::new(), listener))
     } else {
-        h1::serve(io, BytesMut::new(), peer.clone(), worker.clone()).await
+        h1::serve(io, tier, peer.clone(), worker.clone()).await
     };
-    if let Some((io, ahead)) = handed {
+    if let Some((io, ahead, listener)) = handed {
         // Boxed: the room it needs is not that of a connection which idles in HTTP/1.1.
-        Box::pin(h2::serve(io, ahead, peer, worker.clone())).await;
+        Box::pin(h2::serve(io, ahead, listener, peer, worker.clone())).await;
     }
     worker.pool.forget(number);
     drop(held);

@@ -108,6 +108,27 @@ fn p2_a_port_that_is_taken_refuses_the_reload_and_nothing_changes() {
 }
 
 #[test]
+fn p2_a_connection_that_begins_during_a_reload_is_one_of_its_own_listener() {
+    let backend = Backend::start();
+    let first = "[listeners.first]\nbind = [\"127.0.0.1:0\"]\n";
+    let behind = "proxy-protocol = { from = [\"127.0.0.1/32\"], timeout = \"20s\" }\nmax-head";
+    let rest = web(&[&backend]).replacen("max-head", behind, 1);
+    let proxy = Proxy::start(&format!("{first}{rest}"));
+    let (said, request) = ("PROXY TCP4 192.0.2.1 192.0.2.2 1000 80\r\n", get("/one"));
+    let mut raw = Raw::connect(proxy.addr("web"));
+    assert!(raw.send(&said.as_bytes()[..20]));
+    wait_for("it is accepted", PATIENCE, || {
+        let open = "tradewind_proxy_connections_open";
+        (proxy.node.metric(open) == 1).then_some(())
+    });
+    // The one before it is gone: all that come after have other places in the plan.
+    assert_eq!(reload(&proxy, &rest).status, 200);
+    assert!(raw.send(&said.as_bytes()[20..]));
+    assert!(raw.send(request.as_bytes()));
+    assert_eq!(raw.answer().status, 200);
+}
+
+#[test]
 fn p2_listeners_come_and_go_with_a_reload() {
     let backend = Backend::start();
     let proxy = Proxy::web(&[&backend]);
