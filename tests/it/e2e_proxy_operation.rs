@@ -5,7 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use socket2::{Domain, Socket, Type};
+
 use crate::support::backend::Backend;
+use crate::support::demo::tradewind;
+use crate::support::node::folder;
 use crate::support::proxy::{Proxy, Raw, WEB, backend_entry, get, head, web};
 use crate::support::{http, wait_for};
 
@@ -93,18 +97,58 @@ fn p2_new_requests_go_to_the_new_backend_once_the_api_has_answered() {
     assert_eq!((one.requests(), two.requests()), (1, 1));
 }
 
+/// Someone else's socket; one that `shares` lets others of its user have the port as well.
+fn taken(shares: bool) -> TcpListener {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.set_reuse_port(shares).unwrap();
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    socket.bind(&any.into()).unwrap();
+    socket.listen(1).unwrap();
+    socket.into()
+}
+
+/// A listener that wants an address, and what is said of one that cannot have it, behind the file's name.
+fn extra(before: &str, addr: SocketAddr) -> (String, String) {
+    let line = format!("{}{before}", head()).lines().count() + 2;
+    let said = format!(
+        "tradewind.toml:{line}:9: listener `extra` cannot listen on {addr} (TCP): Address already in use \
+         (os error 98); another process has the port (`ss -lntp sport = :{}` says which): stop it, or \
+         choose another address or port in `listeners.extra.bind`",
+        addr.port()
+    );
+    (format!("[listeners.extra]\nbind = [\"{addr}\"]\n"), said)
+}
+
 #[test]
 fn p2_a_port_that_is_taken_refuses_the_reload_and_nothing_changes() {
     let backend = Backend::start();
     let proxy = Proxy::web(&[&backend]);
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let addr = taken.local_addr().unwrap();
-    let extra = format!("[listeners.extra]\nbind = [\"{addr}\"]\n");
-    let answer = reload(&proxy, &format!("{}{extra}", web(&[&backend])));
-    assert_eq!(answer.status, 503, "{}", answer.body);
-    assert!(answer.body.contains("`extra`"), "{}", answer.body);
-    assert!(answer.body.contains(&addr.to_string()), "{}", answer.body);
-    proxy.assert_serves();
+    for shares in [false, true] {
+        let taken = taken(shares);
+        let (extra, said) = extra(&web(&[&backend]), taken.local_addr().unwrap());
+        let answer = reload(&proxy, &format!("{}{extra}", web(&[&backend])));
+        assert_eq!(answer.status, 503, "{}", answer.body);
+        assert!(answer.body.contains(&said), "{}\n{said}", answer.body);
+        assert!(proxy.node.logged(&said));
+        proxy.assert_serves();
+    }
+}
+
+#[test]
+fn a_port_that_is_taken_ends_the_start_with_the_place_that_wants_it() {
+    for shares in [false, true] {
+        let taken = taken(shares);
+        let (extra, said) = extra("", taken.local_addr().unwrap());
+        let dir = folder(&format!("{}{extra}", head()));
+        let out = tradewind()
+            .args(["run", "--node", "n1", "--config"])
+            .arg(dir.path())
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&out.stderr);
+        assert_eq!(out.status.code(), Some(1), "{told}");
+        assert!(told.contains(&said), "{told}\n{said}");
+    }
 }
 
 #[test]
