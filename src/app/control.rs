@@ -184,6 +184,13 @@ impl Controller {
         match handed.await {
             Ok(Ok(())) => {}
             Ok(Err(e)) => {
+                // The proxy goes back to what everything else goes by.
+                let in_force = &self.has.publisher.latest().snapshot.traffic;
+                if let Some(carrier) = &self.has.carrier
+                    && let Err(e) = carrier.adopt(in_force)
+                {
+                    tracing::error!("the proxy goes by the configuration that was refused: {e}");
+                }
                 return self.cannot(e.0);
             }
             Err(panic) => {

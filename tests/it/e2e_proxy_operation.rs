@@ -173,6 +173,23 @@ fn p2_a_connection_that_begins_during_a_reload_is_one_of_its_own_listener() {
 }
 
 #[test]
+fn p2_a_reload_that_fails_for_want_of_keys_leaves_the_proxy_as_it_was() {
+    let (one, two) = (Backend::start(), Backend::start());
+    let proxy = Proxy::web(&[&one]);
+    let text = format!("{}{}", head(), web(&[&two]))
+        .replace("roles =", "state-dir = \"state\"\nroles =")
+        .replace("gslb.test.zone\"", "gslb.test.zone\"\ndnssec = \"default\"");
+    std::fs::write(proxy.node.file("tradewind.toml"), text).unwrap();
+    let answer = http::request(proxy.node.admin, "POST", "/v1/reload");
+    assert_eq!(answer.status, 503, "{}", answer.body);
+    assert!(answer.body.contains("no `state-dir`"), "{}", answer.body);
+    proxy.assert_serves();
+    assert_eq!((one.requests(), two.requests()), (1, 0));
+    let events = http::get(proxy.node.admin, "/v1/events").body;
+    assert!(events.contains("configuration refused"), "{events}");
+}
+
+#[test]
 fn p2_listeners_come_and_go_with_a_reload() {
     let backend = Backend::start();
     let proxy = Proxy::web(&[&backend]);
