@@ -75,23 +75,33 @@ impl Drop for Held {
     }
 }
 
-/// Begins to serve an accepted connection, unless there are too many. `open` counts those of the
-/// listener; `local` is where it came in.
+/// Where connections come in.
+pub struct Intake {
+    /// The listener's name, as it was when its socket was bound.
+    pub listener: Rc<str>,
+    /// Where that is.
+    pub bound: Option<SocketAddr>,
+    /// Counts the connections that are open.
+    pub open: Arc<AtomicU32>,
+}
+
+/// Begins to serve an accepted connection, unless there are too many. `local` is where it came in.
 pub fn begin(
     worker: &Rc<Worker>,
-    listener: &str,
-    open: &Arc<AtomicU32>,
+    intake: &Intake,
     tcp: TcpStream,
     source: SocketAddr,
     local: SocketAddr,
 ) {
     let tier = worker.tier();
-    let Some((at, plan)) = tier.listener(listener) else {
+    // The listener may have another name by now, of which this thread has yet to hear.
+    let found = tier.listener(&intake.listener);
+    let Some((at, plan)) = found.or_else(|| tier.listener_at(intake.bound?)) else {
         return;
     };
     count(&worker.stats.connections);
     let listener = ListenerId::from_index(at);
-    let Some(held) = admit(worker, &tier, listener, open, (source, false)) else {
+    let Some(held) = admit(worker, &tier, listener, &intake.open, (source, false)) else {
         return tcp::refuse::turn_away(plan, tcp);
     };
     let peer = Peer {

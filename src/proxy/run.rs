@@ -19,7 +19,7 @@ use crate::time::{Clock, Moment};
 use crate::traffic::Plan;
 
 use super::chooser::Share;
-use super::connection;
+use super::connection::{self, Intake};
 use super::dial;
 use super::sockets::{self, Beside, BindError, Inherited, Listening, Place, Wanted};
 use super::stats::WorkerStats;
@@ -94,6 +94,20 @@ struct Bound {
     open: Arc<AtomicU32>,
     /// For the process that comes after this one.
     sockets: Vec<OwnedFd>,
+}
+
+impl Bound {
+    /// Whether a place can have its sockets: its listener is not `wanted` by its name any more. What waits in
+    /// them is lost to nobody so.
+    fn would_serve(&self, place: &Place, wanted: &[Place]) -> bool {
+        self.address == place.address
+            && self.place.is_datagram == place.is_datagram
+            && !wanted.contains(&self.place)
+    }
+
+    fn copies(&self) -> io::Result<Vec<OwnedFd>> {
+        self.sockets.iter().map(OwnedFd::try_clone).collect()
+    }
 }
 
 struct Hand {
@@ -372,7 +386,15 @@ impl Proxy {
                     moves: plan.node.vips.contains(&place.address.ip()),
                     alone: !before && !self.has_port(&inner, place),
                 };
-                let sockets = sockets::open(place, &how, inherited)?;
+                let mut ours = |place: &Place| {
+                    let same = inner.bound.iter().find(|b| b.would_serve(place, &wanted));
+                    let copies = same.and_then(|b| b.copies().ok()).unwrap_or_default();
+                    match copies.is_empty() {
+                        true => inherited(place),
+                        false => copies,
+                    }
+                };
+                let sockets = sockets::open(place, &how, &mut ours)?;
                 fresh.push((place.clone(), sockets));
             }
         }
@@ -653,20 +675,24 @@ async fn accept(
     listener: tokio::net::TcpListener,
     open: Arc<AtomicU32>,
 ) {
+    let intake = Intake {
+        bound: listener.local_addr().ok(),
+        listener: name,
+        open,
+    };
     // Connections come in where the listener is bound, so that only those of a wildcard must be asked.
-    let bound = listener.local_addr().ok();
-    let bound = bound.filter(|address| !address.ip().is_unspecified());
+    let local = intake.bound.filter(|at| !at.ip().is_unspecified());
     loop {
         match listener.accept().await {
             Ok((tcp, source)) => {
-                if let Some(local) = bound.or_else(|| tcp.local_addr().ok()) {
-                    connection::begin(&worker, &name, &open, tcp, source, local);
+                if let Some(local) = local.or_else(|| tcp.local_addr().ok()) {
+                    connection::begin(&worker, &intake, tcp, source, local);
                 }
             }
             Err(error) => {
                 // Out of file descriptors, as a rule: those who wait stay in the queue.
                 if worker.may_warn() {
-                    tracing::warn!(listener = %name, %error, "cannot accept a connection");
+                    tracing::warn!(listener = %intake.listener, %error, "cannot accept a connection");
                 }
                 tokio::time::sleep(ERROR_PAUSE).await;
             }

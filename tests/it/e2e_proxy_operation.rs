@@ -152,6 +152,42 @@ fn a_port_that_is_taken_ends_the_start_with_the_place_that_wants_it() {
 }
 
 #[test]
+fn p2_a_listener_that_a_reload_renames_keeps_what_waits_in_its_sockets() {
+    let backend = Backend::start();
+    let addr = taken(false).local_addr().unwrap();
+    let named = |name: &str| {
+        web(&[&backend])
+            .replace("127.0.0.1:0", &addr.to_string())
+            .replace("listeners.web", &format!("listeners.{name}"))
+    };
+    let proxy = Proxy::start(&named("web"));
+    let stop = AtomicBool::new(false);
+    let answers = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    let mut raw = Raw::connect(addr);
+                    assert!(raw.send(get("/size/100").as_bytes()));
+                    assert_eq!(raw.answer().status, 200);
+                    answers.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        for round in 0..20 {
+            let before = answers.load(Ordering::Relaxed);
+            let name = if round % 2 == 0 { "other" } else { "web" };
+            let answer = reload(&proxy, &named(name));
+            assert_eq!(answer.status, 200, "{}", answer.body);
+            wait_for("requests go on", PATIENCE, || {
+                (answers.load(Ordering::Relaxed) > before + 10).then_some(())
+            });
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+}
+
+#[test]
 fn p2_a_connection_that_begins_during_a_reload_is_one_of_its_own_listener() {
     let backend = Backend::start();
     let first = "[listeners.first]\nbind = [\"127.0.0.1:0\"]\n";
