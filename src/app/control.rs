@@ -21,7 +21,7 @@ use super::fleet::FleetDesk;
 use super::judge_loop::Order;
 use super::keeper;
 use super::load::{Loaded, Wanted, load_all, log};
-use super::proxy::SharedCarrier;
+use super::proxy::{SharedCarrier, why_not};
 
 /// What a controller orders about.
 pub struct Ordered {
@@ -156,8 +156,7 @@ impl Controller {
         if let Some(carrier) = &self.has.carrier
             && let Err(e) = carrier.adopt(&loaded.compiled.snapshot.traffic)
         {
-            tracing::error!("reload refused: {e}; the configuration in force stays as it was");
-            return ReloadOutcome::Failed(e.to_string());
+            return self.cannot(why_not(&e, loaded.compiled.node.as_ref()));
         }
         let (done, generation) = oneshot::channel();
         let (keeper, orders, clock) = (
@@ -185,8 +184,14 @@ impl Controller {
         match handed.await {
             Ok(Ok(())) => {}
             Ok(Err(e)) => {
-                tracing::error!("reload refused: {e}; the configuration in force stays as it was");
-                return ReloadOutcome::Failed(e.0);
+                // The proxy goes back to what everything else goes by.
+                let in_force = &self.has.publisher.latest().snapshot.traffic;
+                if let Some(carrier) = &self.has.carrier
+                    && let Err(e) = carrier.adopt(in_force)
+                {
+                    tracing::error!("the proxy goes by the configuration that was refused: {e}");
+                }
+                return self.cannot(e.0);
             }
             Err(panic) => {
                 return ReloadOutcome::Failed(format!("the reload itself failed: {panic}"));
@@ -217,6 +222,17 @@ impl Controller {
             }
             Err(_) => ReloadOutcome::Failed("the server is stopping".to_owned()),
         }
+    }
+}
+
+impl Controller {
+    /// What was loaded is right, and cannot be had on this machine.
+    fn cannot(&self, why: String) -> ReloadOutcome {
+        tracing::error!("reload refused: {why}; the configuration in force stays as it was");
+        self.has.chronicle.record(&What::ConfigRefused {
+            problems: vec![why.clone()],
+        });
+        ReloadOutcome::Failed(why)
     }
 }
 

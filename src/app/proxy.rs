@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::compile::Node;
 use crate::proxy::run::{AdoptError, Proxy};
-use crate::proxy::sockets;
+use crate::proxy::sockets::{self, Beside};
 use crate::telemetry::spans::Spans;
 use crate::time::Clock;
 use crate::traffic::orders::{Given, Place, Refused, Wish};
@@ -37,10 +37,25 @@ struct Laid {
     orders: BackendOrders,
 }
 
+/// Why there is no proxy, or not by another configuration; with the place that asks for what cannot be had.
+pub(super) fn why_not(error: &AdoptError, node: Option<&Node>) -> String {
+    let AdoptError::Bind(refused) = error else {
+        return error.to_string();
+    };
+    let wanted = &refused.place;
+    let mut places = node.into_iter().flat_map(|n| &n.listeners_at);
+    let place = places.find(|p| p.listener == wanted.listener && p.address == wanted.address);
+    match place {
+        Some(place) => format!("{}: {error}", place.at),
+        None => error.to_string(),
+    }
+}
+
 /// What a node carries traffic with; `None` without the role `proxy`.
 pub type SharedCarrier = Option<Arc<Carrier>>;
 
-/// Starts the proxy of a node, with the sockets that came. Nobody is served before [`Carrier::serve`].
+/// Starts the proxy of a node, with the sockets that came where it `takes_over`. Nobody is served before
+/// [`Carrier::serve`].
 ///
 /// # Errors
 /// When a listener cannot be had.
@@ -49,7 +64,8 @@ pub(super) fn start(
     plan: &Arc<Plan>,
     orders: BackendOrders,
     clock: &Arc<dyn Clock>,
-    (sessions, came): (&Arc<SharedSessions>, &mut Bag),
+    sessions: &Arc<SharedSessions>,
+    (came, takes_over): (&mut Bag, bool),
 ) -> Result<SharedCarrier, RunError> {
     if !node.proxies_traffic {
         return Ok(None);
@@ -62,8 +78,20 @@ pub(super) fn start(
     let seed = u64::from_ne_bytes(seed);
     let tracing = telemetry::tracing(node);
     let spans = tracing.as_ref().map(|t| t.spans.clone());
-    let proxy = Proxy::start(over.clone(), clock, seed, share, tracing, &mut inherited)
-        .map_err(|e| RunError::Other(e.to_string()))?;
+    let beside = Beside {
+        before: takes_over,
+        datagrams: node.dns_listen.clone(),
+    };
+    let proxy = Proxy::start(
+        over.clone(),
+        clock,
+        seed,
+        share,
+        tracing,
+        &mut inherited,
+        beside,
+    )
+    .map_err(|e| RunError::Other(why_not(&e, Some(node))))?;
     proxy.inherit_maps(came.take_named(Kind::KernelMap));
     proxy.remember(&kept::take(came));
     let probes = Probes::new(descriptors::for_probes(descriptors::raise()));

@@ -238,8 +238,8 @@ async fn serve_after(
     let traffic = &compiled.snapshot.traffic;
     let sessions = Arc::new(SharedSessions::default());
     let given = backends::read(&stored.backends);
-    let came = (&sessions, &mut sockets.came);
-    let carrier = proxy::start(&node, traffic, given, &clock, came)?;
+    let came = (&mut sockets.came, arrival.began());
+    let carrier = proxy::start(&node, traffic, given, &clock, &sessions, came)?;
     if let Some(carrier) = &carrier {
         if !arrival.is_takeover() {
             carrier.serve();

@@ -1,11 +1,12 @@
 //! The listeners of a node.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use hashbrown::HashMap;
 
-use crate::config::Spec;
 use crate::config::spec::{ListenerSpec, NodeSpec, Role};
+use crate::config::{Marked, Sources, Spec};
 use crate::ids::{ListenerId, UpstreamId};
 use crate::net::HostAddress;
 use crate::traffic::{Listener, ProxyNode, Vip};
@@ -56,6 +57,34 @@ pub(super) fn listeners(
             listener.features.common = shared.features(&l.features, p);
             listener
         })
+        .collect()
+}
+
+/// Where the configuration names an address of a listener.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ListenerPlace {
+    /// The listener's name.
+    pub listener: Box<str>,
+    /// The address.
+    pub address: SocketAddr,
+    /// `file:line:column`
+    pub at: Box<str>,
+}
+
+/// Where the configuration names the addresses of the listeners that `node` has.
+pub(super) fn places(spec: &Spec, node: &NodeSpec, sources: &Sources) -> Vec<ListenerPlace> {
+    let all = listeners_of(spec, node).filter(|_| super::node::has(node, Role::Proxy));
+    let place = |l: &ListenerSpec, bind: &Marked<SocketAddr>| ListenerPlace {
+        listener: l.name.as_str().into(),
+        address: bind.value,
+        at: format!(
+            "{}:{}",
+            sources.path(bind.span.file).display(),
+            sources.line_col(bind.span)
+        )
+        .into(),
+    };
+    all.flat_map(|l| l.bind.iter().map(move |bind| place(l, bind)))
         .collect()
 }
 

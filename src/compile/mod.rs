@@ -56,6 +56,7 @@ use crate::traffic::Vip;
 pub use admin::{Access, CertificateAccess, Holder, TokenAccess};
 pub use dnssec::{ImportedKey, SignedZone};
 pub use fleet::{FleetMember, FleetNode, PushTarget};
+pub use listeners::ListenerPlace;
 use names::CheckedName;
 pub use node::{Encrypted, Node};
 use problems::Problems;
@@ -88,7 +89,7 @@ pub fn compile(
     let mut problems = Problems::default();
     let p = &mut problems;
 
-    let this_node = node::node(spec, node, p);
+    let this_node = node::node(spec, sources, node, p);
     fleet::check(spec, p);
     admin::check(spec, p);
     let regions = pools::regions(spec, p);

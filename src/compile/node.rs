@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use crate::config::nearest;
 use crate::config::spec::{DnstapSpec, NodeSpec, OtlpSpec, Role};
-use crate::config::{Marked, Spec};
+use crate::config::{Marked, Sources, Spec};
 use crate::history::Bounds;
 use crate::net::Prefix;
 use crate::snapshot::NodeFacts;
 
 use super::admin::{self, Access};
+use super::listeners::{self, ListenerPlace};
 use super::{FleetNode, Problems, fleet};
 
 /// Time to wait for the first probes where `[dns] first-round` does not say.
@@ -50,6 +51,8 @@ pub struct Node {
     pub proxies_traffic: bool,
     /// Threads of its proxy.
     pub proxy_workers: u32,
+    /// Where the configuration names the addresses of its proxy's listeners.
+    pub listeners_at: Vec<ListenerPlace>,
     /// Whether this node probes.
     pub probes: bool,
     /// Longest wait for the first probes before DNS is served (requirement H1).
@@ -177,7 +180,12 @@ pub(super) fn all(spec: &Spec) -> Vec<NodeFacts> {
 }
 
 /// The node called `wanted`.
-pub(super) fn node(spec: &Spec, wanted: Option<&str>, p: &mut Problems) -> Option<Node> {
+pub(super) fn node(
+    spec: &Spec,
+    sources: &Sources,
+    wanted: Option<&str>,
+    p: &mut Problems,
+) -> Option<Node> {
     let wanted = wanted?;
     let Some(n) = spec.nodes.iter().find(|n| n.name.as_str() == wanted) else {
         if spec.declared.nodes.contains(wanted) {
@@ -235,6 +243,7 @@ pub(super) fn node(spec: &Spec, wanted: Option<&str>, p: &mut Problems) -> Optio
         admin_tls: n.admin.certificate.is_some(),
         proxies_traffic: has(n, Role::Proxy),
         proxy_workers: n.proxy.workers.unwrap_or(cores),
+        listeners_at: listeners::places(spec, n, sources),
         probes: has(n, Role::Probe),
         first_round: spec
             .dns

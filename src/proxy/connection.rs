@@ -29,6 +29,8 @@ pub struct Held {
     worker: Rc<Worker>,
     listener: Arc<AtomicU32>,
     _source: Option<Counted>,
+    /// Whether it was counted for its source: behind another proxy not before that has said who it is.
+    counted: bool,
     handed: bool,
 }
 
@@ -38,8 +40,12 @@ impl Held {
         self.handed
     }
 
-    /// Counts the connection for its source; `false` when that may have no more, which is told.
+    /// Counts the connection for its source, unless that was done when it was accepted; `false` when the
+    /// source may have no more, which is told.
     pub fn count_for(&mut self, tier: &Tier, listener: ListenerId, source: SocketAddr) -> bool {
+        if std::mem::replace(&mut self.counted, true) {
+            return true;
+        }
         let worker = &self.worker;
         let admitted = tier
             .guards
@@ -69,23 +75,33 @@ impl Drop for Held {
     }
 }
 
-/// Begins to serve an accepted connection, unless there are too many. `open` counts those of the
-/// listener; `local` is where it came in.
+/// Where connections come in.
+pub struct Intake {
+    /// The listener's name, as it was when its socket was bound.
+    pub listener: Rc<str>,
+    /// Where that is.
+    pub bound: Option<SocketAddr>,
+    /// Counts the connections that are open.
+    pub open: Arc<AtomicU32>,
+}
+
+/// Begins to serve an accepted connection, unless there are too many. `local` is where it came in.
 pub fn begin(
     worker: &Rc<Worker>,
-    listener: &str,
-    open: &Arc<AtomicU32>,
+    intake: &Intake,
     tcp: TcpStream,
     source: SocketAddr,
     local: SocketAddr,
 ) {
     let tier = worker.tier();
-    let Some((at, plan)) = tier.listener(listener) else {
+    // The listener may have another name by now, of which this thread has yet to hear.
+    let found = tier.listener(&intake.listener);
+    let Some((at, plan)) = found.or_else(|| tier.listener_at(intake.bound?)) else {
         return;
     };
     count(&worker.stats.connections);
     let listener = ListenerId::from_index(at);
-    let Some(held) = admit(worker, &tier, listener, open, (source, false)) else {
+    let Some(held) = admit(worker, &tier, listener, &intake.open, (source, false)) else {
         return tcp::refuse::turn_away(plan, tcp);
     };
     let peer = Peer {
@@ -144,6 +160,7 @@ fn admit(
         worker: worker.clone(),
         listener: open.clone(),
         _source: None,
+        counted: false,
         handed: false,
     };
     // A proxy in front speaks for many: it is asked again once it has said whom it comes for.
@@ -183,8 +200,7 @@ async fn http(worker: Rc<Worker>, tier: Arc<Tier>, tcp: TcpStream, mut peer: Pee
             count(&worker.stats.turned_away);
             return;
         };
-        let is_other = entered.source != peer.source;
-        if is_other && !held.count_for(&tier, peer.listener, entered.source) {
+        if !held.count_for(&tier, peer.listener, entered.source) {
             return;
         }
         (peer.source, peer.local, peer.tls) = (entered.source, entered.local, entered.tls);
@@ -192,16 +208,17 @@ async fn http(worker: Rc<Worker>, tier: Arc<Tier>, tcp: TcpStream, mut peer: Pee
     } else {
         (Io::Tcp(tcp), false)
     };
-    drop(tier);
     let number = peer.number;
     let handed = if http2 {
-        Some((io, BytesMut::new()))
+        let listener = plan.name.clone();
+        drop(tier);
+        Some((io, BytesMut::new(), listener))
     } else {
-        h1::serve(io, BytesMut::new(), peer.clone(), worker.clone()).await
+        h1::serve(io, tier, peer.clone(), worker.clone()).await
     };
-    if let Some((io, ahead)) = handed {
+    if let Some((io, ahead, listener)) = handed {
         // Boxed: the room it needs is not that of a connection which idles in HTTP/1.1.
-        Box::pin(h2::serve(io, ahead, peer, worker.clone())).await;
+        Box::pin(h2::serve(io, ahead, listener, peer, worker.clone())).await;
     }
     worker.pool.forget(number);
     drop(held);

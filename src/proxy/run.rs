@@ -19,9 +19,9 @@ use crate::time::{Clock, Moment};
 use crate::traffic::Plan;
 
 use super::chooser::Share;
-use super::connection;
+use super::connection::{self, Intake};
 use super::dial;
-use super::sockets::{self, BindError, Inherited, Listening, Place};
+use super::sockets::{self, Beside, BindError, Inherited, Listening, Place, Wanted};
 use super::stats::WorkerStats;
 use super::tier::{Registry, Tier};
 use super::tls::Vault;
@@ -48,6 +48,9 @@ pub enum AdoptError {
     /// The kernel does not forward its packets.
     #[error(transparent)]
     Xdp(#[from] XdpError),
+    /// The system gives no threads for it.
+    #[error("the threads of the proxy cannot be started: {0}")]
+    Threads(#[from] io::Error),
 }
 
 /// What a worker is told.
@@ -93,6 +96,20 @@ struct Bound {
     sockets: Vec<OwnedFd>,
 }
 
+impl Bound {
+    /// Whether a place can have its sockets: its listener is not `wanted` by its name any more. What waits in
+    /// them is lost to nobody so.
+    fn would_serve(&self, place: &Place, wanted: &[Place]) -> bool {
+        self.address == place.address
+            && self.place.is_datagram == place.is_datagram
+            && !wanted.contains(&self.place)
+    }
+
+    fn copies(&self) -> io::Result<Vec<OwnedFd>> {
+        self.sockets.iter().map(OwnedFd::try_clone).collect()
+    }
+}
+
 struct Hand {
     orders: UnboundedSender<Order>,
     thread: Option<JoinHandle<()>>,
@@ -104,6 +121,8 @@ struct Inner {
     registry: Registry,
     vault: Vault,
     bound: Vec<Bound>,
+    /// Ports that it listened on, and whether for datagrams: a worker may have them a little longer.
+    had: HashSet<(u16, bool)>,
     /// Sockets that wait for [`Proxy::serve`], each with the number of its worker.
     waiting: Option<Vec<(usize, Order)>>,
     /// `None` while no listener's packets are forwarded in the kernel.
@@ -115,13 +134,15 @@ pub struct Proxy {
     tier: Arc<ArcSwap<Tier>>,
     clock: Arc<dyn Clock>,
     hands: Vec<Hand>,
+    beside: Beside,
     inner: Mutex<Inner>,
 }
 
 impl Proxy {
     /// Binds all listeners of `plan` and starts the workers. `seed` is a random word; `share` makes the
     /// tables of sessions that are to be shared with other nodes; `tracing` says which requests are traced,
-    /// if any are. Sockets that are inherited are taken rather than bound. Nobody is served before [`Proxy::serve`].
+    /// if any are. Sockets that are inherited are taken rather than bound; `beside` are those of others.
+    /// Nobody is served before [`Proxy::serve`].
     ///
     /// # Errors
     /// The first listener that cannot be had, or threads that cannot be started.
@@ -132,7 +153,8 @@ impl Proxy {
         share: Option<Box<Share>>,
         tracing: Option<Tracing>,
         inherited: &mut Inherited<'_>,
-    ) -> io::Result<Proxy> {
+        beside: Beside,
+    ) -> Result<Proxy, AdoptError> {
         let workers = plan.node.workers.max(1);
         // Before the first socket there is nobody to serve.
         let tier = Arc::new(ArcSwap::from_pointee(Tier::default()));
@@ -168,15 +190,17 @@ impl Proxy {
             tier,
             clock: clock.clone(),
             hands,
+            beside,
             inner: Mutex::new(Inner {
                 registry,
                 vault: Vault::new(clock.clone()),
                 bound: Vec::new(),
+                had: HashSet::new(),
                 waiting: Some(Vec::new()),
                 xdp: None,
             }),
         };
-        proxy.listen(&plan, inherited).map_err(io::Error::other)?;
+        proxy.listen(&plan, inherited, proxy.beside.before)?;
         Ok(proxy)
     }
 
@@ -330,10 +354,16 @@ impl Proxy {
     /// # Errors
     /// The first listener, or the first TLS file, that cannot be had.
     pub fn adopt(&self, plan: &Arc<Plan>) -> Result<(), AdoptError> {
-        self.listen(plan, &mut sockets::nothing)
+        self.listen(plan, &mut sockets::nothing, false)
     }
 
-    fn listen(&self, plan: &Arc<Plan>, inherited: &mut Inherited<'_>) -> Result<(), AdoptError> {
+    /// `before`: there is a process before, which has its sockets still.
+    fn listen(
+        &self,
+        plan: &Arc<Plan>,
+        inherited: &mut Inherited<'_>,
+        before: bool,
+    ) -> Result<(), AdoptError> {
         let mut inner = self.inner();
         let wanted: Vec<Place> = plan
             .listeners
@@ -351,8 +381,20 @@ impl Proxy {
         let mut fresh = Vec::new();
         for place in &wanted {
             if !inner.bound.iter().any(|b| b.place == *place) {
-                let moves = plan.node.vips.contains(&place.address.ip());
-                let sockets = sockets::open(place, self.hands.len(), moves, inherited)?;
+                let how = Wanted {
+                    workers: self.hands.len(),
+                    moves: plan.node.vips.contains(&place.address.ip()),
+                    alone: !before && !self.has_port(&inner, place),
+                };
+                let mut ours = |place: &Place| {
+                    let same = inner.bound.iter().find(|b| b.would_serve(place, &wanted));
+                    let copies = same.and_then(|b| b.copies().ok()).unwrap_or_default();
+                    match copies.is_empty() {
+                        true => inherited(place),
+                        false => copies,
+                    }
+                };
+                let sockets = sockets::open(place, &how, &mut ours)?;
                 fresh.push((place.clone(), sockets));
             }
         }
@@ -409,6 +451,8 @@ impl Proxy {
             .partition(|b| wanted.contains(&b.place));
         inner.bound = stay;
         for bound in leave {
+            let port = (bound.address.port(), bound.place.is_datagram);
+            inner.had.insert(port);
             let leaves = |o: &Order| matches!(o, Order::Listen(l) if l.place == bound.place);
             inner
                 .waiting
@@ -419,6 +463,16 @@ impl Proxy {
             }
         }
         Ok(())
+    }
+
+    /// Whether a socket of this process has the port of a place, at whatever address, or may have it still.
+    fn has_port(&self, inner: &Inner, place: &Place) -> bool {
+        let wanted = place.address;
+        let same = |at: &SocketAddr| at.port() == wanted.port() && at.is_ipv4() == wanted.is_ipv4();
+        let mut own = inner.bound.iter();
+        own.any(|b| b.place.is_datagram == place.is_datagram && same(&b.address))
+            || inner.had.contains(&(wanted.port(), place.is_datagram))
+            || place.is_datagram && self.beside.datagrams.iter().any(same)
     }
 
     /// Where it listens: names of listeners with their addresses.
@@ -621,20 +675,24 @@ async fn accept(
     listener: tokio::net::TcpListener,
     open: Arc<AtomicU32>,
 ) {
+    let intake = Intake {
+        bound: listener.local_addr().ok(),
+        listener: name,
+        open,
+    };
     // Connections come in where the listener is bound, so that only those of a wildcard must be asked.
-    let bound = listener.local_addr().ok();
-    let bound = bound.filter(|address| !address.ip().is_unspecified());
+    let local = intake.bound.filter(|at| !at.ip().is_unspecified());
     loop {
         match listener.accept().await {
             Ok((tcp, source)) => {
-                if let Some(local) = bound.or_else(|| tcp.local_addr().ok()) {
-                    connection::begin(&worker, &name, &open, tcp, source, local);
+                if let Some(local) = local.or_else(|| tcp.local_addr().ok()) {
+                    connection::begin(&worker, &intake, tcp, source, local);
                 }
             }
             Err(error) => {
                 // Out of file descriptors, as a rule: those who wait stay in the queue.
                 if worker.may_warn() {
-                    tracing::warn!(listener = %name, %error, "cannot accept a connection");
+                    tracing::warn!(listener = %intake.listener, %error, "cannot accept a connection");
                 }
                 tokio::time::sleep(ERROR_PAUSE).await;
             }

@@ -47,12 +47,71 @@ impl Listening {
 
 /// Why a listener cannot be had.
 #[derive(Debug, thiserror::Error)]
-#[error("listener `{listener}` cannot listen on {address}: {error}; {help}")]
+#[error(
+    "listener `{}` cannot listen on {} ({}): {error}; {}",
+    place.listener, place.address, place.transport(), help(place, error)
+)]
 pub struct BindError {
-    listener: Box<str>,
-    address: SocketAddr,
+    /// What it wants.
+    pub place: Place,
     error: io::Error,
-    help: &'static str,
+}
+
+impl Place {
+    const fn transport(&self) -> &'static str {
+        if self.is_datagram { "UDP" } else { "TCP" }
+    }
+}
+
+/// What to do about it.
+fn help(place: &Place, error: &io::Error) -> String {
+    let option = format!("`listeners.{}.bind`", place.listener);
+    let port = place.address.port();
+    match (error.kind(), error.raw_os_error()) {
+        (io::ErrorKind::AddrInUse, _) => {
+            let kind = if place.is_datagram { 'u' } else { 't' };
+            format!(
+                "another process has the port (`ss -ln{kind}p sport = :{port}` says which): stop it, or \
+                 choose another address or port in {option}"
+            )
+        }
+        (io::ErrorKind::PermissionDenied, _) => format!(
+            "ports below `net.ipv4.ip_unprivileged_port_start` (1024) need the capability \
+             CAP_NET_BIND_SERVICE; or choose another port in {option}"
+        ),
+        (io::ErrorKind::AddrNotAvailable, _) => format!(
+            "this machine does not have the address (`ip address` lists those it has): correct {option}, \
+             or make it one of `[vips]` of this node where it is to come later"
+        ),
+        (_, Some(libc::EAFNOSUPPORT)) => {
+            format!("this machine does not speak this family of addresses: take it out of {option}")
+        }
+        (_, Some(libc::EMFILE | libc::ENFILE)) => {
+            "no more files may be open: raise the limit (`LimitNOFILE=` under systemd, `ulimit -n`)"
+                .to_owned()
+        }
+        _ => format!("check {option}"),
+    }
+}
+
+/// Sockets of this node that are not the proxy's and share their ports as its own do.
+#[derive(Clone, Debug, Default)]
+pub struct Beside {
+    /// Whether there is a process before, which has its sockets still.
+    pub before: bool,
+    /// Where else this process takes datagrams.
+    pub datagrams: Vec<SocketAddr>,
+}
+
+/// How the sockets of a place are to be.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
+    /// One for each of so many threads.
+    pub workers: usize,
+    /// Whether the address is one that this machine may get later.
+    pub moves: bool,
+    /// Whether nobody is to have the port yet.
+    pub alone: bool,
 }
 
 /// Gives the sockets of a place that the process before had, if any: each once.
@@ -90,22 +149,29 @@ impl Listening {
 /// One socket per worker, all on the same address: the kernel spreads clients over them. Inherited
 /// sockets are all used, however many they are: what waits in one must find somebody. Those of datagrams
 /// are not added to: among more sockets the kernel would deal clients out anew, away from their sessions.
-/// `moves`: the address is one that this machine may get later.
 ///
 /// # Errors
-/// When the address cannot be had.
+/// When the address cannot be had; also when another process of the same user has it, although the system
+/// would have the two share what comes in (SO_REUSEPORT).
 pub fn open(
     place: &Place,
-    workers: usize,
-    moves: bool,
+    wanted: &Wanted,
     inherited: &mut Inherited<'_>,
 ) -> Result<Vec<Listening>, BindError> {
+    let Wanted { workers, moves, .. } = *wanted;
+    let failed = |error| BindError {
+        place: place.clone(),
+        error,
+    };
     let mut address = place.address;
     let mut sockets = Vec::new();
     let came = inherited(place).into_iter();
     for socket in came.filter_map(|s| Listening::inherit(s, place.is_datagram).ok()) {
         address = socket.local_addr().unwrap_or(address);
         sockets.push(socket);
+    }
+    if sockets.is_empty() && wanted.alone && address.port() != 0 {
+        drop(bound(place, address, moves, false).map_err(failed)?);
     }
     let keeps_number = place.is_datagram && !sockets.is_empty();
     if keeps_number && sockets.len() < workers {
@@ -122,21 +188,8 @@ pub fn open(
             Some(Ok(copy)) => Listening::inherit(copy, place.is_datagram).ok(),
             _ => None,
         };
-        let socket = bind(address, place.is_datagram, moves).or_else(|e| shared().ok_or(e));
-        let socket = socket.map_err(|error| BindError {
-            listener: place.listener.clone(),
-            address: place.address,
-            help: match error.kind() {
-                io::ErrorKind::AddrInUse => {
-                    "another process has the port; stop it or choose another"
-                }
-                io::ErrorKind::PermissionDenied => {
-                    "ports below 1024 need the capability CAP_NET_BIND_SERVICE"
-                }
-                _ => "check the address",
-            },
-            error,
-        })?;
+        let socket = bind(place, address, moves);
+        let socket = socket.or_else(|e| shared().ok_or(e)).map_err(failed)?;
         if let Ok(bound) = socket.local_addr() {
             address = bound;
         }
@@ -145,8 +198,23 @@ pub fn open(
     Ok(sockets)
 }
 
-fn bind(address: SocketAddr, is_datagram: bool, moves: bool) -> io::Result<Listening> {
-    let (kind, protocol) = if is_datagram {
+/// A socket that listens at `address`, and lets others of this user do so.
+fn bind(place: &Place, address: SocketAddr, moves: bool) -> io::Result<Listening> {
+    let socket = bound(place, address, moves, true)?;
+    if place.is_datagram {
+        // A smaller buffer than asked only means earlier losses under bursts.
+        drop(socket.set_recv_buffer_size(RECEIVE_BUFFER));
+        return Ok(Listening::Datagram(socket.into()));
+    }
+    // Small writes are whole messages here. Connections have it from their listener.
+    socket.set_tcp_nodelay(true)?;
+    socket.listen(BACKLOG)?;
+    Ok(Listening::Stream(socket.into()))
+}
+
+/// A socket that has the address and does not listen yet.
+fn bound(place: &Place, address: SocketAddr, moves: bool, shares: bool) -> io::Result<Socket> {
+    let (kind, protocol) = if place.is_datagram {
         (Type::DGRAM, Protocol::UDP)
     } else {
         (Type::STREAM, Protocol::TCP)
@@ -161,21 +229,13 @@ fn bind(address: SocketAddr, is_datagram: bool, moves: bool) -> io::Result<Liste
             SocketAddr::V6(_) => socket.set_freebind_v6(true)?,
         }
     }
-    if !is_datagram {
+    if !place.is_datagram {
         socket.set_reuse_address(true)?;
     }
-    socket.set_reuse_port(true)?;
+    socket.set_reuse_port(shares)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    if is_datagram {
-        // A smaller buffer than asked only means earlier losses under bursts.
-        drop(socket.set_recv_buffer_size(RECEIVE_BUFFER));
-        return Ok(Listening::Datagram(socket.into()));
-    }
-    // Small writes are whole messages here. Connections have it from their listener.
-    socket.set_tcp_nodelay(true)?;
-    socket.listen(BACKLOG)?;
-    Ok(Listening::Stream(socket.into()))
+    Ok(socket)
 }
 
 #[cfg(test)]
@@ -190,14 +250,22 @@ mod tests {
         }
     }
 
+    fn wanted(workers: usize) -> Wanted {
+        Wanted {
+            workers,
+            moves: false,
+            alone: true,
+        }
+    }
+
     #[test]
     fn p2_all_inherited_sockets_are_used_and_missing_ones_are_bound_beside_them() {
-        let old = open(&place(), 2, false, &mut nothing).unwrap();
+        let old = open(&place(), &wanted(2), &mut nothing).unwrap();
         let at = old[0].local_addr().unwrap();
-        for (workers, wanted) in [(1, 2), (2, 2), (4, 4)] {
+        for (workers, number) in [(1, 2), (2, 2), (4, 4)] {
             let mut heir = |_: &Place| old.iter().map(|s| s.copy().unwrap()).collect();
-            let new = open(&place(), workers, false, &mut heir).unwrap();
-            assert_eq!(new.len(), wanted);
+            let new = open(&place(), &wanted(workers), &mut heir).unwrap();
+            assert_eq!(new.len(), number);
             for socket in &new {
                 assert_eq!(socket.local_addr().unwrap(), at);
             }
@@ -210,11 +278,11 @@ mod tests {
             is_datagram: true,
             ..place()
         };
-        let old = open(&place, 2, false, &mut nothing).unwrap();
+        let old = open(&place, &wanted(2), &mut nothing).unwrap();
         let mut heir = |_: &Place| old.iter().map(|s| s.copy().unwrap()).collect();
-        for (workers, wanted) in [(1, 2), (2, 2), (4, 2)] {
-            let new = open(&place, workers, false, &mut heir).unwrap();
-            assert_eq!(new.len(), wanted);
+        for (workers, number) in [(1, 2), (2, 2), (4, 2)] {
+            let new = open(&place, &wanted(workers), &mut heir).unwrap();
+            assert_eq!(new.len(), number);
         }
     }
 
@@ -223,9 +291,60 @@ mod tests {
         let alone = TcpListener::bind("127.0.0.1:0").unwrap();
         let at = alone.local_addr().unwrap();
         let mut heir = |_: &Place| vec![alone.try_clone().unwrap().into()];
-        let new = open(&place(), 3, false, &mut heir).unwrap();
+        let new = open(&place(), &wanted(3), &mut heir).unwrap();
         assert_eq!(new.len(), 3);
         drop(alone);
         std::net::TcpStream::connect(at).unwrap();
+    }
+
+    #[test]
+    fn an_address_that_others_would_share_is_taken_all_the_same() {
+        for is_datagram in [false, true] {
+            let place = Place {
+                is_datagram,
+                ..place()
+            };
+            let first = open(&place, &wanted(2), &mut nothing).unwrap();
+            let place = Place {
+                address: first[0].local_addr().unwrap(),
+                ..place
+            };
+            let said = open(&place, &wanted(2), &mut nothing)
+                .unwrap_err()
+                .to_string();
+            let (kind, letter) = if is_datagram {
+                ("UDP", "u")
+            } else {
+                ("TCP", "t")
+            };
+            let (address, port) = (place.address, place.address.port());
+            assert_eq!(
+                said,
+                format!(
+                    "listener `web` cannot listen on {address} ({kind}): Address already in use (os \
+                     error 98); another process has the port (`ss -ln{letter}p sport = :{port}` says \
+                     which): stop it, or choose another address or port in `listeners.web.bind`"
+                )
+            );
+            let shared = Wanted {
+                alone: false,
+                ..wanted(2)
+            };
+            assert_eq!(open(&place, &shared, &mut nothing).unwrap().len(), 2);
+        }
+    }
+
+    #[test]
+    fn what_to_do_fits_what_is_wrong() {
+        for (errno, words) in [
+            (libc::EACCES, "CAP_NET_BIND_SERVICE"),
+            (libc::EADDRNOTAVAIL, "`[vips]` of this node"),
+            (libc::EAFNOSUPPORT, "family of addresses"),
+            (libc::EMFILE, "LimitNOFILE="),
+            (libc::EINVAL, "check `listeners.web.bind`"),
+        ] {
+            let said = help(&place(), &io::Error::from_raw_os_error(errno));
+            assert!(said.contains(words), "{said}");
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! The plan with what runs: all that one exchange needs, published together.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
@@ -228,6 +229,12 @@ impl Tier {
     pub fn listener(&self, name: &str) -> Option<(usize, &Listener)> {
         let listeners = self.plan.listeners.iter().enumerate();
         listeners.into_iter().find(|(_, l)| &*l.name == name)
+    }
+
+    /// The listener that takes connections at this address.
+    pub fn listener_at(&self, address: SocketAddr) -> Option<(usize, &Listener)> {
+        let mut listeners = self.plan.listeners.iter().enumerate();
+        listeners.find(|(_, l)| !l.protocol.is_datagram() && l.bind.contains(&address))
     }
 }
 

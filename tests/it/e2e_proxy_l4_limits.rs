@@ -1,7 +1,7 @@
 //! Bounds of layer 4 on the real binary: how often and how many, queues, backends that fail, and what a
 //! client sees of it.
 
-use std::io::{ErrorKind, Read};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
@@ -49,6 +49,31 @@ fn a_source_may_connect_so_often_and_have_so_many() {
     open.pop();
     wait_for("room for one more", PATIENCE, || {
         (name_on(&mut connect(&proxy)) == "a").then_some(())
+    });
+}
+
+#[test]
+fn who_speaks_for_nobody_in_particular_is_a_source_itself() {
+    let a = speaker("a");
+    let limits =
+        listener("connections-per-source = 2\nproxy-protocol = { from = [\"127.0.0.1/32\"] }\n");
+    let proxy = Proxy::start(&limits(config("", &[(&a, "")])));
+    let behind = |header: &[u8]| {
+        let mut stream = connect(&proxy);
+        stream.write_all(header).unwrap();
+        (name_on(&mut stream), stream)
+    };
+    let (local, unknown) = (b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0", b"PROXY UNKNOWN\r\n");
+    let open = [behind(local), behind(unknown)];
+    assert!(open.iter().all(|(name, _)| name == "a"));
+    assert_eq!(behind(local).0, "");
+    assert_eq!(behind(unknown).0, "");
+    // Those for whom it speaks are counted by themselves.
+    let named = b"PROXY TCP4 192.0.2.1 192.0.2.2 1000 2000\r\n";
+    assert_eq!(behind(named).0, "a");
+    drop(open);
+    wait_for("room for one more", PATIENCE, || {
+        (behind(local).0 == "a").then_some(())
     });
 }
 

@@ -359,7 +359,8 @@ fn round_trip_times_are_kept_by_client_prefix_of_http_and_of_layer_4() {
     let (echo, backend) = (StreamBackend::echo(), Backend::start());
     let web = WEB.replace(
         "max-head = \"16KiB\"",
-        "max-head = \"16KiB\"\ntrusted-proxies = [\"127.7.7.0/24\"]",
+        "max-head = \"16KiB\"\ntrusted-proxies = [\"127.7.7.0/24\"]\n\
+         proxy-protocol = { from = [\"127.5.5.0/24\"] }",
     );
     assert_ne!(web, WEB);
     let web = format!("{web}{}", backend_entry("app", "b0", backend.addr));
@@ -369,22 +370,23 @@ fn round_trip_times_are_kept_by_client_prefix_of_http_and_of_layer_4() {
         "proxy-protocol = { from = [\"127.6.6.0/24\"] }",
     );
     let proxy = Proxy::start(&format!("{}{behind}{web}", listener("echo", echo.addr, "")));
-    let ask = |source: &str| {
+    let ask = |source: &str, before: &str| {
         let mut stream = connect_from(source, proxy.addr("web"));
+        stream.write_all(before.as_bytes()).unwrap();
         stream.write_all(get("/").as_bytes()).unwrap();
         let _ = stream.read(&mut [0; 1000]).unwrap();
         stream.shutdown(Shutdown::Write).unwrap();
         let _ = stream.read_to_end(&mut Vec::new());
     };
     // A trusted proxy and one that sends a header are not clients: their distance is their own.
-    ask("127.7.7.7");
+    ask("127.7.7.7", "");
+    let header = "PROXY TCP4 192.0.2.1 192.0.2.2 1000 2000\r\n";
+    ask("127.5.5.5", header);
     let mut stream = connect_from("127.6.6.6", proxy.addr("behind"));
-    stream
-        .write_all(b"PROXY TCP4 192.0.2.1 192.0.2.2 1000 2000\r\n")
-        .unwrap();
+    stream.write_all(header.as_bytes()).unwrap();
     exchange(&mut stream, b"x");
     for _ in 0..6 {
-        ask("127.8.8.8");
+        ask("127.8.8.8", "");
         exchange(&mut connect_from("127.9.9.9", proxy.addr("echo")), b"12345");
     }
     wait_for("both prefixes are known well", PATIENCE, || {

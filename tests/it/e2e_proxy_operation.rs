@@ -5,7 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use socket2::{Domain, Socket, Type};
+
 use crate::support::backend::Backend;
+use crate::support::demo::tradewind;
+use crate::support::node::folder;
 use crate::support::proxy::{Proxy, Raw, WEB, backend_entry, get, head, web};
 use crate::support::{http, wait_for};
 
@@ -93,18 +97,132 @@ fn p2_new_requests_go_to_the_new_backend_once_the_api_has_answered() {
     assert_eq!((one.requests(), two.requests()), (1, 1));
 }
 
+/// Someone else's socket; one that `shares` lets others of its user have the port as well.
+fn taken(shares: bool) -> TcpListener {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.set_reuse_port(shares).unwrap();
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    socket.bind(&any.into()).unwrap();
+    socket.listen(1).unwrap();
+    socket.into()
+}
+
+/// A listener that wants an address, and what is said of one that cannot have it, behind the file's name.
+fn extra(before: &str, addr: SocketAddr) -> (String, String) {
+    let line = format!("{}{before}", head()).lines().count() + 2;
+    let said = format!(
+        "tradewind.toml:{line}:9: listener `extra` cannot listen on {addr} (TCP): Address already in use \
+         (os error 98); another process has the port (`ss -lntp sport = :{}` says which): stop it, or \
+         choose another address or port in `listeners.extra.bind`",
+        addr.port()
+    );
+    (format!("[listeners.extra]\nbind = [\"{addr}\"]\n"), said)
+}
+
 #[test]
 fn p2_a_port_that_is_taken_refuses_the_reload_and_nothing_changes() {
     let backend = Backend::start();
     let proxy = Proxy::web(&[&backend]);
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let addr = taken.local_addr().unwrap();
-    let extra = format!("[listeners.extra]\nbind = [\"{addr}\"]\n");
-    let answer = reload(&proxy, &format!("{}{extra}", web(&[&backend])));
+    for shares in [false, true] {
+        let taken = taken(shares);
+        let (extra, said) = extra(&web(&[&backend]), taken.local_addr().unwrap());
+        let answer = reload(&proxy, &format!("{}{extra}", web(&[&backend])));
+        assert_eq!(answer.status, 503, "{}", answer.body);
+        assert!(answer.body.contains(&said), "{}\n{said}", answer.body);
+        assert!(proxy.node.logged(&said));
+        proxy.assert_serves();
+    }
+}
+
+#[test]
+fn a_port_that_is_taken_ends_the_start_with_the_place_that_wants_it() {
+    for shares in [false, true] {
+        let taken = taken(shares);
+        let (extra, said) = extra("", taken.local_addr().unwrap());
+        let dir = folder(&format!("{}{extra}", head()));
+        let out = tradewind()
+            .args(["run", "--node", "n1", "--config"])
+            .arg(dir.path())
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&out.stderr);
+        assert_eq!(out.status.code(), Some(1), "{told}");
+        assert!(told.contains(&said), "{told}\n{said}");
+    }
+}
+
+#[test]
+fn p2_a_listener_that_a_reload_renames_keeps_what_waits_in_its_sockets() {
+    let backend = Backend::start();
+    let addr = taken(false).local_addr().unwrap();
+    let named = |name: &str| {
+        web(&[&backend])
+            .replace("127.0.0.1:0", &addr.to_string())
+            .replace("listeners.web", &format!("listeners.{name}"))
+    };
+    let proxy = Proxy::start(&named("web"));
+    let stop = AtomicBool::new(false);
+    let answers = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    let mut raw = Raw::connect(addr);
+                    assert!(raw.send(get("/size/100").as_bytes()));
+                    assert_eq!(raw.answer().status, 200);
+                    answers.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        for round in 0..20 {
+            let before = answers.load(Ordering::Relaxed);
+            let name = if round % 2 == 0 { "other" } else { "web" };
+            let answer = reload(&proxy, &named(name));
+            assert_eq!(answer.status, 200, "{}", answer.body);
+            wait_for("requests go on", PATIENCE, || {
+                (answers.load(Ordering::Relaxed) > before + 10).then_some(())
+            });
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn p2_a_connection_that_begins_during_a_reload_is_one_of_its_own_listener() {
+    let backend = Backend::start();
+    let first = "[listeners.first]\nbind = [\"127.0.0.1:0\"]\n";
+    let behind = "proxy-protocol = { from = [\"127.0.0.1/32\"], timeout = \"20s\" }\nmax-head";
+    let rest = web(&[&backend]).replacen("max-head", behind, 1);
+    let proxy = Proxy::start(&format!("{first}{rest}"));
+    let (said, request) = ("PROXY TCP4 192.0.2.1 192.0.2.2 1000 80\r\n", get("/one"));
+    let mut raw = Raw::connect(proxy.addr("web"));
+    assert!(raw.send(&said.as_bytes()[..20]));
+    wait_for("it is accepted", PATIENCE, || {
+        let open = "tradewind_proxy_connections_open";
+        (proxy.node.metric(open) == 1).then_some(())
+    });
+    // The one before it is gone: all that come after have other places in the plan.
+    assert_eq!(reload(&proxy, &rest).status, 200);
+    assert!(raw.send(&said.as_bytes()[20..]));
+    assert!(raw.send(request.as_bytes()));
+    assert_eq!(raw.answer().status, 200);
+}
+
+#[test]
+fn p2_a_reload_that_fails_for_want_of_keys_leaves_the_proxy_as_it_was() {
+    let (one, two) = (Backend::start(), Backend::start());
+    let proxy = Proxy::web(&[&one]);
+    let text = format!("{}{}", head(), web(&[&two]))
+        .replace("roles =", "state-dir = \"state\"\nroles =")
+        .replace("gslb.test.zone\"", "gslb.test.zone\"\ndnssec = \"default\"");
+    std::fs::write(proxy.node.file("tradewind.toml"), text).unwrap();
+    let answer = http::request(proxy.node.admin, "POST", "/v1/reload");
     assert_eq!(answer.status, 503, "{}", answer.body);
-    assert!(answer.body.contains("`extra`"), "{}", answer.body);
-    assert!(answer.body.contains(&addr.to_string()), "{}", answer.body);
+    assert!(answer.body.contains("no `state-dir`"), "{}", answer.body);
     proxy.assert_serves();
+    assert_eq!((one.requests(), two.requests()), (1, 0));
+    let events = http::get(proxy.node.admin, "/v1/events").body;
+    assert!(events.contains("configuration refused"), "{events}");
 }
 
 #[test]

@@ -111,6 +111,18 @@ fn the_client_is_who_the_header_says() {
     assert_eq!(backend.requests(), before);
 }
 
+#[test]
+fn a_proxy_that_names_nobody_has_the_limits_of_a_source() {
+    let backend = Backend::start();
+    let rule = "proxy-protocol = { from = [\"127.0.0.1/32\"] }\nconnection-rate = \"2/h\"";
+    let proxy = Proxy::start(&config(rule, &backend, ""));
+    for served in [true, true, false] {
+        let got = ask(&proxy, b"PROXY UNKNOWN\r\n");
+        assert_eq!(got.starts_with("HTTP/1.1 200"), served, "{got}");
+    }
+    assert!(ask(&proxy, V1).starts_with("HTTP/1.1 200"));
+}
+
 /// Connects from another address of this machine.
 fn from(source: &str, to: SocketAddr) -> TcpStream {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();

@@ -257,6 +257,23 @@ fn silent_sessions_end_and_a_limit_per_source_holds() {
     elsewhere.ask("from elsewhere");
     assert_eq!(open(&proxy), 3);
     assert!(third.next().is_none());
+    drop(proxy);
+    // Neighbours are one source where that is configured.
+    let wide = text
+        .replace("300ms", "60s")
+        .replace("forward =", "source-prefix4 = 24\nforward =");
+    let proxy = Proxy::start(&wide);
+    let server = proxy.addr("l4");
+    let clients = [1, 2].map(|n| Client::from(&format!("127.0.0.{n}:0"), server));
+    for client in &clients {
+        client.ask("here");
+    }
+    let third = Client::from("127.0.0.3:0", server);
+    third.send(b"me too");
+    wait_for("the refusal", PATIENCE, || {
+        (dropped(&proxy, "source-limit") == 1).then_some(())
+    });
+    Client::from("127.0.1.1:0", server).ask("from another network");
 }
 
 /// An echo server that is a process of its own; killed when dropped.

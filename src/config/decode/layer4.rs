@@ -19,6 +19,8 @@ const COMMON: &[&str] = &[
     "xdp",
     "connections-per-source",
     "connection-rate",
+    "source-prefix4",
+    "source-prefix6",
     "access-log",
 ];
 
@@ -30,10 +32,7 @@ const TCP: &[&str] = &[
     "tls-mode",
     "sni",
     "proxy-protocol",
-    "connection-rate",
     "total-connection-rate",
-    "source-prefix4",
-    "source-prefix6",
 ];
 
 /// Keys that only datagrams know.

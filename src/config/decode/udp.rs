@@ -34,7 +34,12 @@ pub(super) fn decode(cx: &mut Context<'_>, listener: &Reader<'_>) -> UdpSpec {
     if rules.is_one_way() {
         let own = OF_SESSIONS.iter().filter(|key| r.has(key));
         let own = own.map(|key| (r.span_of(key), r.name_of(key)));
-        let limits = ["connections-per-source", "connection-rate"];
+        let limits = [
+            "connections-per-source",
+            "connection-rate",
+            "source-prefix4",
+            "source-prefix6",
+        ];
         let limits = limits.iter().filter(|key| listener.has(key));
         let limits = limits.map(|key| (listener.span_of(key), listener.name_of(key)));
         let all: Vec<_> = own.chain(limits).collect();

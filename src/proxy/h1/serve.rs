@@ -52,20 +52,19 @@ enum Next {
     Linger,
 }
 
-/// Serves a connection until it ends. `ahead` are octets that were read off it already.
+/// Serves a connection until it ends. The tier is the one that `peer` is of: another may be in force since.
 ///
-/// A connection whose first octets are those of HTTP/2 is given back, where its listener speaks that.
+/// A connection whose first octets are those of HTTP/2 is given back, where its listener speaks that, with
+/// the octets that were read off it and the listener's name.
 pub async fn serve(
     io: Io,
-    ahead: BytesMut,
-    peer: Peer,
+    mut tier: Arc<Tier>,
+    mut peer: Peer,
     worker: Rc<Worker>,
-) -> Option<(Io, BytesMut)> {
-    let client = Rc::new(Client::new(io, ahead));
+) -> Option<(Io, BytesMut, Box<str>)> {
+    let client = Rc::new(Client::new(io, BytesMut::new()));
     let watch = Watch::new(&worker.watches);
-    let mut tier = worker.tier();
     let name = tier.plan.listeners[peer.listener.index()].name.clone();
-    let mut peer = peer;
     let mut glance = Glance::new(&worker, &tier, &peer);
     let mut first = true;
     loop {
@@ -103,7 +102,7 @@ pub async fn serve(
             }
             Err(NoHead::Http2) if first && http2 => {
                 let client = Rc::into_inner(client)?;
-                return Some((client.io.into_inner(), client.inbox.into_inner()));
+                return Some((client.io.into_inner(), client.inbox.into_inner(), name));
             }
             Err(no) => Box::pin(refuse(&client, &watch, &tier, &peer, &worker, head, no)).await,
         };

@@ -38,13 +38,15 @@ const SEND_BUFFER: usize = 64 << 10;
 /// Streams that a client may reset before we have begun with them (CVE-2023-44487, CVE-2025-8671).
 const RESETS: usize = 64;
 
-/// Serves a connection until it ends. `ahead` are octets that were read off it already.
-pub async fn serve(io: Io, ahead: BytesMut, peer: Peer, worker: Rc<Worker>) {
+/// Serves a connection of the listener called `name` until it ends. `ahead` are octets that were read off
+/// it already. The tier that `peer` is of may not be in force any more.
+pub async fn serve(io: Io, ahead: BytesMut, name: Box<str>, mut peer: Peer, worker: Rc<Worker>) {
     let tier = worker.tier();
-    let Some(listener) = tier.plan.listeners.get(peer.listener.index()) else {
+    let Some((at, listener)) = tier.listener(&name) else {
         return;
     };
-    let name: Rc<str> = (*listener.name).into();
+    peer.listener = ListenerId::from_index(at);
+    let name: Rc<str> = name.into();
     let idle = listener.timeouts.idle;
     let mut http = hyper::server::conn::http2::Builder::new(Local);
     http.timer(TokioTimer::new())

@@ -46,13 +46,12 @@ pub async fn enter(
         .as_ref()
         .filter(|_| !held.is_handed())
     {
-        let sender = peer.source;
-        match door::announced(&mut tcp, proxies, listener, (sender, peer.local)).await {
+        match door::announced(&mut tcp, proxies, listener, (peer.source, peer.local)).await {
             Some(said) => (peer.source, peer.local, peer.tls) = (said.source, said.local, said.tls),
             None => return Err(turned_away(worker, Ended::BadProxyHeader)),
         }
         flow.client = peer.source;
-        if peer.source != sender && !held.count_for(tier, peer.listener, peer.source) {
+        if !held.count_for(tier, peer.listener, peer.source) {
             refuse::prepare(rules.refusal, &tcp);
             return Err(Ended::TurnedAway);
         }
