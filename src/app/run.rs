@@ -434,6 +434,7 @@ async fn serve_after(
         .with_probes(probe_stats)
         .with_metrics(Some(durable.history.metrics()))
         .with_metrics(Some(flows.clone()))
+        .with_metrics(Some(drills.clone()))
         .with_metrics(Some(entrance.gate()))
         .with_metrics(
             carrier

@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value};
 
-use super::ask::{Answer, Via, ask};
+use super::ask::{Answer, Failure, Via, ask, try_ask};
 use super::orders::os_user;
 
 /// A drill that did not run for its whole time.
@@ -125,7 +125,7 @@ pub(super) fn run(command: DrillCommand) -> ExitCode {
         DrillCommand::Fail(args) => begin("fail", args),
         DrillCommand::Drain(args) => begin("drain", args),
         DrillCommand::List(via) => shown(&via, "/v1/drills", list),
-        DrillCommand::Show(args) if args.watch && !args.via.json => watch(&args.via, &args.id),
+        DrillCommand::Show(args) if args.watch => watch_known(&args.via, &args.id),
         DrillCommand::Show(args) => shown(&args.via, &path(&args.id), whole),
         DrillCommand::Abort(args) => abort(args),
         DrillCommand::Report(args) => {
@@ -156,18 +156,20 @@ fn begin(effect: &str, args: BeginArgs) -> ExitCode {
     let via = &args.via;
     match ask(via, "POST", "/v1/drills", &[], Some(&body.into())) {
         Err(e) => super::failed(e),
-        Ok(Answer { json, .. }) if via.json && !args.watch => {
-            println!("{json:#}");
-            ExitCode::SUCCESS
-        }
         Ok(Answer { json, .. }) => {
-            let id = text(&json["id"]).to_owned();
-            print!("{}", begun(&json));
-            let wanted = args.watch || std::io::stdout().is_terminal();
-            if wanted && !args.no_watch {
-                return watch(via, &id);
+            let watched = match args.watch {
+                true => true,
+                false => std::io::stdout().is_terminal() && !args.no_watch && !via.json,
+            };
+            match (via.json, watched) {
+                (true, true) => {}
+                (true, false) => println!("{json:#}"),
+                (false, _) => print!("{}", begun(&json)),
             }
-            ExitCode::SUCCESS
+            match watched {
+                true => watch(via, text(&json["id"])),
+                false => ExitCode::SUCCESS,
+            }
         }
     }
 }
@@ -191,9 +193,17 @@ fn abort(args: AbortArgs) -> ExitCode {
     }
 }
 
-/// Shows steps as they come, until the report is whole.
+/// As [`watch`], of a drill that somebody names: what a node refuses now it refuses later, too.
+fn watch_known(via: &Via, id: &str) -> ExitCode {
+    match try_ask(via, "GET", &path(id), &[], None) {
+        Err(refused @ Failure::Refused { .. }) => super::failed(refused),
+        _ => watch(via, id),
+    }
+}
+
+/// Shows steps as they come, until the report is whole; as JSON, the drill as it is then.
 fn watch(via: &Via, id: &str) -> ExitCode {
-    let terminal = std::io::stderr().is_terminal();
+    let terminal = std::io::stderr().is_terminal() && !via.json;
     let (mut told, mut failures) = (HashSet::new(), 0);
     loop {
         let json = match ask(via, "GET", &path(id), &[], None) {
@@ -211,7 +221,12 @@ fn watch(via: &Via, id: &str) -> ExitCode {
         if terminal {
             eprint!("\r\x1b[K");
         }
-        for line in progress(&json) {
+        let lines = if via.json {
+            Vec::new()
+        } else {
+            progress(&json)
+        };
+        for line in lines {
             // Another node's note may come late and stand before what was told.
             if told.insert(line.clone()) {
                 println!("{line}");
@@ -220,7 +235,10 @@ fn watch(via: &Via, id: &str) -> ExitCode {
         // Whoever reads through a pipe sees it now.
         drop(std::io::stdout().flush());
         if json["state"] == "reported" {
-            print!("{}", summary(&json));
+            match via.json {
+                true => println!("{json:#}"),
+                false => print!("{}", summary(&json)),
+            }
             return match json["ended"] == "finished" {
                 true => ExitCode::SUCCESS,
                 false => ExitCode::from(NOT_FINISHED),
@@ -236,17 +254,7 @@ fn watch(via: &Via, id: &str) -> ExitCode {
 }
 
 fn shown(via: &Via, path: &str, text: impl FnOnce(&Value) -> String) -> ExitCode {
-    match ask(via, "GET", path, &[], None) {
-        Err(e) => super::failed(e),
-        Ok(Answer { json, .. }) if via.json => {
-            println!("{json:#}");
-            ExitCode::SUCCESS
-        }
-        Ok(Answer { json, .. }) => {
-            print!("{}", text(&json));
-            ExitCode::SUCCESS
-        }
-    }
+    super::say::shown(via, path, &[], |json, _| text(json))
 }
 
 fn path(id: &str) -> String {

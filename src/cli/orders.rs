@@ -10,6 +10,7 @@ use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
 
 use super::ask::{Answer, Via, ask};
+use super::say::shown;
 
 /// In force, but not on every node yet.
 const PARTLY: u8 = 3;
@@ -246,14 +247,14 @@ pub(super) fn switchover(args: SwitchoverArgs) -> ExitCode {
 
 /// Lists the orders in force.
 pub(super) fn list(via: &Via) -> ExitCode {
-    shown(via, "/v1/overrides", &[], show::overrides)
+    shown(via, "/v1/overrides", &[], |json, _| show::overrides(json))
 }
 
 /// Shows the audit record of the fleet.
 pub(super) fn audit(args: &AuditArgs) -> ExitCode {
     let mut query = vec![("limit", args.limit.to_string())];
     query.extend(args.node.clone().map(|node| ("node", node)));
-    shown(&args.via, "/v1/audit", &query, show::audit)
+    shown(&args.via, "/v1/audit", &query, |json, _| show::audit(json))
 }
 
 impl Why {
@@ -290,25 +291,6 @@ fn given(
             if json["missing"].as_array().is_some_and(|m| !m.is_empty()) {
                 return ExitCode::from(PARTLY);
             }
-            ExitCode::SUCCESS
-        }
-    }
-}
-
-fn shown(
-    via: &Via,
-    path: &str,
-    query: &[(&str, String)],
-    text: impl FnOnce(&Value) -> String,
-) -> ExitCode {
-    match ask(via, "GET", path, query, None) {
-        Err(e) => super::failed(e),
-        Ok(Answer { json, .. }) if via.json => {
-            println!("{json:#}");
-            ExitCode::SUCCESS
-        }
-        Ok(Answer { json, .. }) => {
-            print!("{}", text(&json));
             ExitCode::SUCCESS
         }
     }

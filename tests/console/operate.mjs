@@ -83,7 +83,12 @@ await test(async (browser) => {
   await go(files);
   await page.getByRole("alert").getByText("does not get what is expected").waitFor();
   await go(files.filter((f) => !f.buffer.includes("[[expect]]")));
-  await page.getByText("Beyond the bound").waitFor();
+  await page.getByText(/Beyond the bound: .* it may be up to .* only 1.00 % may be/).waitFor();
+  await page.getByText("Samples behind it").waitFor();
+  await page.getByText(/No query was seen for \d+ names?, which count in no sum/).waitFor();
+  await page.getByLabel("Shares of").selectOption("addresses");
+  await go(files.filter((f) => !f.buffer.includes("[[expect]]")));
+  await page.getByText(/Beyond the bound: [\d.]+ % of clients would be sent to another region; only 1.00 % may be/).waitFor();
   assert.match(await page.getByRole("table", { name: "Who moves" }).textContent(), /eu.*us/);
   assert.deepEqual(await violations(page), []);
   await picture(page, "operate-plan");
@@ -113,6 +118,7 @@ await test(async (browser) => {
   });
   assert.deepEqual(dig("www.gslb.example", EU), AT_HOME, "everybody else stays");
   await page.getByRole("heading", { name: "Report" }).waitFor({ timeout: 2 * PATIENCE });
+  await page.getByRole("heading", { name: "DNS answers" }).waitFor();
   assert.deepEqual(await violations(page), []);
   await picture(page, "operate-drill");
 

@@ -130,6 +130,30 @@ await test(async (browser) => {
     async () => (await rows(page, "Backends of app")).map((r) => [r[0], r[1], r[2]]),
     async () => (await api("/v1/proxy/upstreams")).upstreams.find((u) => u.name === "app").backends.map((b) => [b.name, b.state, b.address]));
 
+  // A drill: where DNS sent clients before, while it ran, and after it.
+  const asked = JSON.stringify({ effect: "drain", scope: "pool", name: "us", for: "10m", owner: "ann", reason: "to be compared", "break-glass": "eu-1 is down" });
+  for (let i = 0; i < 6; i += 1) dig("www.gslb.example", i % 3 ? "192.0.2.0/24" : "203.0.113.0/24");
+  const begun = await fetch(`${base}/v1/drills`, { method: "POST", headers: { "content-type": "application/json" }, body: asked });
+  assert.equal(begun.status, 201);
+  const { id } = await begun.json();
+  // Its order is shown as a drill's, and is not an operator's to clear.
+  await view(page, "overrides");
+  await page.getByRole("table", { name: "Orders in force" }).getByRole("link", { name: `Drill ${id}` }).waitFor();
+  assert.match(await page.getByRole("table", { name: "Orders in force" }).innerText(), /of a drill, for everybody/);
+  assert.equal(await page.getByRole("button", { name: "Clear drill-drain of pool us" }).count(), 0);
+  await view(page, "");
+  await page.getByText("one drill under way").or(page.getByText("1 drill under way")).waitFor();
+  assert.equal(await page.getByText("by an operator").count(), 0);
+  const over = await fetch(`${base}/v1/drills/${id}/abort`, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ owner: "ann" }) });
+  assert.equal(over.status, 200);
+  await until("the drill is reported", async () => (await api(`/v1/drills/${id}`)).state === "reported", 2 * PATIENCE);
+  await view(page, `drills/${id}`);
+  const { answers } = await api(`/v1/drills/${id}`);
+  assert.ok(answers.regions.length > 1 && answers.samples.before > 0);
+  const part = (x) => (x === null ? "not asked" : `${(100 * x).toFixed(1)} %`);
+  assert.deepEqual(await rows(page, "Where DNS sent clients"), answers.regions.map((x) => [x.region, part(x.before), part(x.during), part(x.after)]));
+  await page.getByText(answers.why_not).waitFor();
+
   // The others: as many rows as there are things, and each with its first words.
   for (const [at, name, path, told] of [
     ["pools", "Pools", "/v1/pools", (a) => a.pools.map((p) => [p.name, p.region])],

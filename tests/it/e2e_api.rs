@@ -89,7 +89,12 @@ fn everything_is_shown_and_found_by_its_name() {
     );
     assert_eq!(get("/v1/regions")["regions"][0]["endpoints"]["down"], 2);
     assert_eq!(get("/v1/monitors")["monitors"][0]["kind"], "tcp");
-    assert_eq!(get("/v1/nodes")["nodes"][0]["state"], "this node");
+    let own = get("/v1/nodes")["nodes"][0].take();
+    assert_eq!(
+        (&own["state"], &own["votes"]),
+        (&"this node".into(), &2.into())
+    );
+    assert_eq!(get("/v1/fleet")["members"][0]["votes"], 2);
     let config = get("/v1/config?path=monitors.tcp");
     let options = config["options"].as_array().unwrap();
     let interval = options
@@ -129,6 +134,12 @@ fn whatever_is_wrong_is_named() {
         ("/v1/endpoints?region=nowhere", 404, "region"),
         ("/v1/pools?region=nowhere", 404, "region"),
         ("/v1/votes?pool=mian", 404, "pool"),
+        ("/v1/latency/clients?region=nowhere", 404, "region"),
+        (
+            "/v1/explain?name=www.gslb.test&client=192.0.2.1&resolver=192.0.2.53",
+            400,
+            "resolver",
+        ),
         ("/v1/flows?name=ww.gslb.test", 404, "name"),
         ("/v1/pools/mian", 404, "pool"),
         ("/v1/config?path=monitor", 404, "path"),

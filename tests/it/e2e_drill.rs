@@ -157,6 +157,23 @@ fn a_whole_drill_moves_answers_ends_by_itself_and_is_reported() {
     );
     let same = http::get(node.admin, &format!("/v1/drills/{id}/report")).json();
     assert_eq!(same["id"], *id);
+    // For programs the watch ends with the drill, and nothing else is printed.
+    let args = ["drill", "show", &id, "--watch", "--json"];
+    let watched: Value = serde_json::from_str(&told(&node, &args, 0)).unwrap();
+    assert_eq!(
+        (&watched["id"], &watched["state"]),
+        (&id.as_str().into(), &"reported".into())
+    );
+    for line in [
+        "tradewind_drills_running 0",
+        "tradewind_drills_begun_total 1",
+        "tradewind_drills_ended_total{end=\"finished\"} 1",
+        "tradewind_drills_ended_total{end=\"rolled-back\"} 0",
+        "tradewind_drills_refused_total 0",
+    ] {
+        let page = http::get(node.admin, "/metrics").body;
+        assert!(page.lines().any(|l| l == line), "{line}: {page}");
+    }
     // An order like others: the audit record has it.
     let audit = told(&node, &["audit"], 0);
     assert!(
@@ -177,6 +194,19 @@ fn while_a_drill_runs_clients_move_and_its_end_bounds_the_ttl() {
     assert!(
         refused.contains("0 other drills may run, 1 run") && refused.contains(&id),
         "{refused}"
+    );
+    let page = http::get(node.admin, "/metrics").body;
+    assert!(page.contains("\ntradewind_drills_running 1\n"), "{page}");
+    assert!(
+        page.contains("\ntradewind_drills_refused_total 1\n"),
+        "{page}"
+    );
+    // Whom no node knows, nobody waits for.
+    let asked = std::time::Instant::now();
+    let unknown = told(&node, &["drill", "show", "nobody", "--watch"], 1);
+    assert!(
+        unknown.contains("no drill `nobody`") && asked.elapsed() < Duration::from_secs(8),
+        "{unknown}"
     );
     // It outlives a crash of the only node, and ends in time.
     node.crash_and_restart();

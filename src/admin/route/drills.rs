@@ -40,7 +40,7 @@ pub struct Wanted {
     /// Nobody but who asks for `drill-ID.NAME`.
     #[serde(default)]
     label: bool,
-    /// Who; without it the one who asks.
+    /// Who; without it the one who asks. Who is known by the machine alone says it.
     owner: Option<String>,
     /// Why.
     reason: String,
@@ -57,7 +57,7 @@ pub struct Wanted {
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Abort {
-    /// Who; without it the one who asks.
+    /// Who; without it the one who asks. Who is known by the machine alone says it.
     owner: Option<String>,
     /// Why.
     #[serde(default)]

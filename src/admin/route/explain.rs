@@ -34,7 +34,7 @@ pub struct Parameters {
     /// A network stands for an ECS option, an address for the resolver itself.
     #[param(required = true, example = "192.0.2.0/24")]
     client: Option<String>,
-    /// Address of the resolver that sends the ECS option.
+    /// Address of the resolver that sends the ECS option; only where `client` is a network.
     #[param(example = "198.51.100.53")]
     resolver: Option<String>,
     /// A draw as an explanation shows it, to decide the same again.
@@ -73,7 +73,7 @@ pub async fn explain(
         Problem::parameter(
             "type",
             format!(
-                "`{}` is not a record type; use A or AAAA",
+                "`{}` is not a record type; use A, AAAA or HTTPS",
                 p.qtype.as_deref().unwrap_or("")
             ),
         )
@@ -129,9 +129,18 @@ fn client_of(text: &str, resolver: Option<&str>) -> Result<ExplainClient, Proble
                 .map_err(|_| Problem::parameter("resolver", format!("`{r}` is not an address")))
         })
         .transpose()?;
+    let source = text.contains('/').then_some(prefix.len());
+    if let (None, Some(resolver)) = (source, resolver) {
+        let detail = format!(
+            "`client` is the address `{text}`, so the resolver itself: give the network that {resolver} \
+             sends, such as {text}/{}, or leave `resolver` out",
+            prefix.len()
+        );
+        return Err(Problem::parameter("resolver", detail));
+    }
     Ok(ExplainClient {
         addr: prefix.addr(),
-        source: text.contains('/').then_some(prefix.len()),
+        source,
         resolver,
     })
 }

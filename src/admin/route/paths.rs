@@ -4,10 +4,11 @@ use axum::{Json, extract};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use super::find;
 use super::query::{Query, limit};
 
 use crate::admin::gate::Viewer;
-use crate::admin::problem::Problem;
+use crate::admin::problem::{Document, Problem};
 use crate::admin::state::{Answer, State};
 use crate::admin::view::paths::{ClientPaths, Filter};
 
@@ -31,7 +32,13 @@ pub struct PathsWanted {
     path = "/v1/latency/clients",
     tag = "health",
     params(PathsWanted),
-    responses((status = 200, description = "Some of the prefixes, by region", body = ClientPaths))
+    responses(
+        (status = 200, description = "Some of the prefixes, by region", body = ClientPaths),
+        (status = 400, description = "A parameter is wrong", body = Document,
+         content_type = "application/problem+json"),
+        (status = 404, description = "No such region; the nearest is told", body = Document,
+         content_type = "application/problem+json"),
+    )
 )]
 pub async fn paths(
     _: Viewer,
@@ -48,19 +55,7 @@ pub async fn paths(
         };
         text.parse().map_err(wrong)
     });
-    let regions = &view.snapshot.steering.regions;
-    if let Some(region) = &wanted.region
-        && !regions.iter().any(|r| *r.name == **region)
-    {
-        let names: Vec<&str> = regions.iter().map(|r| &*r.name).collect();
-        return Err(Problem::parameter(
-            "region",
-            format!(
-                "there is no region `{region}`; there are: {}",
-                names.join(", ")
-            ),
-        ));
-    }
+    find::filters(&view, None, wanted.region.as_deref())?;
     let filter = Filter {
         within: within.transpose()?,
         region: wanted.region,

@@ -44,6 +44,10 @@ const SETTLE_MS: u64 = 1_500;
 /// And at most so long, where a node keeps silent.
 const SILENT_MS: u64 = 15_000;
 
+/// Where answers were seen, for what others counted after its end: they tell it with the next second, and a
+/// share is taken over three.
+const HEARD_MS: u64 = 3_500;
+
 /// And where answers have yet to come back, or nobody asks any more.
 const ANSWERS_MS: u64 = 5_000;
 
@@ -370,7 +374,7 @@ impl Drills {
             .is_none_or(|t| t.away.is_none() || t.back.is_some_and(|b| b.ninety_nine.is_some()));
         let settled = waited >= SETTLE_MS
             && (told || waited >= SILENT_MS)
-            && (answers_came_back(&shown.answers) || waited >= ANSWERS_MS);
+            && waited >= answers_settle_ms(&shown.answers);
         let whole = settled && back || waited >= TRAFFIC_MS;
         if whole {
             let said = format!(
@@ -427,6 +431,16 @@ impl Drills {
         Some(second.arrivals)
     }
 
+    /// Counts a phase that was entered; what a node hears that was not there at the time is no news.
+    fn count_step(&self, phase: Phase, at_ms: u64, end: Option<End>) {
+        match (phase, end) {
+            _ if at_ms < self.since_ms => {}
+            (Phase::Running, _) => self.counts.begun(),
+            (Phase::Ended, Some(end)) => self.counts.ended(end),
+            _ => {}
+        }
+    }
+
     /// Tells phases that were not told yet as events.
     fn announce(&self) {
         let mut events = Vec::new();
@@ -440,6 +454,8 @@ impl Drills {
                     if !file.told.insert(*phase) {
                         continue;
                     }
+                    let end = course.state(now_ms, file.charter.ends_ms).end();
+                    self.count_step(*phase, step.at_ms, end);
                     let (word, level) = match (phase, step.end) {
                         (Phase::Planned, _) => ("planned", Level::Info),
                         (Phase::Checked, _) => ("checked", Level::Info),
@@ -538,13 +554,14 @@ impl Drills {
     }
 }
 
-/// Whether nothing is to be waited for: they are back, or there were too few to tell.
-fn answers_came_back(answers: &Answers) -> bool {
+/// How long after the end answers are waited for, in milliseconds.
+fn answers_settle_ms(answers: &Answers) -> u64 {
     match answers {
-        Answers::Label | Answers::TooFine | Answers::NotAsked => true,
+        Answers::Label | Answers::TooFine | Answers::NotAsked => 0,
         Answers::Seen { tally, .. } => match tally.back() {
-            Some(back) => back.ninety_nine.is_some(),
-            None => true,
+            Some(back) if back.ninety_nine.is_none() => ANSWERS_MS,
+            // They are back, or there were too few to tell.
+            _ => HEARD_MS,
         },
     }
 }

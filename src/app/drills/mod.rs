@@ -11,6 +11,7 @@ mod answers;
 mod demand;
 mod drive;
 mod files;
+mod metrics;
 mod safety;
 mod show;
 mod traffic;
@@ -27,6 +28,7 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 use self::files::Files;
+use self::metrics::Counts;
 use self::safety::Present;
 use self::word::Word;
 use self::world::Ground;
@@ -75,6 +77,9 @@ pub struct Tools {
 pub struct Drills {
     tools: Tools,
     known: Mutex<Known>,
+    counts: Counts,
+    /// What was noted before this process began is not counted, in milliseconds since 1970.
+    since_ms: u64,
     /// One is begun at a time.
     beginning: tokio::sync::Mutex<()>,
 }
@@ -129,9 +134,12 @@ impl Drills {
             files: Files::load(stored),
             ..Known::default()
         };
+        let since_ms = tools.clock.wall().unix_ms(tools.clock.now());
         Arc::new(Drills {
             tools,
             known: Mutex::new(known),
+            counts: Counts::default(),
+            since_ms,
             beginning: tokio::sync::Mutex::default(),
         })
     }
@@ -294,6 +302,7 @@ impl Drills {
     }
 
     fn refused(&self, charter: &Charter, rules: &[String]) {
+        self.counts.refused();
         self.tools.orders.note(AuditLine {
             at_ms: charter.planned_ms,
             event: "refused".to_owned(),

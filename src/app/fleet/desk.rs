@@ -263,7 +263,11 @@ impl FleetDesk {
                 } else {
                     h.generation
                 },
-                votes: h.votes.values().sum(),
+                votes: if own {
+                    own_votes(view)
+                } else {
+                    h.votes.values().sum()
+                },
             }
         });
         let members = members.collect();
@@ -275,6 +279,17 @@ impl FleetDesk {
             counts: self.metrics(),
         }
     }
+}
+
+/// Checks that this node itself votes on: what it would tell others.
+fn own_votes(view: &View) -> usize {
+    let snapshot = &view.snapshot;
+    if snapshot.settings.council.own.is_none() {
+        return 0;
+    }
+    // The parts of a composite are in its own vote.
+    let told = snapshot.targets.iter().filter(|t| !t.endpoints.is_empty());
+    told.count()
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

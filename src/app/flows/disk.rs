@@ -13,6 +13,9 @@ const FILE: &str = "flows.txt";
 /// The first line: what this is, and in which form.
 const HEAD: &str = "tradewind flows 1";
 
+/// Later hours are none: years have four digits.
+const LAST_HOUR: u64 = 253_402_300_799 / 3600;
+
 /// A file longer than this is none of ours.
 const MOST_OCTETS: u64 = 256 << 20;
 
@@ -62,7 +65,8 @@ pub fn read(text: &str, table: &mut Table) -> usize {
 
 fn entry(line: &str, table: &mut Table) -> Option<(u64, Flow, f64)> {
     let mut words = line.split(' ');
-    let hour = words.next()?.parse().ok()?;
+    // Of a file that is damaged; hours are counted with from here on.
+    let hour: u64 = words.next()?.parse().ok().filter(|h| *h <= LAST_HOUR)?;
     let name = words.next()?;
     let network = words.next()?.parse().ok()?;
     let mut part = || words.next().map(|w| if w == "-" { "" } else { w });
@@ -139,9 +143,11 @@ mod tests {
             again.window(24, 500_001, 0.0),
             table.window(24, 500_001, 0.0)
         );
-        let damaged = kept.replace("12.5", "12.x") + "500001 www.example. 192.0.2.0/24 eu eu NaN\n";
+        let damaged = kept.replace("12.5", "12.x")
+            + "500001 www.example. 192.0.2.0/24 eu eu NaN\n"
+            + &format!("{} www.example. 192.0.2.0/24 eu eu 1\n", u64::MAX);
         let mut again = Table::default();
-        assert_eq!(read(&damaged, &mut again), 2);
+        assert_eq!(read(&damaged, &mut again), 3);
         assert_eq!(again.size(), 1);
         assert_eq!(read("something else\n", &mut Table::default()), 1);
     }

@@ -54,15 +54,18 @@ pub struct Samples {
 }
 
 impl Samples {
-    /// Adds a sample of `name` that stands for `weight` queries, at a second since 1970.
+    /// Adds a sample of `name` that stands for `weight` queries, at a second since 1970. What is later than
+    /// the next hour is forgotten: a calendar that was ahead must not keep out what is seen now.
     pub fn add(&mut self, unix: u64, name: &Arc<str>, weight: u32) {
+        let hour = unix / 3600;
+        self.hours.retain(|h| h.number <= hour + 1);
         let weight = f64::from(weight);
         let one = Sampled {
             samples: 1.0,
             queries: weight,
             squares: weight * weight,
         };
-        self.put(unix / 3600, unix, name, one);
+        self.put(hour, unix, name, one);
     }
 
     fn put(&mut self, number: u64, first: u64, name: &Arc<str>, some: Sampled) {
@@ -202,6 +205,16 @@ mod tests {
         later.add(unix + 26 * 3600, &api, 1);
         assert_eq!(later.within(24, unix + 26 * 3600).0.len(), 1);
         assert_eq!(later.hours.len(), 1);
+    }
+
+    #[test]
+    fn a_calendar_that_was_ahead_keeps_nothing_out() {
+        let www: Arc<str> = "www.x.".into();
+        let mut samples = Samples::default();
+        samples.add(900 * 3600, &www, 1);
+        samples.add(100 * 3600, &www, 2);
+        let (sums, over) = samples.within(24, 100 * 3600);
+        assert_eq!((sums[&www].queries, over), (2.0, 0));
     }
 
     #[test]

@@ -106,10 +106,12 @@ impl Table {
         *self.hours[at].flows.entry(flow).or_default() += queries;
     }
 
-    /// Forgets what is older than a day before `hour`.
+    /// Forgets what is older than a day before `hour`, and what is later than the next one: a calendar
+    /// that was ahead must not keep out what is seen now.
     pub fn turn_to(&mut self, hour: u64) {
         let before = self.hours.len();
-        self.hours.retain(|h| h.number + HOURS > hour);
+        let kept = |h: &Hour| h.number + HOURS > hour && h.number <= hour + 1;
+        self.hours.retain(kept);
         if self.hours.len() < before {
             // Names and regions that no configuration has any more.
             self.texts.retain(|t| Arc::strong_count(t) > 1);
@@ -303,6 +305,20 @@ mod tests {
         t.turn_to(200);
         // Nobody speaks of its name any more.
         assert_eq!((t.size(), t.texts.len()), (0, 0));
+    }
+
+    #[test]
+    fn a_calendar_that_was_ahead_keeps_nothing_out() {
+        let mut t = Table::default();
+        let f = flow(&mut t, "192.0.2.0/24", "eu");
+        t.add(900, f.clone(), 10.0, &nowhere);
+        t.turn_to(100);
+        t.add(100, f.clone(), 3.0, &nowhere);
+        assert_eq!(t.window(24, 100, 0.0), [(f.clone(), 3.0)]);
+        // The hour that begins now may be another thread's already.
+        t.add(101, f, 1.0, &nowhere);
+        t.turn_to(100);
+        assert_eq!(t.size(), 2);
     }
 
     #[test]

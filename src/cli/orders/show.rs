@@ -4,6 +4,9 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
+use crate::cli::say::list;
+use crate::cli::table::span;
+
 /// An order that was taken.
 pub(super) fn given(json: &Value, server: &str) -> String {
     let mut out = String::new();
@@ -18,7 +21,7 @@ pub(super) fn given(json: &Value, server: &str) -> String {
     let (applied, of) = (&json["applied"], &json["of"]);
     let nodes = if of == 1 { "node" } else { "nodes" };
     let _ = write!(out, "in force on {applied} of {of} {nodes}");
-    let missing: Vec<String> = array(&json["missing"])
+    let missing: Vec<String> = list(&json["missing"])
         .map(|m| format!("{} ({})", text(&m["node"]), text(&m["why"])))
         .collect();
     if !missing.is_empty() {
@@ -34,7 +37,7 @@ pub(super) fn given(json: &Value, server: &str) -> String {
 /// All orders.
 pub(super) fn overrides(json: &Value) -> String {
     let mut out = String::new();
-    for o in array(&json["overrides"]) {
+    for o in list(&json["overrides"]) {
         let kind = match o["weight"].as_u64() {
             Some(w) => format!("weight {w}"),
             None => text(&o["kind"]).to_owned(),
@@ -68,7 +71,7 @@ pub(super) fn overrides(json: &Value) -> String {
             "  beneath it: {} up, {} down, {} unknown",
             beneath["up"], beneath["down"], beneath["unknown"]
         );
-        for e in array(&beneath["not_up"]) {
+        for e in list(&beneath["not_up"]) {
             let error = e["last_error"].as_str();
             let error = error.map(|e| format!(": {e}")).unwrap_or_default();
             let _ = writeln!(
@@ -79,7 +82,7 @@ pub(super) fn overrides(json: &Value) -> String {
             );
         }
     }
-    for q in array(&json["quarantined"]) {
+    for q in list(&json["quarantined"]) {
         let says: Vec<&str> = strings(&q["says"]).collect();
         let _ = writeln!(
             out,
@@ -118,7 +121,7 @@ fn of_drill(drill: &Value) -> Option<String> {
 /// it stands are told.
 pub(super) fn audit(json: &Value) -> String {
     let mut out = String::new();
-    for e in array(&json["audit"]) {
+    for e in list(&json["audit"]) {
         let node = text(&e["node"]);
         let records: Vec<&str> = strings(&e["records"]).collect();
         let elsewhere = match records.is_empty() || records == [node] {
@@ -148,21 +151,8 @@ pub(super) fn audit(json: &Value) -> String {
     out
 }
 
-/// `90 s`, `12 min`, `3 h`.
-fn span(seconds: u64) -> String {
-    match seconds {
-        0..120 => format!("{seconds} s"),
-        120..7200 => format!("{} min", seconds / 60),
-        _ => format!("{} h", seconds / 3600),
-    }
-}
-
-fn array(json: &Value) -> impl Iterator<Item = &Value> {
-    json.as_array().into_iter().flatten()
-}
-
 fn strings(json: &Value) -> impl Iterator<Item = &str> {
-    array(json).filter_map(Value::as_str)
+    list(json).filter_map(Value::as_str)
 }
 
 fn text(json: &Value) -> &str {

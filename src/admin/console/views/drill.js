@@ -3,7 +3,7 @@
 import { get } from "../lib/api.js";
 import { act, outcome, owner } from "../lib/act.js";
 import { h, toast } from "../lib/dom.js";
-import { clock, date, ms, number, plural, span } from "../lib/format.js";
+import { clock, date, ms, number, percent, plural, span } from "../lib/format.js";
 import { badge, bar, facts, figures, heading, link, notice, panel, path, table } from "../lib/parts.js";
 import { deed, running, standing, whom } from "./drills.js";
 
@@ -48,6 +48,12 @@ function progress(d) {
 
 const time = (v) => (v === null || v === undefined ? "not seen yet" : ms(v));
 
+/** After what time the last of what could move had moved, as far as it was seen. */
+function tail(d) {
+  const all = [["DNS answers", d.answers?.away], ["traffic", d.traffic?.away]].filter(([, m]) => m?.p99_ms !== null && m?.p99_ms !== undefined);
+  return all.length ? all.map(([what, m]) => `99 % of ${what}: ${ms(m.p99_ms)}`).join("; ") : "not seen";
+}
+
 /** Promised against seen, step by step. */
 function times(d) {
   const p = d.promised;
@@ -62,20 +68,42 @@ function times(d) {
     table("Times, promised and seen", [
       { name: "Step", cell: ([name]) => name },
       { name: "Promised at worst", num: true, cell: ([, v]) => (v === undefined ? "—" : ms(v)) },
-      { name: "Seen", num: true, cell: ([name, , v]) => (name.startsWith("Caches") ? "see traffic" : time(v)) },
+      { name: "Seen", num: true, cell: ([name, , v]) => (name.startsWith("Caches") ? tail(d) : time(v)) },
     ], rows, { key: ([name]) => name, keeps: true }));
 }
 
-function traffic(t) {
+/** When so much had moved away, and back. */
+function moved(title, { away, back }, none) {
   const shares = (m) => (m ? [["50 %", m.p50_ms], ["90 %", m.p90_ms], ["99 %", m.p99_ms]] : []);
-  const rows = [["Away", t.away], ["Back", t.back]].flatMap(([way, m]) => shares(m).map(([share, v]) => [way, share, v]));
+  const rows = [["Away", away], ["Back", back]].flatMap(([way, m]) => shares(m).map(([share, v]) => [way, share, v]));
+  return table(title, [
+    { name: "Way", cell: ([way]) => way },
+    { name: "Share", cell: ([, share]) => share },
+    { name: "After", num: true, cell: ([, , v]) => time(v) },
+  ], rows, { key: ([way, share]) => `${way} ${share}`, keeps: true, none });
+}
+
+/** Where DNS sent clients, and when that had moved. */
+function answers(a) {
+  const share = (v) => (v === null || v === undefined ? "not asked" : percent(v, 1));
+  const { before, during, after } = a.samples;
+  const seen = a.nodes.length > 0;
+  return h("section", { class: "panel flush", key: "answers", "aria-labelledby": "h-answers" },
+    h("div", { class: "panel-head" }, h("h2", { id: "h-answers" }, "DNS answers"),
+      h("p", { class: "quiet" }, [seen && `Seen by ${a.nodes.join(", ")} in samples: ${number(before)} before, ${number(during)} during, ${number(after)} after.`, a.why_not].filter(Boolean).join(" "))),
+    seen && table("Where DNS sent clients", [
+      { name: "Sent to", cell: (x) => x.region },
+      { name: "Before", num: true, cell: (x) => share(x.before) },
+      { name: "During", num: true, cell: (x) => share(x.during) },
+      { name: "After", num: true, cell: (x) => share(x.after) },
+    ], a.regions, { key: (x) => x.region, keeps: true }),
+    seen && a.away && moved("When answers had moved", a));
+}
+
+function traffic(t) {
   return h("section", { class: "panel flush", key: "traffic", "aria-labelledby": "h-traffic" },
     h("div", { class: "panel-head" }, h("h2", { id: "h-traffic" }, "Traffic"), h("p", { class: "quiet" }, `${t.before_per_second.toFixed(1)} arrivals a second before, seen by ${t.nodes.join(", ")}`)),
-    table("When traffic had moved", [
-      { name: "Way", cell: ([way]) => way },
-      { name: "Share", cell: ([, share]) => share },
-      { name: "After", num: true, cell: ([, , v]) => time(v) },
-    ], rows, { key: ([way, share]) => `${way} ${share}`, keeps: true, none: "Too little traffic to tell." }));
+    moved("When traffic had moved", t, "Too little traffic to tell."));
 }
 
 export function render(r, d) {
@@ -103,6 +131,7 @@ export function render(r, d) {
         h("div", { class: "stack wide" },
           h("h2", {}, over ? "Report" : "So far"),
           times(d),
+          answers(d.answers),
           d.traffic && traffic(d.traffic),
           d.nodes.length > 0 && h("section", { class: "panel flush", key: "nodes", "aria-labelledby": "h-nodes" },
             h("div", { class: "panel-head" }, h("h2", { id: "h-nodes" }, "Nodes")),

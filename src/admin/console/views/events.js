@@ -19,7 +19,7 @@ export async function load(r) {
   const older = r.state.older ?? [];
   r.state.next = older.length ? r.state.next : page.next;
   const seen = new Set(page.events.map((e) => e.number));
-  return { partial: page.partial, events: [...page.events, ...older.filter((e) => !seen.has(e.number))] };
+  return { partial: page.partial ?? (older.length ? r.state.partial : null), events: [...page.events, ...older.filter((e) => !seen.has(e.number))] };
 }
 
 /** Where the page begins that is older than what is shown. */
@@ -28,7 +28,8 @@ async function more(r) {
   const page = await get("/v1/events", { query: { kind, subject, level, limit: 100, before: r.state.next } });
   r.state.older = [...(r.state.older ?? []), ...r.data.events, ...page.events].slice(0, MOST);
   r.state.next = page.next;
-  r.data = { events: [...r.data.events, ...page.events].slice(0, MOST) };
+  r.state.partial = page.partial;
+  r.data = { partial: page.partial ?? r.data.partial, events: [...r.data.events, ...page.events].slice(0, MOST) };
   r.render();
 }
 

@@ -6,6 +6,7 @@ import { legend, map } from "../lib/map.js";
 import { ms } from "../lib/format.js";
 import { badge, bar, empty, facts, field, heading, link, loading, notice, panel, path, table, trouble, values } from "../lib/parts.js";
 import { region_kind } from "./world.js";
+import { whom } from "./drills.js";
 
 export const title = () => "Explain";
 /** An explanation is of one moment; another one is asked for. */
@@ -81,7 +82,7 @@ function world(r, e, regions) {
 /** What somebody gets: addresses' endpoints, or words. */
 const got = (x) => (x.answer?.length ? x.answer.map((a) => a.endpoint).join(", ") : (x.otherwise ?? "no endpoint"));
 
-const BY = { plan: "another plan next door", hash: "the client is hashed by as many bits", nothing: "all clients are alike" };
+const BY = { plan: "another plan next door", hash: "the client is hashed by as many bits", drill: "a drill answers its canary otherwise", nothing: "all clients are alike" };
 
 function neighbours(e) {
   const b = e.neighbours;
@@ -154,7 +155,7 @@ function answer(r, e, regions) {
       e.counterfactuals && panel("What would change it", { id: "counterfactuals", note: e.counterfactuals_complete ? null : "Not all were looked for: the name is large" },
         e.counterfactuals.length ? h("ul", { class: "plain-list" }, e.counterfactuals.map((x) => h("li", {}, x.text))) : h("p", { class: "quiet" }, "Nothing that one change could do.")),
       e.neighbours && neighbours(e),
-      e.overrides?.length > 0 && panel("Overrides in force", { id: "orders" }, h("ul", { class: "plain-list" }, e.overrides.map((o) => h("li", {}, badge(o.kind), ` ${o.scope} ${o.name}, by ${o.owner}: ${o.reason}`))))),
+      e.overrides?.length > 0 && panel("Overrides in force", { id: "orders" }, h("ul", { class: "plain-list" }, e.overrides.map((o) => h("li", {}, badge(o.kind), ` ${o.scope} ${o.name}, by ${o.owner}: ${o.reason}`, o.drill && h("span", {}, " (", link(path("drills", o.drill.id), `drill ${o.drill.id}`), `, for ${whom(o.drill)})`)))))),
     e.candidates && candidates(e),
     e.eliminations?.length > 0 && h("section", { class: "panel flush", key: "eliminated", "aria-labelledby": "h-eliminated" },
       h("div", { class: "panel-head" }, h("h2", { id: "h-eliminated" }, "Eliminated")),

@@ -29,7 +29,7 @@ export function render(r, { fleet, monitors, ready }) {
           { name: "Region", cell: (m) => link(path("regions", m.region), m.region) },
           { name: "Roles", cell: (m) => m.roles.join(", ") },
           { name: "Generation", num: true, cell: (m) => number(m.generation) },
-          { name: "Votes heard", num: true, cell: (m) => (m.state === OWN ? "its own" : plural(m.votes, "check")) },
+          { name: "Votes on", num: true, cell: (m) => plural(m.votes, "check") },
           { name: "Heard", num: true, cell: (m) => (m.state === OWN ? "this node" : m.heard_seconds_ago === null ? "never" : `${span(m.heard_seconds_ago)} ago`) },
           { name: "Configuration", cell: (m) => m.config && h("code", { title: m.config }, m.config.slice(0, 12)) },
         ], fleet.members, { key: (m) => m.node })),

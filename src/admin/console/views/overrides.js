@@ -5,6 +5,7 @@ import { act, order_said, outcome, owner, reasons, submit, taken } from "../lib/
 import { h } from "../lib/dom.js";
 import { byName, clock, number, span } from "../lib/format.js";
 import { badge, empty, field, heading, link, notice, panel, path, table } from "../lib/parts.js";
+import { whom } from "./drills.js";
 
 export const title = () => "Overrides";
 
@@ -122,12 +123,12 @@ export function render(r, data) {
         h("div", { class: "panel-head" }, h("h2", { id: "h-force" }, "In force")),
         table("Orders in force", [
           { name: "About", cell: (o) => h("span", {}, h("span", { class: "quiet" }, `${o.scope} `), link(path(place[o.scope], o.name), o.name)) },
-          { name: "Order", cell: (o) => badge(o.kind, o.weight === undefined ? o.kind : `weight ${number(o.weight)}`) },
+          { name: "Order", cell: (o) => h("span", {}, badge(o.kind, o.weight === undefined ? o.kind : `weight ${number(o.weight)}`), o.drill && h("span", { class: "quiet" }, ` of a drill, for ${whom(o.drill)}`)) },
           { name: "Ends", num: true, cell: (o) => (o.ends_in_seconds === null ? "when cleared" : `in ${span(o.ends_in_seconds)}`) },
           { name: "By", cell: (o) => h("span", {}, o.owner, h("span", { class: "quiet" }, `, ${clock(o.given)}`)) },
           { name: "Reason", wrap: true, cell: (o) => h("span", {}, o.reason, o.break_glass && h("span", {}, " ", badge("warning", "broke a rule"), ` ${o.break_glass}`)) },
           { name: "Beneath", wrap: true, cell: (o) => beneath(o.beneath) },
-          { name: "", head: h("span", { class: "hidden" }, "Act"), cell: (o) => h("button", { type: "button", class: "small", disabled: !r.may("operator"), "aria-label": `Clear ${o.kind} of ${o.scope} ${o.name}`, onclick: () => clear(r, o) }, "Clear") },
+          { name: "", head: h("span", { class: "hidden" }, "Act"), cell: (o) => o.drill ? link(path("drills", o.drill.id), `Drill ${o.drill.id}`) : h("button", { type: "button", class: "small", disabled: !r.may("operator"), "aria-label": `Clear ${o.kind} of ${o.scope} ${o.name}`, onclick: () => clear(r, o) }, "Clear") },
         ], orders.overrides, { key: (o) => o.id, none: "No order is in force: everything serves as configured and probed." })),
       orders.quarantined.length > 0 && panel("Kept, but not in force", { id: "quarantined", note: "The clock of the node that gave them is far ahead." },
         table("Quarantined orders", [

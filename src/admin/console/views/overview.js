@@ -54,7 +54,7 @@ function wrongs({ status, regions, down }) {
 
 function wrong(data) {
   const list = wrongs(data);
-  const orders = data.status?.overrides ?? 0;
+  const orders = (data.status?.overrides ?? 0) - (data.status?.drill_orders ?? 0);
   const drills = data.drills.length;
   const told = [
     orders > 0 && h("li", {}, badge("weight", "in force"), h("span", {}, `${plural(orders, "override")} by an operator. `, link("overrides", "Overrides"))),

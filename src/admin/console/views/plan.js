@@ -2,7 +2,7 @@
 
 import { get, send } from "../lib/api.js";
 import { h, say } from "../lib/dom.js";
-import { number, percent, short, span } from "../lib/format.js";
+import { number, percent, plural, short, span } from "../lib/format.js";
 import { legend, map } from "../lib/map.js";
 import { badge, bar, field, figures, heading, link, notice, panel, path, table, trouble } from "../lib/parts.js";
 import { region_kind } from "./world.js";
@@ -24,6 +24,7 @@ async function plan(r, form) {
   const text = form.elements.namedItem("text").value;
   if (text.trim()) files[form.elements.namedItem("as").value.trim() || "tradewind.toml"] = text;
   const shift = form.elements.namedItem("shift").value.trim();
+  const by = form.elements.namedItem("by").value;
   const size = Object.values(files).reduce((n, t) => n + t.length, 0);
   Object.assign(r.state, { error: null, report: null });
   if (!size || size > MOST) {
@@ -34,7 +35,7 @@ async function plan(r, form) {
   r.state.busy = true;
   r.render();
   try {
-    r.state.report = await send("POST", "/v1/plan", { files, ...(shift && { "max-shift": shift }) }, { patience: 120_000 });
+    r.state.report = await send("POST", "/v1/plan", { files, by, ...(shift && { "max-shift": shift }) }, { patience: 120_000 });
     say("The plan is there");
   } catch (error) {
     r.state.error = error;
@@ -48,6 +49,7 @@ function form(r) {
   return panel("Another configuration", { id: "another" },
     h("form", { class: "form", id: "plan", onsubmit: (e) => { e.preventDefault(); plan(r, e.currentTarget); } },
       field("Files", "files", { kind: "file", multiple: true, accept: ".toml", hint: "All *.toml files of the configuration; what they name (zones, databases) is taken from the node." }),
+      field("Shares of", "by", { kind: "select", options: [["traffic", "The queries of the last day, where there were any"], ["addresses", "The addresses whose place is known"]], value: "traffic" }),
       field("Most that may move", "shift", { placeholder: "10%", hint: "More than that, and the plan fails." }),
       h("div", { class: "field wide", key: "text" }, h("label", { for: "f-text" }, "Or paste it"), h("textarea", { id: "f-text", name: "text", rows: 10, class: "mono", spellcheck: "false" })),
       field("File name of what is pasted", "as", { value: "tradewind.toml" }),
@@ -104,15 +106,32 @@ function difference(p) {
   return rows.length > 0 && panel("Added and removed", { id: "difference" }, h("ul", { class: "plain-list" }, rows));
 }
 
+/** How the bound is kept. By traffic the most is held against it that the share may be, as far as samples tell. */
+function gate_words(p) {
+  const bound = percent(p.gate.max_shift, 2);
+  const share = `${percent(p.shift, 2)} of clients would be sent to another region`;
+  const most = percent(p.gate.compared, 2);
+  if (p.gate.passes) return `Within the bound: ${share}${p.certainty ? `, surely no more than ${most}` : ""}; ${bound} may be.`;
+  return `Beyond the bound: ${share}${p.certainty ? `, and as few queries say it may be up to ${most}` : ""}; only ${bound} may be.`;
+}
+
+/** Names that nobody asked for count in no sum. */
+function unasked(p) {
+  const { names, count, moving } = p.unasked;
+  const more = count > names.length ? ` and ${number(count - names.length)} more` : "";
+  return count > 0 && h("p", { class: "quiet", key: "unasked" }, `No query was seen for ${plural(count, "name")}, which count in no sum: ${names.join(", ")}${more}. Clients of ${number(moving)} of them would move.`);
+}
+
 function result(r, p, regions) {
   return h("div", { class: "stack", key: "result" },
     h("h2", { id: "result", tabindex: "-1" }, "What would change"),
-    p.gate && notice(p.gate.passes ? "good" : "bad", h("p", {}, p.gate.passes ? `Within the bound: ${percent(p.shift, 2)} of clients would be sent to another region, ${percent(p.gate.max_shift, 2)} may be.` : `Beyond the bound: ${percent(p.shift, 2)} of clients would be sent to another region, only ${percent(p.gate.max_shift, 2)} may be.`)),
+    p.gate && notice(p.gate.passes ? "good" : "bad", h("p", {}, gate_words(p))),
     p.warnings.length > 0 && notice("warn", h("ul", {}, p.warnings.map((w) => h("li", {}, w)))),
     figures([
       ["Sent to another region", percent(p.shift, 2), p.gate && !p.gate.passes ? "bad" : null],
       ["Get another address", percent(p.changed, 2)],
       ["Judged by", p.basis === "traffic" ? `${short(p.queries)} queries of a day` : "addresses"],
+      p.certainty && ["Samples behind it", `${number(p.certainty.samples)}, ± ${percent(p.certainty.standard_error, 2)}`, p.certainty.few ? "warn" : null],
       ["Names changed", number(p.names.length + p.names_left)],
       ["Names unchanged", number(p.names_unchanged)],
     ]),
@@ -144,6 +163,14 @@ function result(r, p, regions) {
         { name: "Strain", num: true, cell: (x) => { const text = pair(x.strain, (v) => (v === null ? "nothing serves" : v.toFixed(2))); return (x.strain.new ?? 0) > 1 ? badge("warning", text) : text; } },
       ], p.load, { key: (x) => `${x.region} ${x.pool}` })),
     difference(p),
+    p.new_names.length > 0 && h("section", { class: "panel flush", key: "new", "aria-labelledby": "h-new" },
+      h("div", { class: "panel-head" }, h("h2", { id: "h-new" }, "New names")),
+      table("Names that are added", [
+        { name: "Name", cell: (n) => n.name },
+        { name: "Worst-case failover", num: true, cell: (n) => (n.failover === null ? "—" : span(n.failover)) },
+        { name: "ECS partitions", num: true, cell: (n) => number(n.partitions) },
+      ], p.new_names, { key: (n) => n.name })),
+    unasked(p),
     p.assumed_up.length > 0 && h("p", { class: "quiet" }, `Taken as up, since nobody has probed them yet: ${p.assumed_up.slice(0, 20).join(", ")}${p.assumed_up.length > 20 ? " and more" : ""}.`));
 }
 
