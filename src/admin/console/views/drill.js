@@ -114,7 +114,7 @@ export function render(r, d) {
       h("button", { type: "button", onclick: () => save(r) }, over ? "Save the report" : "Save the report so far")),
     h("div", { class: "stack" },
       outcome(r, "abort", { glass: false }),
-      d.break_glass && notice("warn", h("p", {}, `A rule was broken knowingly: ${d.break_glass}`)),
+      d.break_glass && d.checks.some((c) => !c.holds) && notice("warn", h("p", {}, `A rule was broken knowingly: ${d.break_glass}`)),
       progress(d),
       d.label && running(d) && notice("info", h("p", {}, "Proves the way without moving production: ", h("code", {}, `dig ${d.label}.${d.names[0] ?? "NAME"}`))),
       figures([
