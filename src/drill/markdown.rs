@@ -26,7 +26,7 @@ pub fn markdown(r: &Report) -> String {
     row("Who", &c.owner);
     row("Why", &c.reason);
     if let Some(broke) = &c.break_glass {
-        row("Rules broken because", broke);
+        row("Rules may be broken because", broke);
     }
     row("Planned", &at(c.planned_ms));
     if let Some(begun) = r.entered(Phase::Running) {

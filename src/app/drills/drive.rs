@@ -377,10 +377,10 @@ impl Drills {
             && waited >= answers_settle_ms(&shown.answers);
         let whole = settled && back || waited >= TRAFFIC_MS;
         if whole {
-            let said = format!(
-                "the report is whole: {} nodes told",
-                file.words.values().filter(|w| w.over.is_some()).count()
-            );
+            let said = match file.words.values().filter(|w| w.over.is_some()).count() {
+                1 => "the report is whole: 1 node told".to_owned(),
+                told => format!("the report is whole: {told} nodes told"),
+            };
             self.step(id, |course| {
                 let _ = course.report((now_ms, ends_ms), node, said);
             });
