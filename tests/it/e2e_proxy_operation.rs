@@ -129,7 +129,7 @@ fn p2_a_port_that_is_taken_refuses_the_reload_and_nothing_changes() {
         let answer = reload(&proxy, &format!("{}{extra}", web(&[&backend])));
         assert_eq!(answer.status, 503, "{}", answer.body);
         assert!(answer.body.contains(&said), "{}\n{said}", answer.body);
-        assert!(proxy.node.logged(&said));
+        proxy.node.wait_logged(&said);
         proxy.assert_serves();
     }
 }
