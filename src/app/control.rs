@@ -164,16 +164,17 @@ impl Controller {
             self.has.orders.clone(),
             self.has.clock.clone(),
         );
+        let chronicle = self.has.chronicle.clone();
         let mut compiled = loaded.compiled;
         let node = compiled.node.take();
         let kept = chronicle::Kept::of(&loaded.digest, loaded.files);
-        self.has.chronicle.configured(&compiled.snapshot, kept);
         // Waits for the disk. Sent under the lock, so that keys come in the order they were made in.
         let handed = tokio::task::spawn_blocking(move || {
             let mut keeper = keeper::locked(&keeper);
             let now = clock.wall().unix(clock.now());
             let keys = keeper.adopt(&compiled.signed, &compiled.unsigned, now)?;
             let snapshot = compiled.snapshot;
+            chronicle.configured(&snapshot, kept);
             let _ = orders.blocking_send(Order::Adopt {
                 snapshot,
                 keys,
