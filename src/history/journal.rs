@@ -148,9 +148,10 @@ impl Journal {
         }
     }
 
-    /// Until when what was written last is known to hold.
+    /// Until when what was written last is known to hold: not beyond the time from which nothing is recorded.
     pub fn alive_ms(&self) -> u64 {
-        self.alive_ms
+        self.blank_since_ms
+            .map_or(self.alive_ms, |since| since.min(self.alive_ms))
     }
 
     /// Number of the next row.
@@ -343,6 +344,32 @@ mod tests {
         }
         // Nothing is thrown away that is the only word on the present.
         assert_eq!(journal.prune(1 << 50), None);
+    }
+
+    #[test]
+    fn what_was_lost_before_the_end_is_not_told_after_a_restart() {
+        let bounds = Bounds {
+            octets: 1 << 20,
+            age_ms: 1 << 40,
+        };
+        let at = |at_ms| Batch {
+            at_ms,
+            generation: 1,
+            facts: Vec::new(),
+        };
+        let mut journal = Journal::load(Vec::new(), 1, 0, bounds, plain);
+        journal.checkpoint(at(100)).unwrap();
+        let next = journal.next();
+        journal.change(at(200));
+        journal.lost(next, 200);
+        // The process lives on for a while, and tells the disk so.
+        journal.alive(300);
+        assert_eq!(journal.alive_ms(), 200);
+        let segments = journal.segments().to_vec();
+        let mut again = Journal::load(segments, journal.next(), journal.alive_ms(), bounds, plain);
+        again.checkpoint(at(400)).unwrap();
+        assert!(again.rows_of(199).is_ok() && again.rows_of(400).is_ok());
+        assert_eq!(again.rows_of(250), Err(Blank::Between(200, 400)));
     }
 
     #[test]

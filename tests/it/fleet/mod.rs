@@ -20,4 +20,5 @@ mod orders;
 mod partition;
 mod paths;
 mod vip;
+mod vips;
 mod xdp;

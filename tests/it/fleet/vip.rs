@@ -24,10 +24,10 @@ const NAME: &str = "www.gslb.test";
 /// The VIP of region `eu`.
 const VIP: Ipv4Addr = Ipv4Addr::new(10, 66, 0, 100);
 const VIP6: &str = "fd66::100";
-const PROXIES: [&str; 2] = ["fra1", "fra2"];
+pub(super) const PROXIES: [&str; 2] = ["fra1", "fra2"];
 
 /// New connections work again within this.
-const MOVES: Duration = Duration::from_secs(3);
+pub(super) const MOVES: Duration = Duration::from_secs(3);
 
 /// One try of a client.
 const TRY: Duration = Duration::from_millis(250);
@@ -92,7 +92,7 @@ preempt-delay = "1s"
 }
 
 /// What keepalived runs on a host; ended with what it started.
-struct Vrrp(Option<Process>);
+pub(super) struct Vrrp(Option<Process>);
 
 impl Drop for Vrrp {
     fn drop(&mut self) {
@@ -104,7 +104,7 @@ impl Drop for Vrrp {
 }
 
 /// Starts keepalived on the host of `node` with what the node's configuration is exported to.
-fn start_vrrp(world: &World, node: &str) -> Vrrp {
+pub(super) fn start_vrrp(world: &World, node: &str) -> Vrrp {
     let file = |ending: &str| world.file(&format!("{node}.{ending}"));
     export(world, node, &file("conf"));
     let mut command = Command::new("keepalived");
@@ -133,14 +133,19 @@ fn export(world: &World, node: &str, to: &Path) {
     assert!(looked.status.success() && said.is_empty(), "{said}");
 }
 
-/// Whether a host has the VIP, by both families.
-fn has_vip(world: &World, node: &str) -> bool {
+/// Whether a host has all these addresses, written with their lengths.
+pub(super) fn has_addresses(world: &World, node: &str, all: &[&str]) -> bool {
     let mut command = Command::new("ip");
     command.args(["-oneline", "address", "show", "dev", "eth0"]);
     let output = world.host(node).inside(|| command.output().unwrap());
     let text = String::from_utf8(output.stdout).unwrap();
-    let (v4, v6) = (format!(" {VIP}/24 "), format!(" {VIP6}/64 "));
-    text.contains(&v4) && text.contains(&v6)
+    all.iter().all(|a| text.contains(&format!(" {a} ")))
+}
+
+/// Whether a host has the VIP, by both families.
+fn has_vip(world: &World, node: &str) -> bool {
+    let (v4, v6) = (format!("{VIP}/24"), format!("{VIP6}/64"));
+    has_addresses(world, node, &[&v4, &v6])
 }
 
 /// Waits until `node` has the VIP, and the other one has not.
@@ -151,9 +156,9 @@ fn wait_vip(world: &World, node: &str) {
     });
 }
 
-/// One new connection to the VIP with a request.
-fn visit() -> std::io::Result<()> {
-    let to = SocketAddr::new(VIP.into(), WEB);
+/// One new connection to a VIP with a request.
+pub(super) fn visit(vip: Ipv4Addr) -> std::io::Result<()> {
+    let to = SocketAddr::new(vip.into(), WEB);
     let mut stream = std::net::TcpStream::connect_timeout(&to, TRY)?;
     stream.set_read_timeout(Some(TRY))?;
     write!(
@@ -173,7 +178,7 @@ fn visit() -> std::io::Result<()> {
 fn works_again(world: &World, from: Instant) -> Duration {
     world.host(CLIENT).inside(|| {
         wait_for("a new connection works", PATIENCE, || {
-            visit().ok().map(|()| from.elapsed())
+            visit(VIP).ok().map(|()| from.elapsed())
         })
     })
 }
@@ -193,7 +198,7 @@ impl Visitor {
             std::thread::spawn(move || {
                 let (mut well, mut failed) = (0, Vec::new());
                 while !over.load(Ordering::SeqCst) {
-                    match visit() {
+                    match visit(VIP) {
                         Ok(()) => well += 1,
                         Err(e) => failed.push(e.to_string()),
                     }
@@ -292,7 +297,7 @@ fn the_vip_moves_from_a_proxy_that_dies_hangs_or_stops_and_comes_back() {
     let process = world.take("fra1");
     let stopping = std::thread::scope(|s| {
         let stopping = s.spawn(|| process.stop());
-        wait_for("it is not ready", Duration::from_secs(2), || {
+        wait_for("it is not ready", PATIENCE, || {
             let (ready, why, _) = health(&world, "fra1");
             (!ready && why.contains("stopping")).then_some(())
         });
@@ -400,7 +405,7 @@ fn backend_of(client: Ipv4Addr, to: SocketAddr) -> String {
 }
 
 /// Connections that a proxy has accepted so far.
-fn accepted(world: &World, node: &str) -> u64 {
+pub(super) fn accepted(world: &World, node: &str) -> u64 {
     let at: SocketAddr = super::world::ADMIN.parse().unwrap();
     let page = world.host(node).inside(|| http::get(at, "/metrics")).body;
     let lines = page.lines();
