@@ -13,7 +13,7 @@ pub mod segments;
 pub mod told;
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 pub use batch::Batch;
 pub use event::{Event, KINDS, Level, What};

@@ -6,6 +6,29 @@ use proptest::prelude::*;
 
 use super::fact::{CAUSES, Fact, GUARDS, OPINIONS, Order, STATES, SiteTime, Verdict, Vote};
 
+/// An endpoint that passes its checks is judged so, and nothing else is known of it.
+pub(crate) fn judged(endpoint: &str, state: &'static str, since_ms: u64) -> Fact {
+    Fact::Verdict {
+        endpoint: endpoint.into(),
+        verdict: Some(Arc::new(Verdict {
+            state,
+            cause: "passing",
+            failure: None,
+            since_ms,
+            steady_ns: None,
+            failures: 0,
+            passes: 0,
+            last_probe_ms: None,
+            last_error: None,
+            stale: false,
+            held: None,
+            held_until_ms: None,
+            share: 100,
+            votes: None,
+        })),
+    }
+}
+
 fn name() -> impl Strategy<Value = Arc<str>> {
     prop::sample::select(vec!["a", "b", "c-1", "with space", "-", "t\tn\n\\"]).prop_map(Arc::from)
 }

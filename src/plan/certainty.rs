@@ -30,6 +30,15 @@ impl Sampled {
         self.squares += other.squares;
     }
 
+    /// This part of them, between 0 and 1.
+    pub fn part(self, part: f64) -> Sampled {
+        Sampled {
+            samples: self.samples * part,
+            queries: self.queries * part,
+            squares: self.squares * part,
+        }
+    }
+
     /// How many samples of one weight say as much.
     fn effective(self) -> f64 {
         match self.squares > 0.0 {

@@ -151,8 +151,7 @@ fn join(mut old: Vec<Turn>, new: Vec<Turn>) -> Vec<Turn> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::Fact;
-    use crate::history::fact::Verdict;
+    use crate::history::testing::judged;
 
     fn segment(first: u64, at_ms: u64, blank_from_ms: u64, octets: u64) -> Segment {
         Segment {
@@ -164,32 +163,10 @@ mod tests {
         }
     }
 
-    fn fact(endpoint: &str, state: &'static str, since_ms: u64) -> Fact {
-        Fact::Verdict {
-            endpoint: endpoint.into(),
-            verdict: Some(Arc::new(Verdict {
-                state,
-                cause: "passing",
-                failure: None,
-                since_ms,
-                steady_ns: None,
-                failures: 0,
-                passes: 0,
-                last_probe_ms: None,
-                last_error: None,
-                stale: false,
-                held: None,
-                held_until_ms: None,
-                share: 100,
-                votes: None,
-            })),
-        }
-    }
-
     fn turns(list: &[(u64, &'static str)]) -> Turns {
         let mut turns = Turns::default();
         for (at_ms, state) in list {
-            turns.learn(*at_ms, &[fact("a", state, *at_ms)]);
+            turns.learn(*at_ms, &[judged("a", state, *at_ms)]);
         }
         turns
     }

@@ -156,6 +156,7 @@ pub(super) fn alike(a: &Verdict, b: &Verdict) -> bool {
 mod tests {
     use super::*;
     use crate::history::What;
+    use crate::history::testing::judged;
 
     fn event(at_ms: u64) -> Event {
         Event {
@@ -203,25 +204,7 @@ mod tests {
     #[test]
     fn changes_of_verdicts_are_bounded() {
         let mut turns = Turns::default();
-        let fact = |endpoint: &str, since_ms| Fact::Verdict {
-            endpoint: endpoint.into(),
-            verdict: Some(Arc::new(Verdict {
-                state: "up",
-                cause: "passing",
-                failure: None,
-                since_ms,
-                steady_ns: None,
-                failures: 0,
-                passes: 0,
-                last_probe_ms: None,
-                last_error: None,
-                stale: false,
-                held: None,
-                held_until_ms: None,
-                share: 100,
-                votes: None,
-            })),
-        };
+        let fact = |endpoint: &str, since_ms| judged(endpoint, "up", since_ms);
         for n in 0..600 {
             turns.learn(n, &[fact("a", n), fact("a", n), fact(&format!("e{n}"), 0)]);
         }

@@ -116,20 +116,9 @@ pub(super) fn read_audit(octets: &[u8]) -> Option<Vec<AuditLine>> {
 pub(super) fn of_flows(flows: &[(Flow, f64)]) -> Vec<u8> {
     let mut text = String::new();
     for (f, queries) in flows {
-        let part = |text: &Arc<str>| match text.is_empty() {
-            true => "-".to_owned(),
-            false => text.to_string(),
-        };
         let before = text.len();
         // Writing to a String cannot fail.
-        let _ = writeln!(
-            text,
-            "{} {} {} {} {queries}",
-            f.name,
-            f.network,
-            part(&f.region),
-            part(&f.pool)
-        );
+        let _ = writeln!(text, "{f} {queries}");
         if text.len() > MOST_TEXT {
             text.truncate(before);
             break;

@@ -29,20 +29,8 @@ pub fn text(table: &Table) -> String {
     let mut out = String::from(HEAD);
     out.push('\n');
     for (hour, f, queries) in table.entries() {
-        // Names, regions and pools hold no white space: spaces in names are written as `\032`.
-        let part = |text: &str| match text.is_empty() {
-            true => "-".to_owned(),
-            false => text.to_owned(),
-        };
         // Writing to a String cannot fail.
-        let _ = writeln!(
-            out,
-            "{hour} {} {} {} {} {queries}",
-            f.name,
-            f.network,
-            part(&f.region),
-            part(&f.pool)
-        );
+        let _ = writeln!(out, "{hour} {f} {queries}");
     }
     out
 }

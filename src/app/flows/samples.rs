@@ -8,6 +8,7 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use super::table::HOURS;
+use crate::plan::Sampled;
 
 /// The file in the state directory.
 const FILE: &str = "flow-samples.txt";
@@ -17,25 +18,6 @@ const HEAD: &str = "tradewind flow samples 1";
 
 /// Names of an hour that are counted at most; of more the samples are not known.
 const MOST: usize = 8192;
-
-/// Samples of one name.
-#[derive(Clone, Copy, PartialEq, Debug, Default)]
-pub struct Sampled {
-    /// How many.
-    pub samples: f64,
-    /// The queries that they stand for.
-    pub queries: f64,
-    /// The sum of the squares of what each stands for.
-    pub squares: f64,
-}
-
-impl Sampled {
-    fn add(&mut self, other: Sampled, part: f64) {
-        self.samples += other.samples * part;
-        self.queries += other.queries * part;
-        self.squares += other.squares * part;
-    }
-}
 
 #[derive(Debug, Default)]
 struct Hour {
@@ -88,7 +70,7 @@ impl Samples {
         let hour = &mut self.hours[at];
         hour.first = hour.first.min(first);
         if hour.names.len() < MOST || hour.names.contains_key(name) {
-            hour.names.entry(name.clone()).or_default().add(some, 1.0);
+            hour.names.entry(name.clone()).or_default().add(some);
         }
         let newest = self.hours.last().map_or(0, |h| h.number);
         self.hours.retain(|h| h.number + HOURS > newest);
@@ -108,7 +90,7 @@ impl Samples {
             first = first.min(h.first);
             let part = if h.number == begins { 1.0 - gone } else { 1.0 };
             for (name, some) in &h.names {
-                sums.entry(name.clone()).or_default().add(*some, part);
+                sums.entry(name.clone()).or_default().add(some.part(part));
             }
         }
         (sums, (unix - first).min(hours * 3600))

@@ -10,10 +10,11 @@ use std::time::Duration;
 use hashbrown::HashMap;
 
 use super::recent::Heard;
-use super::samples::{self, Sampled, Samples};
+use super::samples::{self, Samples};
 use super::{Flows, disk};
 use crate::admin::flows::{NameSamples, SampledFacts};
 use crate::engine::sampled::Seen;
+use crate::plan::Sampled;
 use crate::server::tap::Sample;
 use crate::snapshot::{Snapshot, View};
 

@@ -4,6 +4,7 @@
 //! added up by country; each such sum keeps the network seen first as an example.
 
 use std::collections::HashSet;
+use std::fmt;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
@@ -28,6 +29,18 @@ pub struct Flow {
     pub region: Arc<str>,
     /// The pool; empty: the answer had no endpoint.
     pub pool: Arc<str>,
+}
+
+/// In words with a space between, as files and answers to other nodes have it. Names, regions and pools hold no
+/// white space: spaces in names are written as `\032`.
+impl fmt::Display for Flow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.name, self.network)?;
+        [&self.region, &self.pool].iter().try_for_each(|text| {
+            let word = if text.is_empty() { "-" } else { text };
+            write!(f, " {word}")
+        })
+    }
 }
 
 /// A sum of the networks that are seldom seen.

@@ -20,7 +20,7 @@ use super::world::{CLIENT, CONFIG, DETECTION, MONITOR, PATIENCE, WEB, World};
 use crate::support::demo::tradewind;
 use crate::support::{http, wait_for};
 
-const NAME: &str = "www.gslb.test";
+pub(super) const NAME: &str = "www.gslb.test";
 /// The VIP of region `eu`.
 const VIP: Ipv4Addr = Ipv4Addr::new(10, 66, 0, 100);
 const VIP6: &str = "fd66::100";
@@ -32,9 +32,9 @@ pub(super) const MOVES: Duration = Duration::from_secs(3);
 /// One try of a client.
 const TRY: Duration = Duration::from_millis(250);
 
-/// Two proxies with a VIP before one backend, another region, and a node that answers DNS and probes.
-/// The listener is bound to the VIP itself, which one of the two does not have.
-fn config(w: &World) -> String {
+/// Two proxies before one backend, another region, and a node that answers DNS and probes: all but the VIPs,
+/// what listens there, and the name.
+pub(super) fn common(w: &World, roles: &str) -> String {
     let (dns, web, iad) = (w.v4("dns"), w.v4("web"), w.v4("iad"));
     let mut text = format!(
         r#"
@@ -52,26 +52,44 @@ region = "us"
 roles = ["dns", "probe", "admin"]
 dns = {{ listen = ["{dns}:53"], workers = 1 }}
 {MONITOR}
-[pools.eu]
-region = "eu"
-monitor = "web"
-endpoints = [{{ name = "fra", address = "{VIP}", port = {WEB} }}]
 [pools.us]
 region = "us"
 monitor = "web"
 endpoints = [{{ name = "iad", address = "{iad}", port = {WEB} }}]
 [policies.order]
 stages = [{{ failover = {{}} }}, {{ random = {{}} }}]
+[routes.all]
+forward = "web"
+[upstreams.web]
+backends = [{{ name = "web", address = "{web}:{WEB}" }}]
+"#
+    );
+    for node in PROXIES {
+        let state = w.state_dir(node);
+        text += &format!(
+            "[nodes.{node}]\nregion = \"eu\"\nroles = {roles}\nproxy.workers = 1\n\
+             state-dir = \"{}\"\n",
+            state.display()
+        );
+    }
+    text
+}
+
+/// One VIP. The listener is bound to it, and one of the two proxies does not have it.
+fn config(w: &World) -> String {
+    let common = common(w, r#"["proxy"]"#);
+    format!(
+        r#"{common}
+[pools.eu]
+region = "eu"
+monitor = "web"
+endpoints = [{{ name = "fra", address = "{VIP}", port = {WEB} }}]
 [names."{NAME}"]
 pools = ["eu", "us"]
 policy = "order"
 ttl = {{ min = "1s", max = "5s" }}
 [listeners.web]
 bind = ["{VIP}:{WEB}", "[{VIP6}]:{WEB}"]
-[routes.all]
-forward = "web"
-[upstreams.web]
-backends = [{{ name = "web", address = "{web}:{WEB}" }}]
 [vips.fra]
 address = ["{VIP}/24", "{VIP6}/64"]
 interface = "eth0"
@@ -79,16 +97,7 @@ nodes = ["fra1", "fra2"]
 router-id = 51
 preempt-delay = "1s"
 "#
-    );
-    for node in PROXIES {
-        let state = w.state_dir(node);
-        text += &format!(
-            "[nodes.{node}]\nregion = \"eu\"\nroles = [\"proxy\"]\nproxy.workers = 1\n\
-             state-dir = \"{}\"\n",
-            state.display()
-        );
-    }
-    text
+    )
 }
 
 /// What keepalived runs on a host; ended with what it started.

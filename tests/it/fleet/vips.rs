@@ -7,33 +7,18 @@ use std::time::Instant;
 
 use super::client::within;
 use super::lab::left_out;
-use super::vip::{MOVES, PROXIES, accepted, has_addresses, start_vrrp, visit};
-use super::world::{CLIENT, MONITOR, PATIENCE, WEB, World};
+use super::vip::{MOVES, NAME, PROXIES, accepted, common, has_addresses, start_vrrp, visit};
+use super::world::{CLIENT, PATIENCE, WEB, World};
 use crate::support::wait_for;
 
-const NAME: &str = "www.gslb.test";
 /// The VIP that `fra1` has while it can, and that of `fra2`.
 const VIPS: [Ipv4Addr; 2] = [Ipv4Addr::new(10, 66, 0, 101), Ipv4Addr::new(10, 66, 0, 102)];
 
 fn config(w: &World) -> String {
-    let (dns, web, iad) = (w.v4("dns"), w.v4("web"), w.v4("iad"));
+    let common = common(w, r#"["proxy", "admin"]"#);
     let [a, b] = VIPS;
-    let mut text = format!(
-        r#"
-version = 1
-[regions.eu]
-latitude = 50.11
-longitude = 8.68
-[regions.us]
-latitude = 39.04
-longitude = -77.49
-[zones."gslb.test"]
-file = "gslb.test.zone"
-[nodes.dns]
-region = "us"
-roles = ["dns", "probe", "admin"]
-dns = {{ listen = ["{dns}:53"], workers = 1 }}
-{MONITOR}
+    format!(
+        r#"{common}
 [pools.eu]
 region = "eu"
 monitor = "web"
@@ -41,12 +26,6 @@ endpoints = [
     {{ name = "fra-a", address = "{a}", port = {WEB} }},
     {{ name = "fra-b", address = "{b}", port = {WEB} }},
 ]
-[pools.us]
-region = "us"
-monitor = "web"
-endpoints = [{{ name = "iad", address = "{iad}", port = {WEB} }}]
-[policies.order]
-stages = [{{ failover = {{}} }}, {{ random = {{}} }}]
 [names."{NAME}"]
 pools = ["eu", "us"]
 policy = "order"
@@ -54,10 +33,6 @@ answers = 2
 ttl = {{ min = "1s", max = "5s" }}
 [listeners.web]
 bind = ["{a}:{WEB}", "{b}:{WEB}"]
-[routes.all]
-forward = "web"
-[upstreams.web]
-backends = [{{ name = "web", address = "{web}:{WEB}" }}]
 [vips.fra-a]
 address = ["{a}/24"]
 interface = "eth0"
@@ -69,16 +44,7 @@ interface = "eth0"
 nodes = ["fra2", "fra1"]
 router-id = 52
 "#
-    );
-    for node in PROXIES {
-        let state = w.state_dir(node);
-        text += &format!(
-            "[nodes.{node}]\nregion = \"eu\"\nroles = [\"proxy\", \"admin\"]\nproxy.workers = 1\n\
-             state-dir = \"{}\"\n",
-            state.display()
-        );
-    }
-    text
+    )
 }
 
 /// Waits until each of the VIPs is where it is said to be, and nowhere else.
